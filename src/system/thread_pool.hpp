@@ -1,0 +1,41 @@
+#pragma once
+// A fixed set of threads that share out the pieces of one job at a time. Workers spin for some microseconds after a job, then sleep.
+#include <cstdint>
+#include <memory>
+#include <type_traits>
+
+namespace saha::system {
+
+/// Threads that help the calling thread. Safe to use from several threads at once: while one job runs, another caller does its own
+/// pieces alone, as does a job started from inside a piece.
+class ThreadPool {
+ public:
+  /// `threads` counts the caller: 1 makes no thread at all. 0 is taken as 1.
+  explicit ThreadPool(unsigned threads);
+  ~ThreadPool();
+  ThreadPool(const ThreadPool&) = delete;
+  ThreadPool& operator=(const ThreadPool&) = delete;
+
+  unsigned size() const;
+
+  /// Does pieces [begin, end) as thread `thread` < size(); two calls at the same time never have the same number within one job.
+  using Body = void (*)(void* context, unsigned thread, std::uint32_t begin, std::uint32_t end);
+
+  /// Calls `body` until the pieces 0 .. pieces-1 are done once each, and returns then. The caller takes part. `body` must not throw.
+  /// A claim is half a thread's fair share of what is left, at least one piece: large ones first, small ones to finish together.
+  void run(std::uint32_t pieces, Body body, void* context);
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+/// ThreadPool::run for a callable fn(thread, begin, end).
+template <class Fn>
+void parallel(ThreadPool& pool, std::uint32_t pieces, Fn&& fn) {
+  pool.run(
+      pieces, [](void* f, unsigned thread, std::uint32_t begin, std::uint32_t end) { (*static_cast<std::remove_reference_t<Fn>*>(f))(thread, begin, end); },
+      const_cast<void*>(static_cast<const void*>(&fn)));
+}
+
+}  // namespace saha::system
