@@ -1,0 +1,81 @@
+#pragma once
+// op::Builder appends nodes to a graph: checks them against their signature, writes out default attributes, infers the types of
+// results and knows the elements of shape values. The first error sticks and is told by build(): a rule needs no error handling.
+#include <memory>
+#include <unordered_map>
+
+#include "op/op_def.hpp"
+
+namespace saha::op {
+
+class Builder {
+ public:
+  Val input(TypeRef t, std::string name = {}) { return {this, core_.input(std::move(t), ir::make_name(std::move(name)))}; }
+  Val input(TypeRef t, ir::Name name) { return {this, core_.input(std::move(t), std::move(name))}; }
+  Val constant(Tensor t, std::string name = {});
+  Val constant(std::shared_ptr<const Tensor> t, TypeRef type, ir::Name name = {}) { return {this, core_.constant(std::move(t), std::move(type), std::move(name))}; }
+  Val scalar(double v, Val like);                      ///< of like's dtype, rank 0
+  Val scalar(double v, DType t) { return constant(Tensor::scalar(t, v)); }
+  Val ints(const std::vector<std::int64_t>& v);        ///< int64, rank 1
+  Val op(ir::OpName name, Vals in, Attrs attrs = {}) { return ops(name, std::move(in), std::move(attrs), 1)[0]; }
+  Vals ops(ir::OpName name, Vals in, Attrs attrs, int num_out);
+  /// Copies a node of another graph whose operands stand here as `in`. Types are taken over where the operands' types are the same.
+  Vals copy(const ir::Graph& from, const ir::Node& n, const Vals& in);
+  /// Appends all of g; `in` stands for its inputs. Returns what stands for its outputs.
+  Vals inline_graph(const ir::Graph& g, const Vals& in);
+
+  const Type& type(Val v) const { return core_.graph().type(v.id); }
+  const TypeRef& type_ref(Val v) const { return core_.graph()[v.id].type; }
+  const Tensor* data(Val v) const { return v ? core_.graph()[v.id].constant.get() : nullptr; }  ///< null: not a constant
+  /// Elements as expressions, computed when first asked for: Shape gives them, movement moves them, elementwise integer operators
+  /// compute them. Null where not known. At most 64 elements.
+  const Known* known(Val v);
+  Dim fresh(std::string_view what) { return Dim::symbol(std::string(what) + "#" + std::to_string(next_symbol_++)); }
+  const ir::Node* producer(Val v) const { return core_.graph().producer(v.id); }
+  const ir::Graph& graph() const { return core_.graph(); }
+
+  void rename(Val v, std::string name) { core_.rename(v.id, ir::make_name(std::move(name))); }
+  void rename(Val v, ir::Name name) { core_.rename(v.id, std::move(name)); }
+  void retype(Val v, TypeRef t) { core_.retype(v.id, std::move(t)); }  ///< a caller knows more than inference (a model's value_info)
+  bool failed() const { return error_.has_value(); }
+  const Error* error() const { return error_ ? &*error_ : nullptr; }
+  void fail(Error e) { if (!error_) error_ = std::move(e); }
+  Result<ir::Graph> build(const Vals& outputs) &&;
+
+  ir::Name origin;  ///< given to every node that is added
+
+ private:
+  std::unique_ptr<Known> propagate(const ir::Node& n, std::size_t result, int depth);
+  const Known* known_at(ValueId v, int depth);
+  ir::Builder core_;
+  std::unordered_map<std::uint32_t, std::unique_ptr<Known>> known_;
+  std::optional<Error> error_;
+  std::uint64_t next_symbol_ = 0;
+};
+
+inline Val operator+(Val a, Val b) { return a.b->op("Add", {a, b}); }
+inline Val operator-(Val a, Val b) { return a.b->op("Sub", {a, b}); }
+inline Val operator*(Val a, Val b) { return a.b->op("Mul", {a, b}); }
+inline Val operator/(Val a, Val b) { return a.b->op("Div", {a, b}); }
+inline Val operator+(Val a, double c) { return a + a.b->scalar(c, a); }
+inline Val operator-(Val a, double c) { return a - a.b->scalar(c, a); }
+inline Val operator*(Val a, double c) { return a * a.b->scalar(c, a); }
+inline Val operator/(Val a, double c) { return a / a.b->scalar(c, a); }
+inline Val operator-(double c, Val a) { return a.b->scalar(c, a) - a; }
+inline const Type& Site::type(std::size_t i) const { return b.type(in[i]); }
+
+/// dtype and shape of the result are inferred as if the node were added; used by tests and by composite entries.
+Result<> infer_types(Infer& c);
+/// Gradients of `of` with respect to `wrt`, given dy: vjp, or adjoint per linear operand, or through the body. An empty Val is zero.
+Result<Vals> gradients(Builder& b, Val of, Val dy, const Vals& wrt);
+/// The integer graph of a node whose values carry quantisation (OPERATORS: integer semantics); inputs are its operands.
+Result<ir::Graph> integer_form(const OpDef& def, std::span<const TypeRef> in, const TypeRef& result, const Attrs& attrs);
+/// The body of a composite node as a graph of its own; fails where the entry has none.
+Result<ir::Graph> expand(const OpDef& def, std::span<const TypeRef> in, const Attrs& attrs, int num_out);
+
+/// Rebuilds g node by node. `rule` sees a node of g and its operands already mapped; it adds nodes to the builder and returns what
+/// stands for the results, or nothing to copy the node. Sub-graphs are left alone. Names of values, inputs and outputs are kept.
+using Rule = std::function<std::optional<Vals>(const ir::Graph& g, const ir::Node& n, const Vals& in, Builder& b)>;
+Result<ir::Graph> rewrite(const ir::Graph& g, const Rule& rule);
+
+}  // namespace saha::op

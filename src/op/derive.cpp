@@ -1,0 +1,114 @@
+// What follows from an entry by building graphs: rewriting, expansion, gradients, the integer form.
+#include <map>
+
+#include "op/builder.hpp"
+
+namespace saha::op {
+
+Result<ir::Graph> rewrite(const ir::Graph& g, const Rule& rule) {
+  Builder b;
+  Vals env(g.values().size());
+  for (ValueId v : g.inputs()) env[std::size_t(v)] = b.input(g[v].type, g[v].name);
+  auto mapped = [&](ValueId v) -> Val {
+    if (v == ValueId::none) return {};
+    Val& x = env[std::size_t(v)];
+    if (!x && g[v].constant) x = b.constant(g[v].constant, g[v].type, g[v].name);
+    return x;
+  };
+  Vals in;
+  for (const ir::Node& n : g.nodes()) {
+    in.clear();
+    for (ValueId v : g.operands(n)) in.push_back(mapped(v));
+    b.origin = n.origin;
+    auto y = rule(g, n, in, b);
+    if (b.error()) return *b.error();
+    if (!y) y = b.copy(g, n, in);
+    if (b.error()) return *b.error();
+    for (std::size_t k = 0; k < n.num_results && k < y->size(); ++k) {
+      Val v = (*y)[k];
+      env[n.first_result + k] = v;
+      const ir::Name& name = g[g.result(n, k)].name;
+      if (v && name && !b.graph()[v.id].name) b.rename(v, name);
+    }
+  }
+  b.origin = {};
+  Vals out;
+  for (ValueId v : g.outputs()) out.push_back(mapped(v));
+  return std::move(b).build(out);
+}
+
+Result<ir::Graph> expand(const OpDef& def, std::span<const TypeRef> in, const Attrs& attrs, int num_out) {
+  if (!def.body) return Error{ErrorCode::unsupported, std::string(def.name.str()) + " is not defined by other operators"};
+  Builder b;
+  Vals v;
+  for (const TypeRef& t : in) v.push_back(t ? b.input(t) : Val{});
+  Vals y = def.body({{attrs}, b, v, {}, num_out});
+  if (b.error()) return *b.error();
+  return std::move(b).build(y);
+}
+
+Result<Vals> gradients(Builder& b, Val of, Val dy, const Vals& wrt) {
+  std::map<std::uint32_t, Val> grad;  // by value
+  auto add = [&](Val x, Val g) {
+    if (!x || !g) return;
+    Val& a = grad[std::uint32_t(x.id)];
+    a = a ? a + g : g;
+  };
+  add(of, dy);
+  // A copy: the builder's graph grows while gradients are appended.
+  const ir::Graph g = b.graph();
+  std::vector<char> needed(g.values().size(), 0);
+  for (Val v : wrt) needed[std::size_t(v.id)] = 1;
+  for (const ir::Node& n : g.nodes())
+    for (ValueId v : g.operands(n))
+      if (v != ValueId::none && needed[std::size_t(v)])
+        for (std::size_t k = 0; k < n.num_results; ++k) needed[n.first_result + k] = 1;
+  for (std::size_t q = g.nodes().size(); q-- > 0;) {
+    const ir::Node& n = g.nodes()[q];
+    Vals in, out, dys;
+    bool any = false;
+    for (std::size_t k = 0; k < n.num_results; ++k) {
+      out.push_back({&b, g.result(n, k)});
+      auto it = grad.find(n.first_result + std::uint32_t(k));
+      dys.push_back(it == grad.end() ? Val{} : it->second);
+      any |= bool(dys.back());
+    }
+    if (!any || !needed[n.first_result]) continue;
+    for (ValueId v : g.operands(n)) in.push_back(v == ValueId::none ? Val{} : Val{&b, v});
+    const OpDef& def = *find(n.op.str())->def;
+    Site s{{*n.attrs}, b, in, out, n.num_results};
+    auto wanted = [&](std::size_t i) { return in[i] && needed[std::size_t(in[i].id)]; };
+    if (def.vjp) {
+      Vals d = def.vjp(s, dys);
+      for (std::size_t i = 0; i < d.size() && i < in.size(); ++i) if (wanted(i)) add(in[i], d[i]);
+    } else if (def.adjoint) {
+      for (std::size_t i = 0; i < in.size(); ++i) if (wanted(i) && def.linear.in(i)) add(in[i], def.adjoint(s, i, dys[0]));
+    } else if (def.body) {
+      Vals y = def.body(s);
+      for (std::size_t k = 0; k < y.size() && k < dys.size(); ++k) {
+        if (!dys[k]) continue;
+        SAHA_TRY(Vals d, gradients(b, y[k], dys[k], in));
+        for (std::size_t i = 0; i < in.size(); ++i) add(in[i], d[i]);
+      }
+    } else if (!def.no_gradient.empty()) continue;
+    else return Error{ErrorCode::unsupported, g.describe(n) + " has no gradient"};
+    if (b.error()) return *b.error();
+  }
+  Vals r;
+  for (Val v : wrt) {
+    auto it = v ? grad.find(std::uint32_t(v.id)) : grad.end();
+    r.push_back(it == grad.end() ? Val{} : it->second);
+  }
+  return r;
+}
+
+Result<ir::Graph> integer_form(const OpDef& def, std::span<const TypeRef> in, const TypeRef& result, const Attrs& attrs) {
+  if (!def.integer) return Error{ErrorCode::unsupported, std::string(def.name.str()) + " has no integer semantics"};
+  Builder b;
+  Vals v;
+  for (const TypeRef& t : in) v.push_back(t ? b.input(t) : Val{});
+  Val y = def.integer({{attrs}, b, v, {}}, *result);
+  return std::move(b).build({y});
+}
+
+}  // namespace saha::op
