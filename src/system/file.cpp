@@ -16,7 +16,7 @@
 #include <new>
 #include <system_error>
 
-namespace saha {
+namespace saha::system {
 namespace fs = std::filesystem;
 namespace {
 
@@ -240,4 +240,4 @@ TempFolder::~TempFolder() {
   fs::remove_all(path_, ignored);
 }
 
-}  // namespace saha
+}  // namespace saha::system

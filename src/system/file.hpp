@@ -12,7 +12,7 @@
 
 #include "base/result.hpp"
 
-namespace saha {
+namespace saha::system {
 
 using Bytes = std::span<const std::byte>;
 inline Bytes bytes_of(std::string_view text) { return std::as_bytes(std::span(text.data(), text.size())); }
@@ -84,4 +84,4 @@ class TempFolder {
   std::filesystem::path path_;
 };
 
-}  // namespace saha
+}  // namespace saha::system

@@ -8,7 +8,7 @@
 #include <system_error>
 #include <vector>
 
-namespace saha {
+namespace saha::system {
 namespace {
 EVP_MD_CTX* context(void* p) { return static_cast<EVP_MD_CTX*>(p); }
 }  // namespace
@@ -58,4 +58,4 @@ Result<std::string> sha256_file(const std::filesystem::path& path) {
   return hex(hash.finish());
 }
 
-}  // namespace saha
+}  // namespace saha::system

@@ -10,7 +10,7 @@
 #include "base/result.hpp"
 #include "system/file.hpp"
 
-namespace saha {
+namespace saha::system {
 
 using Digest = std::array<std::byte, 32>;
 std::string hex(const Digest& digest);  ///< 64 lower-case digits
@@ -34,4 +34,4 @@ inline std::string sha256_hex(std::string_view text) { return hex(sha256(bytes_o
 /// Reads in pieces; any size.
 Result<std::string> sha256_file(const std::filesystem::path& path);
 
-}  // namespace saha
+}  // namespace saha::system

@@ -5,7 +5,7 @@
 
 #include <atomic>
 
-namespace saha {
+namespace saha::system {
 namespace {
 
 std::atomic<int> g_signal{0};  // lock-free, so a handler may use it
@@ -35,4 +35,4 @@ InterruptGuard::~InterruptGuard() {
 bool interrupted() { return g_signal.load(std::memory_order_relaxed) != 0; }
 int interrupt_exit_code() { return interrupted() ? 128 + g_signal.load() : 0; }
 
-}  // namespace saha
+}  // namespace saha::system

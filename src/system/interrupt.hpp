@@ -1,6 +1,6 @@
 #pragma once
 // Ctrl-C and SIGTERM: the first asks the work to finish its record, the second ends the process at once (exit 130 or 143).
-namespace saha {
+namespace saha::system {
 
 /// Takes the signals over while it lives; the previous handlers return afterwards. One at a time in a process, made by main().
 class InterruptGuard {
@@ -16,4 +16,4 @@ bool interrupted();
 /// 130 after SIGINT, 143 after SIGTERM, 0 if none came.
 int interrupt_exit_code();
 
-}  // namespace saha
+}  // namespace saha::system

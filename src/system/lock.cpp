@@ -12,7 +12,7 @@
 
 #include "system/file.hpp"
 
-namespace saha {
+namespace saha::system {
 
 Result<FolderLock> FolderLock::acquire(const std::filesystem::path& folder, const std::function<void(std::string_view)>& on_wait,
                                        const std::function<bool()>& stop) {
@@ -40,4 +40,4 @@ FolderLock::~FolderLock() {
   if (fd_ >= 0) ::close(fd_);  // closing gives the lock up; the file stays, for a waiter may hold it open
 }
 
-}  // namespace saha
+}  // namespace saha::system

@@ -7,7 +7,7 @@
 
 #include "base/result.hpp"
 
-namespace saha {
+namespace saha::system {
 
 class FolderLock {
  public:
@@ -24,4 +24,4 @@ class FolderLock {
   int fd_;
 };
 
-}  // namespace saha
+}  // namespace saha::system

@@ -11,7 +11,7 @@
 
 #include "system/terminal.hpp"
 
-namespace saha {
+namespace saha::system {
 
 struct Log::State {
   LogOptions options;
@@ -106,4 +106,4 @@ void Log::write(LogLevel level, std::string_view message, Fields fields) const {
   }
 }
 
-}  // namespace saha
+}  // namespace saha::system

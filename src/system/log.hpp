@@ -10,7 +10,7 @@
 
 #include "base/result.hpp"
 
-namespace saha {
+namespace saha::system {
 
 enum class LogLevel : std::uint8_t { error, warning, info, verbose, debug };  ///< -q error; default info; -v verbose; -vv debug
 std::string_view name(LogLevel level);
@@ -48,4 +48,4 @@ class Log {
 /// Text as a JSON string with its quotes; bytes that are not UTF-8 become U+FFFD.
 std::string json_quoted(std::string_view text);
 
-}  // namespace saha
+}  // namespace saha::system

@@ -12,7 +12,7 @@
 #include <set>
 #include <sstream>
 
-namespace saha {
+namespace saha::system {
 namespace {
 
 std::string first_line(const std::string& path) {
@@ -151,4 +151,4 @@ std::int64_t monotonic_ns() { return clock_ns(CLOCK_MONOTONIC); }
 std::int64_t thread_cpu_ns() { return clock_ns(CLOCK_THREAD_CPUTIME_ID); }
 std::int64_t process_cpu_ns() { return clock_ns(CLOCK_PROCESS_CPUTIME_ID); }
 
-}  // namespace saha
+}  // namespace saha::system

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-namespace saha {
+namespace saha::system {
 
 struct Cpu {
   std::string model;               ///< "Intel(R) Xeon(R) ..."
@@ -32,4 +32,4 @@ std::int64_t monotonic_ns();
 std::int64_t thread_cpu_ns();             ///< processor time of the calling thread
 std::int64_t process_cpu_ns();
 
-}  // namespace saha
+}  // namespace saha::system

@@ -14,7 +14,7 @@
 #include <cstring>
 #include <system_error>
 
-namespace saha {
+namespace saha::system {
 namespace {
 using Clock = std::chrono::steady_clock;
 constexpr std::size_t kMaxLine = std::size_t{1} << 20;
@@ -184,4 +184,4 @@ std::string shell_quoted(std::string_view word) {
   return quoted + "'";
 }
 
-}  // namespace saha
+}  // namespace saha::system

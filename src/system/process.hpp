@@ -11,7 +11,7 @@
 
 #include "base/result.hpp"
 
-namespace saha {
+namespace saha::system {
 
 struct ProcessOptions {
   std::filesystem::path folder;                              ///< where the command runs; empty: here
@@ -44,4 +44,4 @@ Result<ProcessResult> run_shell(std::string_view command, const ProcessOptions& 
 /// A word as /bin/sh reads it back: quoted where it must be.
 std::string shell_quoted(std::string_view word);
 
-}  // namespace saha
+}  // namespace saha::system

@@ -7,7 +7,7 @@
 
 #include "system/terminal.hpp"
 
-namespace saha {
+namespace saha::system {
 namespace {
 constexpr std::chrono::milliseconds kRedraw{100};
 constexpr std::chrono::milliseconds kFirst{300};  // short work never flickers
@@ -86,4 +86,4 @@ void Progress::finish() {
   bar_ = lines_ = shown_ = false;
 }
 
-}  // namespace saha
+}  // namespace saha::system

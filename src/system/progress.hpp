@@ -9,7 +9,7 @@
 
 #include "base/result.hpp"
 
-namespace saha {
+namespace saha::system {
 
 enum class ProgressMode : std::uint8_t { automatic, plain, none };  ///< --progress auto|plain|none
 
@@ -53,4 +53,4 @@ class Progress {
 /// "45 s", "2 min 05 s", "3 h 10 min": for remaining and elapsed times.
 std::string short_duration(double seconds);
 
-}  // namespace saha
+}  // namespace saha::system

@@ -7,7 +7,7 @@
 #include <algorithm>
 #include <cstdlib>
 
-namespace saha {
+namespace saha::system {
 namespace {
 
 struct Glyph { int bytes, columns; };
@@ -142,4 +142,4 @@ std::string Table::str(int width, bool color) const {
   return text;
 }
 
-}  // namespace saha
+}  // namespace saha::system

@@ -5,7 +5,7 @@
 #include <string_view>
 #include <vector>
 
-namespace saha {
+namespace saha::system {
 
 bool is_terminal(int fd);
 /// Columns of the terminal at fd; 0 where there is none.
@@ -52,4 +52,4 @@ class Table {
   std::vector<Row> rows_;
 };
 
-}  // namespace saha
+}  // namespace saha::system

@@ -8,7 +8,7 @@
 
 #include <fstream>
 
-namespace saha {
+namespace saha::system {
 namespace {
 namespace fs = std::filesystem;
 
@@ -164,4 +164,4 @@ TEST_F(Files, a_temporary_folder_goes_with_everything_in_it) {
 }
 
 }  // namespace
-}  // namespace saha
+}  // namespace saha::system

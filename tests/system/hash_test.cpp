@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-namespace saha {
+namespace saha::system {
 namespace {
 
 // Vectors of FIPS 180-4's example document.
@@ -28,4 +28,4 @@ TEST(Sha256, of_a_file_is_that_of_its_bytes) {
 }
 
 }  // namespace
-}  // namespace saha
+}  // namespace saha::system

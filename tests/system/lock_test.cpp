@@ -7,7 +7,7 @@
 
 #include "system/file.hpp"
 
-namespace saha {
+namespace saha::system {
 namespace {
 
 TEST(FolderLock, the_second_waits_says_for_whom_and_goes_on) {
@@ -37,4 +37,4 @@ TEST(FolderLock, waiting_can_be_given_up) {
 TEST(FolderLock, a_place_that_cannot_be_written_is_an_error) { EXPECT_FALSE(FolderLock::acquire("/proc/none")); }
 
 }  // namespace
-}  // namespace saha
+}  // namespace saha::system

@@ -7,7 +7,7 @@
 
 #include <signal.h>
 
-namespace saha {
+namespace saha::system {
 namespace {
 
 TEST(Log, shows_levels_up_to_its_own_and_files_everything) {
@@ -47,4 +47,4 @@ TEST(Interrupt, the_first_signal_asks_the_second_ends) {
 }
 
 }  // namespace
-}  // namespace saha
+}  // namespace saha::system

@@ -6,7 +6,7 @@
 #include <cstring>
 #include <vector>
 
-namespace saha {
+namespace saha::system {
 namespace {
 
 TEST(Machine, counts_processors_within_the_affinity) {
@@ -58,4 +58,4 @@ TEST(Machine, clocks_run_forward) {
 }
 
 }  // namespace
-}  // namespace saha
+}  // namespace saha::system

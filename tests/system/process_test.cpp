@@ -10,7 +10,7 @@
 
 #include "system/file.hpp"
 
-namespace saha {
+namespace saha::system {
 namespace {
 using namespace std::chrono_literals;
 
@@ -136,4 +136,4 @@ TEST(Process, quoted_words_survive_the_shell) {
 }
 
 }  // namespace
-}  // namespace saha
+}  // namespace saha::system

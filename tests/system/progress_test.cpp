@@ -2,7 +2,7 @@
 
 #include <gtest/gtest.h>
 
-namespace saha {
+namespace saha::system {
 namespace {
 using namespace std::chrono_literals;
 
@@ -63,4 +63,4 @@ TEST(Progress, durations_are_short) {
 }
 
 }  // namespace
-}  // namespace saha
+}  // namespace saha::system

@@ -4,7 +4,7 @@
 
 #include <cstdlib>
 
-namespace saha {
+namespace saha::system {
 namespace {
 
 TEST(Terminal, color_flag_beats_no_color_beats_force_color) {
@@ -70,4 +70,4 @@ TEST(Table, paints_whole_rows) {
 }
 
 }  // namespace
-}  // namespace saha
+}  // namespace saha::system
