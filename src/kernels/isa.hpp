@@ -1,0 +1,37 @@
+#pragma once
+// Which instructions a kernel is compiled for, and the table of all kernels by name.
+#include <span>
+#include <string_view>
+
+#include "plan/call.hpp"
+
+namespace saha::kernels {
+
+enum class Isa : std::uint8_t {
+  generic,  ///< what the compiler's target always has
+  avx2,     ///< AVX2, FMA, F16C
+  avx512,   ///< AVX-512 F, BW, DQ, VL
+};
+
+std::string_view name(Isa isa);
+
+/// The highest level that this CPU and its operating system run.
+Isa detect_isa();
+/// True where AVX-512 VNNI is there too.
+bool has_vnni();
+
+/// Lanes of float32 in a vector: what packed buffers are laid out by.
+constexpr int lanes(Isa isa) { return isa == Isa::avx512 ? 16 : isa == Isa::avx2 ? 8 : 4; }
+
+struct Kernel {
+  std::string_view name;
+  plan::Run run;
+};
+
+/// Every kernel compiled for exactly this level.
+std::span<const std::span<const Kernel>> kernels(Isa isa);
+
+/// The kernel of that name for that level; nullptr where there is none. Packed buffers and params are made for one level and fit no other.
+plan::Run find(std::string_view name, Isa isa);
+
+}  // namespace saha::kernels

@@ -1,0 +1,27 @@
+#pragma once
+// The activations that follow a sum, on one V.
+#include "kernels/epilogue.hpp"
+#include "kernels/loops/math.hpp"
+
+namespace saha::kernels::SAHA_ISA {
+
+inline V hard_sigmoid(V x, V alpha, V beta) { return max(splat(0.f), min(splat(1.f), fma(x, alpha, beta))); }
+
+inline V activate(V x, Activation activation, float p0, float p1) {
+  switch (activation) {
+    case Activation::none: return x;
+    case Activation::relu: return max(splat(0.f), x);
+    case Activation::clip: return min(splat(p1), max(splat(p0), x));
+    case Activation::sigmoid: return sigmoid(x);
+    case Activation::tanh: return tanh(x);
+    case Activation::silu: return x * sigmoid(x);
+    case Activation::hardsigmoid: return hard_sigmoid(x, splat(p0), splat(p1));
+    case Activation::hardswish: return x * hard_sigmoid(x, splat(1.f / 6), splat(0.5f));
+    case Activation::gelu: return 0.5f * x * (1.f + erf(x * 0.707106781f));
+    case Activation::leakyrelu: return select(x < 0.f, x * splat(p0), x);
+    case Activation::elu: return select(x < 0.f, (exp(x) - 1.f) * splat(p0), x);
+  }
+  return x;
+}
+
+}  // namespace saha::kernels::SAHA_ISA

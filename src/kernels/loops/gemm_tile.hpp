@@ -1,0 +1,268 @@
+#pragma once
+// The register tile of a product and the walk over the tiles of a block. Used by GEMM and by convolution, which differ in how panels of B
+// come about.
+#include "kernels/epilogue.hpp"
+#include "kernels/loops/activate.hpp"
+#include "kernels/loops/vec.hpp"
+#include "kernels/panels.hpp"
+
+namespace saha::kernels::SAHA_ISA {
+
+inline constexpr int kRows = W == 16 ? 8 : 4;   ///< rows of a tile: with three vectors of columns it fills the register file
+inline constexpr int kPackRows = W;             ///< rows that stand side by side in a packed A
+inline constexpr int kMaxPanels = 48;           ///< in a block
+
+/// A from some depth on: row i begins at p + i * row (packed: see at()), the next depth is `step` further.
+struct Rows {
+  const float* p;
+  int64_t row, step;
+  int64_t pack_stride;  ///< elements from one group of kPackRows rows to the next; 0: not packed
+
+  const float* at(int64_t i) const { return pack_stride != 0 ? p + i / kPackRows * pack_stride + i % kPackRows : p + i * row; }
+};
+
+/// Some columns of B from some depth on.
+struct Panel {
+  const float* b;
+  int64_t step;    ///< from one depth to the next
+  int64_t column;  ///< first column in C
+  int vectors, columns;
+};
+
+/// Where sums go. Pointers are to row 0, column 0 of C.
+struct Out {
+  float* c;
+  int64_t c_row;
+  const float* bias;
+  const float* residual;
+  const Epilogue* epilogue;
+  bool first, last;  ///< the first or last block of depths: others add to C, or leave the sums in C as they are
+  bool plain;        ///< the epilogue is no more than bias, residual and clamping to [low, high]
+  bool clamps;
+  float low, high;
+};
+
+inline Out make_out(float* c, int64_t c_row, const float* bias, const float* residual, const Epilogue& e) {
+  const bool clamps = e.activation == Activation::relu || e.activation == Activation::clip;
+  return {c, c_row, bias, residual, &e, true, true,
+          (clamps || e.activation == Activation::none) && e.alpha == 1 && e.residual_scale == 1,
+          clamps, e.activation == Activation::clip ? e.p0 : 0, e.activation == Activation::clip ? e.p1 : __builtin_inff()};
+}
+
+/// Any epilogue, any number of columns: the sums of a tile come from memory, `stride` apart.
+[[gnu::noinline]] inline void finish_any(const float* sums, int64_t stride, const Out& o, int64_t row, int rows, int64_t column, int columns) {
+  const Epilogue& e = *o.epilogue;
+  for (int i = 0; i < rows; ++i)
+    for (int j = 0; j < columns; j += W) {
+      const int n = columns - j;
+      const int64_t at = (row + i) * o.c_row + column + j;
+      V v = load_up_to(sums + i * stride + j, n);
+      if (!o.first) v = v + load_up_to(o.c + at, n);
+      if (o.last) {
+        v = v * splat(e.alpha);
+        if (e.bias == Bias::per_row) v = v + splat(o.bias[row + i]);
+        if (e.bias == Bias::per_column) v = v + load_up_to(o.bias + column + j, n);
+        if (o.residual) v = fma(load_up_to(o.residual + at, n), splat(e.residual_scale), v);
+        v = activate(v, e.activation, e.p0, e.p1);
+      }
+      store_up_to(o.c + at, v, n);
+    }
+}
+
+template <int R, int N>
+inline void finish(V (&acc)[R][N], const Out& o, int64_t row, int64_t column, int columns) {
+  if (columns == N * W && (!o.last || o.plain)) {
+    float* c = o.c + row * o.c_row + column;
+    if (!o.first) {
+#pragma GCC unroll 8
+      for (int i = 0; i < R; ++i)
+#pragma GCC unroll 3
+        for (int j = 0; j < N; ++j) acc[i][j] = acc[i][j] + load(c + i * o.c_row + j * W);
+    }
+    if (o.last) {
+      if (o.epilogue->bias == Bias::per_row) {
+#pragma GCC unroll 8
+        for (int i = 0; i < R; ++i) {
+          const V b = splat(o.bias[row + i]);
+#pragma GCC unroll 3
+          for (int j = 0; j < N; ++j) acc[i][j] = acc[i][j] + b;
+        }
+      } else if (o.epilogue->bias == Bias::per_column) {
+#pragma GCC unroll 3
+        for (int j = 0; j < N; ++j) {
+          const V b = load(o.bias + column + j * W);
+#pragma GCC unroll 8
+          for (int i = 0; i < R; ++i) acc[i][j] = acc[i][j] + b;
+        }
+      }
+      if (o.residual) {
+        const float* r = o.residual + row * o.c_row + column;
+#pragma GCC unroll 8
+        for (int i = 0; i < R; ++i)
+#pragma GCC unroll 3
+          for (int j = 0; j < N; ++j) acc[i][j] = acc[i][j] + load(r + i * o.c_row + j * W);
+      }
+      if (o.clamps) {
+        const V low = splat(o.low), high = splat(o.high);
+#pragma GCC unroll 8
+        for (int i = 0; i < R; ++i)
+#pragma GCC unroll 3
+          for (int j = 0; j < N; ++j) acc[i][j] = min(high, max(low, acc[i][j]));
+      }
+    }
+#pragma GCC unroll 8
+    for (int i = 0; i < R; ++i)
+#pragma GCC unroll 3
+      for (int j = 0; j < N; ++j) store(c + i * o.c_row + j * W, acc[i][j]);
+    return;
+  }
+  alignas(64) float sums[R * N * W];
+  for (int i = 0; i < R; ++i)
+    for (int j = 0; j < N; ++j) store(sums + (i * N + j) * W, acc[i][j]);
+  finish_any(sums, N * W, o, row, R, column, columns);
+}
+
+/// R rows by N vectors of columns over `depth`.
+template <int R, int N>
+inline void tile(const float* a, int64_t row_stride, int64_t a_step, const float* b, int64_t b_step, int64_t depth, const Out& o, int64_t row,
+                 int64_t column, int columns) {
+  V acc[R][N] = {};
+#pragma GCC unroll 2
+  for (int64_t p = 0; p < depth; ++p) {
+    V bv[N];
+#pragma GCC unroll 3
+    for (int j = 0; j < N; ++j) bv[j] = load(b + j * W);
+#pragma GCC unroll 8
+    for (int i = 0; i < R; ++i) {
+      const V av = splat(a[i * row_stride]);
+#pragma GCC unroll 3
+      for (int j = 0; j < N; ++j) acc[i][j] = fma(av, bv[j], acc[i][j]);
+    }
+    a += a_step, b += b_step;
+  }
+  finish(acc, o, row, column, columns);
+}
+
+/// Few columns of a packed A: lanes are rows, so that no lane is idle. Sums of C columns in U interleaved parts.
+template <int C>
+inline void narrow(const float* a, const float* b, int64_t b_step, int64_t depth, float* sums) {
+  constexpr int U = C == 1 ? 8 : C == 2 ? 4 : C <= 4 ? 2 : 1;
+  V acc[U][C] = {};
+  int64_t p = 0;
+  for (; p + U <= depth; p += U) {
+#pragma GCC unroll 8
+    for (int u = 0; u < U; ++u) {
+      const V av = load(a + u * kPackRows);
+#pragma GCC unroll 8
+      for (int j = 0; j < C; ++j) acc[u][j] = fma(av, splat(b[u * b_step + j]), acc[u][j]);
+    }
+    a += U * kPackRows, b += U * b_step;
+  }
+  for (; p < depth; ++p) {
+    for (int j = 0; j < C; ++j) acc[0][j] = fma(load(a), splat(b[j]), acc[0][j]);
+    a += kPackRows, b += b_step;
+  }
+  for (int j = 0; j < C; ++j) {
+    V s = acc[0][j];
+#pragma GCC unroll 8
+    for (int u = 1; u < U; ++u) s = s + acc[u][j];
+    float lane[W];
+    store(lane, s);
+    for (int i = 0; i < W; ++i) sums[i * W + j] = lane[i];
+  }
+}
+
+[[gnu::noinline]] inline void narrow_tile(const float* a, const Panel& panel, int64_t depth, const Out& o, int64_t row, int rows) {
+  alignas(64) float sums[W * W];
+  switch (panel.columns) {
+    case 1: narrow<1>(a, panel.b, panel.step, depth, sums); break;
+    case 2: narrow<2>(a, panel.b, panel.step, depth, sums); break;
+#if SAHA_ISA_LEVEL > 0
+    case 3: narrow<3>(a, panel.b, panel.step, depth, sums); break;
+    case 4: narrow<4>(a, panel.b, panel.step, depth, sums); break;
+#endif
+#if SAHA_ISA_LEVEL > 1
+    case 5: narrow<5>(a, panel.b, panel.step, depth, sums); break;
+    case 6: narrow<6>(a, panel.b, panel.step, depth, sums); break;
+    case 7: narrow<7>(a, panel.b, panel.step, depth, sums); break;
+    case 8: narrow<8>(a, panel.b, panel.step, depth, sums); break;
+#endif
+    default: __builtin_unreachable();
+  }
+  finish_any(sums, W, o, row, rows, panel.column, panel.columns);
+}
+
+template <int N>
+inline void tile_rows(const Rows& a, const Panel& q, int64_t depth, const Out& o, int64_t row, int rows) {
+  const float* p = a.at(row);
+  if (rows == kRows) return tile<kRows, N>(p, a.row, a.step, q.b, q.step, depth, o, row, q.column, q.columns);
+  int done = 0;
+  if constexpr (kRows == 8) {
+    if (rows & 4) tile<4, N>(p, a.row, a.step, q.b, q.step, depth, o, row, q.column, q.columns), done = 4;
+  }
+  if (rows & 2) tile<2, N>(p + done * a.row, a.row, a.step, q.b, q.step, depth, o, row + done, q.column, q.columns), done += 2;
+  if (rows & 1) tile<1, N>(p + done * a.row, a.row, a.step, q.b, q.step, depth, o, row + done, q.column, q.columns);
+}
+
+inline void tile_any(const Rows& a, const Panel& q, int64_t depth, const Out& o, int64_t row, int rows) {
+  switch (q.vectors) {
+    case 3: return tile_rows<3>(a, q, depth, o, row, rows);
+    case 2: return tile_rows<2>(a, q, depth, o, row, rows);
+    default: return tile_rows<1>(a, q, depth, o, row, rows);
+  }
+}
+
+/// Rows [m0, m1) times all panels. m0 is a multiple of kPackRows where A is packed.
+inline void multiply(const Rows& a, const Panel* panels, int count, int64_t depth, const Out& o, int64_t m0, int64_t m1) {
+  int64_t columns = 0;
+  for (int j = 0; j < count; ++j) columns += panels[j].columns;
+  // The operand that stays in the first-level cache is walked innermost: all of B if it is small, else one panel over a block of rows.
+  const bool b_inside = columns * depth <= 4096;
+  const int64_t m_block = b_inside ? kRows : most<int64_t>(kPackRows, least<int64_t>(128, 32768 / most<int64_t>(1, depth) / kPackRows * kPackRows));
+  for (int64_t i0 = m0; i0 < m1; i0 += m_block) {
+    const int64_t i1 = least(m1, i0 + m_block);
+    for (int j = 0; j < count; ++j) {
+      const Panel& q = panels[j];
+      if (a.pack_stride != 0 && q.columns <= W / 2) {
+        if (i0 % kPackRows == 0)
+          for (int64_t i = i0; i < least(m1, round_up(i1, kPackRows)); i += kPackRows)
+            narrow_tile(a.at(i), q, depth, o, i, static_cast<int>(least<int64_t>(kPackRows, m1 - i)));
+        continue;
+      }
+      for (int64_t i = i0; i < i1; i += kRows) tile_any(a, q, depth, o, i, static_cast<int>(least<int64_t>(kRows, i1 - i)));
+    }
+  }
+}
+
+/// Copies `depth` rows of B, `columns` of each, into a panel of `vectors` vectors; what is missing becomes 0.
+inline void pack_rows(const float* b, int64_t b_row, int64_t depth, int vectors, int columns, float* out) {
+  if (columns == 3 * W) {
+    for (int64_t p = 0; p < depth; ++p, b += b_row, out += 3 * W) {
+      store(out, load(b));
+      store(out + W, load(b + W));
+      store(out + 2 * W, load(b + 2 * W));
+    }
+    return;
+  }
+  for (int64_t p = 0; p < depth; ++p, b += b_row, out += vectors * W)
+    for (int j = 0; j < vectors; ++j) store(out + j * W, load_up_to(b + j * W, most(0, columns - j * W)));
+}
+
+/// The same where the columns of B are contiguous in depth: B[p][j] at b[j * b_col + p].
+inline void pack_columns(const float* b, int64_t b_col, int64_t depth, int vectors, int columns, float* out) {
+  for (int j0 = 0; j0 < vectors * W; j0 += W) {
+    const int n = least(W, columns - j0);
+    for (int64_t p = 0; p < depth; p += W) {
+      V r[W];
+#pragma GCC unroll 16
+      for (int i = 0; i < W; ++i) r[i] = i < n ? load_up_to(b + (j0 + i) * b_col + p, depth - p) : V{};
+      transpose(r);
+      const int rows = static_cast<int>(least<int64_t>(W, depth - p));
+#pragma GCC unroll 16
+      for (int i = 0; i < W; ++i)
+        if (i < rows) store(out + (p + i) * vectors * W + j0, r[i]);
+    }
+  }
+}
+
+}  // namespace saha::kernels::SAHA_ISA

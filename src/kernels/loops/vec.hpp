@@ -1,0 +1,155 @@
+#pragma once
+// The vector type that every loop is written over, for the instruction set that this file is being compiled for:
+// SAHA_ISA is the namespace, SAHA_ISA_LEVEL its number (kernels/isa.hpp). Nothing here is visible outside that namespace, so no
+// instruction of a higher level can be linked into a lower one.
+#include <cstddef>
+#include <cstdint>
+#if SAHA_ISA_LEVEL > 0
+#include <immintrin.h>
+#endif
+
+namespace saha::kernels::SAHA_ISA {
+
+using std::int32_t;
+using std::int64_t;
+
+#if SAHA_ISA_LEVEL == 2
+inline constexpr int W = 16;  ///< lanes of a V
+#elif SAHA_ISA_LEVEL == 1
+inline constexpr int W = 8;
+#else
+inline constexpr int W = 4;
+#endif
+
+typedef float V __attribute__((vector_size(W * 4)));
+typedef int32_t I __attribute__((vector_size(W * 4)));  ///< also a comparison's result: all bits of a lane, or none
+typedef float UnalignedV __attribute__((vector_size(W * 4), aligned(4), may_alias));
+typedef int32_t UnalignedI __attribute__((vector_size(W * 4), aligned(4), may_alias));
+
+inline V load(const float* p) { return *reinterpret_cast<const UnalignedV*>(p); }
+inline void store(float* p, V v) { *reinterpret_cast<UnalignedV*>(p) = v; }
+inline I bits(V v) { return reinterpret_cast<I>(v); }
+inline V from_bits(I v) { return reinterpret_cast<V>(v); }
+inline V select(I mask, V a, V b) { return mask ? a : b; }
+inline V abs(V v) { return from_bits(bits(v) & 0x7fffffff); }
+inline V with_sign(V magnitude, V sign) { return from_bits(bits(magnitude) | (bits(sign) & INT32_MIN)); }
+inline V to_float(I v) { return __builtin_convertvector(v, V); }
+
+// load_n, store_n: the first n lanes only, 0 <= n <= W; nothing else is read (it becomes 0) or written.
+// max, min: the second operand where either is NaN, so that max(bound, x) keeps a NaN in x.
+// fma: a * b + c, rounded once where the machine can, twice in generic.
+#if SAHA_ISA_LEVEL == 2
+inline V splat(float x) { return reinterpret_cast<V>(_mm512_set1_ps(x)); }
+inline V fma(V a, V b, V c) { return reinterpret_cast<V>(_mm512_fmadd_ps(reinterpret_cast<__m512>(a), reinterpret_cast<__m512>(b), reinterpret_cast<__m512>(c))); }
+inline V max(V a, V b) { return reinterpret_cast<V>(_mm512_max_ps(reinterpret_cast<__m512>(a), reinterpret_cast<__m512>(b))); }
+inline V min(V a, V b) { return reinterpret_cast<V>(_mm512_min_ps(reinterpret_cast<__m512>(a), reinterpret_cast<__m512>(b))); }
+inline V sqrt(V a) { return reinterpret_cast<V>(_mm512_sqrt_ps(reinterpret_cast<__m512>(a))); }
+inline V floor(V a) { return reinterpret_cast<V>(_mm512_roundscale_ps(reinterpret_cast<__m512>(a), 9)); }
+inline V ceil(V a) { return reinterpret_cast<V>(_mm512_roundscale_ps(reinterpret_cast<__m512>(a), 10)); }
+inline V round_even(V a) { return reinterpret_cast<V>(_mm512_roundscale_ps(reinterpret_cast<__m512>(a), 8)); }
+inline V load_n(const float* p, int n) { return reinterpret_cast<V>(_mm512_maskz_loadu_ps(static_cast<__mmask16>((1u << n) - 1), p)); }
+inline void store_n(float* p, V v, int n) { _mm512_mask_storeu_ps(p, static_cast<__mmask16>((1u << n) - 1), reinterpret_cast<__m512>(v)); }
+#elif SAHA_ISA_LEVEL == 1
+inline V splat(float x) { return _mm256_set1_ps(x); }
+inline V fma(V a, V b, V c) { return _mm256_fmadd_ps(a, b, c); }
+inline V max(V a, V b) { return _mm256_max_ps(a, b); }
+inline V min(V a, V b) { return _mm256_min_ps(a, b); }
+inline V sqrt(V a) { return _mm256_sqrt_ps(a); }
+inline V floor(V a) { return _mm256_round_ps(a, 9); }
+inline V ceil(V a) { return _mm256_round_ps(a, 10); }
+inline V round_even(V a) { return _mm256_round_ps(a, 8); }
+alignas(64) inline constexpr int32_t kFirst[16] = {-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0};
+inline __m256i first(int n) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(kFirst + 8 - n)); }
+inline V load_n(const float* p, int n) { return _mm256_maskload_ps(p, first(n)); }
+inline void store_n(float* p, V v, int n) { _mm256_maskstore_ps(p, first(n), v); }
+#else
+inline V splat(float x) { return V{x, x, x, x}; }
+inline V fma(V a, V b, V c) { return a * b + c; }
+inline V max(V a, V b) { return a > b ? a : b; }
+inline V min(V a, V b) { return a < b ? a : b; }
+inline V sqrt(V a) { return V{__builtin_sqrtf(a[0]), __builtin_sqrtf(a[1]), __builtin_sqrtf(a[2]), __builtin_sqrtf(a[3])}; }
+inline V round_even(V a) {  // adding 2^23 leaves no bits behind the point
+  const V magic = with_sign(splat(8388608.f), a);
+  return abs(a) < 8388608.f ? with_sign(abs((a + magic) - magic), a) : a;
+}
+inline V floor(V a) {
+  const V r = round_even(a);
+  return r > a ? r - 1.f : r;
+}
+inline V ceil(V a) {
+  const V r = round_even(a);
+  return r < a ? with_sign(abs(r + 1.f), a) : r;
+}
+inline V load_n(const float* p, int n) {
+  V v{};
+  for (int i = 0; i < n; ++i) v[i] = p[i];
+  return v;
+}
+inline void store_n(float* p, V v, int n) {
+  for (int i = 0; i < n; ++i) p[i] = v[i];
+}
+#endif
+
+/// Load and store of a whole vector, or of its first n lanes where fewer are left.
+inline V load_up_to(const float* p, int64_t n) { return n >= W ? load(p) : load_n(p, static_cast<int>(n)); }
+inline void store_up_to(float* p, V v, int64_t n) { n >= W ? store(p, v) : store_n(p, v, static_cast<int>(n)); }
+
+template <class T>
+constexpr T least(T a, T b) { return b < a ? b : a; }
+template <class T>
+constexpr T most(T a, T b) { return a < b ? b : a; }
+constexpr int64_t round_up(int64_t a, int64_t to) { return (a + to - 1) / to * to; }
+
+// Shuffles: even(a, b) = a0 a2 .. b0 b2 .., odd likewise.
+template <int... K>
+struct Lanes {};
+template <int N, int... K>
+struct MakeLanes : MakeLanes<N - 1, N - 1, K...> {};
+template <int... K>
+struct MakeLanes<0, K...> { using type = Lanes<K...>; };
+using AllLanes = MakeLanes<W>::type;
+
+template <int... K>
+inline V every_second(V a, V b, Lanes<K...>, int /*phase 0*/) { return __builtin_shufflevector(a, b, (2 * K)...); }
+template <int... K>
+inline V every_second(V a, V b, Lanes<K...>, long /*phase 1*/) { return __builtin_shufflevector(a, b, (2 * K + 1)...); }
+inline V even(V a, V b) { return every_second(a, b, AllLanes{}, 0); }
+inline V odd(V a, V b) { return every_second(a, b, AllLanes{}, 0L); }
+
+// Transposes W vectors in place, by exchanging blocks of 1, 2, 4, .. lanes.
+template <int S, int... K>
+inline V low_blocks(V a, V b, Lanes<K...>) { return __builtin_shufflevector(a, b, ((K / S) % 2 == 0 ? K : K - S + W)...); }
+template <int S, int... K>
+inline V high_blocks(V a, V b, Lanes<K...>) { return __builtin_shufflevector(a, b, ((K / S) % 2 == 0 ? K + S : K + W)...); }
+template <int S>
+inline void exchange(V* r) {
+  if constexpr (S < W) {
+#pragma GCC unroll 16
+    for (int i = 0; i < W; ++i) {
+      if (i & S) continue;
+      const V a = r[i], b = r[i + S];
+      r[i] = low_blocks<S>(a, b, AllLanes{});
+      r[i + S] = high_blocks<S>(a, b, AllLanes{});
+    }
+    exchange<S * 2>(r);
+  }
+}
+inline void transpose(V (&r)[W]) { exchange<1>(r); }
+
+inline float sum(V v) {
+  float s[W];
+  store(s, v);
+  for (int half = W / 2; half > 0; half /= 2)
+    for (int i = 0; i < half; ++i) s[i] += s[i + half];
+  return s[0];
+}
+/// NaN if any lane is NaN.
+inline float largest(V v) {
+  float s[W];
+  store(s, v);
+  float m = s[0];
+  for (int i = 1; i < W; ++i) m = s[i] > m || s[i] != s[i] ? s[i] : m;
+  return m;
+}
+
+}  // namespace saha::kernels::SAHA_ISA

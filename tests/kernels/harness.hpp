@@ -1,0 +1,111 @@
+#pragma once
+// Runs kernels at every level that this CPU has, whole and piece by piece, and makes data.
+#include <gtest/gtest.h>
+
+#include <array>
+
+#include <cmath>
+#include <cstdlib>
+#include <cstring>
+#include <initializer_list>
+#include <memory>
+#include <random>
+#include <vector>
+
+#include "kernels/isa.hpp"
+
+namespace saha::kernels::test {
+
+inline std::vector<Isa> levels() {
+  std::vector<Isa> all;
+  for (int i = 0; i <= static_cast<int>(detect_isa()); ++i) all.push_back(static_cast<Isa>(i));
+  static bool said = false;
+  if (!said && detect_isa() != Isa::avx512) std::puts("levels above " "this CPU's are compiled but not run here (avx512)"), said = true;
+  return all;
+}
+
+/// Elements at an alignment of 64 bytes plus `offset` elements, on the heap with nothing behind them, so that a sanitizer sees every overrun.
+template <class T>
+class Aligned {
+ public:
+  explicit Aligned(std::size_t n, std::size_t offset = 0)
+      : memory_(static_cast<T*>(std::aligned_alloc(64, ((n + offset) * sizeof(T) + 63) / 64 * 64 + 64))), offset_(offset), size_(n) {
+    std::memset(static_cast<void*>(memory_.get()), 0xff, (n + offset) * sizeof(T));  // NaN where nothing is written
+  }
+  T* data() { return memory_.get() + offset_; }
+  const T* data() const { return memory_.get() + offset_; }
+  std::size_t size() const { return size_; }
+  T& operator[](std::size_t i) { return data()[i]; }
+  const T& operator[](std::size_t i) const { return data()[i]; }
+
+ private:
+  struct Free {
+    void operator()(T* p) const { std::free(p); }
+  };
+  std::unique_ptr<T, Free> memory_;
+  std::size_t offset_, size_;
+};
+
+inline std::mt19937& random() {
+  static std::mt19937 engine(7);
+  return engine;
+}
+
+inline std::vector<float> noise(std::int64_t n, float low = -1, float high = 1) {
+  std::uniform_real_distribution<float> d(low, high);
+  std::vector<float> v(static_cast<std::size_t>(n));
+  for (float& x : v) x = d(random());
+  return v;
+}
+
+/// Calls a kernel on its whole grid.
+template <class Params>
+void run_whole(std::string_view kernel, Isa isa, const Params& params, std::vector<const void*> operands, std::uint32_t grid, std::uint64_t scratch) {
+  plan::Run run = find(kernel, isa);
+  ASSERT_NE(run, nullptr) << kernel << " " << name(isa);
+  Aligned<std::byte> s(scratch);
+  std::vector<void*> o;
+  for (const void* p : operands) o.push_back(const_cast<void*>(p));
+  run({o.data(), nullptr, &params, 0, grid, s.data()});
+}
+
+/// Calls a kernel piece by piece, last piece first.
+template <class Params>
+void run_pieces(std::string_view kernel, Isa isa, const Params& params, std::vector<const void*> operands, std::uint32_t grid, std::uint64_t scratch) {
+  plan::Run run = find(kernel, isa);
+  ASSERT_NE(run, nullptr) << kernel << " " << name(isa);
+  std::vector<void*> o;
+  for (const void* p : operands) o.push_back(const_cast<void*>(p));
+  for (std::uint32_t i = grid; i-- > 0;) {
+    Aligned<std::byte> s(scratch);
+    run({o.data(), nullptr, &params, i, i + 1, s.data()});
+  }
+}
+
+/// a and b have the same bits.
+inline bool same_bits(const float* a, const float* b, std::size_t n) { return std::memcmp(a, b, n * sizeof(float)) == 0; }
+
+/// The error bound of a float32 sum of k products in any order, with a few roundings more: gamma_(k+4) times the sum of absolute values.
+inline double dot_bound(std::int64_t k, double sum_abs) {
+  const double u = std::ldexp(1, -24), n = static_cast<double>(k + 4);
+  return n * u / (1 - n * u) * sum_abs + 1e-44;
+}
+
+/// Distance in units in the last place of the float32 nearest to `expected`.
+inline double ulps(float got, double expected) {
+  if (std::isnan(got) || std::isnan(expected)) return std::isnan(got) == std::isnan(expected) ? 0 : INFINITY;
+  const float near = static_cast<float>(expected);
+  if (std::isinf(got) || std::isinf(near)) {
+    if (got == near) return 0;
+    if (std::isinf(got) && std::isinf(near)) return INFINITY;
+    // One of them overflowed: measure as if the exponent went on.
+    const double wide = std::isinf(got) ? std::copysign(std::ldexp(1, 128), got) : got;
+    return std::fabs(wide - (std::isinf(near) ? std::copysign(std::min(std::fabs(expected), std::ldexp(1, 128)), expected) : expected)) / std::ldexp(1, 104);
+  }
+  int e;
+  std::frexp(std::fabs(near), &e);
+  const double ulp = std::ldexp(1, std::max(e - 24, -149));
+  return std::fabs(got - expected) / ulp;
+}
+
+}  // namespace saha::kernels::test
