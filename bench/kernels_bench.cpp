@@ -1,5 +1,6 @@
-// Kernels alone: GFLOP/s and percent of the measured peak, minimum over repeated runs, 1 and 2 threads.
-//   kernels_bench [gemm|...] [threads]
+// Kernels alone: GFLOP/s and percent of the measured peak, minimum over repeated runs;
+// one thread in its own processor time, two in time of the clock.
+//   kernels_bench [gemm|mobilenetv2|resnet50] [threads]
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
@@ -10,6 +11,7 @@
 #include <vector>
 
 #include "bench/peak.hpp"
+#include "kernels/conv.hpp"
 #include "kernels/gemm.hpp"
 #include "system/thread_pool.hpp"
 
@@ -43,11 +45,11 @@ double time_kernel(const Machine& m, const char* kernel, const void* params, std
   double best = 1e9;
   const double until = seconds() + 0.15;
   for (int i = 0; i < 5 || (seconds() < until && i < 2000); ++i) {
-    const double start = seconds();
+    const double start = m.threads == 1 ? bench::thread_seconds() : seconds();
     system::parallel(m.pool, grid, [&](unsigned thread, std::uint32_t begin, std::uint32_t end) {
       run({operands.data(), nullptr, params, begin, end, memory.get() + each * thread});
     });
-    best = std::min(best, seconds() - start);
+    best = std::min(best, (m.threads == 1 ? bench::thread_seconds() : seconds()) - start);
   }
   return best;
 }
@@ -73,6 +75,76 @@ void bench_gemm(const Machine& m) {
   }
 }
 
+struct Layer {
+  std::int64_t c, hw, m, k, stride, groups;  // square image, padded by k / 2
+  int times;                                 // in the network
+  bool residual = false;
+};
+
+double bench_layer(const Machine& m, const Layer& l, bool show = true) {
+  ConvShape s;
+  s.in_channels = l.c, s.in_h = s.in_w = l.hw, s.out_channels = l.m, s.kernel_h = s.kernel_w = l.k, s.stride_h = s.stride_w = l.stride;
+  s.groups = l.groups, s.pad_top = s.pad_left = l.k / 2, s.out_h = s.out_w = (l.hw + 2 * (l.k / 2) - l.k) / l.stride + 1;
+  Epilogue e;
+  e.activation = Activation::clip, e.p0 = 0, e.p1 = 6, e.bias = Bias::per_row;
+  const ConvParams p = prepare_conv(m.isa, s, e);
+  const std::int64_t out = s.out_channels * s.out_h * s.out_w;
+  Buffer x(s.in_channels * s.in_h * s.in_w), w(packed_conv_size(m.isa, p)), bias(s.out_channels), res(l.residual ? out : 0), y(out);
+  const double t = time_kernel(m, std::string(kernel(p)).c_str(), &p, {x, w, bias, l.residual ? static_cast<float*>(res) : nullptr, y}, grid(p), scratch_bytes(p));
+  char what[100];
+  std::snprintf(what, sizeof what, "%2dx conv %4d->%4d %dx%d s%d @%d%s", l.times, int(l.c), int(l.m), int(l.k), int(l.k), int(l.stride), int(l.hw), l.groups > 1 ? " depthwise" : "");
+  const double flops = 2.0 * double(out) * double(l.c / l.groups * l.k * l.k);
+  if (show) print(m, what, flops, t);
+  return t * l.times;
+}
+
+void bench_network(const Machine& m, const char* network, const std::vector<Layer>& layers) {
+  double total = 0;
+  for (const Layer& l : layers) total += bench_layer(m, l);
+  std::printf("%s: convolutions %.3f ms\n", network, total * 1e3);
+}
+
+void bench_mobilenetv2(const Machine& m) {
+  std::vector<Layer> layers = {{3, 224, 32, 3, 2, 1, 1}, {32, 112, 32, 3, 1, 32, 1}, {32, 112, 16, 1, 1, 1, 1}};
+  struct Stage {
+    std::int64_t c, m, hw, stride;
+    int times;
+  };
+  std::int64_t in = 16, hw = 112;
+  for (const Stage& t : {Stage{0, 24, 0, 2, 2}, {0, 32, 0, 2, 3}, {0, 64, 0, 2, 4}, {0, 96, 0, 1, 3}, {0, 160, 0, 2, 3}, {0, 320, 0, 1, 1}}) {
+    layers.push_back({in, hw, in * 6, 1, 1, 1, 1});
+    layers.push_back({in * 6, hw, in * 6, 3, t.stride, in * 6, 1});
+    hw /= t.stride;
+    layers.push_back({in * 6, hw, t.m, 1, 1, 1, 1});
+    in = t.m;
+    if (t.times > 1) {
+      layers.push_back({in, hw, in * 6, 1, 1, 1, t.times - 1});
+      layers.push_back({in * 6, hw, in * 6, 3, 1, in * 6, t.times - 1});
+      layers.push_back({in * 6, hw, in, 1, 1, 1, t.times - 1, true});
+    }
+  }
+  layers.push_back({320, 7, 1280, 1, 1, 1, 1});
+  bench_network(m, "MobileNetV2", layers);
+}
+
+void bench_resnet50(const Machine& m) {
+  std::vector<Layer> layers = {{3, 224, 64, 7, 2, 1, 1}};
+  std::int64_t in = 64, hw = 56, width = 64;
+  for (int blocks : {3, 4, 6, 3}) {
+    const std::int64_t stride = width == 64 ? 1 : 2;
+    layers.push_back({in, hw, width, 1, 1, 1, 1});
+    layers.push_back({width, hw, width, 3, stride, 1, 1});
+    layers.push_back({in, hw, width * 4, 1, stride, 1, 1});
+    hw /= stride;
+    layers.push_back({width, hw, width * 4, 1, 1, 1, blocks, true});
+    in = width * 4;
+    layers.push_back({in, hw, width, 1, 1, 1, blocks - 1});
+    layers.push_back({width, hw, width, 3, 1, 1, blocks - 1});
+    width *= 2;
+  }
+  bench_network(m, "ResNet-50", layers);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -86,5 +158,7 @@ int main(int argc, char** argv) {
     const Machine m{isa, peak, threads, pool};
     std::printf("-- %u thread%s\n", threads, threads > 1 ? "s" : "");
     if (what == "all" || what == "gemm") bench_gemm(m);
+    if (what == "all" || what == "mobilenetv2") bench_mobilenetv2(m);
+    if (what == "all" || what == "resnet50") bench_resnet50(m);
   }
 }

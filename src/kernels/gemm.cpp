@@ -10,7 +10,7 @@
 namespace saha::kernels {
 namespace {
 
-constexpr std::int64_t kDepth = 320;            // a panel of three vectors and this depth fills most of a 32 KiB cache
+constexpr std::int64_t kDepth = 256;            // a panel of three vectors and this depth fills most of a 32 KiB cache
 constexpr std::int64_t kPanelBytes = 192 << 10; // packed panels of a block: well within a second-level cache of 512 KiB
 constexpr double kPieceProducts = 1.5e6;        // some 50 us of work: small against a run, large against handing out a piece
 constexpr std::int64_t kMaxPanels = 48, kMaxPieces = 64;

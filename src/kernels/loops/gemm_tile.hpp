@@ -117,7 +117,9 @@ inline void finish(V (&acc)[R][N], const Out& o, int64_t row, int64_t column, in
     return;
   }
   alignas(64) float sums[R * N * W];
+#pragma GCC unroll 8
   for (int i = 0; i < R; ++i)
+#pragma GCC unroll 3
     for (int j = 0; j < N; ++j) store(sums + (i * N + j) * W, acc[i][j]);
   finish_any(sums, N * W, o, row, R, column, columns);
 }

@@ -61,7 +61,19 @@ inline V round_even(V a) { return _mm256_round_ps(a, 8); }
 alignas(64) inline constexpr int32_t kFirst[16] = {-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0};
 inline __m256i first(int n) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(kFirst + 8 - n)); }
 inline V load_n(const float* p, int n) { return _mm256_maskload_ps(p, first(n)); }
-inline void store_n(float* p, V v, int n) { _mm256_maskstore_ps(p, first(n), v); }
+inline void store_n(float* p, V v, int n) {  // a masked store is a slow microcode loop on Zen
+  if (n == W) return store(p, v);
+  __m128 part = _mm256_castps256_ps128(v);
+  if (n & 4) {
+    _mm_storeu_ps(p, part);
+    part = _mm256_extractf128_ps(v, 1), p += 4;
+  }
+  if (n & 2) {
+    _mm_storel_pi(reinterpret_cast<__m64*>(p), part);
+    part = _mm_movehl_ps(part, part), p += 2;
+  }
+  if (n & 1) _mm_store_ss(p, part);
+}
 #else
 inline V splat(float x) { return V{x, x, x, x}; }
 inline V fma(V a, V b, V c) { return a * b + c; }

@@ -1,0 +1,45 @@
+#pragma once
+// A padded copy of some rows of an image. With stride s along x, a row is stored as s phases one after another: phase p holds the elements
+// p, p + s, p + 2 s, .. of the padded row, so that the inputs of neighbouring outputs are neighbours for every tap.
+#include "kernels/loops/vec.hpp"
+
+namespace saha::kernels::SAHA_ISA {
+
+// Both write whole vectors: up to W - 1 elements beyond the last. Rows are therefore filled in ascending order, with a vector to spare after
+// the last one.
+inline void fill_zero(float* p, int64_t n) {
+  for (int64_t i = 0; i < n; i += W) store(p + i, V{});
+}
+inline void copy_row(const float* from, float* to, int64_t n) {
+  int64_t i = 0;
+  for (; i + W <= n; i += W) store(to + i, load(from + i));
+  if (i == n) return;
+  if (n >= W)
+    store(to + n - W, load(from + n - W));
+  else
+    store(to, load_n(from, static_cast<int>(n)));
+}
+
+/// Every `stride`-th element of a row of `in_w` behind `pad` zeros, from element `phase` on: `width` elements, zeros beyond the row.
+inline void copy_phase(const float* row, int64_t in_w, int64_t pad, int64_t stride, int64_t phase, int64_t width, float* to) {
+  const int64_t skipped = most<int64_t>(0, pad - phase);
+  const int64_t first = least(width, (skipped + stride - 1) / stride);              // zeros in front
+  const int64_t source = first * stride + phase - pad;                                // of element `first`
+  const int64_t count = source < in_w ? least(width - first, (in_w - source + stride - 1) / stride) : 0;
+  fill_zero(to, first);
+  if (count > 0) {
+    const float* from = row + source;
+    if (stride == 1) {
+      copy_row(from, to + first, count);
+    } else if (stride == 2) {
+      int64_t i = 0;
+      for (; i + W < count; i += W) store(to + first + i, even(load(from + 2 * i), load(from + 2 * i + W)));
+      for (; i < count; ++i) to[first + i] = from[2 * i];
+    } else {
+      for (int64_t i = 0; i < count; ++i) to[first + i] = from[i * stride];
+    }
+  }
+  fill_zero(to + first + count, width - first - count);
+}
+
+}  // namespace saha::kernels::SAHA_ISA

@@ -1,0 +1,145 @@
+#include "kernels/conv.hpp"
+
+#include "tests/kernels/harness.hpp"
+
+namespace saha::kernels {
+namespace {
+using namespace test;
+
+ConvShape shape(std::int64_t batch, std::int64_t c, std::int64_t h, std::int64_t w, std::int64_t m, std::int64_t k, std::int64_t stride, std::int64_t pad,
+                std::int64_t groups = 1, std::int64_t dilation = 1) {
+  ConvShape s;
+  s.batch = batch, s.in_channels = c, s.in_h = h, s.in_w = w, s.out_channels = m, s.groups = groups;
+  s.kernel_h = s.kernel_w = k, s.stride_h = s.stride_w = stride, s.dilation_h = s.dilation_w = dilation, s.pad_top = s.pad_left = pad;
+  s.out_h = (h + 2 * pad - (k - 1) * dilation - 1) / stride + 1, s.out_w = (w + 2 * pad - (k - 1) * dilation - 1) / stride + 1;
+  return s;
+}
+
+void check(const ConvShape& s, const Epilogue& e = {}, bool residual = false) {
+  const std::int64_t gc = s.in_channels / s.groups, gm = s.out_channels / s.groups, points = s.out_h * s.out_w, taps = s.kernel_h * s.kernel_w;
+  const auto x = noise(s.batch * s.in_channels * s.in_h * s.in_w), w = noise(s.out_channels * gc * taps), bias = noise(s.out_channels);
+  const auto size = static_cast<std::size_t>(s.batch * s.out_channels * points);
+  const auto res = noise(static_cast<std::int64_t>(size));
+  Aligned<float> exact_x(x.size(), 1);
+  std::copy(x.begin(), x.end(), exact_x.data());
+  for (Isa isa : levels()) {
+    SCOPED_TRACE(testing::Message() << name(isa) << " n " << s.batch << " c " << s.in_channels << " " << s.in_h << "x" << s.in_w << " m " << s.out_channels << " k "
+                                    << s.kernel_h << "x" << s.kernel_w << " s " << s.stride_h << "," << s.stride_w << " d " << s.dilation_w << " p " << s.pad_top << ","
+                                    << s.pad_left << " g " << s.groups << " act " << int(e.activation));
+    const ConvParams c = prepare_conv(isa, s, e);
+    Aligned<float> packed(static_cast<std::size_t>(packed_conv_size(isa, c)));
+    pack_conv(isa, c, w.data(), {packed.data(), packed.size()});
+    Aligned<float> y(size, 3), again(size);
+    std::vector<const void*> operands = {exact_x.data(), packed.data(), e.bias == Bias::none ? nullptr : bias.data(), residual ? res.data() : nullptr, y.data()};
+    run_whole(kernel(c), isa, c, operands, grid(c), scratch_bytes(c));
+    operands[4] = again.data();
+    run_pieces(kernel(c), isa, c, operands, grid(c), scratch_bytes(c));
+    ASSERT_TRUE(same_bits(y.data(), again.data(), size));
+    for (std::int64_t n = 0; n < s.batch; ++n)
+      for (std::int64_t m = 0; m < s.out_channels; ++m)
+        for (std::int64_t oy = 0; oy < s.out_h; ++oy)
+          for (std::int64_t ox = 0; ox < s.out_w; ++ox) {
+            double sum = 0, total = 0;
+            for (std::int64_t c0 = 0; c0 < gc; ++c0)
+              for (std::int64_t ky = 0; ky < s.kernel_h; ++ky)
+                for (std::int64_t kx = 0; kx < s.kernel_w; ++kx) {
+                  const std::int64_t iy = oy * s.stride_h - s.pad_top + ky * s.dilation_h, ix = ox * s.stride_w - s.pad_left + kx * s.dilation_w;
+                  if (iy < 0 || ix < 0 || iy >= s.in_h || ix >= s.in_w) continue;
+                  const double v = double(x[static_cast<std::size_t>(((n * s.in_channels + m / gm * gc + c0) * s.in_h + iy) * s.in_w + ix)]) *
+                                   double(w[static_cast<std::size_t>(((m * gc + c0) * s.kernel_h + ky) * s.kernel_w + kx)]);
+                  sum += v, total += std::fabs(v);
+                }
+            const std::size_t at = static_cast<std::size_t>((n * s.out_channels + m) * points + oy * s.out_w + ox);
+            const double b = e.bias == Bias::none ? 0 : bias[static_cast<std::size_t>(m)], r = residual ? double(res[at]) : 0;
+            double v = sum + b + r;
+            double bound = dot_bound(gc * taps, total + std::fabs(b) + std::fabs(r));
+            if (e.activation == Activation::relu) v = std::max(v, 0.);
+            if (e.activation == Activation::clip) v = std::min<double>(std::max<double>(v, e.p0), e.p1);
+            if (e.activation == Activation::silu) v = v / (1 + std::exp(-v)), bound = 1.2 * bound + 1e-6;
+            ASSERT_NEAR(y[at], v, bound) << n << "," << m << "," << oy << "," << ox;
+          }
+  }
+}
+
+Epilogue with_bias(Activation a, float p0 = 0, float p1 = 0) {
+  Epilogue e;
+  e.activation = a, e.bias = Bias::per_row, e.p0 = p0, e.p1 = p1;
+  return e;
+}
+
+TEST(Conv, pointwise_equals_the_double_loop) {
+  for (std::int64_t hw : {1, 3, 7, 14, 17})
+    for (std::int64_t m : {1, 5, 16, 50}) check(shape(2, 19, hw, hw, m, 1, 1, 0), with_bias(Activation::relu), m == 5);
+  check(shape(1, 300, 14, 14, 130, 1, 1, 0), with_bias(Activation::silu));
+  check(shape(1, 700, 7, 7, 300, 1, 1, 0), {}, true);
+  check(shape(1, 64, 56, 56, 40, 1, 1, 0), with_bias(Activation::clip, 0, 6));
+}
+
+TEST(Conv, kernels_strides_pads_and_dilations_equal_the_double_loop) {
+  for (std::int64_t k : {1, 2, 3, 5, 7})
+    for (std::int64_t stride : {1, 2, 3})
+      for (std::int64_t pad : {0, 1, 3})
+        for (std::int64_t dilation : {1, 2}) {
+          if (pad >= k * dilation + 2 || (k - 1) * dilation + 1 > 13 + 2 * pad) continue;
+          check(shape(1, 3, 13, 17, 9, k, stride, pad, 1, dilation), with_bias(k == 3 ? Activation::clip : Activation::none, 0, 0.7f), k == 5);
+        }
+}
+
+TEST(Conv, sizes_of_real_networks_equal_the_double_loop) {
+  check(shape(1, 3, 40, 40, 32, 3, 2, 1), with_bias(Activation::clip, 0, 6));
+  check(shape(1, 3, 30, 30, 64, 7, 2, 3), with_bias(Activation::relu));
+  check(shape(1, 70, 7, 7, 140, 3, 1, 1), with_bias(Activation::relu), true);
+  check(shape(1, 40, 28, 28, 33, 3, 2, 1));
+  check(shape(1, 30, 15, 15, 20, 1, 2, 0));
+  check(shape(3, 10, 56, 57, 8, 3, 1, 1));
+}
+
+TEST(Conv, groups_equal_the_double_loop) {
+  check(shape(2, 12, 9, 11, 20, 3, 1, 1, 4), with_bias(Activation::relu));
+  check(shape(1, 12, 9, 11, 8, 1, 1, 0, 2), with_bias(Activation::relu), true);
+  check(shape(1, 6, 9, 9, 6, 5, 2, 2, 3));
+}
+
+TEST(Conv, depthwise_equals_the_double_loop) {
+  for (std::int64_t hw : {1, 2, 5, 7, 8, 14, 15, 16, 33, 40})
+    for (std::int64_t k : {1, 3, 5})
+      for (std::int64_t stride : {1, 2, 3}) check(shape(2, 5, hw, hw + 1, 5, k, stride, k / 2, 5), with_bias(Activation::clip, 0, 1), hw % 2);
+  check(shape(1, 3, 20, 20, 9, 3, 1, 1, 3), with_bias(Activation::silu));      // three outputs for each input
+  check(shape(1, 4, 20, 20, 4, 3, 1, 2, 4, 2), with_bias(Activation::relu));   // dilated
+  check(shape(1, 4, 150, 150, 4, 7, 1, 3, 4));                                 // more than one band
+  check(shape(1, 4, 130, 200, 4, 3, 2, 1, 4));
+}
+
+TEST(Conv, one_dimension_and_uneven_kernels_equal_the_double_loop) {
+  ConvShape s;
+  s.in_channels = 8, s.in_w = 100, s.out_channels = 12, s.kernel_w = 5, s.pad_left = 4, s.out_w = 100;  // causal
+  check(s, with_bias(Activation::relu));
+  s.groups = 4;
+  check(s);
+  s.groups = 8, s.out_channels = 8;
+  check(s);
+  ConvShape t = shape(1, 3, 12, 12, 5, 3, 1, 1);
+  t.kernel_w = 1, t.pad_left = 0;
+  check(t);
+  t.stride_w = 2, t.out_w = 6;
+  check(t);
+  t = shape(1, 3, 12, 12, 5, 3, 1, 1);
+  t.kernel_h = 1, t.pad_top = 0, t.stride_h = 3, t.out_h = 4;
+  check(t);
+  t = shape(1, 3, 40, 40, 5, 1, 1, 0);
+  t.kernel_h = t.kernel_w = 40, t.out_h = t.out_w = 1;  // more taps than a block of depths
+  check(t);
+  t = shape(1, 3, 5, 5, 2, 3, 1, 1);
+  t.out_h = 8, t.out_w = 9;  // reads far beyond the lower right
+  check(t);
+}
+
+TEST(Conv, of_nothing_writes_nothing) {
+  ConvShape s = shape(0, 3, 5, 5, 4, 3, 1, 1);
+  check(s);
+  s = shape(1, 3, 5, 5, 0, 3, 1, 1);
+  check(s);
+}
+
+}  // namespace
+}  // namespace saha::kernels
