@@ -73,11 +73,12 @@ class [[nodiscard]] Result {
 /// The only control-flow macros of the product.
 #define SAHA_CAT2(a, b) a##b
 #define SAHA_CAT(a, b) SAHA_CAT2(a, b)
-#define SAHA_DO_AS(expr, tmp) \
-  auto tmp = (expr);          \
-  if (!tmp) return std::move(tmp.error())
-#define SAHA_DO(expr) SAHA_DO_AS(expr, SAHA_CAT(saha_try_, __LINE__))
-#define SAHA_TRY_AS(decl, expr, tmp) \
-  SAHA_DO_AS(expr, tmp);             \
+#define SAHA_DO(expr)                                        \
+  do {                                                       \
+    if (auto saha_done = (expr); !saha_done) return std::move(saha_done.error()); \
+  } while (false)
+#define SAHA_TRY_AS(decl, expr, tmp)        \
+  auto tmp = (expr);                        \
+  if (!tmp) return std::move(tmp.error());  \
   decl = std::move(*tmp)
 #define SAHA_TRY(decl, expr) SAHA_TRY_AS(decl, expr, SAHA_CAT(saha_try_, __LINE__))

@@ -12,7 +12,7 @@ Error bad(const ::onnx::TensorProto& p, std::string what) {
   return {ErrorCode::invalid_model, "tensor '" + p.name() + "' " + std::move(what)};
 }
 
-Result<Tensor> external(const ::onnx::TensorProto& p, DType t, Dims dims, std::int64_t bytes, const std::string& folder) {
+Result<Tensor> external(const ::onnx::TensorProto& p, DType t, Dims dims, std::int64_t bytes, ExternalFiles& files) {
   std::string location;
   std::int64_t offset = 0, length = -1;
   for (const auto& e : p.external_data()) {
@@ -24,20 +24,34 @@ Result<Tensor> external(const ::onnx::TensorProto& p, DType t, Dims dims, std::i
       if (err != std::errc{} || end != v.data() + v.size() || n < 0) return bad(p, "has external data with " + e.key() + " '" + v + "'");
     }
   }
-  if (folder.empty()) return bad(p, "has external data in '" + location + "', but the model was not read from a folder");
+  if (files.folder.empty()) return bad(p, "has external data in '" + location + "', but the model was not read from a folder");
   if (length < 0) length = bytes;
   if (length != bytes) return bad(p, "has " + std::to_string(length) + " bytes of external data, its shape takes " + std::to_string(bytes));
   if (bytes == 0) return Tensor::make(t, std::move(dims));
-  auto path = system::resolve_inside(folder, location);
-  if (!path) return std::move(path.error()).within("tensor '" + p.name() + "'");
-  auto mapped = system::map_file(*path, offset, length);
-  if (!mapped) {
-    Error e = std::move(mapped.error()).within("tensor '" + p.name() + "' wants " + std::to_string(bytes) + " bytes at " + std::to_string(offset) + " of '" + location + "'");
+  auto wants = [&](Error e) {
+    e = std::move(e).within("tensor '" + p.name() + "' wants " + std::to_string(bytes) + " bytes at " + std::to_string(offset) + " of '" + location + "'");
     e.help = "keep " + location + " beside the model; the exporter writes both";
     return e;
+  };
+  auto it = files.mapped.find(location);
+  if (it == files.mapped.end()) {
+    auto path = system::resolve_inside(files.folder, location);
+    if (!path) return wants(std::move(path.error()));
+    auto mapped = system::map_file(*path);
+    if (!mapped) return wants(std::move(mapped.error()));
+    it = files.mapped.emplace(location, std::move(*mapped)).first;
   }
-  Tensor r{t, std::move(dims), std::move(*mapped), {}};
-  return r;
+  const system::MappedFile& file = it->second;
+  if (offset > std::int64_t(file.size) || bytes > std::int64_t(file.size) - offset)
+    return wants({ErrorCode::invalid_data, "the file has " + std::to_string(file.size) + " bytes"});
+  // Elements may lie at any offset; those that are not aligned for their type are copied.
+  std::byte* at = file.data.get() + offset;
+  if (reinterpret_cast<std::uintptr_t>(at) % std::size_t(std::max(1, std::min(8, bits(t) / 8)))) {
+    SAHA_TRY(Tensor copy, Tensor::make(t, std::move(dims)));
+    std::memcpy(copy.data.get(), at, std::size_t(bytes));
+    return copy;
+  }
+  return Tensor{t, std::move(dims), std::shared_ptr<std::byte[]>(file.data, at), {}};
 }
 
 /// Elements that stand in one of the typed repeated fields.
@@ -46,7 +60,7 @@ template <class T, class Field> void copy_field(const Tensor& t, const Field& f)
 }
 }  // namespace
 
-Result<Tensor> tensor_from(const ::onnx::TensorProto& p, const std::string& folder) {
+Result<Tensor> tensor_from(const ::onnx::TensorProto& p, ExternalFiles& files) {
   if (p.data_type() <= 0 || p.data_type() >= kNumDTypes) return bad(p, "has data type " + std::to_string(p.data_type()) + ", which is not known");
   if (p.has_segment()) return bad(p, "is stored in segments, which are not supported");
   DType t = static_cast<DType>(p.data_type());
@@ -57,7 +71,7 @@ Result<Tensor> tensor_from(const ::onnx::TensorProto& p, const std::string& fold
   std::int64_t bytes = storage_bytes(t, *n);
   if (p.data_location() == ::onnx::TensorProto::EXTERNAL) {
     if (t == DType::string) return bad(p, "holds strings as external data, which the format does not allow");
-    return external(p, t, std::move(dims), bytes, folder);
+    return external(p, t, std::move(dims), bytes, files);
   }
   if (p.has_raw_data()) {
     if (t == DType::string) return bad(p, "holds strings as raw data, which the format does not allow");

@@ -1,0 +1,43 @@
+// saha infer: one run of a model.
+#include <filesystem>
+
+#include "cli/verbs.hpp"
+#include "formats/onnx/onnx.hpp"
+#include "op/op_def.hpp"
+#include "system/file.hpp"
+
+namespace saha::cli {
+namespace {
+constexpr Argument kArguments[] = {{"MODEL", "an ONNX file"}};
+constexpr Option kOptions[] = {
+    {"inputs", 0, "DIR", "a folder with input_0.pb, input_1.pb .. (ONNX's test-data form), in the order of the model's inputs"},
+    {"outputs", 0, "DIR", "where output_0.pb .. are written"},
+};
+
+Result<int> run(const Args& args) {
+  SAHA_TRY(ir::Model model, onnx::import_file(args.arguments[0]));
+  const ir::Graph& g = model.graph;
+  if (!args.has("inputs") || !args.has("outputs")) return Error{ErrorCode::invalid_file, "'saha infer' needs --inputs and --outputs", std::string(kInfer.example)};
+  std::filesystem::path in = args.get("inputs"), out = args.get("outputs");
+  std::vector<Datum> values;
+  for (std::size_t i = 0; i < g.inputs().size(); ++i) {
+    auto path = in / ("input_" + std::to_string(i) + ".pb");
+    SAHA_TRY(auto bytes, system::read_bytes(path));
+    auto d = onnx::read_datum(bytes, g.type(g.inputs()[i]));
+    if (!d) return std::move(d.error()).within(path.string());
+    values.push_back(std::move(*d));
+  }
+  SAHA_TRY(auto results, op::run(g, std::span<const Datum>(values)));
+  SAHA_DO(system::make_folders(out));
+  for (std::size_t k = 0; k < results.size(); ++k) {
+    SAHA_TRY(auto text, onnx::write_datum(results[k], g.type(g.outputs()[k])));
+    SAHA_DO(system::write_file(out / ("output_" + std::to_string(k) + ".pb"), text));
+  }
+  return 0;
+}
+}  // namespace
+
+constexpr Command kInferCommand{"infer", "run a model once: files in, results out", kArguments, kOptions, "infer model.onnx --inputs in --outputs out", run};
+const Command kInfer = kInferCommand;
+
+}  // namespace saha::cli

@@ -1,0 +1,10 @@
+#include "cli/verbs.hpp"
+
+namespace saha::cli {
+
+std::span<const Command> commands() {
+  static const Command all[] = {kInfer};
+  return all;
+}
+
+}  // namespace saha::cli

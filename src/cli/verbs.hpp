@@ -1,0 +1,7 @@
+#pragma once
+// One Command value per verb, each in its own file.
+#include "cli/command.hpp"
+
+namespace saha::cli {
+extern const Command kInfer;
+}  // namespace saha::cli
