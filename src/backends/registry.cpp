@@ -1,0 +1,35 @@
+#include "backends/registry.hpp"
+
+#include <array>
+
+#include "backends/engine/host.hpp"
+
+namespace saha::backends {
+namespace {
+
+engine::Host host() { return {.build = engine::build(), .onnx_bytes = nullptr}; }
+
+template <const char* Engine, const char* Variant> engine::OpenResult open_foreign() { return engine::open_module(Engine, Variant, host()); }
+constexpr char kOnnxRuntime[] = "onnxruntime", kOpenVino[] = "openvino", kOpenVinoBf16[] = "openvino-bf16";
+
+}  // namespace
+
+std::span<const runtime::BackendInfo> all() {
+  static const std::array rows{
+      runtime::BackendInfo{kOnnxRuntime, "Microsoft's ONNX Runtime on the CPU, every graph optimisation", open_foreign<kOnnxRuntime, kOnnxRuntime>},
+      runtime::BackendInfo{kOpenVino, "Intel's OpenVINO on the CPU, computing in float32", open_foreign<kOpenVino, kOpenVino>},
+      runtime::BackendInfo{kOpenVinoBf16, "the same in bfloat16, its own choice where the processor has it", open_foreign<kOpenVino, kOpenVinoBf16>},
+  };
+  return rows;
+}
+
+Result<std::unique_ptr<runtime::Backend>> open(std::string_view name) {
+  std::string names;
+  for (const auto& info : all()) {
+    if (info.name == name) return info.open();
+    names += (names.empty() ? "" : ", ") + info.name;
+  }
+  return Error{ErrorCode::invalid_argument, "there is no backend '" + std::string(name) + "'", "the backends are " + names};
+}
+
+}  // namespace saha::backends
