@@ -1,0 +1,151 @@
+#include "runtime/executor.hpp"
+
+#include <chrono>
+#include <cstdlib>
+#include <cstring>
+#include <new>
+
+namespace saha::runtime {
+namespace {
+using plan::Slot;
+using plan::Space;
+double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
+}  // namespace
+
+Result<Context> Context::make(std::shared_ptr<const LoadedPlan> loaded, system::ThreadPool& pool) {
+  Context c;
+  const plan::Plan& p = loaded->plan;
+  c.loaded_ = std::move(loaded);
+  c.pool_ = &pool;
+  std::uint64_t scratch = (p.scratch_bytes + 63) / 64 * 64, arena = (p.arena_bytes + 63) / 64 * 64;
+  std::uint64_t bytes = arena + scratch * pool.size() + 64;
+  auto* memory = static_cast<std::byte*>(bytes > std::uint64_t(kMaxTensorBytes) * 4 ? nullptr : std::aligned_alloc(64, bytes));
+  if (!memory) return Error{ErrorCode::out_of_memory, "the plan needs " + std::to_string(bytes >> 20) + " MiB for intermediate values, which is not to be had"};
+  c.memory_ = {memory, [](std::byte* q) { std::free(q); }};
+  c.arena_ = memory;
+  c.scratch_ = memory + arena;
+  c.boxes_.resize(p.boxes);
+  c.inputs_.resize(p.inputs.size());
+  c.uses_.resize(p.slots.size());
+  c.pointers_.resize(p.operands.size(), nullptr);
+  for (std::size_t i = 0; i < p.operands.size(); ++i) {
+    if (p.operands[i] == plan::kHost) continue;
+    const Slot& s = p.slots[p.operands[i]];
+    if (s.space == Space::arena) c.pointers_[i] = c.arena_ + s.offset;
+    else if (s.space == Space::constant) c.pointers_[i] = p.constants[s.index].data.get();
+    else if (s.space == Space::box || s.space == Space::input) c.uses_[p.operands[i]].push_back(std::uint32_t(i));
+  }
+  for (const auto& h : c.loaded_->hosts) c.states_.push_back(h->make_state());
+  return c;
+}
+
+void Context::resolve(std::uint32_t slot) {
+  const Slot& s = loaded_->plan.slots[slot];
+  const Datum& d = s.space == Space::box ? boxes_[s.index] : inputs_[s.index];
+  for (std::uint32_t use : uses_[slot]) pointers_[use] = d.is_tensor() ? d.tensor.data.get() : nullptr;
+}
+void Context::set_input(std::size_t i, const Datum& value) {
+  inputs_[i] = value;
+  const plan::Plan& p = loaded_->plan;
+  // A view of an input (Reshape, Identity) is a slot of its own over the same input.
+  for (std::uint32_t s = 0; s < p.slots.size(); ++s)
+    if (p.slots[s].space == Space::input && p.slots[s].index == i) resolve(s);
+}
+Datum Context::view(std::uint32_t slot) const {
+  const Slot& s = loaded_->plan.slots[slot];
+  switch (s.space) {
+    case Space::none: return {};
+    case Space::box: return boxes_[s.index];
+    case Space::input: {
+      Datum d = inputs_[s.index];
+      if (d.is_tensor() && !s.dims.empty()) d.tensor.dims = s.dims;
+      else if (d.is_tensor() && s.dtype != DType::none && num_elements(s.dims) == d.tensor.size()) d.tensor.dims = s.dims;
+      return d;
+    }
+    case Space::constant: return loaded_->plan.constants[s.index].reshaped(s.dims);
+    case Space::arena: return Tensor{s.dtype, s.dims, std::shared_ptr<std::byte[]>(arena_ + s.offset, [](std::byte*) {}), {}};
+  }
+  return {};
+}
+
+Result<> Context::step(const plan::Instruction& i) {
+  const plan::Plan& p = loaded_->plan;
+  if (i.kernel != plan::kHost) {
+    plan::Call call{pointers_.data() + i.first_operand, p.dims.data() + i.first_dim, p.params.data() + i.params, 0, i.grid, scratch_};
+    plan::Run run = p.runs[i.kernel];
+    if (i.grid <= 1 || pool_->size() == 1) {
+      run(call);
+      return {};
+    }
+    std::uint64_t stride = (p.scratch_bytes + 63) / 64 * 64;
+    system::parallel(*pool_, i.grid, [&](unsigned thread, std::uint32_t begin, std::uint32_t end) {
+      plan::Call piece = call;
+      piece.begin = begin;
+      piece.end = end;
+      piece.scratch = scratch_ + stride * thread;
+      run(piece);
+    });
+    return {};
+  }
+  std::vector<Datum> in(i.num_in), out(i.num_out);
+  std::vector<const Datum*> operands(i.num_in, nullptr);
+  for (std::size_t k = 0; k < i.num_in; ++k) {
+    std::uint32_t slot = p.operands[i.first_operand + k];
+    if (slot == plan::kHost) continue;
+    in[k] = view(slot);
+    operands[k] = &in[k];
+  }
+  auto r = loaded_->hosts[i.host]->run(operands, out, states_[i.host].get(), *pool_);
+  if (!r) {
+    const plan::Origin& o = p.origins[i.origin];
+    return std::move(r.error()).within("node '" + o.name + "'");
+  }
+  std::byte* arena_end = scratch_;
+  for (std::size_t k = 0; k < i.num_out; ++k) {
+    std::uint32_t slot = p.operands[i.first_operand + i.num_in + k];
+    if (slot == plan::kHost) continue;
+    const Slot& s = p.slots[slot];
+    Datum& d = out[k];
+    if (s.space == Space::arena) {
+      if (!d.is_tensor() || d.tensor.dtype != s.dtype || d.tensor.dims != s.dims)
+        return Error{ErrorCode::internal, "node '" + p.origins[i.origin].name + "' (" + p.origins[i.origin].op + ") gave " + (d.is_tensor() ? std::string(name(d.tensor.dtype)) + str(d.tensor.dims) : "no tensor") + " where " + std::string(name(s.dtype)) + str(s.dims) + " was inferred"};
+      if (d.tensor.data.get() != arena_ + s.offset) std::memmove(arena_ + s.offset, d.tensor.data.get(), std::size_t(d.tensor.bytes()));
+      continue;
+    }
+    // A result that is a view of an operand in the arena gets memory of its own: the arena is reused.
+    if (d.is_tensor() && d.tensor.data && d.tensor.data.get() >= memory_.get() && d.tensor.data.get() < arena_end) {
+      SAHA_TRY(Tensor own, Tensor::make(d.tensor.dtype, d.tensor.dims));
+      copy_elements(d.tensor, 0, 1, own, 0, own.size());
+      d = std::move(own);
+    }
+    boxes_[s.index] = std::move(d);
+    resolve(slot);
+  }
+  return {};
+}
+
+Result<> Context::run() {
+  for (const plan::Instruction& i : loaded_->plan.instructions) SAHA_DO(step(i));
+  return {};
+}
+Result<> Context::run_timed(std::span<double> seconds) {
+  const auto& all = loaded_->plan.instructions;
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    double start = now();
+    SAHA_DO(step(all[i]));
+    seconds[i] = std::min(seconds[i], now() - start);
+  }
+  return {};
+}
+Datum Context::output(std::size_t k) const { return view(loaded_->plan.outputs[k]); }
+Datum Context::take_output(std::size_t k) const {
+  Datum d = output(k);
+  Space space = loaded_->plan.slots[loaded_->plan.outputs[k]].space;
+  if (!d.is_tensor() || space == Space::box || space == Space::constant || !d.tensor.data) return d;
+  auto own = Tensor::make(d.tensor.dtype, d.tensor.dims);
+  if (!own) return d;
+  copy_elements(d.tensor, 0, 1, *own, 0, own->size());
+  return std::move(*own);
+}
+
+}  // namespace saha::runtime

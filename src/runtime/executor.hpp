@@ -1,0 +1,69 @@
+#pragma once
+// Context: the memory of one run of a plan, and the run itself. A plan is shared and never written; each thread that runs it has a
+// Context of its own. Nothing is decided here: pointers are resolved once, then the instructions are called in order.
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "plan/plan.hpp"
+#include "system/thread_pool.hpp"
+#include "tensor/datum.hpp"
+
+namespace saha::runtime {
+
+/// What a plan cannot express as a kernel call: an operator by reference, one whose sizes only the data decide, control flow. Immutable and
+/// shared between contexts; what changes from run to run is in its State.
+class HostOp {
+ public:
+  struct State {
+    virtual ~State() = default;
+  };
+  virtual ~HostOp() = default;
+  virtual std::unique_ptr<State> make_state() const { return {}; }
+  /// Null operands are omitted ones. `out` has one Datum per result. Results own their memory; operands may be views of the arena.
+  virtual Result<> run(std::span<const Datum* const> in, std::span<Datum> out, State* state, system::ThreadPool& pool) const = 0;
+  virtual std::string kernel() const = 0;  ///< for profiles: "reference", "late conv_f32", "plan"
+};
+
+struct LoadedPlan {
+  plan::Plan plan;
+  std::vector<std::unique_ptr<HostOp>> hosts;
+};
+
+class Context {
+ public:
+  /// Takes all memory that the plan's arena and scratch need for `pool`'s threads. Both outlive the context.
+  static Result<Context> make(std::shared_ptr<const LoadedPlan> loaded, system::ThreadPool& pool);
+  Context(Context&&) = default;
+  Context& operator=(Context&&) = default;
+
+  /// Gives input i: a view, no copy; it must hold until the run is over. dtype and dims are those of the plan (checked by the caller).
+  void set_input(std::size_t i, const Datum& value);
+  /// Runs once. Allocates only in host instructions.
+  Result<> run();
+  /// As run(), and adds to times[i] the seconds that instruction i took (minimum over calls: starts at infinity).
+  Result<> run_timed(std::span<double> seconds);
+  /// Output k of the last run: a view into the context, or the boxed value. Holds until the next run.
+  Datum output(std::size_t k) const;
+  /// The same as values of their own.
+  Datum take_output(std::size_t k) const;
+  const plan::Plan& plan() const { return loaded_->plan; }
+
+ private:
+  Context() = default;
+  Datum view(std::uint32_t slot) const;
+  void resolve(std::uint32_t slot);
+  Result<> step(const plan::Instruction& i);
+
+  std::shared_ptr<const LoadedPlan> loaded_;
+  system::ThreadPool* pool_ = nullptr;
+  std::unique_ptr<std::byte[], void (*)(std::byte*)> memory_{nullptr, nullptr};
+  std::byte* arena_ = nullptr;
+  std::byte* scratch_ = nullptr;
+  std::vector<void*> pointers_;              // one per entry of plan.operands
+  std::vector<std::vector<std::uint32_t>> uses_;   // entries of operands that read a box or input slot, by slot
+  std::vector<Datum> boxes_, inputs_;
+  std::vector<std::unique_ptr<HostOp::State>> states_;
+};
+
+}  // namespace saha::runtime
