@@ -27,6 +27,9 @@ Result<Context> Context::make(std::shared_ptr<const LoadedPlan> loaded, system::
   c.boxes_.resize(p.boxes);
   c.inputs_.resize(p.inputs.size());
   c.uses_.resize(p.slots.size());
+  c.input_slots_.resize(p.inputs.size());
+  for (std::uint32_t s = 0; s < p.slots.size(); ++s)
+    if (p.slots[s].space == Space::input) c.input_slots_[p.slots[s].index].push_back(s);
   c.pointers_.resize(p.operands.size(), nullptr);
   for (std::size_t i = 0; i < p.operands.size(); ++i) {
     if (p.operands[i] == plan::kHost) continue;
@@ -46,10 +49,7 @@ void Context::resolve(std::uint32_t slot) {
 }
 void Context::set_input(std::size_t i, const Datum& value) {
   inputs_[i] = value;
-  const plan::Plan& p = loaded_->plan;
-  // A view of an input (Reshape, Identity) is a slot of its own over the same input.
-  for (std::uint32_t s = 0; s < p.slots.size(); ++s)
-    if (p.slots[s].space == Space::input && p.slots[s].index == i) resolve(s);
+  for (std::uint32_t slot : input_slots_[i]) resolve(slot);
 }
 Datum Context::view(std::uint32_t slot) const {
   const Slot& s = loaded_->plan.slots[slot];
@@ -58,8 +58,7 @@ Datum Context::view(std::uint32_t slot) const {
     case Space::box: return boxes_[s.index];
     case Space::input: {
       Datum d = inputs_[s.index];
-      if (d.is_tensor() && !s.dims.empty()) d.tensor.dims = s.dims;
-      else if (d.is_tensor() && s.dtype != DType::none && num_elements(s.dims) == d.tensor.size()) d.tensor.dims = s.dims;
+      if (d.is_tensor() && num_elements(s.dims) == d.tensor.size()) d.tensor.dims = s.dims;  // a view has dims of its own
       return d;
     }
     case Space::constant: return loaded_->plan.constants[s.index].reshaped(s.dims);
@@ -72,9 +71,9 @@ Result<> Context::step(const plan::Instruction& i) {
   const plan::Plan& p = loaded_->plan;
   if (i.kernel != plan::kHost) {
     plan::Call call{pointers_.data() + i.first_operand, p.dims.data() + i.first_dim, p.params.data() + i.params, 0, i.grid, scratch_};
-    plan::Run run = p.runs[i.kernel];
+    plan::Run kernel = p.runs[i.kernel];
     if (i.grid <= 1 || pool_->size() == 1) {
-      run(call);
+      kernel(call);
       return {};
     }
     std::uint64_t stride = (p.scratch_bytes + 63) / 64 * 64;
@@ -83,7 +82,7 @@ Result<> Context::step(const plan::Instruction& i) {
       piece.begin = begin;
       piece.end = end;
       piece.scratch = scratch_ + stride * thread;
-      run(piece);
+      kernel(piece);
     });
     return {};
   }

@@ -62,6 +62,7 @@ class Context {
   std::byte* scratch_ = nullptr;
   std::vector<void*> pointers_;              // one per entry of plan.operands
   std::vector<std::vector<std::uint32_t>> uses_;   // entries of operands that read a box or input slot, by slot
+  std::vector<std::vector<std::uint32_t>> input_slots_;   // by input: its slot and those that are views of it
   std::vector<Datum> boxes_, inputs_;
   std::vector<std::unique_ptr<HostOp::State>> states_;
 };

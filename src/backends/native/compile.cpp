@@ -1,0 +1,198 @@
+// Graph at known shapes -> plan: kernels are chosen, views become aliases, lives are packed into one block.
+#include <algorithm>
+#include <unordered_map>
+
+#include "backends/native/host_ops.hpp"
+#include "backends/native/kernel_table.hpp"
+#include "op/work.hpp"
+
+namespace saha::native {
+namespace {
+using plan::Slot;
+using plan::Space;
+
+bool plain(const ir::Type& t) { return ir::is_static(t) && t.dtype != DType::string && t.dtype != DType::none; }
+
+class Compiler {
+ public:
+  Compiler(const ir::Graph& g, kernels::Isa isa) : g_(g), isa_(isa), loaded_(std::make_shared<runtime::LoadedPlan>()), p_(loaded_->plan), slot_(g.values().size(), kNone) {}
+  Result<std::shared_ptr<const runtime::LoadedPlan>> run();
+
+ private:
+  static constexpr std::uint32_t kNone = plan::kHost;
+  struct Buffer { std::uint64_t bytes; std::uint32_t first, last; std::int64_t joined = -1; };
+
+  std::uint32_t add_slot(Slot s) { p_.slots.push_back(std::move(s)); buffer_of_.push_back(-1); return std::uint32_t(p_.slots.size() - 1); }
+  std::uint32_t constant_slot(const Tensor& t) {
+    auto [it, added] = constants_.emplace(t.data.get() ? static_cast<const void*>(t.data.get()) : static_cast<const void*>(t.text.get()), std::uint32_t(p_.constants.size()));
+    if (added) p_.constants.push_back(t);
+    return add_slot({Space::constant, t.dtype, it->second, 0, std::uint64_t(t.bytes()), t.dims});
+  }
+  std::uint32_t slot(ir::ValueId v) {
+    if (v == ir::ValueId::none) return kNone;
+    std::uint32_t& s = slot_[std::size_t(v)];
+    if (s == kNone && g_[v].constant) s = constant_slot(*g_[v].constant);
+    SAHA_ASSERT(s != kNone);
+    return s;
+  }
+  std::uint32_t arena_slot(const ir::Type& t, std::uint32_t at) {
+    Dims d = NodeSite::numbers(t);
+    auto bytes = std::uint64_t(storage_bytes(t.dtype, num_elements(d)));
+    std::uint32_t s = add_slot({Space::arena, t.dtype, 0, 0, bytes, std::move(d)});
+    buffer_of_[s] = std::int64_t(buffers_.size());
+    buffers_.push_back({bytes, at, at});
+    return s;
+  }
+  /// Result 0 of a view operator as another slot over operand 0; nothing where it is none.
+  bool alias(const ir::Node& n) {
+    const op::OpDef& def = *op::find(n.op.str())->def;
+    if (!(def.traits & op::kView) || n.num_results != 1 || n.num_operands == 0) return false;
+    ir::ValueId x = g_.operand(n, 0), y = g_.result(n);
+    if (x == ir::ValueId::none || !plain(g_.type(y)) || !plain(g_.type(x)) || g_.type(x).dtype != g_.type(y).dtype) return false;
+    std::uint32_t from = slot(x);
+    Slot s = p_.slots[from];
+    if (s.space == Space::box || s.space == Space::none) return false;
+    s.dims = NodeSite::numbers(g_.type(y));
+    if (num_elements(s.dims) != num_elements(p_.slots[from].dims)) return false;
+    std::int64_t buffer = buffer_of_[from];
+    std::uint32_t to = add_slot(std::move(s));
+    buffer_of_[to] = buffer;
+    slot_[std::size_t(y)] = to;
+    return true;
+  }
+  void use(std::uint32_t s, std::uint32_t at) {
+    if (s != kNone && buffer_of_[s] >= 0) { auto& b = buffers_[std::size_t(buffer_of_[s])]; b.last = std::max(b.last, at); }
+  }
+  Result<> node(const ir::Node& n);
+  std::uint32_t kernel_row(const std::string& name) {
+    auto it = std::find(p_.kernels.begin(), p_.kernels.end(), name);
+    if (it != p_.kernels.end()) return std::uint32_t(it - p_.kernels.begin());
+    p_.kernels.push_back(name);
+    p_.runs.push_back(kernels::find(name, isa_));
+    SAHA_ASSERT(p_.runs.back());
+    return std::uint32_t(p_.kernels.size() - 1);
+  }
+  void place();
+
+  const ir::Graph& g_;
+  kernels::Isa isa_;
+  std::shared_ptr<runtime::LoadedPlan> loaded_;
+  plan::Plan& p_;
+  std::vector<std::uint32_t> slot_;         // by value
+  std::vector<std::int64_t> buffer_of_;     // by slot
+  std::vector<Buffer> buffers_;
+  std::vector<std::pair<std::uint32_t, std::uint32_t>> in_place_;   // slots that may share: operand 0, result 0
+  std::unordered_map<const void*, std::uint32_t> constants_;
+};
+
+Result<> Compiler::node(const ir::Node& n) {
+  if (alias(n)) return {};
+  auto at = std::uint32_t(p_.instructions.size());
+  plan::Instruction i;
+  i.origin = std::uint32_t(p_.origins.size());
+  const ir::Type& first = g_.type(g_.result(n));
+  p_.origins.push_back({n.origin ? *n.origin : g_.name(g_.result(n)), op::kind(g_, n), first.is_tensor() ? ir::str(first.dims) : ir::str(first)});
+  op::Work w = op::work(g_, n);
+  i.macs = w.macs;
+  i.bytes = w.bytes;
+
+  bool known = !(op::find(n.op.str())->def->traits & op::kControl);
+  std::vector<ir::TypeRef> in, out;
+  std::vector<const Tensor*> constant;
+  for (ir::ValueId v : g_.operands(n)) {
+    bool there = v != ir::ValueId::none;
+    in.push_back(there ? g_[v].type : ir::TypeRef{});
+    constant.push_back(there ? g_[v].constant.get() : nullptr);
+    known &= !there || plain(g_.type(v));
+    known &= !there || p_.slots[slot(v)].space != Space::box || plain(g_.type(v));
+  }
+  for (std::size_t k = 0; k < n.num_results; ++k) {
+    out.push_back(g_[g_.result(n, k)].type);
+    known &= plain(*out.back());
+  }
+  std::optional<Prepared> prepared;
+  if (known) prepared = choose({{*n.attrs}, n.op.str(), in, out, constant, isa_});
+  std::vector<std::uint32_t> reads, writes;
+  if (prepared) {
+    i.kernel = kernel_row(prepared->kernel);
+    for (const Operand& o : prepared->operands)
+      reads.push_back(o.from == Operand::From::none ? kNone : o.from == Operand::From::packed ? constant_slot(prepared->packed[o.index]) : slot(g_.operand(n, o.index)));
+    p_.params.resize((p_.params.size() + 63) / 64 * 64);
+    i.params = p_.params.size();
+    p_.params.insert(p_.params.end(), prepared->params.begin(), prepared->params.end());
+    i.first_dim = std::uint32_t(p_.dims.size());
+    p_.dims.insert(p_.dims.end(), prepared->dims.begin(), prepared->dims.end());
+    i.grid = prepared->grid;
+    i.scratch = prepared->scratch;
+    p_.scratch_bytes = std::max(p_.scratch_bytes, i.scratch);
+  } else {
+    i.host = std::uint32_t(loaded_->hosts.size());
+    loaded_->hosts.push_back(make_host_op(g_, n, isa_));
+    for (ir::ValueId v : g_.operands(n)) reads.push_back(slot(v));
+  }
+  for (std::uint32_t s : reads) use(s, at);
+  for (std::size_t k = 0; k < n.num_results; ++k) {
+    ir::ValueId y = g_.result(n, k);
+    std::uint32_t s = plain(g_.type(y)) ? arena_slot(g_.type(y), at) : add_slot({Space::box, DType::none, p_.boxes++, 0, 0, {}});
+    slot_[std::size_t(y)] = s;
+    writes.push_back(s);
+  }
+  if (prepared && prepared->in_place && !reads.empty() && reads[0] != kNone) in_place_.emplace_back(reads[0], writes[0]);
+  i.first_operand = std::uint32_t(p_.operands.size());
+  i.num_in = std::uint16_t(reads.size());
+  i.num_out = std::uint16_t(writes.size());
+  p_.operands.insert(p_.operands.end(), reads.begin(), reads.end());
+  p_.operands.insert(p_.operands.end(), writes.begin(), writes.end());
+  p_.instructions.push_back(i);
+  return {};
+}
+
+void Compiler::place() {
+  auto root = [&](std::int64_t b) {
+    while (buffers_[std::size_t(b)].joined >= 0) b = buffers_[std::size_t(b)].joined;
+    return b;
+  };
+  for (auto [x, y] : in_place_) {
+    if (buffer_of_[x] < 0 || buffer_of_[y] < 0) continue;
+    Buffer &a = buffers_[std::size_t(root(buffer_of_[x]))], &b = buffers_[std::size_t(buffer_of_[y])];
+    if (&a == &b || a.last != b.first || a.bytes != b.bytes) continue;  // still read later, or of another size
+    a.last = b.last;
+    b.joined = root(buffer_of_[x]);
+  }
+  std::vector<plan::Life> lives;
+  std::vector<std::size_t> row(buffers_.size(), 0);
+  for (std::size_t b = 0; b < buffers_.size(); ++b) {
+    if (buffers_[b].joined >= 0) continue;
+    row[b] = lives.size();
+    lives.push_back({buffers_[b].bytes, buffers_[b].first, buffers_[b].last});
+  }
+  plan::Packing packing = plan::pack(lives);
+  p_.arena_bytes = packing.bytes;
+  p_.peak_bytes = packing.live;
+  for (std::size_t s = 0; s < p_.slots.size(); ++s)
+    if (p_.slots[s].space == Space::arena) p_.slots[s].offset = packing.offsets[row[std::size_t(root(buffer_of_[s]))]];
+}
+
+Result<std::shared_ptr<const runtime::LoadedPlan>> Compiler::run() {
+  for (std::size_t i = 0; i < g_.inputs().size(); ++i) {
+    const ir::Type& t = g_.type(g_.inputs()[i]);
+    // An input that is no plain tensor is read by host instructions only; it counts as a box that the caller fills.
+    std::uint32_t s = add_slot({Space::input, t.dtype, std::uint32_t(i), 0, 0, plain(t) ? NodeSite::numbers(t) : Dims{}});
+    slot_[std::size_t(g_.inputs()[i])] = s;
+    p_.inputs.push_back(s);
+  }
+  for (const ir::Node& n : g_.nodes()) SAHA_DO(node(n));
+  auto end = std::uint32_t(p_.instructions.size());
+  for (ir::ValueId v : g_.outputs()) {
+    std::uint32_t s = slot(v);
+    use(s, end);
+    p_.outputs.push_back(s);
+  }
+  place();
+  return std::shared_ptr<const runtime::LoadedPlan>(loaded_);
+}
+}  // namespace
+
+Result<std::shared_ptr<const runtime::LoadedPlan>> compile(const ir::Graph& g, kernels::Isa isa) { return Compiler(g, isa).run(); }
+
+}  // namespace saha::native

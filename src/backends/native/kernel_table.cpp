@@ -1,0 +1,45 @@
+#include "backends/native/kernel_table.hpp"
+
+#include <array>
+#include <cstdlib>
+#include <unordered_map>
+
+namespace saha::native {
+
+std::span<const KernelDef> linear_rows();
+
+std::span<const std::span<const KernelDef>> kernel_tables() {
+  static const std::array tables = {linear_rows()};
+  return tables;
+}
+
+std::optional<Prepared> choose(const NodeSite& site) {
+  static const auto by_op = [] {
+    std::unordered_map<std::string_view, std::vector<const KernelDef*>> m;
+    for (auto table : kernel_tables()) for (const KernelDef& k : table) m[k.op].push_back(&k);
+    return m;
+  }();
+  auto it = by_op.find(site.op);
+  if (it == by_op.end()) return {};
+  for (const KernelDef* k : it->second)
+    if (auto p = k->prepare(site)) return p;
+  return {};
+}
+
+bool NodeSite::all_f32() const {
+  for (const auto& t : in) if (t && t->dtype != DType::f32) return false;
+  for (const auto& t : out) if (t && t->dtype != DType::f32) return false;
+  return true;
+}
+Dims NodeSite::numbers(const ir::Type& t) {
+  Dims d;
+  for (const ir::Dim& x : t.dims) d.push_back(x.known().value_or(0));
+  return d;
+}
+Result<Tensor> packed_buffer(std::int64_t elements) {
+  auto* p = static_cast<std::byte*>(elements > kMaxTensorBytes / 4 ? nullptr : std::aligned_alloc(64, (std::size_t(elements) * 4 + 127) / 64 * 64));
+  if (!p) return Error{ErrorCode::out_of_memory, "no memory for packed weights of " + std::to_string(elements) + " elements"};
+  return Tensor{DType::f32, {elements}, std::shared_ptr<std::byte[]>(p, [](std::byte* q) { std::free(q); }), {}};
+}
+
+}  // namespace saha::native

@@ -1,0 +1,62 @@
+#pragma once
+// KernelDef: which fast kernel does which node. accepts-and-prepare in one function that sees the node at known shapes; it runs when a plan
+// is made, never in a run. A row is chosen in the order of the table: the special before the general.
+#include <optional>
+
+#include "kernels/isa.hpp"
+#include "op/op_def.hpp"
+#include "plan/plan.hpp"
+
+namespace saha::native {
+
+/// A node at known shapes, as a kernel's preparation sees it.
+struct NodeSite : op::AttrView {
+  std::string_view op;
+  std::span<const ir::TypeRef> in, out;          ///< null: omitted; all static tensors
+  std::span<const Tensor* const> constant;       ///< null: not a constant
+  kernels::Isa isa;
+  bool has(std::size_t i) const { return i < in.size() && in[i]; }
+  Dims dims(std::size_t i) const { return numbers(*in[i]); }
+  Dims out_dims(std::size_t k = 0) const { return numbers(*out[k]); }
+  DType dtype(std::size_t i) const { return in[i]->dtype; }
+  /// Every operand that is there and every result is float32.
+  bool all_f32() const;
+  static Dims numbers(const ir::Type& t);
+};
+
+/// Where a kernel's operand comes from: an operand of the node, a constant made by the preparation, nothing, or a result.
+struct Operand {
+  enum class From : std::uint8_t { node, packed, none } from = From::none;
+  std::uint32_t index = 0;
+  static Operand node(std::size_t i) { return {From::node, std::uint32_t(i)}; }
+  static Operand packed(std::size_t i) { return {From::packed, std::uint32_t(i)}; }
+  static Operand none() { return {}; }
+};
+struct Prepared {
+  std::string kernel;                      ///< name in kernels::find
+  std::vector<std::byte> params;           ///< the kernel's plain struct
+  std::vector<Operand> operands;           ///< what the kernel reads, in its order; the node's results follow
+  std::vector<Tensor> packed;              ///< constants made here, e.g. reordered weights
+  std::vector<std::int64_t> dims;          ///< Call::dims
+  std::uint32_t grid = 1;
+  std::uint64_t scratch = 0;
+  bool in_place = false;                   ///< result 0 may be operand 0's buffer
+};
+template <class Params> std::vector<std::byte> bytes_of(const Params& p) {
+  static_assert(std::is_trivially_copyable_v<Params>);
+  auto* b = reinterpret_cast<const std::byte*>(&p);
+  return {b, b + sizeof p};
+}
+/// A float32 buffer for packed weights, 64-byte aligned.
+Result<Tensor> packed_buffer(std::int64_t elements);
+
+struct KernelDef {
+  std::string_view op;                                             ///< the operator it serves
+  std::optional<Prepared> (*prepare)(const NodeSite&);             ///< nothing: does not accept
+};
+/// The rows of all files, by operator in order of preference.
+std::span<const std::span<const KernelDef>> kernel_tables();
+/// The first row that accepts the node; nothing: the reference runs it.
+std::optional<Prepared> choose(const NodeSite& site);
+
+}  // namespace saha::native
