@@ -3,6 +3,7 @@
 #include <array>
 
 #include "backends/engine/host.hpp"
+#include "backends/native/native.hpp"
 
 namespace saha::backends {
 namespace {
@@ -16,6 +17,7 @@ constexpr char kOnnxRuntime[] = "onnxruntime", kOpenVino[] = "openvino", kOpenVi
 
 std::span<const runtime::BackendInfo> all() {
   static const std::array rows{
+      runtime::BackendInfo{"native", "saha's own engine, float32", []() -> Result<std::unique_ptr<runtime::Backend>> { return native::open(); }},
       runtime::BackendInfo{kOnnxRuntime, "Microsoft's ONNX Runtime on the CPU, every graph optimisation", open_foreign<kOnnxRuntime, kOnnxRuntime>},
       runtime::BackendInfo{kOpenVino, "Intel's OpenVINO on the CPU, computing in float32", open_foreign<kOpenVino, kOpenVino>},
       runtime::BackendInfo{kOpenVinoBf16, "the same in bfloat16, its own choice where the processor has it", open_foreign<kOpenVino, kOpenVinoBf16>},

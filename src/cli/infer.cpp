@@ -3,6 +3,7 @@
 
 #include "cli/verbs.hpp"
 #include "formats/onnx/onnx.hpp"
+#include "backends/registry.hpp"
 #include "op/op_def.hpp"
 #include "system/file.hpp"
 
@@ -12,6 +13,7 @@ constexpr Argument kArguments[] = {{"MODEL", "an ONNX file"}};
 constexpr Option kOptions[] = {
     {"inputs", 0, "DIR", "a folder with input_0.pb, input_1.pb .. (ONNX's test-data form), in the order of the model's inputs"},
     {"outputs", 0, "DIR", "where output_0.pb .. are written"},
+    {"backend", 0, "NAME", "the engine that runs it; 'reference' is the operators' definition itself", false, "native"},
 };
 
 Result<int> run(const Args& args) {
@@ -27,7 +29,15 @@ Result<int> run(const Args& args) {
     if (!d) return std::move(d.error()).within(path.string());
     values.push_back(std::move(*d));
   }
-  SAHA_TRY(auto results, op::run(g, std::span<const Datum>(values)));
+  std::vector<Datum> results;
+  std::string backend = args.get("backend");
+  if (backend == "reference") {
+    SAHA_TRY(results, op::run(g, std::span<const Datum>(values)));
+  } else {
+    SAHA_TRY(auto engine, backends::open(backend));
+    SAHA_TRY(auto program, engine->load(model, {.threads = 1, .precision = "float32", .file = args.arguments[0]}));
+    SAHA_TRY(results, program->run(values));
+  }
   SAHA_DO(system::make_folders(out));
   for (std::size_t k = 0; k < results.size(); ++k) {
     SAHA_TRY(auto text, onnx::write_datum(results[k], g.type(g.outputs()[k])));
