@@ -1,0 +1,22 @@
+#pragma once
+// The operator table's one version (opset 28) -> an older operator set, so that a model is written in the opset it came in.
+#include <variant>
+
+#include "ir/graph.hpp"
+
+namespace saha::onnx {
+
+/// A node as an older file has it.
+struct OldRecord {
+  std::string domain, op;                                  ///< domain "" is ai.onnx
+  ir::Attrs attrs;
+  /// Values of the graph (ValueId::none: omitted), or constants that the older form needs.
+  std::vector<std::variant<ir::ValueId, Tensor>> in;
+  int num_out = 1;                                         ///< how many outputs the older node lists
+};
+
+/// n of g in the form of `opset` (of the operator's own domain). Fails with a sentence that names the opset it would need.
+/// Types of operands are taken as they are: a model keeps those it came with.
+Result<OldRecord> downgrade(const ir::Graph& g, const ir::Node& n, std::int64_t opset);
+
+}  // namespace saha::onnx
