@@ -1,0 +1,62 @@
+#pragma once
+// The meaning of requirements: names, units, types, levels, and the lint. What it needs to know of models and data is a Scope.
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "validate/requirement.hpp"
+#include "yaml/units.hpp"
+
+namespace saha::validate {
+
+/// What the assertions may name.
+struct Scope {
+  using Range = std::pair<double, double>;
+  struct Field {
+    std::string name, unit;
+    std::optional<Range> domain = {};  ///< in its unit
+  };
+  struct Input {
+    std::string name, unit;
+    std::optional<Range> domain = {};
+    std::vector<Field> fields = {};
+  };
+  struct Output {
+    std::string name, unit = {};
+    std::vector<std::string> names = {};  ///< of its components
+    std::int64_t width = -1;              ///< values a sample; -1: not known
+  };
+  struct Data {
+    std::string name;
+    std::vector<std::string> columns = {};
+  };
+  struct Metric {
+    std::string name, unit = {};  ///< `evaluate.NAME` of saha.yaml; "%" makes it a fraction
+  };
+  std::vector<std::string> models = {"original", "candidate", "deployed", "previous"};
+  std::vector<Input> inputs;
+  std::vector<Output> outputs;
+  bool outputs_known = false;  ///< the model was read: no other output exists
+  std::vector<Data> data;
+  bool data_known = false;     ///< no other data set exists; else train, test, val and calibration may
+  std::vector<std::string> labels;
+  std::vector<Metric> metrics;
+  yaml::Units units;
+
+  const Output* output(std::string_view name) const;
+  const Data* find_data(std::string_view name) const;
+};
+
+/// `inherited` (what the life cycle and the loaded model say) with the file's own model, data, models and units laid over it.
+Scope scope_of(const RequirementFile& file, Scope inherited, yaml::Diagnostics& diagnostics);
+
+/// Types, units and lint of every requirement; sets `vacuous`. Errors and warnings go to `diagnostics`; true without errors.
+bool check(RequirementFile& file, const Scope& scope, yaml::Diagnostics& diagnostics);
+/// The same of one requirement, without what concerns the file as a whole (unused data).
+bool check(Requirement& requirement, const Scope& scope, yaml::Diagnostics& diagnostics);
+
+/// The requirement in plain English, one paragraph.
+std::string explain(const Requirement& requirement, const Scope& scope);
+
+}  // namespace saha::validate

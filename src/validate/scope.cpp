@@ -1,0 +1,110 @@
+// What a *.req.yaml and the life cycle around it say about models, data and units, as one Scope.
+#include <algorithm>
+#include <set>
+
+#include "validate/check.hpp"
+
+namespace saha::validate {
+namespace {
+
+template <class T>
+T& named(std::vector<T>& all, std::string_view name) {
+  auto found = std::ranges::find(all, name, &T::name);
+  if (found != all.end()) return *found;
+  all.push_back(T{.name = std::string(name), .unit = {}});
+  return all.back();
+}
+
+void declare(Scope& scope, const yaml::Value& unit, yaml::Diagnostics& diagnostics) {
+  if (auto ok = scope.units.declare(unit.text()); !ok) diagnostics.error(unit.at(), ok.error().message, ok.error().help);
+}
+
+void read_domain(std::optional<Scope::Range>& domain, const yaml::Value& v, yaml::Diagnostics& diagnostics) {
+  if (!v) return;
+  if (v.items().size() != 2 || !(v.items()[0].number() <= v.items()[1].number())) {
+    diagnostics.error(v.at(), "'domain' wants [lo, hi] with lo <= hi");
+    return;
+  }
+  domain = {v.items()[0].number(), v.items()[1].number()};
+}
+
+void read_model(Scope& scope, const yaml::Value& model, yaml::Diagnostics& diagnostics) {
+  for (const auto& [name, v] : model["input"].entries()) {
+    Scope::Input& input = named(scope.inputs, name);
+    if (v.has("unit")) {
+      input.unit = v["unit"].text();
+      declare(scope, v["unit"], diagnostics);
+    }
+    read_domain(input.domain, v["domain"], diagnostics);
+    for (const auto& [field_name, f] : v["fields"].entries()) {
+      Scope::Field& field = named(input.fields, field_name);
+      if (f.has("unit")) {
+        field.unit = f["unit"].text();
+        declare(scope, f["unit"], diagnostics);
+      }
+      read_domain(field.domain, f["domain"], diagnostics);
+    }
+  }
+  for (const auto& [name, v] : model["output"].entries()) {
+    Scope::Output& output = named(scope.outputs, name);
+    if (v.has("unit")) {
+      output.unit = v["unit"].text();
+      declare(scope, v["unit"], diagnostics);
+    }
+    if (!v.has("names")) continue;
+    output.names.clear();
+    for (const yaml::Value& n : v["names"].items()) output.names.push_back(n.text());
+    output.width = static_cast<std::int64_t>(output.names.size());
+  }
+  const yaml::Value& labels = model["labels"];
+  const yaml::Value& list = labels.kind() == yaml::Value::Kind::map ? labels["names"] : labels;
+  if (list.kind() == yaml::Value::Kind::list) {
+    scope.labels.clear();
+    for (const yaml::Value& l : list.items()) scope.labels.push_back(l.text());
+  }
+}
+
+}  // namespace
+
+const Scope::Output* Scope::output(std::string_view name) const {
+  auto found = std::ranges::find(outputs, name, &Output::name);
+  return found == outputs.end() ? nullptr : &*found;
+}
+
+const Scope::Data* Scope::find_data(std::string_view name) const {
+  auto found = std::ranges::find(data, name, &Data::name);
+  return found == data.end() ? nullptr : &*found;
+}
+
+Scope scope_of(const RequirementFile& file, Scope scope, yaml::Diagnostics& diagnostics) {
+  for (const auto& [name, value] : file.units) {
+    auto m = yaml::measure(value.text);
+    auto unit = m ? scope.units.find(m->unit.empty() ? "1/1" : m->unit) : Result<yaml::Unit>(m.error());
+    if (m && m->unit.empty()) unit = yaml::Unit{};
+    if (unit) {
+      unit->factor *= m->value;
+      unit->difference = false;
+      if (auto ok = scope.units.define(name.text, *unit); !ok) diagnostics.error(name.at, ok.error().message, ok.error().help);
+    } else {
+      diagnostics.error(value.at, unit.error().message, unit.error().help.empty() ? "for example '0.514444 m/s'" : unit.error().help);
+    }
+  }
+  for (const ModelFile& m : file.models) {
+    if (std::ranges::find(scope.models, m.name) == scope.models.end()) scope.models.push_back(m.name);
+  }
+  read_model(scope, file.model, diagnostics);
+  std::vector<std::string> slices;
+  for (const yaml::Value& s : file.data["slices"].items()) slices.push_back(s.text());
+  for (const auto& [name, value] : file.data.entries()) {
+    if (name != "train" && name != "test" && name != "val" && name != "calibration") continue;
+    if (!scope.find_data(name)) scope.data.push_back({name, {}});
+  }
+  for (Scope::Data& d : scope.data) {
+    for (const std::string& s : slices) {
+      if (std::ranges::find(d.columns, s) == d.columns.end()) d.columns.push_back(s);
+    }
+  }
+  return scope;
+}
+
+}  // namespace saha::validate
