@@ -1,0 +1,33 @@
+#pragma once
+// Row-major arithmetic on shapes: strides, products of a range of dims, walking an index without a division per element.
+#include <array>
+
+#include "tensor/tensor.hpp"
+
+namespace saha::op {
+
+/// Element strides of a dense tensor of these dims.
+inline Dims row_major(std::span<const std::int64_t> dims) {
+  Dims s(dims.size(), 1);
+  for (std::size_t i = dims.size(); i-- > 1;) s[i - 1] = s[i] * dims[i];
+  return s;
+}
+/// dims[from] * .. * dims[to - 1].
+template <class D> D product(const std::vector<D>& dims, std::size_t from, std::size_t to) {
+  D p(1);
+  for (std::size_t i = from; i < to; ++i) p = p * dims[i];
+  return p;
+}
+/// Steps `at` to the next index of `dims` in row-major order and keeps `offset[k]` = sum of at[i] * stride[k][i] for each k.
+/// False after the last one.
+template <std::size_t K> bool step(std::span<const std::int64_t> dims, Dims& at, const std::array<Dims, K>& stride, std::array<std::int64_t, K>& offset) {
+  for (std::size_t i = dims.size(); i-- > 0;) {
+    for (std::size_t k = 0; k < K; ++k) offset[k] += stride[k][i];
+    if (++at[i] < dims[i]) return true;
+    for (std::size_t k = 0; k < K; ++k) offset[k] -= stride[k][i] * dims[i];
+    at[i] = 0;
+  }
+  return false;
+}
+
+}  // namespace saha::op
