@@ -160,5 +160,7 @@ int main(int argc, char** argv) {
     if (what == "all" || what == "gemm") bench_gemm(m);
     if (what == "all" || what == "mobilenetv2") bench_mobilenetv2(m);
     if (what == "all" || what == "resnet50") bench_resnet50(m);
+    if (what == "hard")
+      bench_network(m, "hard", {{3, 224, 64, 7, 2, 1, 1}, {64, 56, 64, 3, 1, 1, 1}, {256, 14, 256, 3, 1, 1, 1}, {512, 7, 512, 3, 1, 1, 1}, {1024, 14, 256, 1, 1, 1, 1}, {256,56,64,1,1,1,1},{64,56,256,1,1,1,1},{960,7,160,1,1,1,1}});
   }
 }

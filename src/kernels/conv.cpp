@@ -14,7 +14,7 @@ namespace {
 constexpr std::int64_t kDepth = 256;             // as in gemm.cpp
 constexpr std::int64_t kScratchBytes = 256 << 10; // panels and strip of a block: half of a second-level cache of 512 KiB
 constexpr double kPieceProducts = 1.5e6;
-constexpr std::int64_t kMaxPanels = 48, kMaxPieces = 64;
+constexpr std::int64_t kMaxPanels = 48, kMaxPieces = 20;
 
 std::int64_t up(std::int64_t a, std::int64_t to) { return (a + to - 1) / to * to; }
 
@@ -23,7 +23,8 @@ std::int64_t strip_rows(const ConvShape& s, std::int64_t points) {
   return (rows - 1) * (s.kernel_h == 1 ? 1 : s.stride_h) + (s.kernel_h - 1) * s.dilation_h + 1;
 }
 
-void prepare_depthwise(ConvParams& c) {
+void prepare_depthwise(ConvParams& c, Isa isa) {
+  const std::int64_t w = lanes(isa);
   const ConvShape& s = c.shape;
   const std::int64_t planes = s.batch * s.out_channels;
   // A piece is some planes, or a band of rows of a large one.
@@ -37,7 +38,8 @@ void prepare_depthwise(ConvParams& c) {
   c.m_blocks = static_cast<std::uint32_t>((planes + c.m_block - 1) / c.m_block);
   c.strip_rows = static_cast<std::int32_t>(strip_rows(s, band * s.out_w));
   c.pieces = c.m_blocks;
-  c.scratch = static_cast<std::uint64_t>(up(s.kernel_h * s.kernel_w, 16) + c.strip_rows * c.strip_width + 128) * 4;
+  c.scratch = static_cast<std::uint64_t>(up(s.kernel_h * s.kernel_w, 16) + 3 * (band * ((s.out_w + w - 1) / w) + 4) + 16 +
+                                         std::max<std::int64_t>(std::int64_t{c.strip_rows} * c.strip_width, s.in_w) + 128) * 4;
 }
 
 void prepare_product(ConvParams& c, Isa isa) {
@@ -84,7 +86,7 @@ ConvParams prepare_conv(Isa isa, const ConvShape& shape, const Epilogue& epilogu
   c.strip_width = static_cast<std::int32_t>(s.kernel_w == 1 ? phase_width : phase_width * s.stride_w);
   if (s.in_channels == s.groups && s.groups > 1) {
     c.method = ConvMethod::depthwise;
-    prepare_depthwise(c);
+    prepare_depthwise(c, isa);
     return c;
   }
   const bool pointwise = s.kernel_h == 1 && s.kernel_w == 1 && s.stride_h == 1 && s.stride_w == 1 && s.pad_top == 0 && s.pad_left == 0 &&

@@ -1,5 +1,6 @@
-// depthwise_f32: each output channel from one input channel. A piece is some planes; a plane is done in bands of rows, from a padded strip, as
-// groups of output vectors that share each broadcast weight. Contract in kernels/conv.hpp.
+// depthwise_f32: each output channel from one input channel; a piece is some planes. 3x3 with stride 1 or 2 reads the image in place, with
+// masks at the left and right edge and a row of zeros above and below. Every other kernel works on padded strips of some rows, on groups of
+// output vectors that share each broadcast weight. Contract in kernels/conv.hpp.
 #include "kernels/conv.hpp"
 
 #include "kernels/loops/activate.hpp"
@@ -8,85 +9,149 @@
 namespace saha::kernels::SAHA_ISA {
 namespace {
 
-constexpr int kGroup = 4;
+constexpr int64_t kMaxColumns = 32;
+constexpr int64_t kBandBytes = 8 << 10;  // of the image, walked column by column
 
-struct Band {
-  const float* strip;
-  int64_t row_in, row_out;  ///< elements of the strip between output rows, and of Y
-  int64_t rows, out_w;
-  float* y;
-  float* y_end;             ///< of the plane: up to here, what a whole vector writes too much is overwritten by the next
-  const float* residual;
+struct Finish {
   float bias;
   const Epilogue* epilogue;
+  const float* residual;  ///< of the plane, or null
+  float* y;               ///< the plane
+  int64_t points;         ///< in it: up to here, what a whole vector writes too much is overwritten by the next
+
+  /// Stores n lanes at `at`; where n < W, what follows in the plane is stored later.
+  void operator()(V v, int64_t at, int64_t n) const {
+    v = v + splat(bias);
+    if (residual) v = v + load_up_to(residual + at, n);
+    if (epilogue->activation == Activation::clip)
+      v = min(splat(epilogue->p1), max(splat(epilogue->p0), v));
+    else if (epilogue->activation != Activation::none)
+      v = activate(v, epilogue->activation, epilogue->p0, epilogue->p1);
+    if (n >= W || at + W <= points)
+      store(y + at, v);
+    else
+      store_n(y + at, v, static_cast<int>(n));
+  }
 };
 
-inline void put(const Band& b, V v, int64_t at, int64_t n) {
-  v = v + splat(b.bias);
-  if (b.residual) v = v + load_up_to(b.residual + at, n);
-  const Epilogue& e = *b.epilogue;
-  if (e.activation == Activation::clip)
-    v = min(splat(e.p1), max(splat(e.p0), v));
-  else if (e.activation != Activation::none)
-    v = activate(v, e.activation, e.p0, e.p1);
-  if (n >= W || b.y + at + W <= b.y_end)
-    store(b.y + at, v);
-  else
-    store_n(b.y + at, v, static_cast<int>(n));
+// ---- 3x3 in place: columns of W outputs from the top down, so that each input row is loaded once
+
+/// The three taps along x of one row, for W outputs.
+struct Row3 {
+  V v[3];
+};
+
+/// Loads at p, p + 1, p + 2 (stride 1) or p, p + W, p + 2, p + W + 2 (stride 2); masked where the flag says so.
+template <int kStride, bool M0, bool M1, bool M2>
+inline Row3 load_row(const float* p, const I* mask) {
+  if constexpr (kStride == 1) {
+    return {M0 ? load_masked(p, mask[0]) : load(p), M1 ? load_masked(p + 1, mask[1]) : load(p + 1), M2 ? load_masked(p + 2, mask[2]) : load(p + 2)};
+  } else {
+    const V a = M0 ? load_masked(p, mask[0]) : load(p), b = M1 ? load_masked(p + W, mask[1]) : load(p + W);
+    const V c = M1 ? load_masked(p + 2, mask[2]) : load(p + 2), d = M2 ? load_masked(p + W + 2, mask[3]) : load(p + W + 2);
+    return {block_even(a, b), block_odd(a, b), block_even(c, d)};
+  }
 }
 
-/// Walks the output vectors of a band, kGroup at a time, row by row: sums(from, acc) adds up the taps of G vectors.
-template <class Sums>
-inline void walk(const Band& b, const Sums& sums) {
-  const float* from[kGroup];
-  int64_t at[kGroup], n[kGroup];
-  int filled = 0;
-  for (int64_t r = 0; r < b.rows; ++r)
-    for (int64_t x = 0; x < b.out_w; x += W) {
-      from[filled] = b.strip + r * b.row_in + x;
-      at[filled] = r * b.row_out + x, n[filled] = b.out_w - x;
-      if (++filled < kGroup && !(r == b.rows - 1 && x + W >= b.out_w)) continue;
-      for (int i = filled; i < kGroup; ++i) from[i] = from[0];
-      V acc[kGroup] = {};
-      sums(from, acc);
-#pragma GCC unroll 4
-      for (int i = 0; i < kGroup; ++i)
-        if (i < filled) put(b, acc[i], at[i], n[i]);
-      filled = 0;
+inline V add_row(const V* k, const Row3& r, V a) { return fma(k[2], r.v[2], fma(k[1], r.v[1], fma(k[0], r.v[0], a))); }
+inline V first_row(const V* k, const Row3& r) { return fma(k[2], r.v[2], fma(k[1], r.v[1], k[0] * r.v[0])); }
+
+template <int kStride, bool M0, bool M1, bool M2>
+void column3(const ConvShape& s, const float* x, const float* zeros, const V* k, const I* mask, int64_t ox, int64_t oy0, int64_t oy1, const Finish& finish) {
+  const int64_t shift = ox * kStride - s.pad_left, n = s.out_w - ox;
+  const auto row = [&](int64_t r) {
+    const int64_t iy = r - s.pad_top;
+    return load_row<kStride, M0, M1, M2>((iy >= 0 && iy < s.in_h ? x + iy * s.in_w : zeros) + shift, mask);
+  };
+  if constexpr (kStride == 1) {
+    Row3 r = row(oy0);
+    V a1 = first_row(k, r);
+    r = row(oy0 + 1);
+    V a0 = add_row(k + 3, r, a1);
+    a1 = first_row(k, r);
+    for (int64_t oy = oy0; oy < oy1; ++oy) {
+      r = row(oy + 2);
+      const V done = add_row(k + 6, r, a0);
+      a0 = add_row(k + 3, r, a1);
+      a1 = first_row(k, r);
+      finish(done, oy * s.out_w + ox, n);
     }
+  } else {
+    Row3 r = row(2 * oy0);
+    for (int64_t oy = oy0; oy < oy1; ++oy) {
+      V a = first_row(k, r);
+      a = add_row(k + 3, row(2 * oy + 1), a);
+      r = row(2 * oy + 2);
+      finish(in_order(add_row(k + 6, r, a)), oy * s.out_w + ox, n);
+    }
+  }
 }
 
-/// 3x3 with the weights in registers. Taps along x stand at 0, dx1, dx2; rows dy apart.
+/// Columns of one geometry: where they begin and which loads need a mask.
+struct Column {
+  int64_t ox;
+  int kind;  // 0 none, 1 the first, 2 the last, 3 all
+  I mask[4];
+};
+
+Column plan_column(const ConvShape& s, int64_t ox) {
+  Column c;
+  c.ox = ox;
+  const int64_t stride = s.stride_w, offset[4] = {0, stride == 1 ? 1 : W, 2, W + 2};
+  bool whole[4];
+  for (int i = 0; i < 4; ++i) {
+    const int64_t start = ox * stride - s.pad_left + offset[i];
+    c.mask[i] = inside(start, s.in_w);
+    whole[i] = start >= 0 && start + W <= s.in_w;
+  }
+  const bool first = whole[0], middle = whole[1] && (stride == 1 || whole[2]), last = whole[stride == 1 ? 2 : 3];
+  c.kind = middle && last && first ? 0 : middle && last ? 1 : middle && first ? 2 : 3;
+  return c;
+}
+
 template <int kStride>
-void three_by_three(const Band& b, const float* w, int64_t dy, int64_t phase) {
+void plane3(const ConvShape& s, const Column* columns, int64_t count, const float* x, const float* zeros, const float* w, const Finish& finish) {
   V k[9];
 #pragma GCC unroll 9
   for (int i = 0; i < 9; ++i) k[i] = splat(w[i]);
-  const int64_t dx1 = kStride == 1 ? 1 : phase;
-  const auto sums = [&](const float* const* from, V* acc) {
-#pragma GCC unroll 4
-    for (int i = 0; i < kGroup; ++i) {
-      const float* p = from[i];
-      V a = k[0] * load(p);
-      a = fma(k[1], load(p + dx1), a);
-      a = fma(k[2], load(p + (kStride == 1 ? 2 : 1)), a);
-      p += dy;
-      a = fma(k[3], load(p), a);
-      a = fma(k[4], load(p + dx1), a);
-      a = fma(k[5], load(p + (kStride == 1 ? 2 : 1)), a);
-      p += dy;
-      a = fma(k[6], load(p), a);
-      a = fma(k[7], load(p + dx1), a);
-      acc[i] = fma(k[8], load(p + (kStride == 1 ? 2 : 1)), a);
+  const int64_t rows = most<int64_t>(4, kBandBytes / 4 / (kStride * s.in_w));
+  for (int64_t y0 = 0; y0 < s.out_h; y0 += rows) {
+    const int64_t y1 = least(s.out_h, y0 + rows);
+    for (int64_t i = 0; i < count; ++i) {
+      const Column& c = columns[i];
+      switch (c.kind) {
+        case 0: column3<kStride, false, false, false>(s, x, zeros, k, c.mask, c.ox, y0, y1, finish); break;
+        case 1: column3<kStride, true, false, false>(s, x, zeros, k, c.mask, c.ox, y0, y1, finish); break;
+        case 2: column3<kStride, false, false, true>(s, x, zeros, k, c.mask, c.ox, y0, y1, finish); break;
+        default: column3<kStride, true, true, true>(s, x, zeros, k, c.mask, c.ox, y0, y1, finish); break;
+      }
     }
-  };
-  walk(b, sums);
+  }
 }
 
-void any_taps(const Band& b, const float* w, const int32_t* tap, int taps) {
-  walk(b, [&](const float* const* from, V* acc) {
+// ---- any kernel, from strips
+
+constexpr int kGroup = 4;
+
+/// Output vectors of a band: where their first tap stands in the strip, where they go in the band.
+struct Places {
+  int32_t from, at, n;
+};
+
+int64_t plan_places(const ConvParams& c, int64_t rows, int64_t row_in, Places* places) {
+  int64_t count = 0;
+  for (int64_t r = 0; r < rows; ++r)
+    for (int64_t x = 0; x < c.shape.out_w; x += W)
+      places[count++] = {static_cast<int32_t>(r * row_in + x), static_cast<int32_t>(r * c.shape.out_w + x), static_cast<int32_t>(c.shape.out_w - x)};
+  const int64_t whole = count;
+  for (; count % kGroup != 0; ++count) places[count] = places[0];  // computed, not stored
+  return whole;
+}
+
+void band(const float* strip, const Places* places, int64_t count, const float* w, const int32_t* tap, int taps, const Finish& finish, int64_t at) {
+  for (int64_t i = 0; i < count; i += kGroup) {
     V a0{}, a1{}, a2{}, a3{};
-    const float *p0 = from[0], *p1 = from[1], *p2 = from[2], *p3 = from[3];
+    const float *p0 = strip + places[i].from, *p1 = strip + places[i + 1].from, *p2 = strip + places[i + 2].from, *p3 = strip + places[i + 3].from;
     for (int t = 0; t < taps; ++t) {
       const V k = splat(w[t]);
       const int64_t d = tap[t];
@@ -95,8 +160,26 @@ void any_taps(const Band& b, const float* w, const int32_t* tap, int taps) {
       a2 = fma(k, load(p2 + d), a2);
       a3 = fma(k, load(p3 + d), a3);
     }
-    acc[0] = a0, acc[1] = a1, acc[2] = a2, acc[3] = a3;
-  });
+    finish(a0, at + places[i].at, places[i].n);
+    if (i + 1 < count) finish(a1, at + places[i + 1].at, places[i + 1].n);
+    if (i + 2 < count) finish(a2, at + places[i + 2].at, places[i + 2].n);
+    if (i + 3 < count) finish(a3, at + places[i + 3].at, places[i + 3].n);
+  }
+}
+
+void fill_band(const ConvParams& c, const float* plane, int64_t oy, int64_t strip_rows, float* strip) {
+  const ConvShape& s = c.shape;
+  const int64_t row_step = s.kernel_h == 1 ? s.stride_h : 1, phases = s.kernel_w == 1 ? 1 : s.stride_w, phase_width = c.strip_width / phases;
+  for (int64_t r = 0; r < strip_rows; ++r) {
+    const int64_t iy = oy * s.stride_h - s.pad_top + r * row_step;
+    float* to = strip + r * c.strip_width;
+    if (iy < 0 || iy >= s.in_h) {
+      fill_zero(to, c.strip_width);
+      continue;
+    }
+    for (int64_t phase = 0; phase < phases; ++phase)
+      copy_phase(plane + iy * s.in_w, s.in_w, s.pad_left, s.stride_w, phase, phase_width, to + phase * phase_width);
+  }
 }
 
 void run_depthwise(const plan::Call& call) {
@@ -108,41 +191,40 @@ void run_depthwise(const plan::Call& call) {
   const auto* residual = static_cast<const float*>(call.operands[3]);
   auto* y = static_cast<float*>(call.operands[4]);
   const int taps = static_cast<int>(s.kernel_h * s.kernel_w);
-  auto* tap = reinterpret_cast<int32_t*>(call.scratch);
-  float* strip = reinterpret_cast<float*>(call.scratch) + round_up(taps, 16);
-  const int64_t row_step = s.kernel_h == 1 ? s.stride_h : 1, phases = s.kernel_w == 1 ? 1 : s.stride_w, phase_width = c.strip_width / phases;
-  const int64_t stride = s.stride_h / row_step, points = s.out_h * s.out_w;
-  for (int64_t ky = 0; ky < s.kernel_h; ++ky)
-    for (int64_t kx = 0; kx < s.kernel_w; ++kx)
-      tap[ky * s.kernel_w + kx] = static_cast<int32_t>(ky * s.dilation_h * c.strip_width + kx * s.dilation_w % s.stride_w * phase_width + kx * s.dilation_w / s.stride_w);
-  const bool fixed = s.kernel_h == 3 && s.kernel_w == 3 && s.dilation_w == 1 && s.stride_w <= 2;
-  const int64_t planes = s.batch * s.out_channels, multiplier = s.out_channels / s.in_channels;
-  const int64_t p1 = least(planes, int64_t{call.end} * c.m_block);
-  for (int64_t p = int64_t{call.begin} * c.m_block; p < p1; ++p) {
+  const int64_t points = s.out_h * s.out_w, planes = s.batch * s.out_channels, multiplier = s.out_channels / s.in_channels;
+  const int64_t begin = int64_t{call.begin} * c.m_block, end = least(planes, int64_t{call.end} * c.m_block);
+  const bool in_place = s.kernel_h == 3 && s.kernel_w == 3 && s.dilation_w == 1 && s.dilation_h == 1 && s.stride_w == s.stride_h && s.stride_w <= 2 &&
+                        s.out_w <= (kMaxColumns - 1) * W;
+  auto* scratch = reinterpret_cast<float*>(call.scratch);
+
+  const int64_t stride = s.kernel_h == 1 ? 1 : s.stride_h, phases = s.kernel_w == 1 ? 1 : s.stride_w, phase_width = c.strip_width / phases;
+  auto* tap = reinterpret_cast<int32_t*>(scratch);
+  auto* places = reinterpret_cast<Places*>(scratch + round_up(taps, 16));
+  float* strip = scratch + round_up(taps, 16) + round_up(3 * (c.n_block * ((s.out_w + W - 1) / W) + kGroup), 16);
+  Column columns[kMaxColumns];
+  int64_t planned_rows = -1, count = 0;
+  if (in_place) {
+    fill_zero(scratch, s.in_w + 4 * W);
+    for (int64_t ox = 0; ox < s.out_w; ox += W) columns[count++] = plan_column(s, most<int64_t>(0, least(ox, s.out_w - W)));
+  } else {
+    for (int64_t ky = 0; ky < s.kernel_h; ++ky)
+      for (int64_t kx = 0; kx < s.kernel_w; ++kx)
+        tap[ky * s.kernel_w + kx] = static_cast<int32_t>(ky * s.dilation_h * c.strip_width + kx * s.dilation_w % s.stride_w * phase_width + kx * s.dilation_w / s.stride_w);
+  }
+  for (int64_t p = begin; p < end; ++p) {
     const int64_t m = p % s.out_channels;
     const float* plane = x + (p / s.out_channels * s.in_channels + m / multiplier) * s.in_h * s.in_w;
+    const float* w = weights + m * taps;
+    const Finish finish{bias ? bias[m] : 0, &c.epilogue, residual ? residual + p * points : nullptr, y + p * points, points};
+    if (in_place) {
+      s.stride_w == 1 ? plane3<1>(s, columns, count, plane, scratch + W, w, finish) : plane3<2>(s, columns, count, plane, scratch + W, w, finish);
+      continue;
+    }
     for (int64_t oy = 0; oy < s.out_h; oy += c.n_block) {
-      const int64_t rows = least<int64_t>(c.n_block, s.out_h - oy), strip_rows = (rows - 1) * stride + (s.kernel_h - 1) * s.dilation_h + 1;
-      for (int64_t r = 0; r < strip_rows; ++r) {
-        const int64_t iy = oy * s.stride_h - s.pad_top + r * row_step;
-        float* to = strip + r * c.strip_width;
-        if (iy < 0 || iy >= s.in_h) {
-          fill_zero(to, c.strip_width);
-          continue;
-        }
-        for (int64_t phase = 0; phase < phases; ++phase)
-          copy_phase(plane + iy * s.in_w, s.in_w, s.pad_left, s.stride_w, phase, phase_width, to + phase * phase_width);
-      }
-      const int64_t at = p * points + oy * s.out_w;
-      const Band b{strip, stride * c.strip_width, s.out_w, rows, s.out_w, y + at, y + (p + 1) * points, residual ? residual + at : nullptr,
-                   bias ? bias[m] : 0, &c.epilogue};
-      const float* w = weights + m * taps;
-      if (fixed && s.stride_w == 1)
-        three_by_three<1>(b, w, s.dilation_h * c.strip_width, phase_width);
-      else if (fixed)
-        three_by_three<2>(b, w, s.dilation_h * c.strip_width, phase_width);
-      else
-        any_taps(b, w, tap, taps);
+      const int64_t rows = least<int64_t>(c.n_block, s.out_h - oy);
+      if (rows != planned_rows) count = plan_places(c, rows, stride * c.strip_width, places), planned_rows = rows;
+      fill_band(c, plane, oy, (rows - 1) * stride + (s.kernel_h - 1) * s.dilation_h + 1, strip);
+      band(strip, places, count, w, tap, taps, finish, oy * s.out_w);
     }
   }
 }

@@ -102,6 +102,26 @@ inline void store_n(float* p, V v, int n) {
 }
 #endif
 
+/// The lanes of a load whose place `start` + lane lies in a row [0, n).
+inline I inside(int64_t start, int64_t n) {
+  I m;
+  for (int i = 0; i < W; ++i) m[i] = start + i >= 0 && start + i < n ? -1 : 0;
+  return m;
+}
+/// Only the lanes of the mask are read; the others become 0.
+inline V load_masked(const float* p, I mask) {
+#if SAHA_ISA_LEVEL == 2
+  return reinterpret_cast<V>(_mm512_maskz_loadu_ps(_mm512_movepi32_mask(reinterpret_cast<__m512i>(mask)), p));
+#elif SAHA_ISA_LEVEL == 1
+  return _mm256_maskload_ps(p, reinterpret_cast<__m256i>(mask));
+#else
+  V v{};
+  for (int i = 0; i < W; ++i)
+    if (mask[i]) v[i] = p[i];
+  return v;
+#endif
+}
+
 /// Load and store of a whole vector, or of its first n lanes where fewer are left.
 inline V load_up_to(const float* p, int64_t n) { return n >= W ? load(p) : load_n(p, static_cast<int>(n)); }
 inline void store_up_to(float* p, V v, int64_t n) { n >= W ? store(p, v) : store_n(p, v, static_cast<int>(n)); }
@@ -127,6 +147,17 @@ template <int... K>
 inline V every_second(V a, V b, Lanes<K...>, long /*phase 1*/) { return __builtin_shufflevector(a, b, (2 * K + 1)...); }
 inline V even(V a, V b) { return every_second(a, b, AllLanes{}, 0); }
 inline V odd(V a, V b) { return every_second(a, b, AllLanes{}, 0L); }
+
+// The same within blocks that cost one instruction; in_order() puts a function of such vectors into the order of even() and odd().
+#if SAHA_ISA_LEVEL == 1
+inline V block_even(V a, V b) { return _mm256_shuffle_ps(a, b, 0x88); }
+inline V block_odd(V a, V b) { return _mm256_shuffle_ps(a, b, 0xdd); }
+inline V in_order(V v) { return reinterpret_cast<V>(_mm256_permute4x64_epi64(reinterpret_cast<__m256i>(v), 0xd8)); }
+#else
+inline V block_even(V a, V b) { return even(a, b); }
+inline V block_odd(V a, V b) { return odd(a, b); }
+inline V in_order(V v) { return v; }
+#endif
 
 // Transposes W vectors in place, by exchanging blocks of 1, 2, 4, .. lanes.
 template <int S, int... K>
