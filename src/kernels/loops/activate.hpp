@@ -19,7 +19,7 @@ inline V activate(V x, Activation activation, float p0, float p1) {
     case Activation::hardswish: return x * hard_sigmoid(x, splat(1.f / 6), splat(0.5f));
     case Activation::gelu: return 0.5f * x * (1.f + erf(x * 0.707106781f));
     case Activation::leakyrelu: return select(x < 0.f, x * splat(p0), x);
-    case Activation::elu: return select(x < 0.f, (exp(x) - 1.f) * splat(p0), x);
+    case Activation::elu: return select(x < 0.f, expm1(x) * splat(p0), x);
   }
   return x;
 }

@@ -54,6 +54,23 @@ inline V log(V x) {
   return select(x >= 0.f, r, splat(__builtin_nanf("")));
 }
 
+/// e^x - 1, 4 ulp.
+inline V expm1(V x) {
+  V q = splat(1.381314428e-03f);
+  q = fma(q, x, splat(8.369418861e-03f));
+  q = fma(q, x, splat(4.166845679e-02f));
+  q = fma(q, x, splat(1.666651479e-01f));
+  q = fma(q, x, splat(4.999999305e-01f));
+  return select(abs(x) < 0.34f, fma(q * x, x, x), exp(x) - 1.f);
+}
+
+/// log(1 + e^x), 4 ulp.  The rounding of 1 + e is taken back by the factor e / ((1 + e) - 1).
+inline V softplus(V x) {
+  const V e = exp(from_bits(bits(x) | INT32_MIN)), u = e + 1.f, d = u - 1.f;
+  const V log1p = select(d == 0.f, e, log(u) * (e / d));
+  return select(x == x, max(splat(0.f), x) + log1p, x);
+}
+
 /// Hyperbolic tangent, 3 ulp.
 inline V tanh(V x) {
   const V t = abs(x), s = x * x;
