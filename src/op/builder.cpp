@@ -272,12 +272,13 @@ std::unique_ptr<Known> Builder::propagate(const ir::Node& n, std::size_t result,
     return std::make_unique<Known>(Known{p});
   }
   if (def.name == ir::OpName("Cast")) {
-    if (!is_int(type_of(0).dtype) || !is_int(y->dtype) || bits(y->dtype) < 32) return {};
+    DType from = type_of(0).dtype;
+    if ((!is_int(from) && from != DType::boolean) || !is_int(y->dtype) || bits(y->dtype) < 32) return {};
     const Known* k = known_at(operands[0], depth + 1);
     return k ? std::make_unique<Known>(*k) : nullptr;
   }
   bool elementwise = def.blocks && def.blocks->dim, movement = def.traits & kMovement;
-  if (!elementwise && !movement) return {};
+  if (!elementwise && !movement) return folded(n, result, depth);
   std::vector<const Known*> known;
   std::vector<Dims> shape;
   for (std::size_t i = 0; i < operands.size(); ++i) {
@@ -303,7 +304,9 @@ std::unique_ptr<Known> Builder::propagate(const ir::Node& n, std::size_t result,
         if (!k || (k->size() != 1 && k->size() != count)) return {};
         a.push_back(&(*k)[k->size() == 1 ? 0 : i]);
       }
-      r->push_back(def.blocks->dim(a.data(), int(a.size())));
+      auto d = def.blocks->dim(a.data(), int(a.size()), *attrs);
+      if (!d) return {};
+      r->push_back(std::move(*d));
     }
     return r;
   }
@@ -337,6 +340,54 @@ std::unique_ptr<Known> Builder::propagate(const ir::Node& n, std::size_t result,
     if (at >= pool.size()) return {};
     r->push_back(pool[at]);
   }
+  return r;
+}
+
+
+// Any other operator whose operands are numbers: its eval tells the elements of a small integer result.
+std::unique_ptr<Known> Builder::folded(const ir::Node& n, std::size_t result, int depth) {
+  const ir::Graph& g = core_.graph();
+  const OpDef& def = *find(n.op.str())->def;
+  TypeRef y = g[g.result(n, result)].type;
+  if (def.traits & (kRandom | kControl | kSideEffect) || !y->ranked) return {};
+  std::int64_t count = 1;
+  for (const Dim& d : y->dims) {
+    auto k = d.known();
+    if (!k || *k < 0 || *k > std::int64_t(kMaxKnown) || (count *= *k) > std::int64_t(kMaxKnown)) return {};
+  }
+  std::vector<ValueId> operands(g.operands(n).begin(), g.operands(n).end());
+  std::shared_ptr<const Attrs> attrs = n.attrs;
+  int num_out = n.num_results;
+  std::vector<Datum> in(operands.size());
+  for (std::size_t i = 0; i < operands.size(); ++i) {
+    if (operands[i] == ValueId::none) continue;
+    if (const auto& c = g[operands[i]].constant) {
+      if (c->size() > std::int64_t(kMaxKnown)) return {};
+      in[i] = *c;
+      continue;
+    }
+    TypeRef t = g[operands[i]].type;
+    const Known* k = known_at(operands[i], depth + 1);
+    if (!k) return {};
+    Dims d;
+    for (const Dim& e : t->dims) d.push_back(e.known().value_or(-1));
+    if (checked_elements(d) != std::int64_t(k->size())) return {};
+    Tensor x = Tensor::zeros(t->dtype, std::move(d));
+    for (std::size_t e = 0; e < k->size(); ++e) {
+      auto v = (*k)[e].known();
+      if (!v) return {};
+      store(x, std::int64_t(e), 1, &*v);
+    }
+    in[i] = std::move(x);
+  }
+  std::vector<const Datum*> p;
+  for (std::size_t i = 0; i < in.size(); ++i) p.push_back(operands[i] == ValueId::none ? nullptr : &in[i]);
+  auto out = run(def, p, *attrs, num_out);
+  if (!out || result >= out->size() || !(*out)[result].is_tensor()) return {};
+  const Tensor& t = (*out)[result].tensor;
+  if (t.size() > std::int64_t(kMaxKnown) || !(is_int(t.dtype) || t.dtype == DType::boolean)) return {};
+  auto r = std::make_unique<Known>();
+  for (std::int64_t v : values<std::int64_t>(t)) r->push_back(Dim(v));
   return r;
 }
 

@@ -46,6 +46,7 @@ class Builder {
 
  private:
   std::unique_ptr<Known> propagate(const ir::Node& n, std::size_t result, int depth);
+  std::unique_ptr<Known> folded(const ir::Node& n, std::size_t result, int depth);
   const Known* known_at(ValueId v, int depth);
   ir::Builder core_;
   std::unordered_map<std::uint32_t, std::unique_ptr<Known>> known_;

@@ -8,18 +8,20 @@ namespace saha::op {
 namespace {
 constexpr std::int64_t kBlock = 256;
 
-template <class T> void sweep(const Eval& c, Block<T> f, const Tensor& out) {
-  std::size_t k = c.in.size(), rank = out.dims.size();
+}  // namespace
+
+template <class T> void sweep(std::span<const Tensor* const> in, Block<T> f, const Attrs& attrs, const Tensor& out) {
+  std::size_t k = in.size(), rank = out.dims.size();
   std::int64_t inner = rank ? out.dims.back() : 1, outer = inner ? out.size() / inner : 0;
   // All operands whole: one long row.
   bool whole = true;
-  for (std::size_t j = 0; j < k; ++j) whole &= c.x(j).dims == out.dims || c.x(j).size() == 1;
+  for (std::size_t j = 0; j < k; ++j) whole &= in[j]->dims == out.dims || in[j]->size() == 1;
   if (whole && rank) { outer = inner ? 1 : 0; inner = out.size(); }
   std::vector<Dims> stride(k);
-  for (std::size_t j = 0; j < k; ++j) stride[j] = broadcast_strides(c.x(j).dims, out.dims);
+  for (std::size_t j = 0; j < k; ++j) stride[j] = broadcast_strides(in[j]->dims, out.dims);
   std::vector<T> buffer((k + 1) * kBlock);
-  std::vector<const T*> in(k);
-  for (std::size_t j = 0; j < k; ++j) in[j] = buffer.data() + j * kBlock;
+  std::vector<const T*> row(k);
+  for (std::size_t j = 0; j < k; ++j) row[j] = buffer.data() + j * kBlock;
   T* y = buffer.data() + k * kBlock;
   Dims at(rank, 0);
   for (std::int64_t o = 0; o < outer; ++o) {
@@ -27,11 +29,11 @@ template <class T> void sweep(const Eval& c, Block<T> f, const Tensor& out) {
       std::int64_t n = std::min(kBlock, inner - b);
       for (std::size_t j = 0; j < k; ++j) {
         std::int64_t start = 0, step = rank ? stride[j][rank - 1] : 0;
-        if (whole) step = c.x(j).size() == 1 ? 0 : 1;
+        if (whole) step = in[j]->size() == 1 ? 0 : 1;
         else for (std::size_t i = 0; i + 1 < rank; ++i) start += at[i] * stride[j][i];
-        load(c.x(j), start + b * step, step, n, buffer.data() + j * kBlock);
+        load(*in[j], start + b * step, step, n, buffer.data() + j * kBlock);
       }
-      f(in.data(), int(k), n, y, c.attrs);
+      f(row.data(), int(k), n, y, attrs);
       store(out, o * inner + b, n, y);
     }
     for (std::size_t i = rank >= 2 ? rank - 1 : 0; i-- > 0;) {
@@ -40,7 +42,9 @@ template <class T> void sweep(const Eval& c, Block<T> f, const Tensor& out) {
     }
   }
 }
-}  // namespace
+template void sweep(std::span<const Tensor* const>, Block<double>, const Attrs&, const Tensor&);
+template void sweep(std::span<const Tensor* const>, Block<std::int64_t>, const Attrs&, const Tensor&);
+template void sweep(std::span<const Tensor* const>, Block<std::uint64_t>, const Attrs&, const Tensor&);
 
 Dims broadcast_strides(std::span<const std::int64_t> from, std::span<const std::int64_t> to) {
   Dims r(to.size(), 0);
@@ -88,7 +92,7 @@ Result<> infer_elementwise(Infer& c) {
   if (!d) return c.fail(d.error().message);
   return c.give(c.def.blocks && c.def.blocks->result == ResultType::boolean ? DType::boolean : c.dtype(0), std::move(*d));
 }
-Result<> eval_elementwise(Eval& c) {
+Result<Dims> broadcast(const Eval& c) {
   std::vector<Dims> shapes;
   for (const Datum* t : c.in) {
     if (!t || !t->is_tensor()) return c.fail("needs a tensor in every operand");
@@ -96,14 +100,21 @@ Result<> eval_elementwise(Eval& c) {
   }
   auto d = broadcast(shapes);
   if (!d) return c.fail(d.error().message);
+  return d;
+}
+Result<> eval_elementwise(Eval& c) {
+  SAHA_TRY(Dims d, broadcast(c));
   DType t = c.x(0).dtype;
   const Blocks& f = *c.def.blocks;
-  SAHA_TRY(Tensor out, c.make(f.result == ResultType::boolean ? DType::boolean : t, std::move(*d)));
-  for (std::size_t i = 0; i < c.in.size(); ++i)
+  SAHA_TRY(Tensor out, c.make(f.result == ResultType::boolean ? DType::boolean : t, std::move(d)));
+  std::vector<const Tensor*> in;
+  for (std::size_t i = 0; i < c.in.size(); ++i) {
     if (c.x(i).dtype == DType::string || is_complex(c.x(i).dtype)) return c.fail("is not defined for " + std::string(name(c.x(i).dtype)));
-  if (is_float(t) && f.real) sweep(c, f.real, out);
-  else if (is_signed_int(t) && f.integer) sweep(c, f.integer, out);
-  else if (is_unsigned_int(t) && f.natural) sweep(c, f.natural, out);
+    in.push_back(&c.x(i));
+  }
+  if (is_float(t) && f.real) sweep<double>(in, f.real, c.attrs, out);
+  else if (is_signed_int(t) && f.integer) sweep<std::int64_t>(in, f.integer, c.attrs, out);
+  else if (is_unsigned_int(t) && f.natural) sweep<std::uint64_t>(in, f.natural, c.attrs, out);
   else return c.fail("is not defined for " + std::string(name(t)));
   return c.give(std::move(out));
 }

@@ -91,7 +91,8 @@ struct Blocks {
   Block<double> real = nullptr;
   Block<std::int64_t> integer = nullptr;
   Block<std::uint64_t> natural = nullptr;                  ///< bool too
-  Dim (*dim)(const Dim* const* in, int num_in) = nullptr;  ///< the same arithmetic on expressions: shape values
+  /// The same arithmetic on expressions: shape values. Nothing where the result cannot be told (a division by 0, an open comparison).
+  std::optional<Dim> (*dim)(const Dim* const* in, int num_in, const Attrs& attrs) = nullptr;
   ResultType result = ResultType::same;                    ///< same: the dtype of operand 0
 };
 

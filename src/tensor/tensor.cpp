@@ -99,7 +99,10 @@ template <class C> void store_packed(const Tensor& t, std::int64_t s, std::int64
   const int width = bits(t.dtype), per = 8 / width, mask = (1 << width) - 1;
   for (std::int64_t i = 0; i < n; ++i) {
     std::int64_t k = s + i;
-    int v = t.dtype == DType::f4e2m1 ? int(encode(t.dtype, double(in[i]))) : int(from_real<std::int64_t>(double(in[i])));
+    int v;
+    if (t.dtype == DType::f4e2m1) v = int(encode(t.dtype, double(in[i])));
+    else if constexpr (std::is_floating_point_v<C>) v = int(from_real<std::int64_t>(in[i]) & mask);
+    else v = int(std::uint64_t(in[i]) & std::uint64_t(mask));
     std::uint8_t& q = t.as<std::uint8_t>()[k / per];
     int shift = int(k % per) * width;
     q = std::uint8_t((q & ~(mask << shift)) | ((v & mask) << shift));
