@@ -1,8 +1,7 @@
-// Comparison, logic and the choice by a condition. Source: ONNX operator specification, opset 28. A comparison with NaN is false.
+// Comparison and logic. Source: ONNX operator specification, opset 28. A comparison with NaN is false.
 #include <cmath>
 
 #include "op/elementwise.hpp"
-#include "op/sum_to.hpp"
 
 namespace saha::op {
 namespace {
@@ -87,45 +86,6 @@ Result<> eval_equal(Eval& c) {
   return c.give(std::move(y));
 }
 
-// ---- Where: dtype-blind, so strings, complex and packed types move as they are -----------------------------------------------
-Result<> infer_where(Infer& c) {
-  auto d = broadcast(c.in);
-  if (!d) return c.fail(d.error().message);
-  return c.give(c.dtype(1), std::move(*d));
-}
-Result<> eval_where(Eval& c) {
-  SAHA_TRY(Dims d, broadcast(c));
-  if (c.x(1).dtype != c.x(2).dtype) return c.fail("X is " + std::string(name(c.x(1).dtype)) + ", Y is " + std::string(name(c.x(2).dtype)));
-  SAHA_TRY(Tensor z, c.make(c.x(1).dtype, d));
-  Dims stride[3];
-  for (std::size_t i : {0, 1, 2}) stride[i] = broadcast_strides(c.x(i).dims, d);
-  std::size_t rank = d.size();
-  std::int64_t inner = rank ? d.back() : 1, outer = inner ? z.size() / inner : 0, start[3] = {}, step[3] = {};
-  for (int i = 0; i < 3 && rank; ++i) step[i] = stride[i][rank - 1];
-  std::vector<std::uint64_t> condition(static_cast<std::size_t>(inner));
-  Dims at(rank, 0);
-  for (std::int64_t o = 0; o < outer; ++o) {
-    load(c.x(0), start[0], step[0], inner, condition.data());
-    // A run of one condition is one copy.
-    for (std::int64_t i = 0, end = 0; i < inner; i = end) {
-      bool holds = condition[std::size_t(i)] != 0;
-      while (end < inner && (condition[std::size_t(end)] != 0) == holds) ++end;
-      std::size_t from = holds ? 1 : 2;
-      copy_elements(c.x(from), start[from] + i * step[from], step[from], z, o * inner + i, end - i);
-    }
-    for (std::size_t q = rank >= 2 ? rank - 1 : 0; q-- > 0;) {
-      for (int i = 0; i < 3; ++i) start[i] += stride[i][q];
-      if (++at[q] < d[q]) break;
-      at[q] = 0;
-      for (int i = 0; i < 3; ++i) start[i] -= stride[i][q] * d[q];
-    }
-  }
-  return c.give(std::move(z));
-}
-Vals where_vjp(const Site& s, const Vals& dy) {
-  return {{}, sum_to(masked(s.in[0], dy[0]), s.in[1]), sum_to(unless(s.in[0], dy[0]), s.in[2])};
-}
-
 constexpr std::string_view kCompare = "(A: T, B: T) -> (C: bool) where T: number", kLogic = "(A: bool, B: bool) -> (C: bool)";
 constexpr std::string_view kTruth = "its result is a truth value";
 constexpr std::string_view kTest = "(X: T) -> (Y: bool) where T: float float8e4m3fn float8e4m3fnuz float8e5m2 float8e5m2fnuz";
@@ -145,8 +105,6 @@ constexpr OpDef kOps[] = {
     {.name = "IsInf", .since_version = 20,
      .signature = "(X: T) -> (Y: bool) where T: float float8e4m3fn float8e4m3fnuz float8e5m2 float8e5m2fnuz | detect_negative: int = 1, detect_positive: int = 1",
      .traits = kElementwise, .blocks = &kTest1<IsInfF>, .no_gradient = kTruth},
-    {.name = "Where", .since_version = 16, .signature = "(condition: bool, X: T, Y: T) -> (output: T) where T: bool number string complex", .traits = kElementwise | kMovement,
-     .infer = infer_where, .eval = eval_where, .linear = joint({1, 2}), .vjp = where_vjp},
 };
 }  // namespace
 

@@ -82,11 +82,6 @@ TEST(Comparison, equal_of_strings_broadcasts) {
   EXPECT_EQ(ints(one("Equal", {a, b})), (I{1, 0, 0, 0, 1, 0}));
   EXPECT_EQ(ints(one("Equal", {Tensor::of(D::boolean, {2}, {1, 0}), Tensor::of(D::boolean, {}, {1})})), (I{1, 0}));
 }
-TEST(Comparison, where_broadcasts_all_three_and_moves_any_dtype) {
-  Tensor k = Tensor::of(D::boolean, {2, 1}, {1, 0}), x = Tensor::of_strings({3}, {"a", "b", "c"}), y = Tensor::of_strings({}, {"-"});
-  EXPECT_EQ(*one("Where", {k, x, y}).text, (std::vector<std::string>{"a", "b", "c", "-", "-", "-"}));
-  EXPECT_EQ(one("Where", {k, Tensor::zeros(D::f32, {3, 1, 4}), Tensor::zeros(D::f32, {1})}).dims, (Dims{3, 2, 4}));
-}
 TEST(Integer, shifts_of_signed_numbers_fill_with_the_sign) {
   Tensor x = Tensor::of(D::i8, {4}, {-128, -1, 64, 3}), n = Tensor::of(D::i8, {4}, {7, -1, 1, 9});
   EXPECT_EQ(ints(one("BitShift", {x, n}, {{"direction", std::string("RIGHT")}})), (I{-1, -1, 32, 0}));
@@ -147,15 +142,6 @@ TEST(Generate, the_shape_of_a_filled_tensor_is_an_expression) {
   EXPECT_EQ(ir::str(b.type(y)), "int64[2, 3]");
   ASSERT_TRUE(b.known(y));
   EXPECT_EQ(b.known(y)->front().str(), "7");
-}
-TEST(ShapeValues, comparisons_and_choices_are_told_where_the_expressions_allow) {
-  Builder b;
-  // The pattern of an exported expand(-1, 4): Where(shape == -1, ones, shape).
-  Val n = b.op("Range", {b.constant(Tensor::scalar_int(0)), b.constant(Tensor::scalar_int(2)), b.constant(Tensor::scalar_int(1))});
-  Val asked = b.op("Sub", {n, b.ints({1, -3})});   // [-1, 4]
-  Val y = b.op("Where", {b.op("Equal", {asked, b.ints({-1})}), b.ints({1}), asked});
-  ASSERT_TRUE(b.known(y));
-  EXPECT_EQ(ir::str(*b.known(y)), "[1, 4]");
 }
 
 }  // namespace saha::op
