@@ -7,9 +7,10 @@ namespace saha::kernels::SAHA_ISA {
 
 // Both write whole vectors: up to W - 1 elements beyond the last. Rows are therefore filled in ascending order, with a vector to spare after
 // the last one.
-inline void fill_zero(float* p, int64_t n) {
-  for (int64_t i = 0; i < n; i += W) store(p + i, V{});
+inline void fill(float* p, int64_t n, V value) {
+  for (int64_t i = 0; i < n; i += W) store(p + i, value);
 }
+inline void fill_zero(float* p, int64_t n) { fill(p, n, V{}); }
 inline void copy_row(const float* from, float* to, int64_t n) {
   int64_t i = 0;
   for (; i + W <= n; i += W) store(to + i, load(from + i));
@@ -20,13 +21,13 @@ inline void copy_row(const float* from, float* to, int64_t n) {
     store(to, load_n(from, static_cast<int>(n)));
 }
 
-/// Every `stride`-th element of a row of `in_w` behind `pad` zeros, from element `phase` on: `width` elements, zeros beyond the row.
-inline void copy_phase(const float* row, int64_t in_w, int64_t pad, int64_t stride, int64_t phase, int64_t width, float* to) {
+/// Every `stride`-th element of a row of `in_w` behind `pad` elements of padding, from element `phase` on: `width` elements, padding beyond the row.
+inline void copy_phase(const float* row, int64_t in_w, int64_t pad, int64_t stride, int64_t phase, int64_t width, float* to, V padding = V{}) {
   const int64_t skipped = most<int64_t>(0, pad - phase);
   const int64_t first = least(width, (skipped + stride - 1) / stride);              // zeros in front
   const int64_t source = first * stride + phase - pad;                                // of element `first`
   const int64_t count = source < in_w ? least(width - first, (in_w - source + stride - 1) / stride) : 0;
-  fill_zero(to, first);
+  fill(to, first, padding);
   if (count > 0) {
     const float* from = row + source;
     if (stride == 1) {
@@ -39,7 +40,7 @@ inline void copy_phase(const float* row, int64_t in_w, int64_t pad, int64_t stri
       for (int64_t i = 0; i < count; ++i) to[first + i] = from[i * stride];
     }
   }
-  fill_zero(to + first + count, width - first - count);
+  fill(to + first + count, width - first - count, padding);
 }
 
 }  // namespace saha::kernels::SAHA_ISA
