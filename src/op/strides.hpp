@@ -6,6 +6,8 @@
 
 namespace saha::op {
 
+/// Rounds down; b > 0.
+inline std::int64_t floor_div(std::int64_t a, std::int64_t b) { return a / b - (a % b != 0 && a < 0); }
 /// Element strides of a dense tensor of these dims.
 inline Dims row_major(std::span<const std::int64_t> dims) {
   Dims s(dims.size(), 1);

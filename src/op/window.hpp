@@ -2,6 +2,7 @@
 // Window: what convolution and pooling share: kernel, strides, dilations, pads, auto_pad and ceil_mode of the spatial axes, for symbolic
 // extents and for numbers, and the one walk over all pairs of output element and input element that a window joins.
 #include "op/op_def.hpp"
+#include "op/strides.hpp"
 
 namespace saha::op {
 
@@ -19,8 +20,6 @@ struct Window {
 Result<Window> read_window(const AttrView& a, std::string_view op, std::size_t axes);
 /// Kernel extents: of the attribute, else of W's spatial dims; fails where both are known and differ.
 Result<std::vector<Dim>> kernel_dims(const Window& w, std::string_view op, std::span<const Dim> weight);
-
-inline std::int64_t floor_div(std::int64_t a, std::int64_t b) { return a / b - (a % b != 0 && a < 0); }
 
 /// Extent of the result along one axis; below 1 where the window does not fit. VALID ignores ceil_mode, SAME is its own rounding.
 template <class D> D window_extent(const Window& w, std::size_t axis, const D& in, const D& kernel) {
