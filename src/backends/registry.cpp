@@ -4,11 +4,14 @@
 
 #include "backends/engine/host.hpp"
 #include "backends/native/native.hpp"
+#include "formats/onnx/onnx.hpp"
 
 namespace saha::backends {
 namespace {
 
-engine::Host host() { return {.build = engine::build(), .onnx_bytes = nullptr}; }
+engine::Host host() {
+  return {.build = engine::build(), .onnx_bytes = [](const ir::Model& model) { return onnx::export_bytes(model); }};
+}
 
 template <const char* Engine, const char* Variant> engine::OpenResult open_foreign() { return engine::open_module(Engine, Variant, host()); }
 constexpr char kOnnxRuntime[] = "onnxruntime", kOpenVino[] = "openvino", kOpenVinoBf16[] = "openvino-bf16";

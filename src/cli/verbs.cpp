@@ -3,7 +3,7 @@
 namespace saha::cli {
 
 std::span<const Command> commands() {
-  static const Command all[] = {kInfer};
+  static const Command all[] = {kInfer, kBench, kDoctor, kBackends};
   return all;
 }
 

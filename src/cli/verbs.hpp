@@ -4,4 +4,7 @@
 
 namespace saha::cli {
 extern const Command kInfer;
+extern const Command kBench;
+extern const Command kBackends;
+extern const Command kDoctor;
 }  // namespace saha::cli

@@ -1,0 +1,269 @@
+// saha bench: one model on every engine that is here, side by side.
+#include "measure/bench.hpp"
+
+#include <unistd.h>
+
+#include <cmath>
+#include <cstdio>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <numeric>
+
+#include "cli/verbs.hpp"
+#include "data/npy.hpp"
+#include "formats/onnx/onnx.hpp"
+#include "system/file.hpp"
+#include "system/machine.hpp"
+#include "system/process.hpp"
+#include "system/progress.hpp"
+#include "system/terminal.hpp"
+
+namespace saha::cli {
+namespace {
+using Json = nlohmann::ordered_json;
+constexpr std::size_t kShownLayers = 12;
+
+constexpr Argument kArguments[] = {{"MODEL", "an ONNX file"}};
+constexpr Option kOptions[] = {
+    {"backend", 0, "A,B", "these engines, each of which must be here; else all that are"},
+    {"runs", 0, "N", "measured runs of each", false, "200"},
+    {"warmup", 0, "N", "unmeasured runs before", false, "20"},
+    {"profile", 0, "", "the native engine layer by layer, against the machine's measured peak"},
+    {"tolerance", 0, "X", "largest difference to the reference, relative to its largest value where that is above 1"},
+    {"no-compare", 0, "", "do not compare the results"},
+    {"input", 0, "F", "input values in the order of the inputs: .npy or .pb (ONNX test data); else random by --seed", true},
+    {"shape", 0, "NAME=1x3x224x224", "shape of an input with free dims, which are 1 otherwise", true},
+};
+
+std::string format(const char* pattern, double v) {
+  char text[64];
+  std::snprintf(text, sizeof text, pattern, v);
+  return text;
+}
+// Three digits and a unit: "0.85 us", "412 us", "6.20 ms", "1.03 s".
+std::string duration(double ms) {
+  const auto digits = [](double v, const char* unit) { return format(v >= 99.95 ? "%.0f" : v >= 9.995 ? "%.1f" : "%.2f", v) + unit; };
+  if (ms < 0.9995) return digits(ms * 1e3, " us");
+  return ms < 9999.5 ? digits(ms, " ms") : digits(ms * 1e-3, " s");
+}
+std::string mebibytes(double bytes) { return format("%.1f MiB", bytes / (1 << 20)); }
+std::string thousands(double v) {
+  std::string s = format("%.0f", v);
+  for (int at = int(s.size()) - 3; at > 0; at -= 3) s.insert(std::size_t(at), ",");
+  return s;
+}
+
+Result<std::vector<Datum>> read_inputs(const std::vector<std::string>& files, const std::string& model) {
+  if (files.empty()) return std::vector<Datum>();
+  SAHA_TRY(const ir::Model read, onnx::import_file(model));
+  const ir::Graph& graph = read.graph;
+  if (files.size() != graph.inputs().size())
+    return Error{ErrorCode::invalid_file, "the model has " + std::to_string(graph.inputs().size()) + " inputs, --input is given " + std::to_string(files.size()) + " times"};
+  std::vector<Datum> inputs;
+  for (std::size_t i = 0; i < files.size(); ++i) {
+    SAHA_TRY(const auto bytes, system::read_bytes(files[i]));
+    const auto kind = std::filesystem::path(files[i]).extension();
+    if (kind == ".npy") {
+      auto x = data::read_npy(bytes);
+      if (!x) return std::move(x.error()).within(files[i]);
+      inputs.emplace_back(std::move(*x));
+    } else if (kind == ".pb") {
+      auto x = onnx::read_datum(bytes, graph.type(graph.inputs()[i]));
+      if (!x) return std::move(x.error()).within(files[i]);
+      inputs.push_back(std::move(*x));
+    } else {
+      return Error{ErrorCode::invalid_file, "--input takes .npy and .pb, not " + files[i]};
+    }
+  }
+  return inputs;
+}
+
+std::vector<std::string> split(const std::string& text) {
+  std::vector<std::string> parts;
+  for (std::size_t at = 0; at <= text.size();) {
+    const std::size_t end = std::min(text.find(',', at), text.size());
+    if (end > at) parts.push_back(text.substr(at, end - at));
+    at = end + 1;
+  }
+  return parts;
+}
+
+// What stands in the table's heading and in JSON's "machine".
+std::string isa_words(const system::Cpu& cpu) {
+  for (const char* isa : {"avx512f", "avx2", "sve", "neon"})
+    if (std::find(cpu.isa.begin(), cpu.isa.end(), isa) != cpu.isa.end()) return isa == std::string("avx512f") ? "AVX-512" : isa == std::string("avx2") ? "AVX2" : isa == std::string("sve") ? "SVE" : "NEON";
+  return "no vector unit known";
+}
+
+Json number_or_null(double v) { return std::isfinite(v) ? Json(v) : Json(); }
+
+Json json(const measure::Bench& bench, const std::string& model, const measure::BenchOptions& options, const std::string& repro) {
+  const auto cpu = system::cpu();
+  Json j{{"schema", "saha.bench/1"}, {"saha", SAHA_VERSION}, {"model", model}, {"inputs", bench.inputs}, {"macs", bench.macs}};
+  j["how"] = "measured";
+  j["threads"] = options.threads;
+  j["runs"] = options.runs;
+  j["warmup"] = options.warmup;
+  j["seed"] = options.seed;
+  j["interleaved"] = true;
+  j["machine"] = {{"cpu", cpu.model}, {"isa", cpu.isa}, {"cores", cpu.physical}};
+  j["load_average"] = bench.load_average;
+  j["reference"] = bench.reference.empty() ? Json() : Json(bench.reference);
+  j["wrong"] = bench.wrong();
+  j["backends"] = Json::array();
+  for (const auto& r : bench.engines) {
+    Json row{{"backend", r.backend}, {"version", r.version}, {"precision", r.precision}, {"runs", r.ms.size()}};
+    row["min_ms"] = r.summary.min;
+    row["p50_ms"] = r.summary.p50;
+    row["p90_ms"] = r.summary.p90;
+    row["p99_ms"] = r.summary.p99;
+    row["mean_ms"] = r.summary.mean;
+    row["cpu_min_ms"] = r.cpu_min_ms;
+    row["ratio"] = r.ratio;
+    row["per_second"] = r.summary.p50 > 0 ? Json(1e3 / r.summary.p50) : Json();
+    row["load_ms"] = r.load_ms;
+    row["first_ms"] = r.first_ms;
+    row["peak_ram_bytes"] = r.peak_bytes;
+    row["max_abs_diff"] = r.difference ? number_or_null(r.difference->absolute) : Json();
+    row["max_rel_diff"] = r.difference ? number_or_null(r.difference->relative) : Json();
+    row["tolerance"] = r.difference ? Json(r.tolerance) : Json();
+    row["wrong"] = r.wrong;
+    row["notes"] = r.notes;
+    j["backends"].push_back(std::move(row));
+  }
+  j["missing"] = Json::array();
+  for (const auto& m : bench.missing) j["missing"].push_back({{"backend", m.backend}, {"reason", m.reason}, {"help", m.help}});
+  if (bench.peak) {
+    j["peak"] = {{"threads", bench.peak->threads}, {"gmacs", bench.peak->best_gmacs()}, {"read_gbytes", bench.peak->read_gbytes}};
+    for (const auto& isa : bench.peak->isas) j["peak"]["isa"].push_back({{"isa", isa.isa}, {"gmacs", isa.gmacs}});
+    j["layers"] = Json::array();
+    for (const auto& l : bench.layers)
+      j["layers"].push_back({{"name", l.time.name}, {"operator", l.time.op}, {"output", l.time.output}, {"kernel", l.time.kernel}, {"ms", l.time.ms}, {"macs", l.time.macs},
+                             {"bytes", l.time.bytes}, {"gmacs", l.gmacs}, {"limit", l.memory ? "memory" : "compute"}, {"percent", l.percent}});
+  }
+  j["repro"] = repro;
+  return j;
+}
+
+std::string short_version(const measure::EngineRow& r) {
+  if (r.backend == "native") return r.version;
+  const auto second = r.version.find('.', r.version.find('.') + 1);
+  return r.version.substr(0, second);
+}
+
+std::string heading(const measure::Bench& bench, const measure::BenchOptions& options) {
+  std::string inputs;
+  for (const auto& i : bench.inputs) inputs += (inputs.empty() ? "" : ", ") + i;
+  const auto cpu = system::cpu();
+  return inputs + ", " + format(bench.macs < 1e7 ? "%.3f" : "%.1f", bench.macs * 1e-6) + " MMAC; " + std::to_string(options.runs) + " runs each, interleaved, " +
+         std::to_string(options.warmup) + " warm-up, " + std::to_string(options.threads) + (options.threads == 1 ? " thread; " : " threads; ") + cpu.model + " " + isa_words(cpu) +
+         format(", load %.1f", bench.load_average) + "; all measured\n";
+}
+
+std::string engine_table(const measure::Bench& bench, int width, bool color) {
+  using system::Align;
+  system::Table table({{"backend", Align::left}, {"p50", Align::right}, {"p90", Align::right}, {"min", Align::right}, {"ratio", Align::right}, {"infer/s", Align::right},
+                       {"load", Align::right}, {"peak RAM", Align::right}, {"max |diff|", Align::right}});
+  std::size_t longest = 7;
+  for (const auto& r : bench.engines) longest = std::max(longest, r.backend.size() + 1 + short_version(r).size());
+  for (const auto& r : bench.engines) {
+    const std::string diff = !r.difference ? (bench.reference == r.backend ? "reference" : "-") : std::isfinite(r.difference->absolute) ? format("%.1e", r.difference->absolute) : "infinite";
+    std::vector<std::string> cells{r.backend + " " + short_version(r), duration(r.summary.p50), duration(r.summary.p90), duration(r.summary.min), format("%.2f", r.ratio),
+                                   thousands(1e3 / r.summary.p50), duration(r.load_ms), mebibytes(double(r.peak_bytes)), diff};
+    if (r.wrong) cells.push_back("WRONG: " + format("%.1e", r.difference->relative) + " relative, allowed " + format("%g", r.tolerance));
+    table.add(std::move(cells), r.wrong ? system::Ink::red : system::Ink::plain);
+  }
+  std::string text = table.str(width, color);
+  for (const auto& m : bench.missing) {
+    std::string name = m.backend;
+    name.resize(std::max(longest, name.size()), ' ');
+    text += name + "  -: " + system::fitted(m.reason, width > 0 ? std::max(width - int(name.size()) - 5, 20) : 100'000) + (m.help.empty() ? "" : "\n" + std::string(longest + 5, ' ') + m.help) + "\n";
+  }
+  return text;
+}
+
+std::string layer_table(const measure::Bench& bench, bool all, int width, bool color) {
+  using system::Align;
+  double total_ms = 0;
+  for (const auto& l : bench.layers) total_ms += l.time.ms;
+  system::Table table({{"layer (native)", Align::left}, {"operator", Align::left}, {"output", Align::left}, {"ms", Align::right}, {"%", Align::right}, {"MMAC", Align::right},
+                       {"GMAC/s", Align::right}, {"MiB", Align::right}, {"limit", Align::left}, {"% of limit", Align::right}, {"kernel", Align::left}});
+  std::vector<std::size_t> order(bench.layers.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return bench.layers[a].time.ms > bench.layers[b].time.ms; });
+  double ms = 0, macs = 0, bytes = 0;
+  const auto add = [&](std::vector<std::string> cells) { table.add(std::move(cells)); };
+  std::size_t rest = 0;
+  for (std::size_t k = 0; k < order.size(); ++k) {
+    const auto& l = bench.layers[order[k]];
+    if (!all && k >= kShownLayers) {
+      ms += l.time.ms, macs += l.time.macs, bytes += l.time.bytes, ++rest;
+      continue;
+    }
+    add({l.time.name, l.time.op, l.time.output, format("%.3f", l.time.ms), format("%.1f", 100 * l.time.ms / total_ms), format("%.2f", l.time.macs * 1e-6), format("%.1f", l.gmacs),
+         format("%.1f", l.time.bytes / (1 << 20)), l.memory ? "memory" : "compute", format("%.0f", l.percent), l.time.kernel});
+  }
+  if (rest > 0)
+    add({std::to_string(rest) + " more", "", "", format("%.3f", ms), format("%.1f", 100 * ms / total_ms), format("%.2f", macs * 1e-6), format("%.1f", ms > 0 ? macs / ms * 1e-6 : 0), format("%.1f", bytes / (1 << 20))});
+  std::string text = table.str(width, color);
+  text += "limits: " + format("%.1f GMAC/s", bench.peak->best_gmacs()) + " of float32 on " + std::to_string(bench.peak->threads) + (bench.peak->threads == 1 ? " thread (" : " threads (");
+  for (std::size_t i = 0; i < bench.peak->isas.size(); ++i) text += (i ? ", " : "") + bench.peak->isas[i].isa + " " + format("%.1f", bench.peak->isas[i].gmacs);
+  text += ") and " + format("%.1f GB/s", bench.peak->read_gbytes) + " read from memory, measured; above 100 %: the data stayed in the caches\n";
+  return text;
+}
+
+Result<int> run(const Args& args) {
+  const std::string& model = args.arguments[0];
+  measure::BenchOptions options;
+  SAHA_TRY(const auto threads, args.integer("threads", 0, 1024));
+  SAHA_TRY(const auto runs, args.integer("runs", 1, 10'000'000));
+  SAHA_TRY(const auto warmup, args.integer("warmup", 0, 10'000'000));
+  SAHA_TRY(const auto seed, args.integer("seed", 0, std::numeric_limits<std::int64_t>::max()));
+  options.threads = threads > 0 ? int(threads) : system::cpu().physical;
+  options.runs = int(runs);
+  options.warmup = int(warmup);
+  options.seed = std::uint64_t(seed);
+  options.backends = split(args.get("backend"));
+  options.profile = args.has("profile");
+  options.compare = !args.has("no-compare");
+  if (args.has("tolerance")) { SAHA_TRY(options.tolerance, args.number("tolerance", 0, 1e30)); }
+  for (const auto& text : args.all("shape")) {
+    SAHA_TRY(auto shape, measure::parse_shape(text));
+    options.shapes.insert(std::move(shape));
+  }
+  SAHA_TRY(options.inputs, read_inputs(args.all("input"), model));
+  std::optional<system::Progress> progress;
+  const std::string mode = args.get("progress", "auto");
+  options.on_progress = [&](std::string_view what, int done, int total) {
+    if (!progress) progress.emplace("bench", total, system::ProgressOptions{.mode = mode == "none" ? system::ProgressMode::none : mode == "plain" ? system::ProgressMode::plain : system::ProgressMode::automatic, .quiet = args.quiet()});
+    progress->total(total);
+    progress->note(std::string(what));
+    progress->set(done);
+  };
+  auto measured = measure::bench(model, options);
+  progress.reset();
+  if (!measured) return std::move(measured.error());
+  const measure::Bench& bench = *measured;
+  std::string repro = "saha bench " + system::shell_quoted(model) + " --threads " + std::to_string(options.threads) + " --runs " + std::to_string(options.runs) + " --warmup " +
+                      std::to_string(options.warmup) + " --seed " + std::to_string(options.seed);
+  for (const auto& text : args.all("shape")) repro += " --shape " + system::shell_quoted(text);
+  for (const auto& text : args.all("input")) repro += " --input " + system::shell_quoted(text);
+  if (args.json()) {
+    print(json(bench, model, options, repro).dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
+  } else {
+    const bool color = system::use_color(args.get("color") == "always" ? system::ColorMode::always : args.get("color") == "never" ? system::ColorMode::never : system::ColorMode::automatic, STDOUT_FILENO);
+    const int width = system::terminal_width(STDOUT_FILENO);
+    print(heading(bench, options) + engine_table(bench, width, color));
+    if (bench.peak) print(layer_table(bench, args.verbose() > 0, width, color));
+    for (const auto& r : bench.engines)
+      for (const auto& note : r.notes) say(args, "note: " + r.backend + ": " + note);
+    if (!bench.reference.empty()) say(args, "max |diff| is to the " + bench.reference + (bench.reference == "operator reference" ? "" : " (" + format("%.0f", bench.macs * 1e-6) + " MMAC are too many for the operator reference)"));
+    say(args, "repro: " + repro);
+  }
+  return bench.wrong() ? 1 : 0;
+}
+}  // namespace
+
+const Command kBench{"bench", "measure a model on every engine that is here, side by side", kArguments, kOptions, "bench model.onnx --threads 1 --profile", run};
+
+}  // namespace saha::cli

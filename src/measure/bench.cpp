@@ -1,0 +1,211 @@
+// Interleaving: rounds, in each of which every engine runs one burst, in an order that moves on from round to round. A burst begins with
+// unmeasured runs, in which caches are filled anew and the threads of the engine before go to sleep.
+#include "measure/bench.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+
+#include "backends/registry.hpp"
+#include "formats/onnx/onnx.hpp"
+#include "measure/worker.hpp"
+#include "op/work.hpp"
+#include "passes/specialize.hpp"
+#include "system/interrupt.hpp"
+#include "system/machine.hpp"
+
+namespace saha::measure {
+namespace {
+constexpr double kBurstMs = 40, kSettleMs = 3;
+constexpr std::size_t kLeastRuns = 10;
+
+struct Running {
+  EngineRow row;
+  Worker worker;
+  Loaded loaded;
+  double estimate_ms = 0, spent_ms = 0;
+  std::size_t left = 0;
+};
+
+void tell(const BenchOptions& options, std::string_view what, int done, int total) {
+  if (options.on_progress) options.on_progress(what, done, total);
+}
+
+Result<std::vector<Running>> start(const std::string& file, const ir::Graph& graph, const std::vector<Datum>& inputs, const BenchOptions& options, Bench& bench) {
+  std::vector<std::string> names = options.backends, input_names;
+  if (names.empty())
+    for (const auto& info : backends::all()) names.push_back(info.name);
+  for (auto v : graph.inputs()) input_names.push_back(graph.name(v));
+  std::vector<Running> running;
+  for (const auto& name : names) {
+    tell(options, "loading " + name, int(running.size()), int(names.size()));
+    SAHA_TRY(Worker worker, Worker::start());
+    auto loaded = worker.load({.backend = name, .model = file, .threads = options.threads, .names = input_names, .inputs = inputs});
+    if (!loaded) {
+      Error& e = loaded.error();
+      if (!options.backends.empty()) return std::move(e).within("backend '" + name + "' was asked for and cannot run this model; nothing was measured");
+      bench.missing.push_back({name, e.message, e.help});
+      continue;
+    }
+    EngineRow row;
+    row.backend = name;
+    row.version = loaded->version;
+    row.precision = loaded->precision;
+    row.load_ms = loaded->load_ms;
+    row.first_ms = loaded->first_ms;
+    row.notes = loaded->notes;
+    running.push_back({std::move(row), std::move(worker), std::move(*loaded), 0, 0, std::size_t(std::max(options.runs, 1))});
+  }
+  if (running.empty()) return Error{ErrorCode::unsupported, "no engine runs this model; native: " + bench.missing.front().reason, bench.missing.front().help};
+  return running;
+}
+
+Result<> warm_up(Running& r, int runs) {
+  auto burst = r.worker.burst(std::max(runs, 1), 0);
+  if (!burst) return std::move(burst.error()).within(r.row.backend);
+  r.estimate_ms = std::max(summarize(burst->wall_ms).p50, 1e-4);
+  return {};
+}
+
+// One burst. Takes the times over and lowers what is left.
+Result<> measure(Running& r, double seconds) {
+  const int n = int(std::clamp<double>(std::round(kBurstMs / r.estimate_ms), 1, double(r.left)));
+  auto burst = r.worker.burst(n, kSettleMs);
+  if (!burst) return std::move(burst.error()).within(r.row.backend);
+  for (double ms : burst->wall_ms) {
+    r.row.ms.push_back(ms);
+    r.spent_ms += ms;
+  }
+  for (double ms : burst->cpu_ms) r.row.cpu_min_ms = r.row.cpu_min_ms == 0 ? ms : std::min(r.row.cpu_min_ms, ms);
+  r.left -= std::size_t(n);
+  if (r.spent_ms > seconds * 1e3 && r.row.ms.size() >= kLeastRuns) r.left = 0;
+  return {};
+}
+
+Result<> interleave(std::vector<Running>& running, const BenchOptions& options) {
+  for (auto& r : running) { SAHA_DO(warm_up(r, options.warmup)); }
+  int total = 0;
+  for (const auto& r : running) total += int(r.left);
+  for (std::size_t first = 0;; ++first) {
+    int left = 0;
+    for (std::size_t k = 0; k < running.size(); ++k) {
+      Running& r = running[(first + k) % running.size()];
+      if (system::interrupted()) return Error{ErrorCode::cancelled, "interrupted while measuring " + r.row.backend};
+      if (r.left > 0) { SAHA_DO(measure(r, options.seconds)); }
+      left += int(r.left);
+    }
+    tell(options, "measuring", total - left, total);
+    if (left == 0) return {};
+  }
+}
+
+bool quantised(const ir::Graph& graph) {
+  return std::any_of(graph.nodes().begin(), graph.nodes().end(), [](const ir::Node& n) {
+    const auto op = n.op.str();
+    return op == "QuantizeLinear" || op == "DynamicQuantizeLinear" || op.starts_with("QLinear");
+  });
+}
+
+double default_tolerance(const EngineRow& row, const ir::Graph& graph) {
+  if (quantised(graph)) return 2e-2;  // a value may round to either of two steps
+  return row.precision == "float32" ? 1e-3 : 5e-2;
+}
+
+// The engine's results in the order of the graph's outputs.
+Result<std::vector<Datum>> outputs(Running& r, const ir::Graph& graph) {
+  auto given = r.worker.outputs();
+  if (!given) return std::move(given.error()).within(r.row.backend);
+  std::vector<Datum> ordered;
+  for (auto v : graph.outputs()) {
+    const auto at = std::find(r.loaded.outputs.begin(), r.loaded.outputs.end(), graph.name(v));
+    if (at != r.loaded.outputs.end()) ordered.push_back((*given)[std::size_t(at - r.loaded.outputs.begin())]);
+  }
+  return ordered.size() == given->size() ? Result<std::vector<Datum>>(std::move(ordered)) : std::move(given);
+}
+
+Result<> compare(std::vector<Running>& running, const ir::Graph& graph, const std::vector<Datum>& inputs, const BenchOptions& options, Bench& bench) {
+  tell(options, "comparing", 0, 1);
+  std::vector<Datum> reference;
+  if (bench.macs <= kReferenceMacs) {
+    auto result = op::run(graph, std::span<const Datum>(inputs));
+    if (result) {
+      reference = std::move(*result);
+      bench.reference = "operator reference";
+    }
+  }
+  for (auto& r : running) {
+    SAHA_TRY(auto result, outputs(r, graph));
+    if (bench.reference.empty()) {
+      reference = std::move(result);
+      bench.reference = r.row.backend;
+      continue;
+    }
+    r.row.difference = difference(reference, result);
+    r.row.tolerance = options.tolerance.value_or(default_tolerance(r.row, graph));
+    r.row.wrong = !(r.row.difference->relative <= r.row.tolerance);
+  }
+  return {};
+}
+
+Result<> profile(std::vector<Running>& running, const BenchOptions& options, Bench& bench) {
+  const auto native = std::find_if(running.begin(), running.end(), [](const Running& r) { return r.row.backend == "native"; });
+  if (native == running.end()) return Error{ErrorCode::unsupported, "--profile shows the layers of the native engine, which is not among the backends"};
+  tell(options, "profiling", 0, 1);
+  const int runs = int(std::clamp(2e3 / std::max(native->row.summary.p50, 1e-3), 3.0, double(std::max(options.runs, 3))));
+  SAHA_TRY(const auto layers, native->worker.profile(runs));
+  bench.peak = measure_machine_peak(options.threads);
+  const double gmacs = bench.peak->best_gmacs(), gbytes = bench.peak->read_gbytes;
+  for (const auto& layer : layers) {
+    LayerRow row{.time = layer};
+    const double arithmetic_ms = layer.macs / gmacs * 1e-6, memory_ms = layer.bytes / gbytes * 1e-6;
+    row.memory = memory_ms > arithmetic_ms;
+    if (layer.ms > 0) {
+      row.gmacs = layer.macs / layer.ms * 1e-6;
+      row.percent = 100 * std::max(arithmetic_ms, memory_ms) / layer.ms;
+    }
+    bench.layers.push_back(std::move(row));
+  }
+  return {};
+}
+
+}  // namespace
+
+bool Bench::wrong() const {
+  return std::any_of(engines.begin(), engines.end(), [](const EngineRow& r) { return r.wrong; });
+}
+
+Result<double> count_macs(const ir::Graph& graph, std::span<const Datum> inputs) {
+  std::vector<ir::TypeRef> types;
+  for (const auto& d : inputs) types.push_back(d.is_tensor() ? ir::tensor_type(d.tensor.dtype, {d.tensor.dims.begin(), d.tensor.dims.end()}) : nullptr);
+  SAHA_TRY(const ir::Graph bound, passes::specialize(graph, types));
+  double macs = 0;
+  for (const auto& n : bound.nodes()) macs += op::work(bound, n).macs;
+  return macs;
+}
+
+Result<Bench> bench(const std::string& file, const BenchOptions& options) {
+  std::error_code ignored;
+  const std::string path = std::filesystem::absolute(file, ignored).string();
+  SAHA_TRY(const ir::Model model, onnx::import_file(path));
+  const ir::Graph& graph = model.graph;
+  std::vector<Datum> inputs = options.inputs;
+  if (inputs.empty()) { SAHA_TRY(inputs, random_inputs(graph, options.shapes, options.seed)); }
+  Bench bench;
+  bench.load_average = system::load_average();
+  for (std::size_t i = 0; i < inputs.size(); ++i)
+    bench.inputs.push_back(graph.name(graph.inputs()[i]) + " " + (inputs[i].is_tensor() ? std::string(name(inputs[i].tensor.dtype)) + " " + str(inputs[i].tensor.dims) : "(not a tensor)"));
+  SAHA_TRY(bench.macs, count_macs(graph, inputs));
+  SAHA_TRY(auto running, start(path, graph, inputs, options, bench));
+  SAHA_DO(interleave(running, options));
+  for (auto& r : running) {
+    r.row.summary = summarize(r.row.ms);
+    SAHA_TRY(r.row.peak_bytes, r.worker.peak_bytes());
+    r.row.ratio = running.front().row.summary.p50 > 0 ? r.row.summary.p50 / running.front().row.summary.p50 : 1;
+  }
+  if (options.profile) { SAHA_DO(profile(running, options, bench)); }
+  if (options.compare) { SAHA_DO(compare(running, graph, inputs, options, bench)); }
+  for (auto& r : running) bench.engines.push_back(std::move(r.row));
+  return bench;
+}
+
+}  // namespace saha::measure

@@ -1,0 +1,77 @@
+#pragma once
+// One model on several engines, side by side: each in a process of its own, the same inputs, measured in short bursts by turns.
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "ir/graph.hpp"
+#include "measure/difference.hpp"
+#include "measure/inputs.hpp"
+#include "measure/machine_peak.hpp"
+#include "measure/quantiles.hpp"
+#include "runtime/backend.hpp"
+
+namespace saha::measure {
+
+struct BenchOptions {
+  std::vector<std::string> backends;        ///< by name, each must be there; empty: all that are
+  int threads = 1;
+  int runs = 200, warmup = 20;              ///< per engine
+  double seconds = 60;                      ///< an engine that takes longer than this in all stops early, after 10 runs at least
+  std::uint64_t seed = 0;
+  Shapes shapes;                            ///< for free dims; else 1
+  std::vector<Datum> inputs;                ///< in the order of the graph's inputs; empty: random from the seed
+  std::optional<double> tolerance;          ///< of Difference::relative; nothing: by precision
+  bool compare = true;                      ///< with the reference
+  bool profile = false;                     ///< layers of the native engine, and the machine's peak
+  std::function<void(std::string_view what, int done, int total)> on_progress;
+};
+
+struct EngineRow {
+  std::string backend, version, precision;
+  std::vector<double> ms;                   ///< every measured run
+  Summary summary;                          ///< of ms
+  double cpu_min_ms = 0;                    ///< least processor time of a run, all threads: what a busy machine does not change
+  double ratio = 1;                         ///< p50 over the first row's
+  double load_ms = 0, first_ms = 0;
+  std::uint64_t peak_bytes = 0;             ///< peak resident set of the engine's process
+  std::optional<Difference> difference;     ///< nothing for the row that is the reference itself
+  double tolerance = 0;
+  bool wrong = false;
+  std::vector<std::string> notes;
+};
+struct MissingRow {
+  std::string backend, reason, help;
+};
+
+struct LayerRow {
+  runtime::LayerTime time;
+  double gmacs = 0;                         ///< reached, 10^9 a second
+  bool memory = false;                      ///< limited by memory, by the machine's peak; else by arithmetic
+  double percent = 0;                       ///< of that limit; above 100 where data stays in the caches
+};
+
+struct Bench {
+  std::vector<EngineRow> engines;           ///< in the registry's order
+  std::vector<MissingRow> missing;
+  std::vector<std::string> inputs;          ///< "image float32 [1, 3, 224, 224]"
+  double macs = 0;                          ///< of one run, from the shapes
+  std::string reference;                    ///< "operator reference" or an engine's name; empty: not compared
+  std::vector<LayerRow> layers;
+  std::optional<MachinePeak> peak;
+  double load_average = 0;                  ///< before the measurement
+  bool wrong() const;
+};
+
+/// `file` is the model as it stands on disk. Fails where an engine that was asked for by name is missing or cannot run the model.
+Result<Bench> bench(const std::string& file, const BenchOptions& options);
+
+/// Largest work of a graph that is compared with the operators' references; above it the first engine is the reference.
+inline constexpr double kReferenceMacs = 40e6;
+
+/// Multiply-accumulates of one run with these inputs.
+Result<double> count_macs(const ir::Graph& graph, std::span<const Datum> inputs);
+
+}  // namespace saha::measure

@@ -1,0 +1,126 @@
+// Generator: SplitMix64 (Steele, Lea, Flood 2014), one stream per input.
+#include "measure/inputs.hpp"
+
+#include <charconv>
+
+namespace saha::measure {
+namespace {
+
+struct Stream {
+  std::uint64_t state;
+  std::uint64_t next() {
+    std::uint64_t z = state += 0x9e3779b97f4a7c15u;
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+    return z ^ (z >> 31);
+  }
+  double unit() { return double(next() >> 11) * 0x1p-53; }
+};
+
+Error no_input(const ir::Graph& graph, const std::string& name) {
+  std::string names;
+  for (auto v : graph.inputs()) names += (names.empty() ? "" : ", ") + graph.name(v);
+  return {ErrorCode::invalid_argument, "--shape: the model has no input '" + name + "'", "its inputs are " + names};
+}
+
+}  // namespace
+
+Result<std::pair<std::string, Dims>> parse_shape(std::string_view text) {
+  const Error wrong{ErrorCode::invalid_file, "--shape is '" + std::string(text) + "', NAME=1x3x224x224 is taken"};
+  const auto at = text.rfind('=');
+  if (at == std::string_view::npos || at == 0) return wrong;
+  Dims dims;
+  for (std::string_view rest = text.substr(at + 1); !rest.empty();) {
+    const auto end = std::min(rest.find('x'), rest.size());
+    std::int64_t d = 0;
+    auto [stop, problem] = std::from_chars(rest.data(), rest.data() + end, d);
+    if (problem != std::errc{} || stop != rest.data() + end || d < 0 || end + 1 == rest.size()) return wrong;
+    dims.push_back(d);
+    rest.remove_prefix(std::min(end + 1, rest.size()));
+  }
+  return std::pair(std::string(text.substr(0, at)), std::move(dims));
+}
+
+Result<Tensor> random_tensor(DType t, Dims dims, std::uint64_t seed, std::uint64_t stream) {
+  Stream random{seed * 0xd1342543de82ef95u + stream * 0x2545f4914f6cdd1du};
+  if (t == DType::string) {
+    const auto n = checked_elements(dims);
+    if (!n || *n > (std::int64_t{1} << 28)) return Error{ErrorCode::out_of_memory, "a tensor of strings of shape " + str(dims) + " is too large"};
+    std::vector<std::string> text(std::size_t(*n), "a");
+    for (auto& s : text) s[0] = char('a' + random.next() % 26);
+    return Tensor::of_strings(std::move(dims), std::move(text));
+  }
+  SAHA_TRY(Tensor x, Tensor::make(t, std::move(dims)));
+  const std::int64_t n = x.size();
+  constexpr std::int64_t kPiece = 4096;
+  if (is_float(t)) {
+    std::vector<double> piece(kPiece);
+    for (std::int64_t at = 0; at < n; at += kPiece) {
+      const auto count = std::min(kPiece, n - at);
+      for (std::int64_t i = 0; i < count; ++i) piece[std::size_t(i)] = 2 * random.unit() - 1;
+      store(x, at, count, piece.data());
+    }
+  } else if (is_complex(t)) {
+    for (std::int64_t i = 0; i < 2 * n; ++i) {
+      const double v = 2 * random.unit() - 1;
+      if (t == DType::c64) x.as<float>()[i] = float(v);
+      else x.as<double>()[i] = v;
+    }
+  } else {
+    const bool bytes = t == DType::u8 || t == DType::i8;
+    std::vector<std::int64_t> piece(kPiece);
+    for (std::int64_t at = 0; at < n; at += kPiece) {
+      const auto count = std::min(kPiece, n - at);
+      for (std::int64_t i = 0; i < count; ++i) piece[std::size_t(i)] = bytes ? std::int64_t(random.next() >> 56) - (t == DType::i8 ? 128 : 0) : std::int64_t(random.next() >> 63);
+      store(x, at, count, piece.data());
+    }
+  }
+  return x;
+}
+
+Result<std::vector<Dims>> input_dims(const ir::Graph& graph, const Shapes& shapes) {
+  std::map<std::string, std::int64_t> symbols;
+  for (const auto& [name, dims] : shapes) {
+    const ir::Type* type = nullptr;
+    for (auto v : graph.inputs())
+      if (graph.name(v) == name) type = &graph.type(v);
+    if (type == nullptr) return no_input(graph, name);
+    const std::string what = "--shape: input '" + name + "' is " + ir::str(*type) + ", which " + str(dims) + " does not fit";
+    if (!type->is_tensor() || (type->ranked && type->dims.size() != dims.size())) return Error{ErrorCode::invalid_argument, what};
+    for (std::size_t i = 0; type->ranked && i < dims.size(); ++i) {
+      if (auto known = type->dims[i].known(); known && *known != dims[i]) return Error{ErrorCode::invalid_argument, what};
+      if (auto symbol = type->dims[i].symbol_name()) {
+        auto [at, fresh] = symbols.emplace(*symbol, dims[i]);
+        if (!fresh && at->second != dims[i]) return Error{ErrorCode::invalid_argument, what + ": " + *symbol + " is " + std::to_string(at->second) + " already"};
+      }
+    }
+  }
+  std::vector<Dims> all;
+  for (auto v : graph.inputs()) {
+    const ir::Type& type = graph.type(v);
+    if (!type.is_tensor()) return Error{ErrorCode::unsupported, "input '" + graph.name(v) + "' is " + ir::str(type) + "; values for it cannot be made up", "give it with --input"};
+    Dims dims;
+    if (auto given = shapes.find(graph.name(v)); given != shapes.end()) dims = given->second;
+    else if (!type.ranked) return Error{ErrorCode::invalid_argument, "input '" + graph.name(v) + "' has no known number of dims", "add --shape " + graph.name(v) + "=1x3x224x224"};
+    else
+      for (const auto& d : type.dims) {
+        const auto value = d.evaluate([&](const std::string& s) -> std::optional<std::int64_t> { return symbols.count(s) ? symbols[s] : 1; });
+        dims.push_back(std::max<std::int64_t>(value.value_or(1), 0));
+      }
+    all.push_back(std::move(dims));
+  }
+  return all;
+}
+
+Result<std::vector<Datum>> random_inputs(const ir::Graph& graph, const Shapes& shapes, std::uint64_t seed) {
+  SAHA_TRY(auto dims, input_dims(graph, shapes));
+  std::vector<Datum> inputs;
+  for (std::size_t i = 0; i < dims.size(); ++i) {
+    auto x = random_tensor(graph.type(graph.inputs()[i]).dtype, dims[i], seed, i);
+    if (!x) return std::move(x.error()).within("input '" + graph.name(graph.inputs()[i]) + "'");
+    inputs.emplace_back(std::move(*x));
+  }
+  return inputs;
+}
+
+}  // namespace saha::measure

@@ -1,0 +1,29 @@
+#pragma once
+// The values that a model is measured with: from a seed, the same for every engine and on every machine.
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "ir/graph.hpp"
+#include "tensor/datum.hpp"
+
+namespace saha::measure {
+
+/// Shapes by input name, for free dims.
+using Shapes = std::map<std::string, Dims, std::less<>>;
+
+/// "image=1x3x224x224", split at the last '='; "x=" is a scalar.
+Result<std::pair<std::string, Dims>> parse_shape(std::string_view text);
+
+/// Elements from a seed and a stream number. Floats are uniform in [-1, 1), 8-bit integers over their whole range, other integers 0 or 1
+/// (indices and masks then lie inside every table), strings single letters.
+Result<Tensor> random_tensor(DType t, Dims dims, std::uint64_t seed, std::uint64_t stream);
+
+/// Dims of each input: as in `shapes`, else the graph's with 1 for what is free. A symbol that one input fixes holds for all of them.
+/// Fails where a name is none of the inputs, a fixed dim differs, or an input is no tensor.
+Result<std::vector<Dims>> input_dims(const ir::Graph& graph, const Shapes& shapes);
+
+Result<std::vector<Datum>> random_inputs(const ir::Graph& graph, const Shapes& shapes, std::uint64_t seed);
+
+}  // namespace saha::measure

@@ -1,0 +1,51 @@
+#include "measure/presence.hpp"
+
+#include <filesystem>
+
+#include "backends/registry.hpp"
+#include "formats/onnx/onnx.hpp"
+#include "measure/inputs.hpp"
+#include "measure/worker.hpp"
+
+namespace saha::measure {
+
+Result<std::vector<Presence>> presence(const std::string& model) {
+  Load load;
+  if (!model.empty()) {
+    std::error_code ignored;
+    load.model = std::filesystem::absolute(model, ignored).string();
+    SAHA_TRY(const ir::Model read, onnx::import_file(load.model));
+    SAHA_TRY(load.inputs, random_inputs(read.graph, {}, 0));
+    for (auto v : read.graph.inputs()) load.names.push_back(read.graph.name(v));
+  }
+  std::vector<Presence> rows;
+  for (const auto& info : backends::all()) {
+    Presence row;
+    row.backend = load.backend = info.name;
+    row.sentence = info.sentence;
+    SAHA_TRY(Worker worker, Worker::start());
+    auto version = worker.open(info.name);
+    row.here = version.has_value();
+    if (!version) {
+      row.reason = version.error().message;
+      row.help = version.error().help;
+    } else {
+      row.version = *version;
+      if (!model.empty()) {
+        auto loaded = worker.load(load);
+        row.runs = loaded.has_value();
+        if (loaded) {
+          row.precision = loaded->precision;
+          row.notes = loaded->notes;
+        } else {
+          row.reason = loaded.error().message;
+          row.help = loaded.error().help;
+        }
+      }
+    }
+    rows.push_back(std::move(row));
+  }
+  return rows;
+}
+
+}  // namespace saha::measure

@@ -1,0 +1,24 @@
+#pragma once
+// Which engines are here, and which of them run a given model: each asked in a process of its own.
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.hpp"
+
+namespace saha::measure {
+
+struct Presence {
+  std::string backend, sentence;
+  bool here = false;
+  std::string version;
+  std::string reason, help;            ///< where it is not here, or does not run the model
+  std::optional<bool> runs;            ///< asked with a model only
+  std::string precision;
+  std::vector<std::string> notes;
+};
+
+/// One row per engine of the registry. With a model, each that is here also loads it and runs it once, on random inputs.
+Result<std::vector<Presence>> presence(const std::string& model = {});
+
+}  // namespace saha::measure

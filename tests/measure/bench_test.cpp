@@ -1,0 +1,143 @@
+// The whole measurement on a small model: in workers, on the engines that are here.
+#include "measure/bench.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "measure/presence.hpp"
+#include "measure/worker.hpp"
+#include "system/file.hpp"
+#include "tests/backends/onnx_writer.hpp"
+
+namespace saha::measure {
+namespace {
+namespace w = onnx_writer;
+
+class Model : public ::testing::Test {
+ protected:
+  std::string write(const std::vector<float>& weights = {1, -2, 3, -4, 5, -6, 7, -8}) {
+    const auto file = folder_->path() / "dense.onnx";
+    EXPECT_TRUE(system::write_file(file, w::model({.nodes = {w::node("MatMul", {"x", "w"}, {"h"}), w::node("Relu", {"h"}, {"y"})},
+                                                   .initializers = {w::floats("w", {4, 2}, weights)},
+                                                   .inputs = {w::value_info("x", w::tensor_type(DType::f32, {"batch", "4"}))},
+                                                   .outputs = {w::value_info("y", w::tensor_type(DType::f32, {"batch", "2"}))}})));
+    return file.string();
+  }
+  Result<system::TempFolder> folder_ = system::TempFolder::make();
+};
+
+TEST_F(Model, every_engine_that_is_here_gets_a_row_of_sound_figures) {
+  BenchOptions options;
+  options.runs = 30;
+  options.warmup = 3;
+  options.profile = true;
+  options.shapes = {{"x", {3, 4}}};
+  auto bench = measure::bench(write(), options);
+  ASSERT_TRUE(bench) << bench.error().message;
+  EXPECT_EQ(bench->engines.size() + bench->missing.size(), 4u);
+  ASSERT_FALSE(bench->engines.empty());
+  EXPECT_EQ(bench->engines[0].backend, "native");
+  EXPECT_EQ(bench->engines[0].ratio, 1);
+  EXPECT_EQ(bench->inputs, std::vector<std::string>{"x float32 [3, 4]"});
+  EXPECT_EQ(bench->macs, 24);
+  EXPECT_EQ(bench->reference, "operator reference");
+  EXPECT_FALSE(bench->wrong());
+  for (const auto& r : bench->engines) {
+    EXPECT_EQ(r.ms.size(), 30u) << r.backend;
+    EXPECT_TRUE(0 < r.summary.min && r.summary.min <= r.summary.p50 && r.summary.p50 <= r.summary.p90 && r.summary.p90 <= r.summary.p99) << r.backend;
+    EXPECT_GT(r.load_ms, 0) << r.backend;
+    EXPECT_GT(r.peak_bytes, 1u << 20) << r.backend;
+    ASSERT_TRUE(r.difference) << r.backend;
+    EXPECT_LT(r.difference->absolute, 1e-5) << r.backend;
+    std::cout << r.backend << " " << r.version << " p50 " << r.summary.p50 * 1e3 << " us\n";
+  }
+  for (const auto& m : bench->missing) {
+    std::cout << m.backend << " is not here: " << m.reason << "\n";
+    EXPECT_FALSE(m.help.empty()) << m.backend;
+  }
+  ASSERT_FALSE(bench->layers.empty());
+  double macs = 0;
+  for (const auto& l : bench->layers) macs += l.time.macs;
+  EXPECT_EQ(macs, 24);
+  ASSERT_TRUE(bench->peak);
+  EXPECT_GT(bench->peak->best_gmacs(), 0.1);
+}
+
+TEST_F(Model, an_engine_asked_for_by_name_that_cannot_be_had_is_an_error_and_nothing_is_measured) {
+  BenchOptions options;
+  options.backends = {"native", "no-such-engine"};
+  auto bench = measure::bench(write(), options);
+  ASSERT_FALSE(bench);
+  EXPECT_NE(bench.error().message.find("backend 'no-such-engine' was asked for"), std::string::npos) << bench.error().message;
+  EXPECT_NE(bench.error().help.find("native"), std::string::npos) << bench.error().help;
+}
+
+TEST_F(Model, an_engine_whose_difference_exceeds_the_tolerance_is_wrong) {
+  BenchOptions options;
+  options.backends = {"native"};
+  options.runs = 3;
+  options.tolerance = 0;
+  options.inputs = {Datum(Tensor::of(DType::f32, {1, 4}, {1, 1, 1, 1}))};
+  auto exact = measure::bench(write(), options);
+  ASSERT_TRUE(exact) << exact.error().message;
+  EXPECT_FALSE(exact->wrong());
+  EXPECT_EQ(exact->engines[0].difference->absolute, 0);
+  options.tolerance = -1;  // nothing is good enough
+  auto wrong = measure::bench(write(), options);
+  ASSERT_TRUE(wrong) << wrong.error().message;
+  EXPECT_TRUE(wrong->wrong());
+}
+
+TEST_F(Model, an_engine_that_takes_too_long_stops_early) {
+  BenchOptions options;
+  options.backends = {"native"};
+  options.runs = 100'000'000;
+  options.seconds = 0.05;
+  auto bench = measure::bench(write(), options);
+  ASSERT_TRUE(bench) << bench.error().message;
+  EXPECT_GE(bench->engines[0].ms.size(), 10u);
+  EXPECT_LT(bench->engines[0].ms.size(), 100'000'000u);
+}
+
+TEST_F(Model, a_file_that_is_no_model_is_an_error_that_names_it) {
+  const auto file = folder_->path() / "notes.onnx";
+  ASSERT_TRUE(system::write_file(file, "no model"));
+  auto bench = measure::bench(file.string(), {});
+  ASSERT_FALSE(bench);
+  EXPECT_NE(bench.error().message.find("notes.onnx"), std::string::npos) << bench.error().message;
+}
+
+TEST_F(Model, presence_asks_each_engine_to_run_the_model) {
+  auto rows = presence(write());
+  ASSERT_TRUE(rows) << rows.error().message;
+  ASSERT_EQ(rows->size(), 4u);
+  EXPECT_TRUE((*rows)[0].here);
+  ASSERT_TRUE((*rows)[0].runs);
+  EXPECT_TRUE(*(*rows)[0].runs) << (*rows)[0].reason;
+  for (const auto& r : *rows) EXPECT_TRUE(r.here || !r.help.empty()) << r.backend;
+}
+
+TEST(Worker, answers_a_request_out_of_order_with_an_error_and_lives_on) {
+  auto worker = Worker::start();
+  ASSERT_TRUE(worker) << worker.error().message;
+  auto early = worker->burst(1, 0);
+  ASSERT_FALSE(early);
+  EXPECT_EQ(early.error().message, "nothing is loaded");
+  auto version = worker->open("native");
+  ASSERT_TRUE(version) << version.error().message;
+  EXPECT_FALSE(version->empty());
+  auto peak = worker->peak_bytes();
+  ASSERT_TRUE(peak);
+  EXPECT_GT(*peak, 1u << 20);
+}
+
+TEST(MachinePeak, every_unit_of_the_processor_and_the_memory_reach_something) {
+  const auto one = measure_machine_peak(1);
+  ASSERT_FALSE(one.isas.empty());
+  for (const auto& isa : one.isas) EXPECT_GT(isa.gmacs, 0.1) << isa.isa;
+  EXPECT_GT(one.read_gbytes, 0.1);
+}
+
+}  // namespace
+}  // namespace saha::measure
