@@ -310,9 +310,10 @@ std::unique_ptr<Known> Builder::propagate(const ir::Node& n, std::size_t result,
     }
     return r;
   }
-  // Movement: eval runs on element numbers, and the expressions are moved as the numbers were.
+  // Movement: eval runs on element numbers, and the expressions are moved as the numbers were. Number 0 is what an operator fills in
+  // of its own accord (Pad, Trilu).
   std::vector<Datum> tensors;
-  Known pool;
+  Known pool = {Dim(0)};
   for (std::size_t i = 0; i < operands.size(); ++i) {
     if (!known[i]) { tensors.emplace_back(); continue; }
     bool is_data = def.linear.in(i);

@@ -31,5 +31,18 @@ template <std::size_t K> bool step(std::span<const std::int64_t> dims, Dims& at,
   }
   return false;
 }
+/// The same with its state: a grid that is counted through while K offsets are kept.
+template <std::size_t K> struct Walk {
+  Dims extents;
+  std::array<Dims, K> stride;
+  std::array<std::int64_t, K> offset = {};
+  Dims at = Dims(extents.size(), 0);
+  void next() { step(extents, at, stride, offset); }
+};
+
+/// y[y_start + row-major(at)] = x[start + sum(at[i] * stride[i])] for every `at` of the grid `extents`. Same dtype, any dtype.
+void gather_strided(const Tensor& x, std::int64_t start, std::span<const std::int64_t> stride, std::span<const std::int64_t> extents, const Tensor& y, std::int64_t y_start = 0);
+/// y[start + sum(at[i] * stride[i])] = x[row-major(at)] for every `at` of the grid `extents`.
+void scatter_strided(const Tensor& x, std::span<const std::int64_t> extents, const Tensor& y, std::int64_t start, std::span<const std::int64_t> stride);
 
 }  // namespace saha::op
