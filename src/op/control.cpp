@@ -122,7 +122,7 @@ Result<Tensor> stacked(const Eval& c, const std::vector<Tensor>& items, std::int
   Dims d = one;
   d.insert(d.begin() + std::ptrdiff_t(a), std::int64_t(items.size()));
   SAHA_TRY(Tensor y, c.make(t == DType::none ? DType::f32 : t, d));
-  Dims step = strides(d);
+  Dims step = row_major(d);
   std::int64_t along = step[a];
   step.erase(step.begin() + std::ptrdiff_t(a));
   for (std::size_t i = 0; i < items.size(); ++i) scatter_strided(items[i], one, y, std::int64_t(reversed ? items.size() - 1 - i : i) * along, step);
@@ -318,7 +318,7 @@ Result<> eval_scan(Eval& c) {
     std::vector<Datum> slices;
     for (std::size_t j = 0; j < s.scans; ++j) {
       const Tensor& x = c.x(s.carried + j);
-      Dims d = x.dims, step = strides(d);
+      Dims d = x.dims, step = row_major(d);
       std::int64_t along = step[axis[j]];
       d.erase(d.begin() + std::ptrdiff_t(axis[j]));
       step.erase(step.begin() + std::ptrdiff_t(axis[j]));

@@ -281,7 +281,7 @@ Result<> eval_where(Eval& c) {
 Val where_adjoint(const Site& s, std::size_t operand, Val dy) {
   Val zero = s.b.scalar(0, dy);
   Val kept = operand == 1 ? s.b.op("Where", {s.in[0], dy, zero}) : s.b.op("Where", {s.in[0], zero, dy});
-  return s.b.op("SumTo", {kept, s.b.op("Shape", {s.in[operand]})});
+  return s.b.op("SumTo", {kept, s.in[operand]});
 }
 
 // ---- ReverseSequence(X, sequence_lens) -------------------------------------------------------------------------------------------

@@ -205,7 +205,7 @@ Result<> eval_expand(Eval& c) {
   gather_strided(x, 0, broadcast_strides(x.dims, y.dims), y.dims, y);
   return c.give(std::move(y));
 }
-Val expand_adjoint(const Site& s, std::size_t, Val dy) { return s.b.op("SumTo", {dy, s.b.op("Shape", {s.in[0]})}); }
+Val expand_adjoint(const Site& s, std::size_t, Val dy) { return s.b.op("SumTo", {dy, s.in[0]}); }
 
 // ---- Trilu(input, k?) ----------------------------------------------------------------------------------------------------------
 Result<> infer_trilu(Infer& c) {
