@@ -7,9 +7,12 @@
 namespace saha::native {
 
 std::span<const KernelDef> linear_rows();
+std::span<const KernelDef> elementwise_rows();
+std::span<const KernelDef> reduction_rows();
+std::span<const KernelDef> movement_rows();
 
 std::span<const std::span<const KernelDef>> kernel_tables() {
-  static const std::array tables = {linear_rows()};
+  static const std::array tables = {linear_rows(), elementwise_rows(), reduction_rows(), movement_rows()};
   return tables;
 }
 

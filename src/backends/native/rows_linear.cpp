@@ -1,67 +1,119 @@
-// Conv, Gemm and MatMul on the packed float32 kernels.
+// Conv, Gemm and MatMul on the packed float32 kernels, alone or as the anchor of a Fused node (fuse.hpp says which chains there are).
 #include "backends/native/kernel_table.hpp"
+#include "backends/native/rows.hpp"
 #include "kernels/conv.hpp"
 #include "kernels/gemm.hpp"
+#include "op/window.hpp"
 
 namespace saha::native {
 namespace {
 using kernels::Epilogue;
 
+/// What a kernel does to the sums, beside the anchor's own operands.
+struct Tail {
+  ActivationOf activation;
+  std::optional<AffineOf> affine;             ///< per output channel, before the bias
+  float factor = 1;
+  const Tensor* bias = nullptr;               ///< one element per channel
+  std::optional<Operand> residual;
+};
+/// An anchor: the node, and where its operands stand among those of the node that is being prepared.
+struct Anchor {
+  const NodeSite& s;
+  std::vector<Operand> operands;
+  const Tail& tail;
+};
+
+Epilogue epilogue(const Tail& t) {
+  Epilogue e;
+  e.activation = t.activation.activation;
+  e.p0 = t.activation.p0;
+  e.p1 = t.activation.p1;
+  e.alpha = t.factor;
+  return e;
+}
+
+/// The constants that are added to n channels, in one buffer: (own * own_scale) * affine.scale + affine.shift + tail.bias.
+std::optional<Tensor> folded_bias(std::int64_t n, const Tensor* own, float own_scale, const Tail& t) {
+  auto buffer = packed_buffer(n);
+  if (!buffer) return {};
+  for (std::int64_t i = 0; i < n; ++i) {
+    double v = own ? double(own_scale) * double(own->as<float>()[own->size() == 1 ? 0 : i]) : 0;
+    if (t.affine) v = v * double(t.affine->scale[std::size_t(i)]) + double(t.affine->shift[std::size_t(i)]);
+    if (t.bias) v += double(t.bias->as<float>()[t.bias->size() == 1 ? 0 : i]);
+    buffer->as<float>()[i] = float(v);
+  }
+  return std::move(*buffer);
+}
+
 /// Conv over one or two spatial axes with constant weights.
-std::optional<Prepared> conv(const NodeSite& s) {
+std::optional<Prepared> conv(const Anchor& a) {
+  const NodeSite& s = a.s;
   if (!s.all_f32() || !s.constant[1] || (s.has(2) && !s.constant[2])) return {};
   Dims x = s.dims(0), w = s.dims(1), y = s.out_dims();
   std::size_t spatial = x.size() - 2;
   if (x.size() < 3 || spatial > 2 || w.size() != x.size() || num_elements(y) == 0) return {};
-  auto strides = s.is("strides"), dilations = s.is("dilations"), pads = s.is("pads");
-  strides.resize(spatial, 1);
-  dilations.resize(spatial, 1);
-  if (pads.size() != 2 * spatial) pads.assign(2 * spatial, 0);
+  auto window = op::read_window(s, "Conv", spatial);
+  if (!window || !op::resolve(*window, "Conv", std::span(x).subspan(2), std::span(w).subspan(2))) return {};
   kernels::ConvShape c;
   c.batch = x[0];
   c.in_channels = x[1];
   c.out_channels = w[0];
   c.groups = s.i("group");
   auto axis = [&](std::size_t i, std::int64_t& in, std::int64_t& out, std::int64_t& k, std::int64_t& stride, std::int64_t& dilation, std::int64_t& pad) {
-    in = x[2 + i]; out = y[2 + i]; k = w[2 + i]; stride = strides[i]; dilation = dilations[i]; pad = pads[i];
-    std::string mode = s.s("auto_pad");
-    if (mode == "VALID") pad = 0;
-    if (mode == "SAME_UPPER" || mode == "SAME_LOWER") {
-      std::int64_t total = std::max<std::int64_t>(0, (out - 1) * stride + (k - 1) * dilation + 1 - in);
-      pad = mode == "SAME_UPPER" ? total / 2 : total - total / 2;
-    }
+    in = x[2 + i]; out = y[2 + i]; k = w[2 + i];
+    stride = window->strides[i]; dilation = window->dilations[i]; pad = window->before[i];
   };
   if (spatial == 2) axis(0, c.in_h, c.out_h, c.kernel_h, c.stride_h, c.dilation_h, c.pad_top);
   axis(spatial - 1, c.in_w, c.out_w, c.kernel_w, c.stride_w, c.dilation_w, c.pad_left);
   if (c.pad_top < 0 || c.pad_left < 0) return {};
-  Epilogue e;
-  if (s.has(2)) e.bias = kernels::Bias::per_row;
+  Epilogue e = epilogue(a.tail);
+  bool folded = a.tail.affine || a.tail.bias;
+  if (s.has(2) || folded) e.bias = kernels::Bias::per_row;
   auto params = kernels::prepare_conv(s.isa, c, e);
   auto packed = packed_buffer(kernels::packed_conv_size(s.isa, params));
   if (!packed) return {};
-  kernels::pack_conv(s.isa, params, s.constant[1]->as<float>(), {packed->as<float>(), std::size_t(packed->size())});
+  const float* weights = s.constant[1]->as<float>();
+  std::vector<float> scaled;
+  if (a.tail.affine) {
+    scaled.assign(weights, weights + s.constant[1]->size());
+    std::size_t each = scaled.size() / std::size_t(w[0]);
+    for (std::size_t i = 0; i < scaled.size(); ++i) scaled[i] *= a.tail.affine->scale[i / each];
+    weights = scaled.data();
+  }
+  kernels::pack_conv(s.isa, params, weights, {packed->as<float>(), std::size_t(packed->size())});
   Prepared p;
   p.kernel = std::string(kernels::kernel(params));
   p.params = bytes_of(params);
-  p.operands = {Operand::node(0), Operand::packed(0), s.has(2) ? Operand::node(2) : Operand::none(), Operand::none()};
+  p.operands = {a.operands[0], Operand::packed(0), s.has(2) ? a.operands[2] : Operand::none(), a.tail.residual.value_or(Operand::none())};
   p.packed.push_back(std::move(*packed));
+  if (folded) {
+    auto bias = folded_bias(w[0], s.has(2) ? s.constant[2] : nullptr, 1, a.tail);
+    if (!bias) return {};
+    p.operands[2] = Operand::packed(1);
+    p.packed.push_back(std::move(*bias));
+  }
   p.grid = kernels::grid(params);
   p.scratch = kernels::scratch_bytes(params);
   return p;
 }
 
-Prepared product(const NodeSite& s, const kernels::GemmShape& shape, const Epilogue& e, Operand bias) {
+std::optional<Prepared> product(const Anchor& a, const kernels::GemmShape& shape, const Epilogue& e, Operand bias, Operand residual, std::optional<Tensor> made_bias) {
+  const NodeSite& s = a.s;
   Prepared p;
-  p.operands = {Operand::node(0), Operand::node(1), bias, Operand::none()};
-  bool pack_b = s.constant[1] && shape.m > 1;
+  p.operands = {a.operands[0], a.operands[1], bias, residual};
+  if (made_bias) {
+    p.packed.push_back(std::move(*made_bias));
+    p.operands[2] = Operand::packed(0);
+  }
+  bool pack_b = s.constant[1];
   for (int i = 0; i < shape.batch_rank; ++i) pack_b &= shape.b_batch[i] == 0;
   if (pack_b) {
     auto buffer = packed_buffer(kernels::packed_gemm_b_size(s.isa, shape.n, shape.k));
-    if (buffer) {
-      kernels::pack_gemm_b(s.isa, s.constant[1]->as<float>(), shape.b_row, shape.b_col, shape.k, shape.n, {buffer->as<float>(), std::size_t(buffer->size())});
-      p.packed.push_back(std::move(*buffer));
-      p.operands[1] = Operand::packed(0);
-    } else pack_b = false;
+    if (!buffer) return {};
+    kernels::pack_gemm_b(s.isa, s.constant[1]->as<float>(), shape.b_row, shape.b_col, shape.k, shape.n, {buffer->as<float>(), std::size_t(buffer->size())});
+    p.operands[1] = Operand::packed(p.packed.size());
+    p.packed.push_back(std::move(*buffer));
   }
   auto params = kernels::prepare_gemm(s.isa, shape, e, false, pack_b);
   p.kernel = "gemm_f32";
@@ -71,7 +123,8 @@ Prepared product(const NodeSite& s, const kernels::GemmShape& shape, const Epilo
   return p;
 }
 
-std::optional<Prepared> gemm(const NodeSite& s) {
+std::optional<Prepared> gemm(const Anchor& at) {
+  const NodeSite& s = at.s;
   if (!s.all_f32() || num_elements(s.out_dims()) == 0) return {};
   Dims a = s.dims(0), b = s.dims(1), y = s.out_dims();
   bool ta = s.i("transA") != 0, tb = s.i("transB") != 0;
@@ -85,21 +138,36 @@ std::optional<Prepared> gemm(const NodeSite& s) {
   g.b_row = tb ? 1 : b[1];
   g.b_col = tb ? b[1] : 1;
   g.c_row = g.n;
-  Epilogue e;
+  Epilogue e = epilogue(at.tail);
   e.alpha = s.f("alpha");
-  Operand bias = Operand::none();
-  if (s.has(2)) {
+  Operand bias = Operand::none(), residual = at.tail.residual.value_or(Operand::none());
+  std::optional<Tensor> made;
+  float beta = s.f("beta");
+  if (s.has(2) && beta != 0) {
     Dims c = s.dims(2);
-    if (s.f("beta") != 1) return {};
-    if (num_elements(c) == g.n && (c.size() == 1 || c[0] == 1)) e.bias = kernels::Bias::per_column;
-    else if (c.size() == 2 && c[1] == 1 && c[0] == g.m) e.bias = kernels::Bias::per_row;
-    else return {};
-    bias = Operand::node(2);
+    std::int64_t n = num_elements(c);
+    bool row = n == g.n && (c.empty() || c.back() == n), column = c.size() == 2 && c[1] == 1 && n == g.m;
+    if (s.constant[2] && (row || n == 1)) {
+      made = folded_bias(g.n, s.constant[2], beta, at.tail);
+      if (!made) return {};
+      e.bias = kernels::Bias::per_column;
+    } else if ((row || column) && beta == 1 && !at.tail.bias) {
+      e.bias = row ? kernels::Bias::per_column : kernels::Bias::per_row;
+      bias = at.operands[2];
+    } else if (n == g.m * g.n && !at.tail.residual && !at.tail.bias) {
+      residual = at.operands[2];
+      e.residual_scale = beta;
+    } else return {};
+  } else if (at.tail.bias) {
+    made = folded_bias(g.n, nullptr, 1, at.tail);
+    if (!made) return {};
+    e.bias = kernels::Bias::per_column;
   }
-  return product(s, g, e, bias);
+  return product(at, g, e, bias, residual, std::move(made));
 }
 
-std::optional<Prepared> matmul(const NodeSite& s) {
+std::optional<Prepared> matmul(const Anchor& at) {
+  const NodeSite& s = at.s;
   if (!s.all_f32()) return {};
   Dims a = s.dims(0), b = s.dims(1), y = s.out_dims();
   if (a.size() < 2 || b.size() < 2 || num_elements(y) == 0 || a.back() == 0) return {};
@@ -131,10 +199,80 @@ std::optional<Prepared> matmul(const NodeSite& s) {
     strides(a, g.m * g.k, g.a_batch);
     strides(b, g.k * g.n, g.b_batch);
   }
-  return product(s, g, {}, Operand::none());
+  Epilogue e = epilogue(at.tail);
+  std::optional<Tensor> made;
+  if (at.tail.bias) {
+    made = folded_bias(g.n, nullptr, 1, at.tail);
+    if (!made) return {};
+    e.bias = kernels::Bias::per_column;
+  }
+  return product(at, g, e, Operand::none(), at.tail.residual.value_or(Operand::none()), std::move(made));
 }
 
-constexpr KernelDef kRows[] = {{"Conv", conv}, {"Gemm", gemm}, {"MatMul", matmul}};
+std::optional<Prepared> anchored(const Anchor& a) {
+  if (a.s.op == "Conv") return conv(a);
+  if (a.s.op == "Gemm") return gemm(a);
+  if (a.s.op == "MatMul") return matmul(a);
+  return {};
+}
+
+std::optional<Prepared> alone(const NodeSite& s) {
+  Anchor a{s, {}, Tail{}};
+  for (std::size_t i = 0; i < s.in.size(); ++i) a.operands.push_back(Operand::node(i));
+  return anchored(a);
+}
+
+/// Reads the chain of a body: the anchor, then what becomes its tail.
+std::optional<Prepared> fused(const NodeSite& s) {
+  const ir::Graph& g = s.graph("body");
+  if (g.nodes().empty() || g.inputs().size() != s.in.size()) return {};
+  std::vector<std::int64_t> operand(g.values().size(), -1);
+  for (std::size_t i = 0; i < g.inputs().size(); ++i) operand[std::size_t(g.inputs()[i])] = std::int64_t(i);
+  struct Held { std::vector<ir::TypeRef> in, out; std::vector<const Tensor*> constants; };
+  auto site = [&](const ir::Node& n, Held& h) -> NodeSite {
+    for (ir::ValueId v : g.operands(n)) {
+      h.in.push_back(v == ir::ValueId::none ? ir::TypeRef{} : g[v].type);
+      h.constants.push_back(v == ir::ValueId::none || operand[std::size_t(v)] < 0 ? nullptr : s.constant[std::size_t(operand[std::size_t(v)])]);
+    }
+    for (std::size_t k = 0; k < n.num_results; ++k) h.out.push_back(g[g.result(n, k)].type);
+    return {{*n.attrs}, n.op.str(), h.in, h.out, h.constants, s.isa};
+  };
+  const ir::Node& first = g.nodes()[0];
+  Tail tail;
+  ir::ValueId y = g.result(first);
+  for (std::size_t i = 1; i < g.nodes().size(); ++i) {
+    const ir::Node& n = g.nodes()[i];
+    Held h;
+    NodeSite at = site(n, h);
+    bool last = i + 1 == g.nodes().size();
+    std::size_t other = g.operand(n, 0) == y ? 1 : 0;
+    if (n.op == "Sigmoid" && i + 2 == g.nodes().size() && g.nodes()[i + 1].op == "Mul") {
+      tail.activation.activation = kernels::Activation::silu;
+      break;
+    }
+    if (auto a = activation_of(at); a && last) {
+      tail.activation = *a;
+    } else if (n.op == "BatchNormalization") {
+      tail.affine = affine_of_batch_norm(at, 0);
+      if (!tail.affine) return {};
+    } else if (n.op == "Mul" || n.op == "Div") {
+      if (!h.constants[other] || h.constants[other]->size() != 1) return {};
+      float f = *h.constants[other]->as<float>();
+      tail.factor = n.op == "Mul" ? f : 1 / f;
+    } else if (n.op == "Add") {
+      if (h.constants[other]) tail.bias = h.constants[other];
+      else tail.residual = Operand::node(std::size_t(operand[std::size_t(g.operand(n, other))]));
+    } else return {};
+    y = g.result(n);
+  }
+  Held h;
+  NodeSite anchor = site(first, h);
+  Anchor a{anchor, {}, tail};
+  for (ir::ValueId v : g.operands(first)) a.operands.push_back(v == ir::ValueId::none ? Operand::none() : Operand::node(std::size_t(operand[std::size_t(v)])));
+  return anchored(a);
+}
+
+constexpr KernelDef kRows[] = {{"Conv", alone}, {"Gemm", alone}, {"MatMul", alone}, {"Fused", fused}};
 }  // namespace
 
 std::span<const KernelDef> linear_rows() { return kRows; }

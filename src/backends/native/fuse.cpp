@@ -1,0 +1,201 @@
+#include "backends/native/fuse.hpp"
+
+#include <algorithm>
+
+#include "backends/native/rows.hpp"
+#include "op/builder.hpp"
+
+namespace saha::native {
+namespace {
+using ir::ValueId;
+using op::Val;
+using op::Vals;
+
+class Fuser {
+ public:
+  explicit Fuser(const ir::Graph& g) : g_(g), uses_(g.use_counts()), readers_(g.values().size()), group_(g.nodes().size(), -1) {
+    for (std::size_t i = 0; i < g.nodes().size(); ++i)
+      for (ValueId v : g.operands(g.nodes()[i])) if (v != ValueId::none) readers_[std::size_t(v)].push_back(i);
+  }
+  Result<ir::Graph> run();
+
+ private:
+  using Chain = std::vector<std::size_t>;   // rows of nodes, in order
+
+  const ir::Node& node(std::size_t i) const { return g_.nodes()[i]; }
+  bool f32(ValueId v) const { return v != ValueId::none && g_.type(v).is_tensor() && g_.type(v).dtype == DType::f32 && ir::is_static(g_.type(v)); }
+  const Tensor* constant(ValueId v) const { return v == ValueId::none ? nullptr : g_[v].constant.get(); }
+  std::int64_t size(ValueId v) const { return num_elements(NodeSite::numbers(g_.type(v))); }
+  Dims dims(ValueId v) const { return NodeSite::numbers(g_.type(v)); }
+  /// The only reader of v; -1 where there are others.
+  std::int64_t reader(ValueId v) const { return uses_[std::size_t(v)] == 1 && readers_[std::size_t(v)].size() == 1 ? std::int64_t(readers_[std::size_t(v)][0]) : -1; }
+  NodeSite site(const ir::Node& n, std::vector<ir::TypeRef>& types, std::vector<const Tensor*>& constants) const {
+    for (ValueId v : g_.operands(n)) {
+      types.push_back(v == ValueId::none ? ir::TypeRef{} : g_[v].type);
+      constants.push_back(constant(v));
+    }
+    return {{*n.attrs}, n.op.str(), types, {}, constants, kernels::Isa::generic};
+  }
+  bool is_activation(const ir::Node& n, ValueId x) const {
+    std::vector<ir::TypeRef> types;
+    std::vector<const Tensor*> constants;
+    return g_.operand(n, 0) == x && activation_of(site(n, types, constants)).has_value();
+  }
+  ValueId other(const ir::Node& n, ValueId x) const { return g_.operand(n, 0) == x ? g_.operand(n, 1) : g_.operand(n, 0); }
+  bool per_channel(ValueId v, ValueId y, std::size_t axis) const;
+  Chain grow(std::size_t anchor);
+  Val emit(const Chain& chain, op::Builder& b, const std::function<Val(ValueId)>& mapped);
+
+  const ir::Graph& g_;
+  std::vector<std::uint32_t> uses_;
+  std::vector<std::vector<std::size_t>> readers_;
+  std::vector<std::int64_t> group_;        // by node: the chain it is part of
+  std::vector<Chain> chains_;
+};
+
+/// v is a constant with one element per index of y's axis, broadcast along the others.
+bool Fuser::per_channel(ValueId v, ValueId y, std::size_t axis) const {
+  if (!constant(v) || !f32(v)) return false;
+  Dims d = dims(v), out = dims(y);
+  if (d.size() > out.size()) return false;
+  for (std::size_t i = 0; i < d.size(); ++i) {
+    std::size_t at = out.size() - d.size() + i;
+    if (d[i] != (at == axis ? out[axis] : 1)) return false;
+  }
+  return d.size() >= out.size() - axis;
+}
+
+Fuser::Chain Fuser::grow(std::size_t anchor) {
+  const ir::Node& a = node(anchor);
+  ValueId y = g_.result(a);
+  bool conv = a.op == "Conv";
+  if (!conv && !(a.op == "MatMul") && !(a.op == "Gemm")) return {};
+  if (a.num_results != 1 || !f32(y) || dims(y).size() < 2) return {};
+  for (ValueId v : g_.operands(a)) if (v != ValueId::none && !f32(v)) return {};
+  if (conv && (!constant(g_.operand(a, 1)) || dims(y).size() > 4 || dims(y).size() < 3 || (a.num_operands > 2 && !constant(g_.operand(a, 2))))) return {};
+  if (!conv && (dims(g_.operand(a, 0)).size() < 2 || dims(g_.operand(a, 1)).size() < 2)) return {};
+  std::size_t axis = conv ? 1 : dims(y).size() - 1;
+  Chain chain = {anchor};
+  bool biased = a.num_operands > 2 && g_.operand(a, 2) != ValueId::none, added = false;
+  for (;;) {
+    // x sigmoid(x), x hardsigmoid(x): two readers
+    if (uses_[std::size_t(y)] == 2 && readers_[std::size_t(y)].size() == 2) {
+      std::size_t s = readers_[std::size_t(y)][0], m = readers_[std::size_t(y)][1];
+      const ir::Node &gate = node(s), &mul = node(m);
+      if (gate.op == "Sigmoid" && mul.op == "Mul" && reader(g_.result(gate)) == std::int64_t(m)) {
+        chain.push_back(s);
+        chain.push_back(m);
+      }
+      return chain;
+    }
+    std::int64_t r = reader(y);
+    if (r < 0) return chain;
+    const ir::Node& n = node(std::size_t(r));
+    if (n.num_results != 1 || group_[std::size_t(r)] >= 0) return chain;
+    if (is_activation(n, y)) {
+      chain.push_back(std::size_t(r));
+      return chain;
+    }
+    if (conv && chain.size() == 1 && n.op == "BatchNormalization" && g_.operand(n, 0) == y) {
+      std::vector<ir::TypeRef> types;
+      std::vector<const Tensor*> constants;
+      NodeSite s = site(n, types, constants);
+      if (s.i("training_mode") != 0 || !affine_of_batch_norm(s, 0)) return chain;
+      biased = true;
+    } else if (a.op == "MatMul" && chain.size() == 1 && (n.op == "Mul" || (n.op == "Div" && g_.operand(n, 0) == y)) && constant(other(n, y)) && f32(other(n, y)) &&
+               size(other(n, y)) == 1 && size(g_.result(n)) == size(y)) {
+      // a constant factor
+    } else if (n.op == "Add" && g_.operand(n, 0) != g_.operand(n, 1) && size(g_.result(n)) == size(y)) {
+      ValueId z = other(n, y);
+      if (!biased && !added && per_channel(z, y, axis)) biased = true;
+      else if (!added && f32(z) && !constant(z) && dims(z) == dims(y)) added = true;
+      else return chain;
+    } else {
+      return chain;
+    }
+    if (dims(g_.result(n)).size() != dims(y).size()) return chain;
+    chain.push_back(std::size_t(r));
+    y = g_.result(n);
+  }
+}
+
+Val Fuser::emit(const Chain& chain, op::Builder& b, const std::function<Val(ValueId)>& mapped) {
+  op::Builder body;
+  Vals operands, env(g_.values().size());
+  Val y;
+  std::string origin;
+  for (std::size_t i : chain) {
+    const ir::Node& n = node(i);
+    Vals in;
+    for (ValueId v : g_.operands(n)) {
+      if (v == ValueId::none) {
+        in.push_back({});
+        continue;
+      }
+      Val& x = env[std::size_t(v)];
+      if (!x) {
+        operands.push_back(mapped(v));
+        x = body.input(g_[v].type);
+      }
+      in.push_back(x);
+    }
+    y = body.copy(g_, n, in)[0];
+    env[std::size_t(g_.result(n))] = y;
+    if (n.origin) origin += (origin.empty() ? "" : "+") + *n.origin;
+  }
+  auto graph = std::move(body).build({y});
+  if (!graph) {
+    b.fail(std::move(graph.error()));
+    return {};
+  }
+  b.origin = ir::make_name(origin);
+  Val fused = b.op("Fused", operands, {{"body", std::make_shared<const ir::Graph>(std::move(*graph))}});
+  b.origin = {};
+  return fused;
+}
+
+Result<ir::Graph> Fuser::run() {
+  for (std::size_t i = 0; i < g_.nodes().size(); ++i) {
+    if (group_[i] >= 0) continue;
+    Chain c = grow(i);
+    if (c.size() < 2) continue;
+    for (std::size_t k : c) group_[k] = std::int64_t(chains_.size());
+    chains_.push_back(std::move(c));
+  }
+  op::Builder b;
+  Vals env(g_.values().size());
+  for (ValueId v : g_.inputs()) env[std::size_t(v)] = b.input(g_[v].type, g_[v].name);
+  std::function<Val(ValueId)> mapped = [&](ValueId v) -> Val {
+    if (v == ValueId::none) return {};
+    Val& x = env[std::size_t(v)];
+    if (!x && g_[v].constant) x = b.constant(g_[v].constant, g_[v].type, g_[v].name);
+    return x;
+  };
+  for (std::size_t i = 0; i < g_.nodes().size(); ++i) {
+    const ir::Node& n = node(i);
+    Vals y;
+    if (group_[i] >= 0) {
+      const Chain& c = chains_[std::size_t(group_[i])];
+      if (*std::max_element(c.begin(), c.end()) != i) continue;
+      y = {emit(c, b, mapped)};
+    } else {
+      Vals in;
+      for (ValueId v : g_.operands(n)) in.push_back(mapped(v));
+      y = b.copy(g_, n, in);
+    }
+    if (b.error()) return *b.error();
+    for (std::size_t k = 0; k < y.size(); ++k) {
+      ValueId old = g_.result(n, k);
+      env[std::size_t(old)] = y[k];
+      if (g_[old].name && !b.graph()[y[k].id].name) b.rename(y[k], g_[old].name);
+    }
+  }
+  Vals out;
+  for (ValueId v : g_.outputs()) out.push_back(mapped(v));
+  return std::move(b).build(out);
+}
+}  // namespace
+
+Result<ir::Graph> fuse(const ir::Graph& g) { return Fuser(g).run(); }
+
+}  // namespace saha::native

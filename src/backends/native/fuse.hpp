@@ -1,0 +1,12 @@
+#pragma once
+// Which nodes the native engine runs as one.
+#include "ir/graph.hpp"
+
+namespace saha::native {
+
+/// Conv, Gemm or MatMul with what follows it, as far as one kernel does it all -> Fused, placed where the last of them stood:
+///   act(scale * product + bias + residual)   with BatchNormalization or a constant factor as scale, and an activation of kernels::Activation.
+/// Values between must have no other use. Names and order of inputs and outputs stay.
+Result<ir::Graph> fuse(const ir::Graph& g);
+
+}  // namespace saha::native

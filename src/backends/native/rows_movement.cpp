@@ -1,0 +1,135 @@
+// Transpose, Concat, Split, Slice, Expand and Gather of any dtype whose elements are whole bytes.
+#include <algorithm>
+
+#include "backends/native/kernel_table.hpp"
+#include "kernels/movement.hpp"
+
+namespace saha::native {
+namespace {
+
+/// Bytes of an element that a kernel moves; 0 for packed types, strings and complex128.
+int element(DType t) {
+  if (t == DType::string || t == DType::none || bits(t) < 8) return 0;
+  std::int64_t b = storage_bytes(t, 1);
+  return b == 1 || b == 2 || b == 4 || b == 8 ? int(b) : 0;
+}
+std::size_t axis_of(const NodeSite& s, std::size_t rank) {
+  std::int64_t a = s.i("axis");
+  return std::size_t(a < 0 ? a + std::int64_t(rank) : a);
+}
+Dims strides_of(const Dims& d) {
+  Dims s(d.size(), 1);
+  for (std::size_t i = d.size(); i-- > 1;) s[i - 1] = s[i] * d[i];
+  return s;
+}
+
+std::optional<Prepared> move(const NodeSite& s, const Dims& dims, const Dims& strides, std::int64_t offset) {
+  int bytes = element(s.dtype(0));
+  if (!bytes || dims.size() > std::size_t(kernels::kMaxMoveRank)) return {};
+  auto p = kernels::prepare_move(bytes, dims, strides, offset);
+  Prepared r;
+  r.kernel = std::string(kernels::kernel(p));
+  r.params = bytes_of(p);
+  r.operands = {Operand::node(0)};
+  r.grid = kernels::grid(p);
+  return r;
+}
+
+std::optional<Prepared> transpose(const NodeSite& s) {
+  Dims x = s.dims(0), from = strides_of(x), dims, strides;
+  auto perm = s.is("perm");
+  if (perm.empty()) for (std::size_t i = x.size(); i-- > 0;) perm.push_back(std::int64_t(i));
+  for (std::int64_t a : perm) {
+    dims.push_back(x[std::size_t(a)]);
+    strides.push_back(from[std::size_t(a)]);
+  }
+  return move(s, dims, strides, 0);
+}
+
+std::optional<Prepared> slice(const NodeSite& s) {
+  Dims x = s.dims(0), strides = strides_of(x), y = s.out_dims();
+  for (std::size_t i = 1; i < s.in.size(); ++i) if (s.has(i) && !s.constant[i]) return {};
+  if (!s.has(1) || !s.has(2) || x.empty()) return {};
+  auto starts = values<std::int64_t>(*s.constant[1]), axes = s.has(3) ? values<std::int64_t>(*s.constant[3]) : std::vector<std::int64_t>();
+  auto steps = s.has(4) ? values<std::int64_t>(*s.constant[4]) : std::vector<std::int64_t>(starts.size(), 1);
+  std::int64_t offset = 0;
+  for (std::size_t k = 0; k < starts.size(); ++k) {
+    auto a = std::size_t(!s.has(3) ? std::int64_t(k) : axes[k] < 0 ? axes[k] + std::int64_t(x.size()) : axes[k]);
+    std::int64_t n = x[a], start = starts[k] < 0 ? starts[k] + n : starts[k];
+    start = steps[k] > 0 ? std::clamp<std::int64_t>(start, 0, n) : std::clamp<std::int64_t>(start, 0, std::max<std::int64_t>(0, n - 1));
+    offset += start * strides[a];
+    strides[a] *= y[a] > 1 ? steps[k] : 1;
+  }
+  return move(s, y, strides, offset);
+}
+
+std::optional<Prepared> expand(const NodeSite& s) {
+  Dims x = s.dims(0), y = s.out_dims(), from = strides_of(x), strides(y.size(), 0);
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    std::size_t at = y.size() - x.size() + i;
+    strides[at] = x[i] == 1 ? 0 : from[i];
+  }
+  return move(s, y, strides, 0);
+}
+
+std::optional<kernels::ConcatParams> parts(const Dims& whole, std::size_t axis, std::span<const ir::TypeRef> types) {
+  kernels::ConcatParams p;
+  if (types.size() > std::size_t(kernels::kMaxParts) || !element(types[0]->dtype)) return {};
+  p.parts = std::int32_t(types.size());
+  p.outer = num_elements(std::span(whole).subspan(0, axis));
+  for (std::size_t i = 0; i < types.size(); ++i) {
+    Dims d = NodeSite::numbers(*types[i]);
+    p.bytes[i] = num_elements(std::span(d).subspan(axis)) * storage_bytes(types[i]->dtype, 1);
+  }
+  return p;
+}
+std::optional<Prepared> concat(const NodeSite& s) {
+  Dims y = s.out_dims();
+  for (auto& t : s.in) if (!t) return {};
+  auto p = parts(y, axis_of(s, y.size()), s.in);
+  if (!p) return {};
+  Prepared r;
+  r.kernel = "concat";
+  r.params = bytes_of(*p);
+  for (std::size_t i = 0; i < s.in.size(); ++i) r.operands.push_back(Operand::node(i));
+  r.grid = kernels::grid(*p);
+  return r;
+}
+std::optional<Prepared> split(const NodeSite& s) {
+  Dims x = s.dims(0);
+  auto p = parts(x, axis_of(s, x.size()), s.out);
+  if (!p) return {};
+  Prepared r;
+  r.kernel = "split";
+  r.params = bytes_of(*p);
+  r.operands = {Operand::node(0)};
+  r.grid = kernels::grid(*p);
+  return r;
+}
+
+/// Constant indices only, so that one out of range is told by the reference.
+std::optional<Prepared> gather(const NodeSite& s) {
+  Dims x = s.dims(0);
+  if (!element(s.dtype(0)) || !s.constant[1] || (s.dtype(1) != DType::i64 && s.dtype(1) != DType::i32) || x.empty()) return {};
+  std::size_t a = axis_of(s, x.size());
+  for (std::int64_t i : values<std::int64_t>(*s.constant[1])) if (i < -x[a] || i >= x[a]) return {};
+  kernels::GatherParams p;
+  p.outer = num_elements(std::span(x).subspan(0, a));
+  p.n = x[a];
+  p.count = s.constant[1]->size();
+  p.bytes = num_elements(std::span(x).subspan(a + 1)) * storage_bytes(s.dtype(0), 1);
+  p.wide = s.dtype(1) == DType::i64;
+  Prepared r;
+  r.kernel = "gather";
+  r.params = bytes_of(p);
+  r.operands = {Operand::node(0), Operand::node(1)};
+  r.grid = kernels::grid(p);
+  return r;
+}
+
+constexpr KernelDef kRows[] = {{"Transpose", transpose}, {"Slice", slice}, {"Expand", expand}, {"Concat", concat}, {"Split", split}, {"Gather", gather}};
+}  // namespace
+
+std::span<const KernelDef> movement_rows() { return kRows; }
+
+}  // namespace saha::native

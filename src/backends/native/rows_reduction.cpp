@@ -1,0 +1,152 @@
+// Softmax, reductions, normalisations and pools on the float32 kernels.
+#include "backends/native/kernel_table.hpp"
+#include "kernels/pool.hpp"
+#include "kernels/rows.hpp"
+#include "op/window.hpp"
+
+namespace saha::native {
+namespace {
+using kernels::Reduce;
+
+std::size_t axis_of(const NodeSite& s, std::size_t rank) {
+  std::int64_t a = s.i("axis");
+  return std::size_t(a < 0 ? a + std::int64_t(rank) : a);
+}
+std::int64_t product(const Dims& d, std::size_t from, std::size_t to) { return num_elements(std::span(d).subspan(from, to - from)); }
+
+template <class P> Prepared call(const char* kernel, const P& params, std::vector<Operand> operands, bool in_place) {
+  Prepared r;
+  r.kernel = kernel;
+  r.params = bytes_of(params);
+  r.operands = std::move(operands);
+  r.grid = kernels::grid(params);
+  r.in_place = in_place;
+  return r;
+}
+
+template <bool Log> std::optional<Prepared> softmax(const NodeSite& s) {
+  Dims x = s.dims(0);
+  if (!s.all_f32() || x.empty()) return {};
+  std::size_t a = axis_of(s, x.size());
+  kernels::SoftmaxParams p{product(x, 0, a), x[a], product(x, a + 1, x.size()), Log};
+  return call("softmax_f32", p, {Operand::node(0)}, true);
+}
+
+std::optional<Prepared> reduce_dims(const NodeSite& s, Reduce op, std::vector<bool> reduced) {
+  // The reduced axes must be neighbours, axes of 1 aside.
+  Dims x = s.dims(0);
+  kernels::ReduceParams p{op, 1, 1, 1};
+  int stage = 0;  // before, in, after the reduced axes
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    if (x[i] == 1) continue;
+    if (reduced[i] && stage == 2) return {};
+    if (reduced[i]) stage = 1;
+    else if (stage == 1) stage = 2;
+    (stage == 0 ? p.outer : stage == 1 ? p.n : p.inner) *= x[i];
+  }
+  return call("reduce_f32", p, {Operand::node(0)}, false);
+}
+
+template <Reduce O> std::optional<Prepared> reduce(const NodeSite& s) {
+  if (s.dtype(0) != DType::f32 || s.out[0]->dtype != DType::f32) return {};
+  Dims x = s.dims(0);
+  std::vector<bool> reduced(x.size(), true);
+  if (s.has(1)) {
+    if (!s.constant[1]) return {};
+    auto axes = values<std::int64_t>(*s.constant[1]);
+    if (axes.empty() && s.i("noop_with_empty_axes")) return {};
+    if (!axes.empty()) {
+      reduced.assign(x.size(), false);
+      for (std::int64_t a : axes) reduced[std::size_t(a < 0 ? a + std::int64_t(x.size()) : a)] = true;
+    }
+  } else if (s.i("noop_with_empty_axes")) {
+    return {};
+  }
+  return reduce_dims(s, O, std::move(reduced));
+}
+
+template <Reduce O> std::optional<Prepared> global_pool(const NodeSite& s) {
+  Dims x = s.dims(0);
+  if (!s.all_f32() || x.size() < 3) return {};
+  std::vector<bool> reduced(x.size(), true);
+  reduced[0] = reduced[1] = false;
+  return reduce_dims(s, O, std::move(reduced));
+}
+
+std::optional<Prepared> norm(const kernels::NormParams& p, bool bias) {
+  return call("norm_f32", p, {Operand::node(0), Operand::node(1), bias ? Operand::node(2) : Operand::none()}, true);
+}
+
+template <bool Rms> std::optional<Prepared> layer_norm(const NodeSite& s) {
+  if (!s.all_f32() || s.out.size() != 1 || s.i("stash_type") != 1) return {};
+  Dims x = s.dims(0);
+  std::size_t a = axis_of(s, x.size());
+  kernels::NormParams p;
+  p.rows = product(x, 0, a);
+  p.n = product(x, a, x.size());
+  p.epsilon = s.f("epsilon");
+  p.rms = Rms;
+  for (std::size_t i = 1; i < s.in.size(); ++i) if (s.has(i) && num_elements(s.dims(i)) != p.n) return {};
+  return norm(p, s.has(2));
+}
+std::optional<Prepared> instance_norm(const NodeSite& s) {
+  Dims x = s.dims(0);
+  if (!s.all_f32() || x.size() < 3) return {};
+  kernels::NormParams p;
+  p.rows = x[0] * x[1];
+  p.n = p.run = product(x, 2, x.size());
+  p.row_period = x[1];
+  p.row_step = 1;
+  p.epsilon = s.f("epsilon");
+  return norm(p, true);
+}
+std::optional<Prepared> group_norm(const NodeSite& s) {
+  Dims x = s.dims(0);
+  std::int64_t groups = s.i("num_groups");
+  if (!s.all_f32() || x.size() < 3 || groups <= 0 || x[1] % groups || s.i("stash_type") != 1 || num_elements(s.dims(1)) != x[1]) return {};
+  kernels::NormParams p;
+  p.rows = x[0] * groups;
+  p.run = product(x, 2, x.size());
+  p.n = x[1] / groups * p.run;
+  p.row_period = groups;
+  p.row_step = x[1] / groups;
+  p.epsilon = s.f("epsilon");
+  return norm(p, true);
+}
+
+std::optional<Prepared> pool(const NodeSite& s, kernels::Pool op) {
+  Dims x = s.dims(0), y = s.out_dims();
+  if (!s.all_f32() || s.out.size() != 1 || x.size() < 3 || x.size() > 4) return {};
+  std::size_t axes = x.size() - 2;
+  auto w = op::read_window(s, s.op, axes);
+  if (!w || !op::resolve(*w, s.op, std::span(x).subspan(2), w->kernel)) return {};
+  kernels::PoolShape p;
+  p.planes = x[0] * x[1];
+  std::size_t last = axes - 1;
+  p.in_w = x.back(), p.out_w = y.back();
+  p.kernel_w = w->kernel[last], p.stride_w = w->strides[last], p.dilation_w = w->dilations[last], p.pad_left = w->before[last], p.pad_right = w->after[last];
+  if (axes == 2) {
+    p.in_h = x[2], p.out_h = y[2];
+    p.kernel_h = w->kernel[0], p.stride_h = w->strides[0], p.dilation_h = w->dilations[0], p.pad_top = w->before[0], p.pad_bottom = w->after[0];
+  }
+  if (p.pad_left < 0 || p.pad_top < 0 || p.pad_right < 0 || p.pad_bottom < 0) return {};
+  auto params = kernels::prepare_pool(s.isa, p, op);
+  Prepared r = call("pool_f32", params, {Operand::node(0)}, false);
+  r.scratch = kernels::scratch_bytes(params);
+  return r;
+}
+std::optional<Prepared> max_pool(const NodeSite& s) { return pool(s, kernels::Pool::max); }
+std::optional<Prepared> average_pool(const NodeSite& s) { return pool(s, s.i("count_include_pad") ? kernels::Pool::average_padded : kernels::Pool::average); }
+
+constexpr KernelDef kRows[] = {
+    {"Softmax", softmax<false>}, {"LogSoftmax", softmax<true>}, {"ReduceSum", reduce<Reduce::sum>}, {"ReduceMean", reduce<Reduce::mean>},
+    {"ReduceMax", reduce<Reduce::max>}, {"ReduceMin", reduce<Reduce::min>}, {"ReduceSumSquare", reduce<Reduce::sum_square>}, {"ReduceL1", reduce<Reduce::l1>},
+    {"ReduceL2", reduce<Reduce::l2>}, {"ReduceProd", reduce<Reduce::prod>}, {"GlobalAveragePool", global_pool<Reduce::mean>}, {"GlobalMaxPool", global_pool<Reduce::max>},
+    {"LayerNormalization", layer_norm<false>}, {"RMSNormalization", layer_norm<true>}, {"InstanceNormalization", instance_norm}, {"GroupNormalization", group_norm},
+    {"MaxPool", max_pool}, {"AveragePool", average_pool},
+};
+}  // namespace
+
+std::span<const KernelDef> reduction_rows() { return kRows; }
+
+}  // namespace saha::native

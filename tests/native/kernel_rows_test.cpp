@@ -1,0 +1,189 @@
+// Every row of the kernel table: graphs run by the native engine, at every level of the CPU, equal the operators' references, and no
+// instruction falls back to a reference.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <random>
+
+#include "backends/native/fuse.hpp"
+#include "backends/native/network.hpp"
+#include "op/builder.hpp"
+
+namespace saha::native {
+namespace {
+using op::Builder;
+using op::Val;
+using op::Vals;
+using ir::Ints;
+
+Tensor noise(Dims dims, float low = -1, float high = 1) {
+  static std::mt19937 engine(3);
+  std::uniform_real_distribution<float> d(low, high);
+  Tensor t = Tensor::zeros(DType::f32, std::move(dims));
+  for (std::int64_t i = 0; i < t.size(); ++i) t.as<float>()[i] = d(engine);
+  return t;
+}
+
+/// A graph in the making: inputs with their data.
+struct Net {
+  Builder b;
+  std::vector<Datum> data;
+  Val input(Dims dims, float low = -1, float high = 1) {
+    data.emplace_back(noise(dims, low, high));
+    return b.input(ir::tensor_type(DType::f32, {dims.begin(), dims.end()}));
+  }
+  Val weight(Dims dims, float low = -1, float high = 1) { return b.constant(noise(std::move(dims), low, high)); }
+};
+
+/// `instructions`: how many kernels the plan has.
+void check(Net& n, const Vals& outputs, std::size_t instructions, double tolerance = 2e-5) {
+  auto g = std::move(n.b).build(outputs);
+  ASSERT_TRUE(g) << g.error().message;
+  auto want = op::run(*g, n.data);
+  ASSERT_TRUE(want) << want.error().message;
+  for (int level = 0; level <= int(kernels::detect_isa()); ++level) {
+    auto network = Network::make(*g, kernels::Isa(level));
+    std::vector<const Datum*> in;
+    for (const Datum& d : n.data) in.push_back(&d);
+    auto plan = network->plan_for(in);
+    ASSERT_TRUE(plan) << plan.error().message;
+    EXPECT_EQ((*plan)->plan.instructions.size(), instructions);
+    for (const plan::Instruction& i : (*plan)->plan.instructions)
+      EXPECT_NE(i.kernel, plan::kHost) << (*plan)->plan.origins[i.origin].op << " fell back to the reference";
+    system::ThreadPool pool(2);
+    Runner runner(network, pool);
+    auto got = runner.run(in);
+    ASSERT_TRUE(got) << got.error().message;
+    for (std::size_t k = 0; k < want->size(); ++k) {
+      const Tensor &x = (*got)[k].tensor, &y = (*want)[k].tensor;
+      ASSERT_EQ(x.dims, y.dims);
+      for (std::int64_t i = 0; i < x.size(); ++i) ASSERT_NEAR(x.at(i), y.at(i), tolerance * std::max(1., std::fabs(y.at(i)))) << "level " << level << " output " << k << " element " << i;
+    }
+  }
+}
+
+void one(ir::OpName name, std::vector<Dims> in, ir::Attrs attrs = {}, std::vector<Tensor> constants = {}, float low = -1, int num_out = 1) {
+  SCOPED_TRACE(name.str());
+  Net n;
+  Vals v;
+  for (Dims& d : in) v.push_back(n.input(d, low, 2));
+  for (Tensor& t : constants) v.push_back(n.b.constant(std::move(t)));
+  Vals y = n.b.ops(name, v, std::move(attrs), num_out);
+  check(n, y, 1);
+}
+
+TEST(KernelRows, elementwise_nodes_equal_their_references) {
+  for (ir::OpName name : {ir::OpName("Relu"), ir::OpName("Sigmoid"), ir::OpName("Tanh"), ir::OpName("HardSigmoid"), ir::OpName("HardSwish"), ir::OpName("LeakyRelu"), ir::OpName("Elu"),
+                          ir::OpName("Gelu"), ir::OpName("Exp"), ir::OpName("Neg"), ir::OpName("Abs"), ir::OpName("Erf"), ir::OpName("Sign"), ir::OpName("Floor"), ir::OpName("Ceil"), ir::OpName("Round"),
+                          ir::OpName("Sin"), ir::OpName("Cos"), ir::OpName("Softplus"), ir::OpName("Softsign"), ir::OpName("Mish"), ir::OpName("Swish")})
+    one(name, {{3, 5, 7}});
+  for (ir::OpName name : {ir::OpName("Log"), ir::OpName("Sqrt"), ir::OpName("Reciprocal")}) one(name, {{41}}, {}, {}, 0.1f);
+  one("Gelu", {{41}}, {{"approximate", std::string("tanh")}});
+  one("Clip", {{41}}, {}, {Tensor::scalar(DType::f32, -0.5), Tensor::scalar(DType::f32, 0.5)});
+  for (ir::OpName name : {ir::OpName("Add"), ir::OpName("Sub"), ir::OpName("Mul"), ir::OpName("Max"), ir::OpName("Min"), ir::OpName("Sum")}) {
+    one(name, {{2, 3, 4, 5}, {2, 3, 4, 5}});
+    one(name, {{2, 3, 4, 5}, {3, 1, 1}});
+  }
+  one("Add", {{5}, {3, 1}});
+  one("Div", {{3, 5}, {3, 1}}, {}, {}, 0.5f);
+  one("Pow", {{3, 5}, {}}, {}, {}, 0.5f);
+  one("PRelu", {{2, 3, 5}, {3, 1}});
+  one("BatchNormalization", {{2, 5, 4, 3}}, {}, {noise({5}), noise({5}), noise({5}), noise({5}, 0.5f)});
+}
+
+TEST(KernelRows, reductions_norms_and_pools_equal_their_references) {
+  for (std::int64_t axis : {-1, 1, 0}) {
+    one("Softmax", {{3, 6, 5}}, {{"axis", axis}});
+    one("LogSoftmax", {{3, 6, 5}}, {{"axis", axis}});
+  }
+  for (ir::OpName name : {ir::OpName("ReduceSum"), ir::OpName("ReduceMean"), ir::OpName("ReduceMax"), ir::OpName("ReduceMin"), ir::OpName("ReduceL1"), ir::OpName("ReduceL2"), ir::OpName("ReduceSumSquare"), ir::OpName("ReduceProd")}) {
+    one(name, {{3, 6, 5, 2}}, {{"keepdims", std::int64_t{0}}}, {Tensor::of_ints(std::vector<std::int64_t>{1, -2})});
+    one(name, {{3, 6, 5}}, {{"keepdims", std::int64_t{1}}}, {Tensor::of_ints(std::vector<std::int64_t>{-1})});
+    one(name, {{3, 6}});
+  }
+  one("GlobalAveragePool", {{2, 3, 7, 7}});
+  one("GlobalMaxPool", {{2, 3, 7}});
+  one("LayerNormalization", {{3, 4, 33}}, {{"axis", std::int64_t{-1}}}, {noise({33}), noise({33})});
+  one("LayerNormalization", {{3, 4, 33}}, {{"axis", std::int64_t{1}}}, {noise({4, 33})});
+  one("RMSNormalization", {{3, 4, 33}}, {}, {noise({33})});
+  one("InstanceNormalization", {{2, 4, 5, 6}}, {}, {noise({4}), noise({4})});
+  one("GroupNormalization", {{2, 6, 5, 6}}, {{"num_groups", std::int64_t{3}}}, {noise({6}), noise({6})});
+  for (ir::OpName name : {ir::OpName("MaxPool"), ir::OpName("AveragePool")}) {
+    one(name, {{1, 3, 13, 14}}, {{"kernel_shape", Ints{3, 3}}, {"strides", Ints{2, 2}}, {"pads", Ints{1, 1, 1, 1}}});
+    one(name, {{1, 3, 13, 14}}, {{"kernel_shape", Ints{3, 2}}, {"strides", Ints{2, 2}}, {"ceil_mode", std::int64_t{1}}});
+    one(name, {{1, 3, 14}}, {{"kernel_shape", Ints{3}}, {"auto_pad", std::string("SAME_UPPER")}, {"strides", Ints{2}}});
+  }
+  one("AveragePool", {{1, 3, 13, 14}}, {{"kernel_shape", Ints{3, 3}}, {"strides", Ints{2, 2}}, {"pads", Ints{1, 0, 1, 2}}, {"count_include_pad", std::int64_t{1}}, {"ceil_mode", std::int64_t{1}}});
+}
+
+TEST(KernelRows, moves_equal_their_references) {
+  one("Transpose", {{2, 3, 4, 5}}, {{"perm", Ints{0, 2, 3, 1}}});
+  one("Transpose", {{2, 3, 4}});
+  one("Concat", {{2, 3, 4}, {2, 1, 4}, {2, 2, 4}}, {{"axis", std::int64_t{1}}});
+  auto ints = [](std::vector<std::int64_t> v) { return Tensor::of_ints(v); };
+  one("Slice", {{4, 9, 6}}, {}, {ints({1, -1}), ints({9, -100}), ints({1, 2}), ints({3, -2})});
+  one("Slice", {{4, 9}}, {}, {ints({1}), ints({3})});
+  one("Expand", {{3, 1}}, {}, {ints({2, 3, 4})});
+  one("Split", {{4, 9}}, {{"axis", std::int64_t{1}}}, {ints({2, 3, 4})}, -1, 3);
+  one("Gather", {{4, 9, 2}}, {{"axis", std::int64_t{1}}}, {ints({8, -1, 0})});
+}
+
+TEST(KernelRows, products_equal_their_references) {
+  one("MatMul", {{5, 7}, {7, 9}});
+  one("MatMul", {{2, 3, 5, 7}, {2, 3, 7, 9}});
+  one("MatMul", {{2, 3, 5, 7}, {3, 7, 9}});
+  one("MatMul", {{3, 5, 7}}, {}, {noise({7, 9})});
+  one("Gemm", {{5, 7}, {9, 7}, {9}}, {{"transB", std::int64_t{1}}, {"alpha", 0.5f}});
+  one("Gemm", {{7, 5}, {7, 9}}, {{"transA", std::int64_t{1}}});
+  one("Gemm", {{5, 7}}, {{"beta", 0.25f}}, {noise({7, 9}), noise({9})});
+  one("Gemm", {{5, 7}}, {{"beta", 0.25f}}, {noise({7, 9}), noise({5, 9})});
+  one("Conv", {{1, 6, 9, 9}}, {{"pads", Ints{1, 1, 1, 1}}, {"strides", Ints{2, 2}}}, {noise({8, 6, 3, 3}), noise({8})});
+  one("Conv", {{2, 6, 20}}, {{"auto_pad", std::string("SAME_LOWER")}, {"group", std::int64_t{6}}}, {noise({6, 1, 4})});
+}
+
+TEST(Fusion, conv_takes_batch_norm_bias_residual_and_activation) {
+  for (std::int64_t groups : {1, 6})
+    for (int kind = 0; kind < 4; ++kind) {
+      SCOPED_TRACE(testing::Message() << groups << " " << kind);
+      Net n;
+      Val x = n.input({1, 6, 9, 9}), r = n.input({1, 6, 9, 9});
+      Vals in = {x, n.weight({6, 6 / groups, 3, 3})};
+      if (kind % 2) in.push_back(n.weight({6}));
+      Val y = n.b.op("Conv", in, {{"pads", Ints{1, 1, 1, 1}}, {"group", groups}});
+      if (kind >= 2) y = n.b.op("BatchNormalization", {y, n.weight({6}), n.weight({6}), n.weight({6}), n.weight({6}, 0.5f)});
+      if (kind == 0) y = y + n.weight({6, 1, 1});
+      y = r + y;
+      y = n.b.op("Clip", {y, n.b.scalar(0, y), n.b.scalar(1.5, y)});
+      check(n, {y}, 1);
+    }
+}
+
+TEST(Fusion, silu_and_other_activations_join_their_conv) {
+  Net n;
+  Val y = n.b.op("Conv", {n.input({1, 6, 9, 9}), n.weight({8, 6, 1, 1})});
+  y = y * n.b.op("Sigmoid", {y});
+  y = n.b.op("HardSwish", {n.b.op("Conv", {y, n.weight({4, 8, 1, 1})})});
+  check(n, {y}, 2);
+}
+
+TEST(Fusion, products_take_factor_bias_residual_and_gelu) {
+  Net n;
+  Val x = n.input({2, 5, 8});
+  Val q = n.b.op("MatMul", {x, n.weight({8, 8})}) + n.weight({8});
+  Val k = n.b.op("Transpose", {n.input({2, 5, 8})}, {{"perm", Ints{0, 2, 1}}});
+  Val a = n.b.op("Softmax", {n.b.op("MatMul", {q, k}) / 2.5});
+  Val y = n.b.op("Gelu", {n.b.op("MatMul", {a, x}) + x});
+  Val z = n.b.op("Relu", {n.b.op("Gemm", {n.b.op("Reshape", {y, n.b.ints({10, 8})}), n.weight({3, 8}), n.weight({3})}, {{"transB", std::int64_t{1}}})});
+  check(n, {z}, 6);
+}
+
+TEST(Fusion, values_with_another_use_stay) {
+  Net n;
+  Val x = n.input({1, 4, 6, 6});
+  Val c = n.b.op("Conv", {x, n.weight({4, 4, 1, 1})});
+  Val r = n.b.op("Relu", {c});
+  check(n, {r, c}, 2);
+}
+
+}  // namespace
+}  // namespace saha::native
