@@ -96,7 +96,7 @@ Result<> Compiler::node(const ir::Node& n) {
   i.macs = w.macs;
   i.bytes = w.bytes;
 
-  bool known = !(op::find(n.op.str())->def->traits & op::kControl);
+  bool known = !(op::find(n.op.str())->def->traits & op::kControl) || n.op == "Fused";
   std::vector<ir::TypeRef> in, out;
   std::vector<const Tensor*> constant;
   for (ir::ValueId v : g_.operands(n)) {
