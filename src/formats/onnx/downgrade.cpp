@@ -101,6 +101,7 @@ Result<OldRecord> downgrade(const ir::Graph& g, const ir::Node& n, std::int64_t 
   for (std::size_t k = rows.size(); k-- > 0;) {
     const Row& r = *rows[k];
     if (opset >= r.before) continue;
+    d.r.older = true;
     switch (r.kind) {
       case RowKind::drop: if (r.value.kind) d.set(r.attr, attr_of(r.value)); break;
       case RowKind::set: break;  // the value is written out

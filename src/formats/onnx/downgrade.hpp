@@ -13,6 +13,7 @@ struct OldRecord {
   /// Values of the graph (ValueId::none: omitted), or constants that the older form needs.
   std::vector<std::variant<ir::ValueId, Tensor>> in;
   int num_out = 1;                                         ///< how many outputs the older node lists
+  bool older = false;                                      ///< the form differs from today's: defaults may, too, so all attributes are said
 };
 
 /// n of g in the form of `opset` (of the operator's own domain). Fails with a sentence that names the opset it would need.

@@ -4,8 +4,8 @@
 #include <set>
 #include <unordered_map>
 
+#include "formats/onnx/downgrade.hpp"
 #include "formats/onnx/onnx.hpp"
-#include "formats/onnx/record.hpp"
 #include "formats/onnx/tensor_proto.hpp"
 #include "formats/onnx/upgrade.hpp"
 #include "op/builder.hpp"
@@ -116,8 +116,8 @@ Result<> Exporter::node(const ir::Graph& g, const ir::Node& n, Env& env, ::onnx:
   if (!entry) return Error{ErrorCode::unsupported, g.describe(n) + " cannot be written: the operator is not known"};
   std::string domain(entry->def->domain);
   std::int64_t opset = domain.empty() ? opset_ : opsets_.count(domain) ? opsets_[domain] : entry->def->since_version;
-  auto record = record_of(g, n, opset);
-  if (!record) return std::move(record.error()).within(g.describe(n));
+  auto record = downgrade(g, n, opset);
+  if (!record) return std::move(record.error());
   opsets_.emplace(record->domain, domain.empty() ? opset_ : opset);
   // Constants that only the older form needs come first.
   std::vector<std::string> inputs;
@@ -148,7 +148,7 @@ Result<> Exporter::node(const ir::Graph& g, const ir::Node& n, Env& env, ::onnx:
   for (const ir::NamedAttr& a : record->attrs) {
     if (a.name == "carried" || a.name == "formal") continue;   // saha's own bookkeeping of closed sub-graphs
     const op::AttrParam* declared = entry->signature.attr(a.name);
-    if (record->op == n.op.str() && declared && declared->initial && ir::same_attrs({a}, {{a.name, *declared->initial}})) continue;
+    if (!record->older && declared && declared->initial && ir::same_attrs({a}, {{a.name, *declared->initial}})) continue;
     auto* attr = p.mutable_node(place)->add_attribute();
     if (auto* sub = std::get_if<ir::GraphRef>(&a.value)) {
       attr->set_name(a.name);
