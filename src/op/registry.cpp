@@ -8,7 +8,8 @@
 namespace saha::op {
 
 #define SAHA_FAMILIES(X)                                                                                                     \
-  X(arithmetic) X(comparison) X(activation) X(trigonometry) X(cast) X(quantize) X(integer) X(movement) X(padding) X(reshape) X(gather)  \
+  X(arithmetic) X(cumulative) X(comparison) X(activation) X(trigonometry) X(cast) X(quantize) X(integer) X(movement) X(padding) \
+  X(reshape) X(gather)                                                                                                       \
   X(scatter) X(selection) X(reduction) X(matmul) X(conv) X(pooling) X(normalization) X(softmax) X(loss) X(recurrent)         \
   X(attention) X(control) X(sequence) X(text) X(image) X(resize) X(signal) X(random) X(generate) X(training) X(ml_linear)    \
   X(ml_tree) X(ml_feature) X(microsoft) X(detection) X(fused) X(gradient_ops)

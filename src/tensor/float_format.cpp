@@ -65,7 +65,7 @@ std::uint32_t encode(DType t, double x, Overflow overflow, RoundMode mode) {
     case Specials::ieee: nan = ones | (1u << (f.mantissa - 1)); largest = ones - 1; break;
     case Specials::all_ones: nan = ones | frac; largest = nan - 1; break;
     case Specials::minus_zero: nan = top; largest = ones | frac; break;
-    case Specials::none: nan = largest = ones | frac; break;
+    case Specials::none: nan = top; largest = ones | frac; break;  // neither: NaN becomes -0, as in ONNX's cases
   }
   if (std::isnan(x)) return f.specials == Specials::minus_zero ? nan : sign | nan;
   double a = std::fabs(x);
