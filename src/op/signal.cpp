@@ -108,7 +108,7 @@ Result<> eval_dft(Eval& c) {
   if (parts != 1 && parts != 2) return c.fail(one_or_two(std::to_string(parts)));
   bool inverse = c.i("inverse"), onesided = c.i("onesided"), to_real = inverse && onesided;
   std::int64_t n = c.has(1) ? c.x(1).int_at(0) : to_real ? 2 * (given - 1) : given;
-  if (n < 1 || n > (std::int64_t{1} << 32)) return c.fail("a transform of length " + std::to_string(n) + " is not done");
+  if (n < 1 || n > (std::int64_t{1} << 26)) return c.fail("a transform of length " + std::to_string(n) + " is not done");
   Dims d = x.dims;
   std::int64_t kept = d[axis] = onesided && !inverse ? n / 2 + 1 : n, out_parts = d.back() = to_real ? 1 : 2;
   SAHA_TRY(Tensor y, c.make(x.dtype, d));
@@ -173,7 +173,7 @@ Result<> eval_stft(Eval& c) {
   for (std::size_t i : {1, 3}) if (c.has(i) && c.x(i).size() != 1) return c.fail((i == 1 ? "frame_step" : "frame_length") + std::string(" has ") + std::to_string(c.x(i).size()) + " elements, 1 is needed");
   std::int64_t step = c.x(1).int_at(0), length = x.dims[1], parts = x.dims[2];
   std::int64_t n = c.has(3) ? c.x(3).int_at(0) : c.has(2) ? c.x(2).size() : length;
-  if (step < 1 || n < 1) return c.fail("frame_step is " + std::to_string(step) + ", frame_length is " + std::to_string(n));
+  if (step < 1 || n < 1 || n > (std::int64_t{1} << 26)) return c.fail("frame_step is " + std::to_string(step) + ", frame_length is " + std::to_string(n));
   if (c.has(2) && c.x(2).size() != n) return c.fail("window has " + std::to_string(c.x(2).size()) + " samples, a frame has " + std::to_string(n));
   std::int64_t frames = length < n ? 0 : (length - n) / step + 1, bins = c.i("onesided") ? n / 2 + 1 : n;
   SAHA_TRY(Tensor y, c.make(x.dtype, {x.dims[0], frames, bins, 2}));

@@ -47,6 +47,7 @@ class Importer {
  private:
   Result<> graph_body(const ::onnx::GraphProto& g, Scope& scope, const Opsets& opsets, const Bindings& bound, const std::string& path, int depth);
   Result<> node(const ::onnx::NodeProto& n, Scope& scope, const Opsets& opsets, const Bindings& bound, const std::string& path, int depth);
+  Result<bool> gradient(const ::onnx::NodeProto& n, Scope& scope, const Bindings& bound);
   Result<> call(const ::onnx::FunctionProto& f, const ::onnx::NodeProto& n, Scope& scope, const Bindings& bound, const std::string& path, int depth);
   Result<ir::GraphRef> closed(const ::onnx::GraphProto& g, Scope& scope, std::span<const ir::TypeRef> formal, const std::vector<std::string>& captures, const Opsets& opsets, const Bindings& bound, const std::string& path, int depth);
   Result<> captured_names(const ::onnx::GraphProto& g, std::vector<std::string>& names, std::set<std::string>& seen, std::set<std::string> defined, int depth) const;
@@ -246,10 +247,40 @@ Result<> Importer::call(const ::onnx::FunctionProto& f, const ::onnx::NodeProto&
   return {};
 }
 
+/// A Gradient node names values of the graph, so it becomes the nodes that compute it. Its operands must be the values that xs and zs
+/// name: the graph is not computed a second time at another point. False for any other node.
+Result<bool> Importer::gradient(const ::onnx::NodeProto& n, Scope& scope, const Bindings& bound) {
+  if (n.op_type() != "Gradient" || n.domain() != "ai.onnx.preview.training") return false;
+  op::Builder& b = *scope.b;
+  const auto *xs = find_attribute(n, "xs", bound), *zs = find_attribute(n, "zs", bound), *y = find_attribute(n, "y", bound);
+  if (!xs || !y) return invalid(label(n) + " needs the attributes xs and y");
+  std::vector<std::string> names(xs->strings().begin(), xs->strings().end());
+  if (zs) names.insert(names.end(), zs->strings().begin(), zs->strings().end());
+  if (int(names.size()) != n.input_size() || xs->strings_size() != n.output_size()) return invalid(label(n) + " has " + std::to_string(n.input_size()) + " operands and " + std::to_string(n.output_size()) + " results, xs and zs name " + std::to_string(names.size()));
+  Vals wrt;
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    const Val *named = scope.find(names[i]), *given = scope.find(n.input(int(i)));
+    if (!named || !given) return invalid(label(n) + ": value '" + (named ? n.input(int(i)) : names[i]) + "' is made nowhere before it");
+    if (named->id != given->id) return Error{ErrorCode::unsupported, label(n) + ": operand '" + n.input(int(i)) + "' is not the value '" + names[i] + "' that it stands for"};
+    if (int(i) < xs->strings_size()) wrt.push_back(*named);
+  }
+  const Val* of = scope.find(y->s());
+  if (!of) return invalid(label(n) + ": value '" + y->s() + "' is made nowhere before it");
+  b.origin = ir::make_name(n.name());
+  auto filled = [&](Val like, double v) { return b.op("ConstantOfShape", {b.op("Shape", {like})}, {{"value", Tensor::of(b.type(like).dtype, {1}, {v})}}); };
+  SAHA_TRY(Vals d, op::gradients(b, *of, filled(*of, 1), wrt));
+  for (std::size_t i = 0; i < d.size(); ++i) SAHA_DO(bind(scope, n.output(int(i)), d[i] ? d[i] : filled(wrt[i], 0)));
+  b.origin = {};
+  if (b.error()) return *b.error();
+  return true;
+}
+
 Result<> Importer::node(const ::onnx::NodeProto& n, Scope& scope, const Opsets& opsets, const Bindings& bound, const std::string& path, int depth) {
   if (++nodes_ > limits_.nodes) return invalid("the model has more than " + std::to_string(limits_.nodes) + " nodes");
   if (const auto* f = function(n)) return call(*f, n, scope, bound, path, depth);
   op::Builder& b = *scope.b;
+  SAHA_TRY(bool is_gradient, gradient(n, scope, bound));
+  if (is_gradient) return {};
   SAHA_TRY(auto value, constant(n, bound));
   if (value) {
     if (n.output_size() != 1) return invalid(label(n) + " has " + std::to_string(n.output_size()) + " outputs, one is made");
