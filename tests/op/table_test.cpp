@@ -184,15 +184,15 @@ TEST(Table, slopes_of_curves_are_their_derivatives) {
     for (int i = -290; i <= 290; ++i) {
       double x = i / 97.0, h = 1e-5, y = c.f(x, attrs), low = c.f(x - h, attrs), high = c.f(x + h, attrs);
       if (!std::isfinite(low) || !std::isfinite(high) || !std::isfinite(y)) { before = rise = NAN; continue; }
-      if (c.slope && std::fabs(x - c.bend) > 2 * h) EXPECT_NEAR(c.slope(x, attrs), (high - low) / (2 * h), 1e-4 * (1 + std::fabs(high - low) / h)) << "at " << x;
-      if (c.direction && !std::isnan(before)) EXPECT_GE((y - before) * c.direction, -1e-12) << "at " << x;
+      if (c.slope && std::fabs(x - c.bend) > 2 * h) { EXPECT_NEAR(c.slope(x, attrs), (high - low) / (2 * h), 1e-4 * (1 + std::fabs(high - low) / h)) << "at " << x; }
+      if (c.direction && !std::isnan(before)) { EXPECT_GE((y - before) * c.direction, -1e-12) << "at " << x; }
       // Curvature: equal steps rise more and more where the function is convex.
       double step = y - before;
       bool left = x < c.bend - 0.02, right = x > c.bend + 0.02;
       int sign = 0;
       if (c.shape == Curve::Shape::convex || (c.shape == Curve::Shape::convex_concave && left) || (c.shape == Curve::Shape::concave_convex && right)) sign = 1;
       if (c.shape == Curve::Shape::concave || (c.shape == Curve::Shape::convex_concave && right) || (c.shape == Curve::Shape::concave_convex && left)) sign = -1;
-      if (sign && !std::isnan(step) && !std::isnan(rise)) EXPECT_GE(sign * (step - rise), -1e-9) << "at " << x;
+      if (sign && !std::isnan(step) && !std::isnan(rise)) { EXPECT_GE(sign * (step - rise), -1e-9) << "at " << x; }
       rise = step;
       before = y;
     }
