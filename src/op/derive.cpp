@@ -1,4 +1,5 @@
 // What follows from an entry by building graphs: rewriting, expansion, gradients, the integer form.
+#include <algorithm>
 #include <map>
 
 #include "op/builder.hpp"
@@ -58,22 +59,24 @@ Result<Vals> gradients(Builder& b, Val of, Val dy, const Vals& wrt) {
   // A copy: the builder's graph grows while gradients are appended.
   const ir::Graph g = b.graph();
   std::vector<char> needed(g.values().size(), 0);
-  for (Val v : wrt) needed[std::size_t(v.id)] = 1;
+  for (Val v : wrt) if (v) needed[std::size_t(v.id)] = 1;
   for (const ir::Node& n : g.nodes())
     for (ValueId v : g.operands(n))
       if (v != ValueId::none && needed[std::size_t(v)])
-        for (std::size_t k = 0; k < n.num_results; ++k) needed[n.first_result + k] = 1;
+        for (std::size_t k = 0; k < n.num_results; ++k)
+          needed[n.first_result + k] |= is_float(g.type(g.result(n, k)).dtype);  // nothing flows through integers
   for (std::size_t q = g.nodes().size(); q-- > 0;) {
     const ir::Node& n = g.nodes()[q];
     Vals in, out, dys;
-    bool any = false;
+    bool any = false, leads = false;
     for (std::size_t k = 0; k < n.num_results; ++k) {
+      leads |= needed[n.first_result + k] != 0;
       out.push_back({&b, g.result(n, k)});
       auto it = grad.find(n.first_result + std::uint32_t(k));
       dys.push_back(it == grad.end() ? Val{} : it->second);
       any |= bool(dys.back());
     }
-    if (!any || !needed[n.first_result]) continue;
+    if (!any || !leads) continue;
     for (ValueId v : g.operands(n)) in.push_back(v == ValueId::none ? Val{} : Val{&b, v});
     const OpDef& def = *find(n.op.str())->def;
     Site s{{*n.attrs}, b, in, out, n.num_results};
@@ -84,10 +87,14 @@ Result<Vals> gradients(Builder& b, Val of, Val dy, const Vals& wrt) {
     } else if (def.adjoint) {
       for (std::size_t i = 0; i < in.size(); ++i) if (wanted(i) && def.linear.in(i)) add(in[i], def.adjoint(s, i, dys[0]));
     } else if (def.body) {
-      Vals y = def.body(s);
+      Vals y = def.body(s), sought(in.size());
+      for (std::size_t i = 0; i < in.size(); ++i) {   // each value once: a gradient is that of all its places
+        bool seen = std::any_of(in.begin(), in.begin() + std::ptrdiff_t(i), [&](Val v) { return v.id == in[i].id; });
+        if (wanted(i) && !seen) sought[i] = in[i];
+      }
       for (std::size_t k = 0; k < y.size() && k < dys.size(); ++k) {
         if (!dys[k]) continue;
-        SAHA_TRY(Vals d, gradients(b, y[k], dys[k], in));
+        SAHA_TRY(Vals d, gradients(b, y[k], dys[k], sought));
         for (std::size_t i = 0; i < in.size(); ++i) add(in[i], d[i]);
       }
     } else if (!def.no_gradient.empty()) continue;

@@ -144,4 +144,14 @@ TEST(Generate, the_shape_of_a_filled_tensor_is_an_expression) {
   EXPECT_EQ(b.known(y)->front().str(), "7");
 }
 
+TEST(ShapeValues, comparisons_and_choices_are_told_where_the_expressions_allow) {
+  Builder b;
+  // The pattern of an exported expand(-1, 4): Where(shape == -1, ones, shape).
+  Val n = b.op("Range", {b.constant(Tensor::scalar_int(0)), b.constant(Tensor::scalar_int(2)), b.constant(Tensor::scalar_int(1))});
+  Val asked = b.op("Sub", {n, b.ints({1, -3})});   // [-1, 4]
+  Val y = b.op("Where", {b.op("Equal", {asked, b.ints({-1})}), b.ints({1}), asked});
+  ASSERT_TRUE(b.known(y));
+  EXPECT_EQ(ir::str(*b.known(y)), "[1, 4]");
+}
+
 }  // namespace saha::op

@@ -139,5 +139,19 @@ TEST(Gradient, of_losses_matches) {
     check("SoftmaxCrossEntropyLoss", {{{3, 4, 2}}, -2, 2, attr("reduction", r), {{1, Tensor::of(D::i64, {3, 2}, {2, 0, 1, 3, 3, 0})}, {2, weight}}}, 3);
   }
 }
+TEST(Gradient, of_a_value_in_two_places_of_a_composite_counts_each_once) {
+  Builder b;
+  Val x = b.input(ir::tensor_type(D::f64, {}));
+  Val y = b.op("SwiGLU", {x, x});   // x * x * sigmoid(x)
+  auto d = gradients(b, y, b.scalar(1, D::f64), {x});
+  ASSERT_TRUE(d);
+  auto g = std::move(b).build(*d);
+  ASSERT_TRUE(g);
+  Datum at = Tensor::scalar(D::f64, 0.5);
+  auto r = run(*g, std::span<const Datum>(&at, 1));
+  ASSERT_TRUE(r) << r.error().message;
+  double s = 1 / (1 + std::exp(-0.5));
+  EXPECT_NEAR((*r)[0].tensor.at(0), 2 * 0.5 * s + 0.25 * s * (1 - s), 1e-12);
+}
 
 }  // namespace saha::op
