@@ -34,7 +34,7 @@ Schema requirement_schema() {
       {"level", Schema::text(), "prove, bound(95 %) or test(5000); default by what is asserted"},
       {"arithmetic", Schema::choice({"real", "float32", "int8"}), "what a proof is about; default: what the model computes in"},
       {"accept", Schema::map("an 'accept'", {
-          {"proved", Schema::text(), "the least share that holds, like '>= 95 %'", Required::no, "'>= 100 %'"},
+          {"proved", Schema::text(), "the least share that holds, like '>= 95 %'; default: all that may not be violated"},
           {"violated", Schema::integer(0), "the most violations", Required::no, "0"},
       }), "what counts as passed over many samples"},
       {"timeout", Schema::duration(), "the most time for it", Required::no, "60 s"},
@@ -67,6 +67,10 @@ void read_accept(const Value& value, Accept& accept, yaml::Diagnostics& diagnost
   accept.given = true;
   accept.violated = value["violated"].integer();
   const Value& proved = value["proved"];
+  if (!proved) {
+    if (accept.violated > 0) accept.proved = 0;
+    return;
+  }
   std::string_view s = trimmed(proved.text());
   bool at_least = s.starts_with(">="), above = !at_least && s.starts_with('>');
   auto share = yaml::fraction(s.substr(at_least ? 2 : above ? 1 : 0));
@@ -93,6 +97,7 @@ void read_over(const Value& value, std::optional<Over>& over, yaml::Diagnostics&
 
 bool read_text(const yaml::Node& scalar, Requirement& r, yaml::Diagnostics& diagnostics) {
   r.node = scalar;
+  r.location = diagnostics.locate(scalar.at);
   r.text = scalar.text;
   SyntaxError error;
   auto assertion = parse_assertion(r.text, error);

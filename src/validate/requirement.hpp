@@ -60,6 +60,7 @@ struct Requirement {
   std::vector<std::string> tags = {};
   yaml::Node node = {}, id_node = {};     ///< the assertion and the id as written, for messages
   std::vector<yaml::Node> model_nodes = {};
+  yaml::Location location = {};           ///< of the assertion, for reports
   std::string vacuous = {};               ///< set by check: why a premise or region is empty
 };
 

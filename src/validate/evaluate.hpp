@@ -1,0 +1,55 @@
+#pragma once
+// The verdict on a requirement, three-valued: passed, violated or inconclusive with the reason. Nothing passes for lack of evidence.
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "validate/check.hpp"
+#include "validate/evidence.hpp"
+
+namespace saha::validate {
+
+enum class Verdict : std::uint8_t { passed, violated, inconclusive };
+std::string_view name(Verdict v);
+Verdict operator!(Verdict v);
+Verdict both(Verdict a, Verdict b);    ///< and: violated before inconclusive before passed
+Verdict either(Verdict a, Verdict b);  ///< or
+
+/// One number behind a verdict. Units are base units: s, bytes, J, 1/s; shares lie in [0, 1].
+struct Figure {
+  std::string name;   ///< "accuracy(test)", "lower bound"
+  double value = 0;
+  std::string unit;   ///< "", "s", "bytes", "J", "1/s"
+  std::string how;    ///< "measured", "emulated", "modelled", "bound", "counted"
+};
+
+/// The input that shows a violation.
+struct Witness {
+  std::string model, data;
+  std::int64_t sample = 0;
+  std::string text;   ///< "0.143 > 0.1"
+};
+
+struct Outcome {
+  std::string id, why, text;
+  Importance importance = Importance::must;
+  Verdict verdict = Verdict::inconclusive;
+  std::string level;      ///< the level reached: "bound 95 %"
+  std::string evidence;   ///< one line with the numbers; for inconclusive with the reason
+  bool by_fallback = false;
+  std::vector<Figure> figures;
+  std::optional<Witness> witness;
+  std::vector<std::string> models, tags;
+  yaml::Location location;
+  double seconds = 0;
+};
+
+/// Judges one checked requirement. Errors of the evidence become reasons; only the program's own faults stop it.
+Outcome evaluate(const Requirement& requirement, const Scope& scope, Evidence& evidence);
+
+/// 1 where a must is violated, else 3 where one is inconclusive, else 0. `strict`: whatever is not plainly passed is 1.
+int exit_code(std::span<const Outcome> outcomes, bool strict = false);
+
+}  // namespace saha::validate

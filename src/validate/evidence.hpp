@@ -1,0 +1,79 @@
+#pragma once
+// Evidence: what a requirement is judged by. The caller runs models, reads data and measures; nothing here does. Every call may
+// fail (no data, no target, an operator missing): its message becomes the reason of an inconclusive verdict, never a skip.
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "base/result.hpp"
+
+namespace saha::validate {
+
+/// What a model says about each sample of a data set, in the set's order. Only what the task has is filled; the rest is empty.
+struct Samples {
+  std::vector<std::uint8_t> correct;     ///< 1 where the answer is the label or an accepted one
+  std::vector<std::int32_t> predicted;   ///< class of each sample
+  std::vector<double> value, target;     ///< regression: answer and truth
+  std::vector<double> score;             ///< two classes: of class 1, for auc
+};
+
+/// How a figure was got.
+enum class How : std::uint8_t { measured, emulated, modelled };
+std::string_view name(How how);
+
+struct Measurement {
+  std::vector<double> samples;   ///< latency: one a call, in the order measured; else empty
+  double value = 0;              ///< where there are no samples
+  double uncertainty = 0;        ///< relative: 0.3 is +-30 %; of a modelled figure
+  How how = How::measured;
+  std::string where;             ///< "native, 1 thread" or "rp2040"; may be empty
+};
+
+enum class Quantity : std::uint8_t { latency_s, throughput_per_s, ram_bytes, flash_bytes, size_bytes, energy_j, load_time_s, edgetpu_mapped };
+std::string_view name(Quantity q);  ///< "latency", "peak memory"
+
+/// The value of an own metric; per_sample makes bounds and slices possible.
+struct Metric {
+  double value = 0;
+  std::vector<double> per_sample;
+};
+
+/// Models are named as in the requirement: candidate, original, previous, deployed or a name of the file.
+class Evidence {
+ public:
+  virtual ~Evidence() = default;
+  virtual Result<std::int64_t> count(std::string_view data) = 0;
+  virtual Result<std::vector<std::int32_t>> labels(std::string_view data) = 0;                         ///< -1: none
+  virtual Result<std::vector<std::string>> column(std::string_view data, std::string_view name) = 0;   ///< as text, one a sample
+  virtual Result<Samples> samples(std::string_view model, std::string_view data) = 0;
+  virtual Result<Metric> metric(std::string_view name, std::string_view model, std::string_view data) = 0;
+  /// At least `samples` of them, where the quantity is sampled.
+  virtual Result<Measurement> measure(Quantity quantity, std::string_view model, std::int64_t samples) = 0;
+  /// All values of an output for one sample, flattened.
+  virtual Result<std::vector<double>> output(std::string_view model, std::string_view data, std::int64_t sample, std::string_view output) = 0;
+};
+
+/// Evidence out of tables that were filled before: a life cycle that has measured already, and tests.
+class RecordedEvidence final : public Evidence {
+ public:
+  using Pair = std::pair<std::string, std::string>;
+  std::map<std::string, std::vector<std::int32_t>> labels_of;                       ///< by data set
+  std::map<Pair, std::vector<std::string>> columns_of;                              ///< by data set and column
+  std::map<Pair, Samples> samples_of;                                               ///< by model and data set
+  std::map<std::pair<std::string, Pair>, Metric> metric_of;                         ///< by metric, model and data set
+  std::map<std::pair<Quantity, std::string>, Measurement> measurement_of;           ///< by quantity and model
+  std::map<std::pair<Pair, std::string>, std::vector<std::vector<double>>> outputs_of;  ///< by model and data set, output; then by sample
+
+  Result<std::int64_t> count(std::string_view data) override;
+  Result<std::vector<std::int32_t>> labels(std::string_view data) override;
+  Result<std::vector<std::string>> column(std::string_view data, std::string_view name) override;
+  Result<Samples> samples(std::string_view model, std::string_view data) override;
+  Result<Metric> metric(std::string_view name, std::string_view model, std::string_view data) override;
+  Result<Measurement> measure(Quantity quantity, std::string_view model, std::int64_t samples) override;
+  Result<std::vector<double>> output(std::string_view model, std::string_view data, std::int64_t sample, std::string_view output) override;
+};
+
+}  // namespace saha::validate
