@@ -23,7 +23,7 @@ Scope usual_scope() {
   Scope s;
   s.outputs = {{.name = "score", .width = 3}};
   s.outputs_known = true;
-  s.data = {{"test", {"camera"}}};
+  s.data = {{"test", {"camera"}}, {"val", {}}};
   s.data_known = true;
   s.metrics = {{"balanced", "%"}, {"loss", ""}};
   s.labels = {"cat", "dog", "bird"};
@@ -369,15 +369,14 @@ namespace {
 std::vector<Outcome> three() {
   RecordedEvidence e;
   e.samples_of[{"candidate", "test"}] = answers(866, 1000);
-  e.outputs_of[{{"original", "test"}, "score"}] = {{0.5, 0, 0}};
-  e.outputs_of[{{"candidate", "test"}, "score"}] = {{0.643, 0, 0}};
-  e.labels_of["test"] = {0};
+  e.outputs_of[{{"original", "val"}, "score"}] = {{0.5, 0, 0}};
+  e.outputs_of[{{"candidate", "val"}, "score"}] = {{0.643, 0, 0}};
   yaml::Diagnostics d;
   auto file = read_requirements(R"yaml(saha: 1
 requirements:
   - {id: R1-accuracy, assert: "accuracy(test) >= 85 %", why: "contract <4.2>"}
   - {id: R2-lower, assert: "accuracy(test) >= 84 %", tags: [safety]}
-  - {id: R8-close, assert: "maxabs(original.score(x) - candidate.score(x)) <= 0.1", for: {data: test}}
+  - {id: R8-close, assert: "maxabs(original.score(x) - candidate.score(x)) <= 0.1", for: {data: val}}
   - {id: R9-later, assert: "flash <= 1 MiB", severity: should}
 )yaml", "person.req.yaml", d);
   std::vector<Outcome> out;
@@ -397,7 +396,7 @@ TEST(Report, the_table_has_the_look_of_the_document) {
             "id           verdict       level       evidence                                                          time\n"
             "R1-accuracy  inconclusive  bound 95 %  866 of 1000 = 86.6 %, lower bound 84.7 %; 385 more at this rate    2 s\n"
             "R2-lower     passed        bound 95 %  866 of 1000 = 86.6 %, lower bound 84.7 %                           2 s\n"
-            "R8-close     VIOLATED      test        0 of 1 hold; sample 0 of test: 0.143 > 0.1                         2 s\n"
+            "R8-close     VIOLATED      test        0 of 1 hold; sample 0 of val: 0.143 > 0.1                          2 s\n"
             "R9-later     inconclusive  -           flash of 'candidate' was not measured                              2 s\n"
             "must: 1 passed, 1 violated, 1 inconclusive       should: 0 passed, 0 violated, 1 inconclusive       witness: .saha/evidence/R8-close/\n");
   std::string narrow = table(three(), kSubject, {80, true});
