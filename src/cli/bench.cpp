@@ -258,6 +258,11 @@ Result<int> run(const Args& args) {
     for (const auto& r : bench.engines)
       for (const auto& note : r.notes) say(args, "note: " + r.backend + ": " + note);
     if (!bench.reference.empty()) say(args, "max |diff| is to the " + bench.reference + (bench.reference == "operator reference" ? "" : " (" + format("%.0f", bench.macs * 1e-6) + " MMAC are too many for the operator reference)"));
+    if (bench.load_average > 0.5 * system::cpu().physical) {
+      std::string least;
+      for (const auto& r : bench.engines) least += (least.empty() ? "" : ", ") + r.backend + " " + duration(r.cpu_min_ms);
+      say(args, "note: the machine was busy (load " + format("%.1f", bench.load_average) + "); least processor time of a run, which that changes little: " + least);
+    }
     say(args, "repro: " + repro);
   }
   return bench.wrong() ? 1 : 0;

@@ -31,19 +31,33 @@ void tell(const BenchOptions& options, std::string_view what, int done, int tota
   if (options.on_progress) options.on_progress(what, done, total);
 }
 
+std::string joined(const std::vector<std::string>& words) {
+  std::string text;
+  for (const auto& w : words) text += (text.empty() ? "" : ", ") + w;
+  return text;
+}
+
 Result<std::vector<Running>> start(const std::string& file, const ir::Graph& graph, const std::vector<Datum>& inputs, const BenchOptions& options, Bench& bench) {
-  std::vector<std::string> names = options.backends, input_names;
-  if (names.empty())
-    for (const auto& info : backends::all()) names.push_back(info.name);
+  std::vector<std::string> names = options.backends, known, input_names;
+  for (const auto& info : backends::all()) known.push_back(info.name);
+  if (names.empty()) names = known;
+  for (const auto& name : names)
+    if (std::find(known.begin(), known.end(), name) == known.end()) return Error{ErrorCode::invalid_file, "there is no backend '" + name + "'", "the backends are " + joined(known)};
   for (auto v : graph.inputs()) input_names.push_back(graph.name(v));
   std::vector<Running> running;
   for (const auto& name : names) {
     tell(options, "loading " + name, int(running.size()), int(names.size()));
     SAHA_TRY(Worker worker, Worker::start());
+    if (auto opened = worker.open(name); !opened) {
+      Error& e = opened.error();
+      if (!options.backends.empty()) return std::move(e).within("backend '" + name + "' was asked for but is not here; nothing was run");
+      bench.missing.push_back({name, e.message, e.help});
+      continue;
+    }
     auto loaded = worker.load({.backend = name, .model = file, .threads = options.threads, .names = input_names, .inputs = inputs});
     if (!loaded) {
       Error& e = loaded.error();
-      if (!options.backends.empty()) return std::move(e).within("backend '" + name + "' was asked for and cannot run this model; nothing was measured");
+      if (!options.backends.empty()) return std::move(e).within("backend '" + name + "' was asked for but cannot run this model; nothing was measured");
       bench.missing.push_back({name, e.message, e.help});
       continue;
     }

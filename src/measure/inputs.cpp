@@ -20,7 +20,7 @@ struct Stream {
 Error no_input(const ir::Graph& graph, const std::string& name) {
   std::string names;
   for (auto v : graph.inputs()) names += (names.empty() ? "" : ", ") + graph.name(v);
-  return {ErrorCode::invalid_argument, "--shape: the model has no input '" + name + "'", "its inputs are " + names};
+  return {ErrorCode::invalid_file, "--shape: the model has no input '" + name + "'", "its inputs are " + names};
 }
 
 }  // namespace
@@ -86,12 +86,12 @@ Result<std::vector<Dims>> input_dims(const ir::Graph& graph, const Shapes& shape
       if (graph.name(v) == name) type = &graph.type(v);
     if (type == nullptr) return no_input(graph, name);
     const std::string what = "--shape: input '" + name + "' is " + ir::str(*type) + ", which " + str(dims) + " does not fit";
-    if (!type->is_tensor() || (type->ranked && type->dims.size() != dims.size())) return Error{ErrorCode::invalid_argument, what};
+    if (!type->is_tensor() || (type->ranked && type->dims.size() != dims.size())) return Error{ErrorCode::invalid_file, what};
     for (std::size_t i = 0; type->ranked && i < dims.size(); ++i) {
-      if (auto known = type->dims[i].known(); known && *known != dims[i]) return Error{ErrorCode::invalid_argument, what};
+      if (auto known = type->dims[i].known(); known && *known != dims[i]) return Error{ErrorCode::invalid_file, what};
       if (auto symbol = type->dims[i].symbol_name()) {
         auto [at, fresh] = symbols.emplace(*symbol, dims[i]);
-        if (!fresh && at->second != dims[i]) return Error{ErrorCode::invalid_argument, what + ": " + *symbol + " is " + std::to_string(at->second) + " already"};
+        if (!fresh && at->second != dims[i]) return Error{ErrorCode::invalid_file, what + ": " + *symbol + " is " + std::to_string(at->second) + " already"};
       }
     }
   }
@@ -101,7 +101,7 @@ Result<std::vector<Dims>> input_dims(const ir::Graph& graph, const Shapes& shape
     if (!type.is_tensor()) return Error{ErrorCode::unsupported, "input '" + graph.name(v) + "' is " + ir::str(type) + "; values for it cannot be made up", "give it with --input"};
     Dims dims;
     if (auto given = shapes.find(graph.name(v)); given != shapes.end()) dims = given->second;
-    else if (!type.ranked) return Error{ErrorCode::invalid_argument, "input '" + graph.name(v) + "' has no known number of dims", "add --shape " + graph.name(v) + "=1x3x224x224"};
+    else if (!type.ranked) return Error{ErrorCode::invalid_file, "input '" + graph.name(v) + "' has no known number of dims", "add --shape " + graph.name(v) + "=1x3x224x224"};
     else
       for (const auto& d : type.dims) {
         const auto value = d.evaluate([&](const std::string& s) -> std::optional<std::int64_t> { return symbols.count(s) ? symbols[s] : 1; });

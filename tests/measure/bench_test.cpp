@@ -69,8 +69,16 @@ TEST_F(Model, an_engine_asked_for_by_name_that_cannot_be_had_is_an_error_and_not
   options.backends = {"native", "no-such-engine"};
   auto bench = measure::bench(write(), options);
   ASSERT_FALSE(bench);
-  EXPECT_NE(bench.error().message.find("backend 'no-such-engine' was asked for"), std::string::npos) << bench.error().message;
-  EXPECT_NE(bench.error().help.find("native"), std::string::npos) << bench.error().help;
+  EXPECT_EQ(bench.error().message, "there is no backend 'no-such-engine'");
+  EXPECT_EQ(bench.error().code, ErrorCode::invalid_file);
+  EXPECT_NE(bench.error().help.find("native, onnxruntime"), std::string::npos) << bench.error().help;
+  ::setenv("SAHA_OPENVINO", "/nowhere/lib.so", 1);
+  options.backends = {"openvino"};
+  auto missing = measure::bench(write(), options);
+  ::unsetenv("SAHA_OPENVINO");
+  ASSERT_FALSE(missing);
+  EXPECT_NE(missing.error().message.find("backend 'openvino' was asked for but is not here; nothing was run: "), std::string::npos) << missing.error().message;
+  EXPECT_NE(missing.error().help.find("pip install openvino"), std::string::npos) << missing.error().help;
 }
 
 TEST_F(Model, an_engine_whose_difference_exceeds_the_tolerance_is_wrong) {

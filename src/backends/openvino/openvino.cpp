@@ -240,7 +240,7 @@ engine::OpenResult open_backend(const engine::Host& host, const std::string& var
     const Status status = library->api.core_get_property(library->core, kDevice, "OPTIMIZATION_CAPABILITIES", &text);
     SAHA_TRY(const std::string capabilities, take_text(library->api, status, text));
     if (capabilities.find("BF16") == std::string::npos)
-      return Error{ErrorCode::unsupported, "openvino-bf16: this processor has no bfloat16 arithmetic (OpenVINO lists " + capabilities + ")",
+      return Error{ErrorCode::unsupported, "this processor has no bfloat16 arithmetic (OpenVINO lists " + capabilities + ")",
                    "backend 'openvino' computes in float32 here"};
   }
   return std::unique_ptr<runtime::Backend>(std::make_unique<OvBackend>(std::move(library), variant, host));
