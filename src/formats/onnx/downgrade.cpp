@@ -89,14 +89,40 @@ Result<> count_from_front(Down& d) {
   }
   return {};
 }
+/// com.microsoft's operator of the same name, where the model's own operator set is too old for the standard one.
+bool goes_to_microsoft(Down& d) {
+  if (!same_in_microsoft(d.r.op)) return false;
+  auto narrow = [&] {  // types that the standard operators took later
+    for (std::size_t i = 0; i < d.n.num_operands + std::size_t(d.n.num_results); ++i) {
+      ir::ValueId v = i < d.n.num_operands ? d.g.operand(d.n, i) : d.g.result(d.n, i - d.n.num_operands);
+      if (v == ir::ValueId::none) continue;
+      DType t = d.g.type(v).dtype;
+      if (t == DType::i16 || t == DType::u16 || t == DType::i4 || t == DType::u4) return true;
+    }
+    return false;
+  };
+  bool quantises = d.r.op == "QuantizeLinear" || d.r.op == "DequantizeLinear";
+  if (quantises ? d.target >= 21 || !narrow() : first_opset(d.r.op) <= d.target) return false;
+  if (const auto* how = d.attr("approximate"); how && d.r.op == "Gelu") {
+    const auto* s = std::get_if<std::string>(how);
+    if (s && *s == "tanh") d.r.op = "FastGelu";
+    d.erase("approximate");
+  }
+  for (std::string_view newer : {"output_dtype", "precision", "saturate"}) if (quantises) d.erase(newer);
+  d.r.domain = "com.microsoft";
+  d.r.older = true;
+  return true;
+}
 }  // namespace
 
-Result<OldRecord> downgrade(const ir::Graph& g, const ir::Node& n, std::int64_t opset) {
+Result<OldRecord> downgrade(const ir::Graph& g, const ir::Node& n, std::int64_t opset, bool microsoft) {
   const op::Entry* e = op::find(n.op.str());
   if (!e) return Error{ErrorCode::internal, g.describe(n) + ": the operator is not known"};
   Down d{g, n, opset, {std::string(e->def->domain), std::string(n.op.str()), *n.attrs, {}, n.num_results}};
   for (ir::ValueId v : g.operands(n)) d.r.in.push_back(v);
+  if (d.r.domain == "com.microsoft" && d.r.op.starts_with("Ms")) d.r.op.erase(0, 2);  // a name that ai.onnx has, too
   if (!d.r.domain.empty() && d.r.domain != "ai.onnx.ml") return std::move(d.r);
+  if (microsoft && goes_to_microsoft(d)) return std::move(d.r);
   auto rows = history_of(d.r.op);
   for (std::size_t k = rows.size(); k-- > 0;) {
     const Row& r = *rows[k];

@@ -116,9 +116,9 @@ Result<> Exporter::node(const ir::Graph& g, const ir::Node& n, Env& env, ::onnx:
   if (!entry) return Error{ErrorCode::unsupported, g.describe(n) + " cannot be written: the operator is not known"};
   std::string domain(entry->def->domain);
   std::int64_t opset = domain.empty() ? opset_ : opsets_.count(domain) ? opsets_[domain] : entry->def->since_version;
-  auto record = downgrade(g, n, opset);
+  auto record = downgrade(g, n, opset, model_.opsets.count("com.microsoft") != 0);
   if (!record) return std::move(record.error());
-  opsets_.emplace(record->domain, domain.empty() ? opset_ : opset);
+  opsets_.emplace(record->domain, record->domain.empty() ? opset_ : record->domain == domain ? opset : 1);
   // Constants that only the older form needs come first.
   std::vector<std::string> inputs;
   bool control = false;

@@ -50,6 +50,11 @@ ir::Attr attr_of(const Literal& l);
 /// "a b c" -> a, b, c
 std::vector<std::string_view> words(std::string_view text);
 
+/// A node of the domain com.microsoft, as upgrade().
+op::Vals import_microsoft(OldNode n, op::Builder& b);
+/// com.microsoft has an operator of this name that means what ai.onnx's newest does, for files whose operator set is too old for that.
+bool same_in_microsoft(std::string_view op);
+
 // ---- the functions of the table, in its order: upgrade_functions.cpp, downgrade_functions.cpp ---------------------------------
 #define SAHA_ONNX_UP(f) std::optional<op::Vals> f(OldNode& n, op::Builder& b)
 SAHA_ONNX_UP(up_legacy_broadcast);

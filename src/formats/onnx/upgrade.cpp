@@ -29,6 +29,7 @@ void move_to_operand(const Row& r, OldNode& n, op::Builder& b) {
 
 op::Vals upgrade(OldNode n, op::Builder& b) {
   const auto nothing = op::Vals(std::size_t(n.num_out), op::Val{});
+  if (n.domain == "com.microsoft") return import_microsoft(std::move(n), b);
   if (n.domain.empty() || n.domain == "ai.onnx.ml")
     for (const Row* row : history_of(n.op)) {
       const Row& r = *row;
