@@ -124,10 +124,28 @@ inline void finish(V (&acc)[R][N], const Out& o, int64_t row, int64_t column, in
   finish_any(sums, N * W, o, row, R, column, columns);
 }
 
+/// Asks for what finish() will touch, so that it arrives while the sums are made: the rows of a tile lie far apart, where no hardware
+/// prefetcher follows.
+template <int R, int N>
+inline void prefetch(const Out& o, int64_t row, int64_t column) {
+  const float* c = o.c + row * o.c_row + column;
+#pragma GCC unroll 8
+  for (int i = 0; i < R; ++i)
+#pragma GCC unroll 4
+    for (int j = 0; j < N * W + 15; j += 16) __builtin_prefetch(c + i * o.c_row + (j < N * W ? j : N * W - 1), 1);
+  if (!o.residual || !o.last) return;
+  const float* r = o.residual + row * o.c_row + column;
+#pragma GCC unroll 8
+  for (int i = 0; i < R; ++i)
+#pragma GCC unroll 4
+    for (int j = 0; j < N * W + 15; j += 16) __builtin_prefetch(r + i * o.c_row + (j < N * W ? j : N * W - 1), 0);
+}
+
 /// R rows by N vectors of columns over `depth`.
 template <int R, int N>
 inline void tile(const float* a, int64_t row_stride, int64_t a_step, const float* b, int64_t b_step, int64_t depth, const Out& o, int64_t row,
                  int64_t column, int columns) {
+  prefetch<R, N>(o, row, column);
   V acc[R][N] = {};
 #pragma GCC unroll 2
   for (int64_t p = 0; p < depth; ++p) {
