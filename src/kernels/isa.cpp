@@ -7,7 +7,7 @@
 // One table per family of loops and level, defined beside the loops.
 #define SAHA_KERNEL_TABLES(isa)                                                                                             \
   namespace isa {                                                                                                           \
-  extern const std::span<const Kernel> kGemm, kConv, kDepthwise, kElementwise, kRows, kPool, kMovement, kResize;            \
+  extern const std::span<const Kernel> kGemm, kConv, kDepthwise, kElementwise, kRows, kPool, kMovement, kResize, kRecurrent; \
   }
 
 namespace saha::kernels {
@@ -62,7 +62,7 @@ bool has_vnni() { return false; }
 
 std::span<const std::span<const Kernel>> kernels(Isa isa) {
 #define SAHA_TABLES_OF(isa) \
-  static const std::span<const Kernel> tables[] = {isa::kGemm, isa::kConv, isa::kDepthwise, isa::kElementwise, isa::kRows, isa::kPool, isa::kMovement, isa::kResize}; \
+  static const std::span<const Kernel> tables[] = {isa::kGemm, isa::kConv, isa::kDepthwise, isa::kElementwise, isa::kRows, isa::kPool, isa::kMovement, isa::kResize, isa::kRecurrent}; \
   return tables
   switch (isa) {
 #if defined(__x86_64__)

@@ -141,6 +141,15 @@ TEST(KernelRows, products_equal_their_references) {
   one("Conv", {{2, 6, 20}}, {{"auto_pad", std::string("SAME_LOWER")}, {"group", std::int64_t{6}}}, {noise({6, 1, 4})});
 }
 
+TEST(KernelRows, recurrent_nodes_equal_their_references) {
+  for (const char* direction : {"forward", "reverse", "bidirectional"}) {
+    const std::int64_t d = std::string(direction) == "bidirectional" ? 2 : 1;
+    one("LSTM", {{5, 2, 3}}, {{"direction", std::string(direction)}, {"hidden_size", std::int64_t{6}}}, {noise({d, 24, 3}), noise({d, 24, 6}), noise({d, 48})}, -1, 3);
+    for (std::int64_t after : {0, 1})
+      one("GRU", {{5, 2, 3}}, {{"direction", std::string(direction)}, {"hidden_size", std::int64_t{6}}, {"linear_before_reset", after}}, {noise({d, 18, 3}), noise({d, 18, 6}), noise({d, 36})}, -1, 2);
+  }
+}
+
 TEST(Fusion, conv_takes_batch_norm_bias_residual_and_activation) {
   for (std::int64_t groups : {1, 6})
     for (int kind = 0; kind < 4; ++kind) {
