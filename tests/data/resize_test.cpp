@@ -54,7 +54,7 @@ TEST(Resize, every_rule_equals_its_owner) {
   }
   for (const auto& [rule, difference] : largest) RecordProperty(rule, std::to_string(difference));
   for (ResizeRule rule : resize_rules())
-    EXPECT_GE(name(rule).starts_with("torch") ? 15 : checked[std::string(name(rule))], 15) << name(rule);
+    EXPECT_GE(checked[std::string(name(rule))], 15) << name(rule);
 }
 TEST(Resize, a_constant_picture_stays_constant_and_the_same_size_changes_nothing) {
   const Tensor x = picture(12, 9, 3);
