@@ -30,7 +30,10 @@ Val activated(const OldNode& n, op::Builder& b, Val v, const std::string& name, 
   auto number = [&](std::size_t i, double otherwise) { return i < p.size() ? double(p[i]) : otherwise; };
   auto f = [&](std::size_t i, float otherwise) { return i < p.size() ? p[i] : otherwise; };
   if (name.empty()) return v;
-  if (name == "Relu" || name == "Tanh" || name == "Sigmoid" || name == "Softplus" || name == "Softsign" || name == "HardSwish") return b.op(op::find(name)->def->name, {v});
+  if (name == "Relu" || name == "Tanh" || name == "Sigmoid" || name == "Softplus" || name == "Softsign" || name == "HardSwish") {
+    const op::Entry* e = op::find(name);
+    if (e) return b.op(e->def->name, {v});
+  }
   if (name == "LeakyRelu") return b.op("LeakyRelu", {v}, {{"alpha", f(0, 0.01f)}});
   if (name == "Elu") return b.op("Elu", {v}, {{"alpha", f(0, 1)}});
   if (name == "ThresholdedRelu") return b.op("ThresholdedRelu", {v}, {{"alpha", f(0, 1)}});

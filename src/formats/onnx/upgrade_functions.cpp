@@ -29,7 +29,13 @@ template <class T> std::optional<T> take(OldNode& n, op::Builder& b, std::string
   }
   return {};
 }
-Vals add(OldNode& n, op::Builder& b) { return b.ops(op::find(n.op)->def->name, std::move(n.in), std::move(n.attrs), n.num_out); }
+/// Adds an operator by a name that only the file knows.
+Vals add(std::string_view op, Vals in, ir::Attrs attrs, int num_out, op::Builder& b) {
+  const op::Entry* e = op::find(op);
+  if (e) return b.ops(e->def->name, std::move(in), std::move(attrs), num_out);
+  b.fail({ErrorCode::unsupported, "operator '" + std::string(op) + "' is not known"});
+  return Vals(std::size_t(num_out));
+}
 bool ranked(Val v) { return v && v.b->type(v).is_tensor() && v.b->type(v).ranked; }
 std::size_t rank(Val v) { return v.b->type(v).dims.size(); }
 const std::vector<ir::Dim>& dims(Val v) { return v.b->type(v).dims; }
@@ -109,8 +115,8 @@ Done up_dropout(OldNode& n, op::Builder& b) {
   if (n.opset < 7 && !is_test.value_or(0)) n.in.push_back(b.scalar(1, DType::boolean));
   if (n.num_out < 2 || n.opset >= 10) return {};
   DType t = b.type(n.in[0]).dtype;
-  Vals y = add(n, b);
-  y[1] = cast(b, y[1], t);
+  Vals y = add(n.op, std::move(n.in), std::move(n.attrs), n.num_out, b);
+  if (!b.failed()) y[1] = cast(b, y[1], t);
   return y;
 }
 /// More than one result meant training. Without `spatial` every element of a sample has statistics of its own.
@@ -141,9 +147,8 @@ Done up_softmax(OldNode& n, op::Builder& b) {
     n.attrs.push_back({"axis", std::int64_t{-1}});
     return {};
   }
-  const ir::OpName name = op::find(n.op)->def->name;
   Val flat = b.op("Flatten", {x}, {{"axis", axis}});
-  return Vals{b.op("Reshape", {b.op(name, {flat}, {{"axis", std::int64_t{-1}}}), shape_of(b, x)})};
+  return Vals{b.op("Reshape", {add(n.op, {flat}, {{"axis", std::int64_t{-1}}}, 1, b)[0], shape_of(b, x)})};
 }
 /// Without sizes the parts were equal and as many as there are results.
 Done up_split(OldNode& n, op::Builder&) {
