@@ -47,7 +47,9 @@ void check(Net& n, const Vals& outputs, std::size_t instructions, double toleran
     for (const Datum& d : n.data) in.push_back(&d);
     auto plan = network->plan_for(in);
     ASSERT_TRUE(plan) << plan.error().message;
-    EXPECT_EQ((*plan)->plan.instructions.size(), instructions);
+    std::string kinds;
+    for (const plan::Instruction& i : (*plan)->plan.instructions) kinds += (*plan)->plan.origins[i.origin].op + "; ";
+    EXPECT_EQ((*plan)->plan.instructions.size(), instructions) << kinds;
     for (const plan::Instruction& i : (*plan)->plan.instructions)
       EXPECT_NE(i.kernel, plan::kHost) << (*plan)->plan.origins[i.origin].op << " fell back to the reference";
     system::ThreadPool pool(2);
@@ -184,6 +186,22 @@ TEST(Fusion, products_take_factor_bias_residual_and_gelu) {
   Val y = n.b.op("Gelu", {n.b.op("MatMul", {a, x}) + x});
   Val z = n.b.op("Relu", {n.b.op("Gemm", {n.b.op("Reshape", {y, n.b.ints({10, 8})}), n.weight({3, 8}), n.weight({3})}, {{"transB", std::int64_t{1}}})});
   check(n, {z}, 6);
+}
+
+TEST(Fusion, activations_written_out_in_nodes_become_one) {
+  const auto gelu = [](Val y) { return (y * 0.5) * (y.b->op("Erf", {y / std::sqrt(2.0)}) + 1.0); };
+  const auto hard_swish = [](Val y) { return y * (y.b->op("Clip", {y + 3.0, y.b->scalar(0, y), y.b->scalar(6, y)}) / 6.0); };
+  Net n;
+  Val x = n.input({3, 8});
+  Val y = gelu(n.b.op("MatMul", {x, n.weight({8, 8})}) + n.weight({8}));
+  Val z = hard_swish(gelu(x));
+  Val w = gelu(n.b.op("MatMul", {y, n.weight({8, 4})}));
+  check(n, {z, w}, 4);
+  Net other;                             // not quite Gelu, and a value that is used elsewhere: nothing is fused
+  x = other.input({3, 8});
+  y = (x * 0.5) * (other.b.op("Erf", {x / 1.5}) + 1.0);
+  Val e = other.b.op("Erf", {y / std::sqrt(2.0)});
+  check(other, {(y * 0.5) * (e + 1.0), e}, 10);
 }
 
 TEST(Fusion, values_with_another_use_stay) {

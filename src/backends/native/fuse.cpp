@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "backends/native/rows.hpp"
+#include "backends/native/recognise.hpp"
 #include "op/builder.hpp"
 
 namespace saha::native {
@@ -44,6 +44,7 @@ class Fuser {
   ValueId other(const ir::Node& n, ValueId x) const { return g_.operand(n, 0) == x ? g_.operand(n, 1) : g_.operand(n, 0); }
   bool per_channel(ValueId v, ValueId y, std::size_t axis) const;
   Chain grow(std::size_t anchor);
+  Chain alone(std::size_t first) const;
   Val emit(const Chain& chain, op::Builder& b, const std::function<Val(ValueId)>& mapped);
 
   const ir::Graph& g_;
@@ -51,7 +52,22 @@ class Fuser {
   std::vector<std::vector<std::size_t>> readers_;
   std::vector<std::int64_t> group_;        // by node: the chain it is part of
   std::vector<Chain> chains_;
+  ScalarOf scalar_ = [this](ValueId v) -> std::optional<float> {
+    const Tensor* t = constant(v);
+    return t && t->dtype == DType::f32 && t->size() == 1 ? std::optional(*t->as<float>()) : std::nullopt;
+  };
 };
+
+/// An activation in several nodes that begins with this one and follows no product.
+Fuser::Chain Fuser::alone(std::size_t first) const {
+  for (ValueId v : g_.operands(node(first))) {
+    if (!f32(v) || constant(v) ) continue;
+    Recognised a = recognise(g_, v, readers_, uses_, scalar_, true);
+    if (a.nodes.empty() || a.nodes[0] != first || std::any_of(a.nodes.begin(), a.nodes.end(), [&](std::size_t i) { return group_[i] >= 0; })) continue;
+    return a.nodes;
+  }
+  return {};
+}
 
 /// v is a constant with one element per index of y's axis, broadcast along the others.
 bool Fuser::per_channel(ValueId v, ValueId y, std::size_t axis) const {
@@ -78,14 +94,8 @@ Fuser::Chain Fuser::grow(std::size_t anchor) {
   Chain chain = {anchor};
   bool biased = a.num_operands > 2 && g_.operand(a, 2) != ValueId::none, added = false;
   for (;;) {
-    // x sigmoid(x), x hardsigmoid(x): two readers
-    if (uses_[std::size_t(y)] == 2 && readers_[std::size_t(y)].size() == 2) {
-      std::size_t s = readers_[std::size_t(y)][0], m = readers_[std::size_t(y)][1];
-      const ir::Node &gate = node(s), &mul = node(m);
-      if (gate.op == "Sigmoid" && mul.op == "Mul" && reader(g_.result(gate)) == std::int64_t(m)) {
-        chain.push_back(s);
-        chain.push_back(m);
-      }
+    if (Recognised act = recognise(g_, y, readers_, uses_, scalar_); !act.nodes.empty() && std::none_of(act.nodes.begin(), act.nodes.end(), [&](std::size_t i) { return group_[i] >= 0; })) {
+      chain.insert(chain.end(), act.nodes.begin(), act.nodes.end());
       return chain;
     }
     std::int64_t r = reader(y);
@@ -155,13 +165,19 @@ Val Fuser::emit(const Chain& chain, op::Builder& b, const std::function<Val(Valu
 }
 
 Result<ir::Graph> Fuser::run() {
+  const auto take = [&](Chain c) {
+    for (std::size_t k : c) group_[k] = std::int64_t(chains_.size());
+    chains_.push_back(std::move(c));
+  };
   for (std::size_t i = 0; i < g_.nodes().size(); ++i) {
     if (group_[i] >= 0) continue;
     Chain c = grow(i);
     if (c.size() < 2) continue;
-    for (std::size_t k : c) group_[k] = std::int64_t(chains_.size());
-    chains_.push_back(std::move(c));
+    take(std::move(c));
   }
+  for (std::size_t i = 0; i < g_.nodes().size(); ++i)
+    if (group_[i] < 0)
+      if (Chain c = alone(i); c.size() > 1) take(std::move(c));
   op::Builder b;
   Vals env(g_.values().size());
   for (ValueId v : g_.inputs()) env[std::size_t(v)] = b.input(g_[v].type, g_[v].name);

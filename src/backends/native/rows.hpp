@@ -17,6 +17,9 @@ struct ActivationOf {
 /// The activation that a node computes of operand 0; nothing where it is none, or its limits are no constants.
 std::optional<ActivationOf> activation_of(const NodeSite& s);
 
+/// One pass of an activation over operand i; result 0 has its size.
+std::optional<Prepared> activation_call(const NodeSite& s, const ActivationOf& a, std::size_t i);
+
 /// y = x * scale[c] + shift[c].
 struct AffineOf {
   std::vector<float> scale, shift;

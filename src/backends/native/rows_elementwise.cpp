@@ -116,6 +116,22 @@ std::optional<ActivationOf> activation_of(const NodeSite& s) {
   return {};
 }
 
+std::optional<Prepared> activation_call(const NodeSite& s, const ActivationOf& a, std::size_t i) {
+  if (s.dtype(i) != DType::f32 || s.out.size() != 1 || s.dims(i) != s.out_dims()) return {};
+  kernels::UnaryParams p;
+  p.activation = a.activation;
+  p.p0 = a.p0;
+  p.p1 = a.p1;
+  p.n = num_elements(s.out_dims());
+  Prepared r;
+  r.kernel = "unary_f32";
+  r.params = bytes_of(p);
+  r.operands = {Operand::node(i)};
+  r.grid = kernels::grid(p);
+  r.in_place = true;
+  return r;
+}
+
 std::optional<AffineOf> affine_of_batch_norm(const NodeSite& s, std::size_t first) {
   for (std::size_t i = first + 1; i < first + 5; ++i)
     if (i >= s.in.size() || !s.constant[i] || s.constant[i]->dtype != DType::f32) return {};

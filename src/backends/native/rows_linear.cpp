@@ -1,6 +1,6 @@
 // Conv, Gemm and MatMul on the packed float32 kernels, alone or as the anchor of a Fused node (fuse.hpp says which chains there are).
 #include "backends/native/kernel_table.hpp"
-#include "backends/native/rows.hpp"
+#include "backends/native/recognise.hpp"
 #include "kernels/conv.hpp"
 #include "kernels/gemm.hpp"
 #include "op/window.hpp"
@@ -222,6 +222,16 @@ std::optional<Prepared> alone(const NodeSite& s) {
   return anchored(a);
 }
 
+/// The activation that the nodes from `begin` to the end make of x.
+std::optional<ActivationOf> written_out(const ir::Graph& g, ir::ValueId x, std::size_t begin, const ScalarOf& scalar) {
+  std::vector<std::vector<std::size_t>> readers(g.values().size());
+  for (std::size_t i = 0; i < g.nodes().size(); ++i)
+    for (ir::ValueId v : g.operands(g.nodes()[i])) if (v != ir::ValueId::none) readers[std::size_t(v)].push_back(i);
+  Recognised a = recognise(g, x, readers, g.use_counts(), scalar);
+  if (a.nodes.size() < 2 || a.nodes.size() != g.nodes().size() - begin) return {};
+  return a.activation;
+}
+
 /// Reads the chain of a body: the anchor, then what becomes its tail.
 std::optional<Prepared> fused(const NodeSite& s) {
   const ir::Graph& g = s.graph("body");
@@ -237,7 +247,14 @@ std::optional<Prepared> fused(const NodeSite& s) {
     for (std::size_t k = 0; k < n.num_results; ++k) h.out.push_back(g[g.result(n, k)].type);
     return {{*n.attrs}, n.op.str(), h.in, h.out, h.constants, s.isa};
   };
+  const ScalarOf scalar = [&](ir::ValueId v) -> std::optional<float> {
+    const Tensor* t = operand[std::size_t(v)] < 0 ? nullptr : s.constant[std::size_t(operand[std::size_t(v)])];
+    return t && t->dtype == DType::f32 && t->size() == 1 ? std::optional(*t->as<float>()) : std::nullopt;
+  };
   const ir::Node& first = g.nodes()[0];
+  for (ir::ValueId v : g.operands(first))   // no product at all: an activation in several nodes
+    if (v != ir::ValueId::none && operand[std::size_t(v)] >= 0 && !s.constant[std::size_t(operand[std::size_t(v)])])
+      if (auto a = written_out(g, v, 0, scalar)) return activation_call(s, *a, std::size_t(operand[std::size_t(v)]));
   Tail tail;
   ir::ValueId y = g.result(first);
   for (std::size_t i = 1; i < g.nodes().size(); ++i) {
@@ -246,8 +263,8 @@ std::optional<Prepared> fused(const NodeSite& s) {
     NodeSite at = site(n, h);
     bool last = i + 1 == g.nodes().size();
     std::size_t other = g.operand(n, 0) == y ? 1 : 0;
-    if (n.op == "Sigmoid" && i + 2 == g.nodes().size() && g.nodes()[i + 1].op == "Mul") {
-      tail.activation.activation = kernels::Activation::silu;
+    if (auto a = written_out(g, y, i, scalar)) {
+      tail.activation = *a;
       break;
     }
     if (auto a = activation_of(at); a && last) {
