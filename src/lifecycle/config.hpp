@@ -1,0 +1,71 @@
+#pragma once
+// saha.yaml as a value: what a life cycle is made of. The keys are those of docs/saha-yaml.md, which the same table makes.
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "data/dataset.hpp"
+#include "lifecycle/store.hpp"
+#include "validate/check.hpp"
+#include "validate/requirement.hpp"
+#include "yaml/schema.hpp"
+
+namespace saha::lifecycle {
+
+struct Train {
+  std::string shell;                        ///< for /bin/sh, placeholders quoted; or
+  std::vector<std::string> argv;            ///< executed as it is
+  std::vector<std::filesystem::path> inputs;   ///< files whose change trains anew
+  std::vector<std::string> env;             ///< variables that pass beside PATH, HOME, LANG
+  double timeout_s = 0;                     ///< 0: none
+  int retries = 0;
+  bool always = false;
+};
+
+struct Target {
+  std::string name, target = "host";
+  int threads = 0;                          ///< 0: the physical cores that are allowed
+  std::vector<std::string> backends;        ///< empty: all that are here
+  std::vector<validate::Requirement> requirements;   ///< its own, beside the common ones
+};
+
+struct Choose {
+  std::string by = "latency";               ///< what is minimised: "p90(latency)", "size", "peak(ram)"
+  bool allow_inconclusive = false;
+};
+
+struct Config {
+  std::filesystem::path file, folder;       ///< saha.yaml and where it stands
+  std::string name;
+  std::filesystem::path model;              ///< empty where `train` makes it
+  std::optional<Train> train;
+  std::map<std::string, data::DataSpec> data;      ///< train, val, test, calibration
+  std::vector<data::InputSpec> inputs;      ///< preprocessing by input name; may be empty
+  std::vector<std::string> labels;          ///< index i is label i
+  std::map<std::string, std::string> output_meaning;   ///< by output name: "logits", "probabilities", ..
+  std::vector<validate::Requirement> requirements;     ///< of `require` and of the *.req.yaml files, checked
+  validate::Scope scope;
+  std::vector<std::filesystem::path> requirement_files;
+  std::vector<Target> targets;
+  std::vector<std::string> without;         ///< passes switched off
+  std::int64_t fold_limit = 1 << 20;
+  Choose choose;
+  std::vector<std::string> package = {"onnx"};
+  std::filesystem::path run_dir = ".saha", report_dir = "report";
+  std::string title;
+  std::uint64_t seed = 0;
+  bool keep_going = false;
+  int samples = 40;                         ///< pictures in the report at most
+  double skip_bad = 0;
+  Json resolved;                            ///< every value and where it came from, for --print-config
+};
+
+/// Reads one or several files (earlier first, this wins), `extends` and the overrides "targets.pico.cores=1". All faults in one go go to
+/// `diagnostics`; nothing is returned where there are errors.
+std::optional<Config> read_config(const std::vector<std::string>& files, const std::vector<std::string>& overrides, yaml::Diagnostics& diagnostics);
+/// The schema of saha.yaml.
+yaml::Schema config_schema();
+
+}  // namespace saha::lifecycle
