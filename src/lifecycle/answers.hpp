@@ -1,0 +1,35 @@
+#pragma once
+// Answers: what a model says about every sample of a data set, on one engine. What accuracy, closeness and the confusion matrix come from.
+#include <map>
+#include <string>
+#include <vector>
+
+#include "data/dataset.hpp"
+#include "ir/graph.hpp"
+#include "lifecycle/store.hpp"
+#include "runtime/backend.hpp"
+#include "validate/evidence.hpp"
+
+namespace saha::lifecycle {
+
+struct Answers {
+  std::string decisive;                                 ///< the output that the class or the value is read from
+  std::string meaning;                                  ///< "logits", "probabilities", "label", "value"
+  validate::Samples samples;                            ///< correct, predicted, value, target
+  std::vector<float> confidence;                        ///< largest probability of each sample; empty where there is none
+  std::map<std::string, std::vector<std::vector<double>>> outputs;   ///< by output, by sample: float results up to kMaxKept values in all
+  static constexpr std::int64_t kMaxKept = 50'000'000;
+};
+
+/// Runs every sample through the program, in batches where the model's first dim is free. `meaning` is by output name, may be empty: then
+/// the first output with as many values as there are classes decides. Fails naming the sample that the model refuses.
+Result<Answers> answer(runtime::Program& program, const data::Dataset& data, const std::map<std::string, std::string>& meaning,
+                       const std::function<bool(std::int64_t done)>& go_on);
+
+/// The model's inputs as the data module wants them: names, shapes and dtypes from the graph, steps from saha.yaml.
+std::vector<data::InputSpec> input_specs(const ir::Graph& g, const std::vector<data::InputSpec>& configured);
+
+/// {"samples", "correct", "accuracy", "lower", "upper", "confidence": 0.95, "confusion": [[..]], "per_class": [..]} or for values {"mae", "rmse"}.
+Json summary(const Answers& a, const data::Dataset& data);
+
+}  // namespace saha::lifecycle

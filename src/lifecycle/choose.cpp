@@ -1,0 +1,102 @@
+#include "lifecycle/choose.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "validate/statistics.hpp"
+
+namespace saha::lifecycle {
+namespace {
+/// Simplest first: fewer foreign parts, then fewer changes to the model.
+int complexity(const Candidate& c) { return (c.backend == "native" ? 0 : 10) + (c.precision == "float32" ? 0 : 5) + (c.variant == "original" ? 1 : 0); }
+
+/// The figure that is minimised, with its 95 % interval.
+struct Measure { double value, lower, upper; };
+Measure figure(const Candidate& c, const std::string& by) {
+  if (by == "size") return {double(c.size_bytes), double(c.size_bytes), double(c.size_bytes)};
+  if (by == "peak(ram)") return {double(c.peak_bytes), 0.98 * double(c.peak_bytes), 1.02 * double(c.peak_bytes)};
+  double q = by == "p50(latency)" ? 0.5 : 0.9;
+  std::vector<double> sorted = c.ms;
+  std::sort(sorted.begin(), sorted.end());
+  double value = q == 0.5 ? c.p50_ms : c.p90_ms;
+  return {value, validate::quantile_lower(sorted, q, 0.95).value_or(0), validate::quantile_upper(sorted, q, 0.95).value_or(value)};
+}
+std::string text(double v, const std::string& by) {
+  char b[64];
+  if (by == "size" || by == "peak(ram)") std::snprintf(b, sizeof b, "%.4g KiB", v / 1024);
+  else if (v < 1) std::snprintf(b, sizeof b, "%.3g us", v * 1e3);
+  else std::snprintf(b, sizeof b, "%.3g ms", v);
+  return b;
+}
+}  // namespace
+
+Json Candidate::json() const {
+  Json j{{"id", id()}, {"variant", variant}, {"backend", backend}, {"version", version}, {"precision", precision}, {"target", target}, {"p50_ms", p50_ms}, {"p90_ms", p90_ms}, {"min_ms", min_ms},
+         {"load_ms", load_ms}, {"peak_bytes", peak_bytes}, {"size_bytes", size_bytes}, {"wrong", wrong}, {"chosen", chosen}, {"how", "measured"}};
+  if (samples) {
+    auto i = validate::proportion_interval(correct, samples, 0.95);
+    j["accuracy"] = {{"correct", correct}, {"samples", samples}, {"value", double(correct) / double(samples)}, {"lower", i.lower}, {"upper", i.upper}};
+  } else j["accuracy"] = nullptr;
+  std::vector<double> sorted = ms;
+  std::sort(sorted.begin(), sorted.end());
+  j["p90_lower_ms"] = validate::quantile_lower(sorted, 0.9, 0.95).value_or(0);
+  j["p90_upper_ms"] = sorted.empty() ? 0 : validate::quantile_upper(sorted, 0.9, 0.95).value_or(sorted.back());
+  Json list = Json::array();
+  std::string verdict = "passed";
+  for (const auto& o : outcomes) {
+    Json figures = Json::array();
+    for (const auto& f : o.figures) figures.push_back({{"name", f.name}, {"value", f.value}, {"unit", f.unit}, {"how", f.how}});
+    list.push_back({{"id", o.id}, {"assert", o.text}, {"severity", validate::name(o.importance)}, {"verdict", validate::name(o.verdict)}, {"level", o.level}, {"evidence", o.evidence}, {"figures", figures}, {"seconds", o.seconds}});
+    if (o.importance != validate::Importance::must) continue;
+    if (o.verdict == validate::Verdict::violated) verdict = "violated";
+    else if (o.verdict == validate::Verdict::inconclusive && verdict == "passed") verdict = "inconclusive";
+  }
+  j["verdict"] = verdict;
+  j["requirements"] = list;
+  return j;
+}
+
+Decision choose(const std::vector<Candidate*>& candidates, const Choose& how) {
+  Decision d;
+  std::vector<Candidate*> fit;
+  for (Candidate* c : candidates) {
+    std::string why;
+    if (c->wrong) why = "its output is off the reference";
+    for (const auto& o : c->outcomes) {
+      if (o.importance != validate::Importance::must || !why.empty()) continue;
+      if (o.verdict == validate::Verdict::violated) { why = o.id + " is violated: " + o.evidence; d.violated = true; }
+      else if (o.verdict == validate::Verdict::inconclusive && !how.allow_inconclusive) why = o.id + " is inconclusive: " + o.evidence;
+    }
+    if (why.empty()) fit.push_back(c);
+    else d.others.emplace_back(c->id(), why);
+  }
+  if (fit.empty()) {
+    d.because = candidates.empty() ? "there is no candidate" : d.others.front().second;
+    return d;
+  }
+  d.violated = false;
+  Candidate* best = *std::min_element(fit.begin(), fit.end(), [&](const Candidate* a, const Candidate* b) { return figure(*a, how.by).value < figure(*b, how.by).value; });
+  Measure m = figure(*best, how.by);
+  Candidate* chosen = best;
+  for (Candidate* c : fit) {
+    if (c == best) continue;
+    Measure x = figure(*c, how.by);
+    if (x.lower > m.upper) continue;
+    d.ties.push_back(c->id());
+    if (complexity(*c) < complexity(*chosen)) chosen = c;
+  }
+  if (chosen != best) {
+    std::replace(d.ties.begin(), d.ties.end(), chosen->id(), best->id());
+    d.because = "the simplest of " + std::to_string(d.ties.size() + 1) + " that the measurement cannot tell apart in " + how.by + " (" + best->id() + " " + text(m.value, how.by) + ", " + chosen->id() + " " + text(figure(*chosen, how.by).value, how.by) + ")";
+  } else if (!d.ties.empty()) d.because = "best " + how.by + ", " + text(m.value, how.by) + ", tied with " + d.ties[0] + (d.ties.size() > 1 ? " and others" : "") + "; of tied ones the simplest";
+  else d.because = "best " + how.by + " of those that meet every must: " + text(m.value, how.by);
+  for (Candidate* c : fit) {
+    if (c == chosen) continue;
+    bool tied = std::find(d.ties.begin(), d.ties.end(), c->id()) != d.ties.end();
+    d.others.emplace_back(c->id(), (tied ? "tied, but less simple: " : "slower or larger: ") + how.by + " " + text(figure(*c, how.by).value, how.by));
+  }
+  d.chosen = chosen;
+  return d;
+}
+
+}  // namespace saha::lifecycle

@@ -1,0 +1,37 @@
+#pragma once
+// The choice: among the candidates that meet every must, the one that is best in what is minimised; what the measurement cannot tell apart is
+// a tie, and of tied candidates the simpler one wins.
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "lifecycle/config.hpp"
+#include "lifecycle/store.hpp"
+#include "validate/evaluate.hpp"
+
+namespace saha::lifecycle {
+
+/// A model on an engine, with what was found.
+struct Candidate {
+  std::string variant, backend, version, precision, target;
+  std::vector<double> ms;
+  double p50_ms = 0, p90_ms = 0, min_ms = 0, load_ms = 0;
+  std::uint64_t peak_bytes = 0, size_bytes = 0;
+  std::int64_t samples = 0, correct = 0;
+  bool wrong = false;                        ///< its output is off the reference
+  bool chosen = false;
+  std::vector<validate::Outcome> outcomes;
+  std::string id() const { return variant + "/" + backend; }
+  Json json() const;
+};
+
+struct Decision {
+  const Candidate* chosen = nullptr;
+  bool violated = false;                     ///< nothing chosen, and at least one must is violated by every candidate
+  std::string because;
+  std::vector<std::string> ties;             ///< ids that cannot be told from the chosen one
+  std::vector<std::pair<std::string, std::string>> others;   ///< id, why not
+};
+Decision choose(const std::vector<Candidate*>& candidates, const Choose& how);
+
+}  // namespace saha::lifecycle

@@ -1,0 +1,397 @@
+#include "lifecycle/config.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "system/file.hpp"
+#include "system/machine.hpp"
+
+namespace saha::lifecycle {
+namespace fs = std::filesystem;
+using yaml::Required;
+using yaml::Schema;
+using yaml::Value;
+
+namespace {
+Schema data_set() {
+  Schema words = Schema::one_of({Schema::text(), Schema::list(Schema::text())});
+  return Schema::one_of({Schema::text(), Schema::map("a data set", {
+      {"folder", Schema::text(), "root/<class>/*.{jpg,png,bmp,wav,npy}"},
+      {"csv", Schema::text(), "a row a sample"},
+      {"root", Schema::text(), "folder of the files named in the csv"},
+      {"file", Schema::text(), "column with the file", Required::no, "file"},
+      {"label", Schema::text(), "column with the label", Required::no, "label"},
+      {"accepted", Schema::text(), "column with other right answers", Required::no, "accepted"},
+      {"features", Schema::list(Schema::text()), "columns of a table that the network takes"},
+      {"target", Schema::text(), "column of a table that is to be predicted"},
+      {"missing", words, "words that mean: no value"},
+      {"npz", Schema::text(), "one .npz keyed as the inputs; labels in y"},
+      {"npy", Schema::names(Schema::text()), "{x: x.npy, y: y.npy}"},
+      {"idx", Schema::map("an idx pair", {{"images", Schema::text(), "t10k-images-idx3-ubyte.gz", Required::yes}, {"labels", Schema::text(), "t10k-labels-idx1-ubyte.gz", Required::yes}}), "MNIST's own form"},
+      {"from", Schema::choice({"train", "val"}), "calibration: the set it is taken from"},
+      {"take", Schema::integer(1), "so many samples, chosen by the seed"},
+      {"seed", Schema::integer(0), "of the choice", Required::no, "0"},
+      {"where", Schema::text(), "a condition on columns: label != other"},
+  })});
+}
+}  // namespace
+
+Schema config_schema() {
+  Schema texts = Schema::list(Schema::text());
+  return Schema::map("saha.yaml", {
+      {"saha", Schema::integer(1, 1), "format version", Required::yes},
+      {"name", Schema::text(), "of the project; default: its folder"},
+      {"extends", texts, "files read before this one"},
+      {"model", validate::model_section(), "the network's file, inputs, outputs and labels"},
+      {"data", Schema::map("the data section", {
+          {"kind", Schema::choice({"images", "audio", "table", "arrays"}), "what the samples are; default: from the files"},
+          {"train", data_set(), "samples to train on"},
+          {"val", data_set(), "samples to choose by"},
+          {"test", data_set(), "samples that only requirements see"},
+          {"calibration", data_set(), "samples that quantisation sees; never overlaps test"},
+          {"slices", texts, "columns to break results down by"},
+          {"skip_bad", Schema::fraction(), "share of samples that may be unreadable", Required::no, "0"},
+      }), "data sets"},
+      {"train", Schema::map("the train section", {
+          {"command", Schema::one_of({Schema::text(), texts}), "leaves the model at {model}; a text is for /bin/sh, a list is executed as it is", Required::yes},
+          {"inputs", texts, "files whose change trains anew"},
+          {"env", texts, "variables that pass"},
+          {"timeout", Schema::duration(), "the most time"},
+          {"retries", Schema::integer(0, 100), "further tries", Required::no, "0"},
+          {"always", Schema::boolean(), "train each time", Required::no, "false"},
+      }), "how the model is made"},
+      {"simplify", Schema::map("the simplify section", {
+          {"without", texts, "passes that are left out"},
+          {"fold_limit", Schema::size(), "largest constant that folding makes", Required::no, "1 MiB"},
+      }), "passes over the graph"},
+      {"require", texts, "*.req.yaml files and single assertions"},
+      {"targets", Schema::names(Schema::one_of({Schema::text(), Schema::map("a target", {
+          {"target", Schema::choice({"host"}), "what it is", Required::no, "host"},
+          {"threads", Schema::integer(0, 1024), "0: the physical cores that are allowed", Required::no, "0"},
+          {"backends", texts, "engines; default: all that are here"},
+          {"require", texts, "assertions for this target only"},
+      })})), "where the model shall run"},
+      {"choose", Schema::map("the choose section", {
+          {"minimize", Schema::text(), "p90(latency), p50(latency), size or peak(ram)", Required::no, "p90(latency)"},
+          {"allow_inconclusive", Schema::boolean(), "an inconclusive must does not exclude", Required::no, "false"},
+      }), "what decides"},
+      {"package", Schema::names(Schema::list(Schema::choice({"onnx"}))), "what is delivered for each target"},
+      {"run", Schema::map("the run section", {
+          {"dir", Schema::text(), "where results are kept", Required::no, ".saha"},
+          {"seed", Schema::integer(0), "of everything random", Required::no, "0"},
+          {"keep_going", Schema::boolean(), "go on with other candidates after a failure", Required::no, "false"},
+      }), "how it runs"},
+      {"report", Schema::map("the report section", {
+          {"dir", Schema::text(), "where the report is written", Required::no, "report"},
+          {"title", Schema::text(), "its heading"},
+          {"samples", Schema::one_of({Schema::boolean(), Schema::integer(0, 40)}), "pictures that are embedded at most", Required::no, "40"},
+      }), "the report"},
+  }).with_one_of({"model", "train"});
+}
+
+namespace {
+/// Turns the typed values into a Config. Paths are relative to the file they stand in; faults go to the diagnostics.
+class Reader {
+ public:
+  Reader(const Value& root, fs::path folder, yaml::Diagnostics& d) : root_(root), folder_(std::move(folder)), d_(d) {}
+  void read(Config& c);
+
+ private:
+  fs::path path(const std::string& s) const { return fs::path(s).is_absolute() ? fs::path(s) : (folder_ / s).lexically_normal(); }
+  fs::path existing(const Value& v) {
+    fs::path p = path(v.text());
+    std::error_code e;
+    if (!fs::exists(p, e)) d_.error(v.at(), "'" + p.string() + "' does not exist");
+    return p;
+  }
+  static std::vector<std::string> texts(const Value& v) {
+    std::vector<std::string> r;
+    if (v.kind() == Value::Kind::text) return {v.text()};
+    for (const Value& x : v.items()) r.push_back(x.text());
+    return r;
+  }
+  data::DataSpec set(const Value& v, const std::vector<std::string>& slices);
+  void model(Config& c);
+  void train(Config& c);
+  void requirements(Config& c);
+  std::vector<validate::Requirement> assertions(const Value& list, Config& c, const std::string& prefix);
+
+  const Value& root_;
+  fs::path folder_;
+  yaml::Diagnostics& d_;
+};
+
+Json json_of(const yaml::Node& n) {
+  switch (n.kind) {
+    case yaml::Node::Kind::null: return nullptr;
+    case yaml::Node::Kind::list: {
+      Json a = Json::array();
+      for (const auto& x : n.items) a.push_back(json_of(x));
+      return a;
+    }
+    case yaml::Node::Kind::map: {
+      Json o = Json::object();
+      for (const auto& e : n.entries) o[e.key.text] = json_of(e.value);
+      return o;
+    }
+    case yaml::Node::Kind::scalar: break;
+  }
+  if (n.quoted) return n.text;
+  if (n.text == "true" || n.text == "false") return n.text == "true";
+  char* end = nullptr;
+  double v = std::strtod(n.text.c_str(), &end);
+  if (!n.text.empty() && !*end && std::isfinite(v)) {
+    if (v == std::floor(v) && std::fabs(v) < 9e15) return std::int64_t(v);
+    return v;
+  }
+  return n.text;
+}
+
+data::DataSpec Reader::set(const Value& v, const std::vector<std::string>& slices) {
+  data::DataSpec s;
+  if (v.kind() == Value::Kind::text) {
+    s = data::DataSpec::of(existing(v));
+    s.slices = slices;
+    return s;
+  }
+  s.slices = slices;
+  if (v.has("folder")) s.folder = existing(v["folder"]);
+  if (v.has("csv")) s.csv = existing(v["csv"]);
+  if (v.has("root")) s.root = existing(v["root"]);
+  if (v.has("npz")) s.npz = existing(v["npz"]);
+  if (v.has("idx")) { s.images = existing(v["idx"]["images"]); s.labels = existing(v["idx"]["labels"]); }
+  for (const auto& [name, file] : v["npy"].entries()) s.npy[name] = existing(file);
+  s.file = v["file"].text();
+  s.label = v["label"].text();
+  s.accepted = v["accepted"].text();
+  s.features = texts(v["features"]);
+  if (v.has("target")) s.target = v["target"].text();
+  s.missing = texts(v["missing"]);
+  if (v.has("take")) s.take = v["take"].integer();
+  s.seed = std::uint64_t(v["seed"].integer());
+  if (v.has("where")) s.where = v["where"].text();
+  int layouts = !s.folder.empty() + !s.csv.empty() + !s.npz.empty() + !s.npy.empty() + !s.images.empty();
+  if (layouts != 1 && !v.has("from")) d_.error(v.at(), "a data set has one of folder, csv, npz, npy and idx; " + std::to_string(layouts) + " are given");
+  return s;
+}
+
+void Reader::model(Config& c) {
+  const Value& m = root_["model"];
+  if (!m) return;
+  if (m.has("file")) c.model = existing(m["file"]);
+  for (const auto& [name, in] : m["input"].entries()) {
+    data::InputSpec spec;
+    spec.name = name;
+    if (in.has("preprocess")) {
+      auto steps = data::Preprocess::parse(json_of(in["preprocess"].node()).dump());
+      if (!steps) d_.error(in["preprocess"].at(), steps.error().message);
+      else spec.steps = std::move(*steps);
+    }
+    for (const Value& x : in["shape"].items()) {
+      char* end = nullptr;
+      long long n = std::strtoll(x.text().c_str(), &end, 10);
+      spec.shape.push_back(*end || n < 0 ? -1 : n);
+    }
+    if (in.has("dtype")) {
+      auto t = dtype_of(in["dtype"].text());
+      if (!t) d_.error(in["dtype"].at(), "'" + in["dtype"].text() + "' is no element type");
+      else spec.dtype = *t;
+    }
+    c.inputs.push_back(std::move(spec));
+  }
+  for (const auto& [name, out] : m["output"].entries()) if (out.has("meaning")) c.output_meaning[name] = out["meaning"].text();
+  const Value& labels = m["labels"];
+  if (labels) {
+    const Value* names = &labels;
+    std::string file;
+    if (labels.kind() == Value::Kind::text) file = labels.text();
+    else if (labels.kind() == Value::Kind::map) {
+      names = &labels["names"];
+      if (labels.has("file")) file = labels["file"].text();
+    }
+    if (!file.empty()) {
+      auto text = system::read_text(path(file));
+      if (!text) d_.error(labels.at(), text.error().message);
+      else {
+        std::string line;
+        for (char ch : *text + "\n") {
+          if (ch == '\n') { if (!line.empty()) c.labels.push_back(line); line.clear(); }
+          else if (ch != '\r') line += ch;
+        }
+      }
+    } else c.labels = texts(*names);
+  }
+}
+
+void Reader::train(Config& c) {
+  const Value& t = root_["train"];
+  if (!t) {
+    if (c.model.empty()) d_.error(root_.at(), "neither 'model.file' nor 'train.command' says where the model comes from");
+    return;
+  }
+  if (!c.model.empty()) d_.error(root_.key_at("train"), "'train' makes the model and 'model.file' names one: give one of the two");
+  Train r;
+  const Value& command = t["command"];
+  if (command.kind() == Value::Kind::text) r.shell = command.text();
+  else r.argv = texts(command);
+  for (const Value& x : t["inputs"].items()) r.inputs.push_back(existing(x));
+  // Files that stand in the command count as its inputs.
+  std::string word;
+  for (char ch : (r.shell.empty() ? std::string() : r.shell) + " ") {
+    if (ch != ' ') { word += ch; continue; }
+    std::error_code e;
+    if (!word.empty() && word.find('{') == std::string::npos && fs::is_regular_file(folder_ / word, e)) r.inputs.push_back(folder_ / word);
+    word.clear();
+  }
+  for (const std::string& w : r.argv) {
+    std::error_code e;
+    if (w.find('{') == std::string::npos && fs::is_regular_file(folder_ / w, e)) r.inputs.push_back(folder_ / w);
+  }
+  std::sort(r.inputs.begin(), r.inputs.end());
+  r.inputs.erase(std::unique(r.inputs.begin(), r.inputs.end()), r.inputs.end());
+  r.env = texts(t["env"]);
+  if (t.has("timeout")) r.timeout_s = t["timeout"].number();
+  r.retries = int(t["retries"].integer());
+  r.always = t["always"].boolean();
+  c.train = std::move(r);
+}
+
+bool is_requirement_file(const std::string& s) { return s.size() > 9 && s.ends_with(".req.yaml"); }
+
+std::vector<validate::Requirement> Reader::assertions(const Value& list, Config& c, const std::string& prefix) {
+  std::vector<validate::Requirement> all;
+  int number = 0;
+  for (const Value& v : list.items()) {
+    if (is_requirement_file(v.text())) {
+      fs::path p = path(v.text());
+      auto node = yaml::load(p.string(), d_);
+      if (!node) continue;
+      auto file = validate::read_requirements(*node, d_);
+      if (!file) continue;
+      c.requirement_files.push_back(p);
+      validate::Scope scope = validate::scope_of(*file, c.scope, d_);
+      validate::check(*file, scope, d_);
+      for (auto& r : file->requirements) all.push_back(std::move(r));
+      continue;
+    }
+    if (auto r = validate::read_assertion(v.node(), prefix + std::to_string(++number), d_)) {
+      validate::check(*r, c.scope, d_);
+      all.push_back(std::move(*r));
+    }
+  }
+  return all;
+}
+
+void Reader::read(Config& c) {
+  c.name = root_.has("name") ? root_["name"].text() : fs::absolute(folder_).lexically_normal().filename().string();
+  if (c.name.empty()) c.name = fs::absolute(folder_).lexically_normal().parent_path().filename().string();
+  model(c);
+  std::vector<std::string> slices = texts(root_["data"]["slices"]);
+  for (const char* name : {"train", "val", "test", "calibration"}) {
+    const Value& v = root_["data"][name];
+    if (v) c.data[name] = set(v, slices);
+  }
+  c.skip_bad = root_["data"] ? root_["data"]["skip_bad"].number() : 0;
+  train(c);
+  // What requirements may name.
+  for (const auto& [name, in] : root_["model"]["input"].entries()) {
+    validate::Scope::Input i{name, in.has("unit") ? in["unit"].text() : ""};
+    if (in.has("domain") && in["domain"].items().size() == 2) i.domain = {in["domain"].items()[0].number(), in["domain"].items()[1].number()};
+    c.scope.inputs.push_back(std::move(i));
+  }
+  for (const auto& [name, out] : root_["model"]["output"].entries()) c.scope.outputs.push_back({name, out.has("unit") ? out["unit"].text() : "", texts(out["names"]), -1});
+  for (const auto& [name, spec] : c.data) {
+    c.scope.data.push_back({name, slices});
+    (void)spec;
+  }
+  c.scope.data_known = true;
+  c.scope.labels = c.labels;
+  c.requirements = assertions(root_["require"], c, "R");
+  const Value& targets = root_["targets"];
+  for (const auto& [name, v] : targets.entries()) {
+    Target t;
+    t.name = name;
+    if (v.kind() == Value::Kind::text) {
+      if (v.text() != "host") d_.error(v.at(), "target '" + v.text() + "' is not one of: host");
+    } else {
+      t.threads = int(v["threads"].integer());
+      t.backends = texts(v["backends"]);
+      t.requirements = assertions(v["require"], c, name + "-R");
+    }
+    c.targets.push_back(std::move(t));
+  }
+  if (c.targets.empty()) c.targets.push_back({"host"});
+  c.without = texts(root_["simplify"]["without"]);
+  if (root_["simplify"]) c.fold_limit = root_["simplify"]["fold_limit"].integer();
+  if (root_["choose"]) {
+    c.choose.by = root_["choose"]["minimize"].text();
+    c.choose.allow_inconclusive = root_["choose"]["allow_inconclusive"].boolean();
+    if (c.choose.by != "p90(latency)" && c.choose.by != "p50(latency)" && c.choose.by != "size" && c.choose.by != "peak(ram)")
+      d_.error(root_["choose"]["minimize"].at(), "'" + c.choose.by + "' is not one of p90(latency), p50(latency), size and peak(ram)");
+  } else c.choose.by = "p90(latency)";
+  if (root_["run"]) {
+    c.run_dir = root_["run"]["dir"].text();
+    c.seed = std::uint64_t(root_["run"]["seed"].integer());
+    c.keep_going = root_["run"]["keep_going"].boolean();
+  }
+  c.run_dir = path(c.run_dir.string());
+  if (root_["report"]) {
+    c.report_dir = root_["report"]["dir"].text();
+    if (root_["report"].has("title")) c.title = root_["report"]["title"].text();
+    const Value& s = root_["report"]["samples"];
+    c.samples = s.kind() == Value::Kind::boolean ? (s.boolean() ? 40 : 0) : int(s.integer());
+  }
+  c.report_dir = path(c.report_dir.string());
+  if (c.title.empty()) c.title = c.name;
+}
+
+/// The tree of a file with what it extends below it.
+std::optional<yaml::Node> with_bases(const fs::path& file, yaml::Diagnostics& d, std::vector<fs::path>& open) {
+  fs::path whole = fs::absolute(file).lexically_normal();
+  if (std::find(open.begin(), open.end(), whole) != open.end()) {
+    d.error({}, "'" + file.string() + "' extends itself");
+    return {};
+  }
+  open.push_back(whole);
+  auto node = yaml::load(file.string(), d);
+  if (!node) return {};
+  if (const yaml::Node* bases = node->find("extends")) {
+    std::optional<yaml::Node> below;
+    for (const yaml::Node& b : bases->items) {
+      auto base = with_bases(file.parent_path() / b.text, d, open);
+      if (!base) return {};
+      below = below ? yaml::merged(std::move(*below), *base) : std::move(*base);
+    }
+    if (below) node = yaml::merged(std::move(*below), *node);
+  }
+  open.pop_back();
+  return node;
+}
+}  // namespace
+
+std::optional<Config> read_config(const std::vector<std::string>& files, const std::vector<std::string>& overrides, yaml::Diagnostics& diagnostics) {
+  std::optional<yaml::Node> root;
+  for (const std::string& f : files) {
+    std::vector<fs::path> open;
+    auto node = with_bases(f, diagnostics, open);
+    if (!node) return {};
+    root = root ? yaml::merged(std::move(*root), *node) : std::move(*node);
+  }
+  if (!root) return {};
+  for (const std::string& o : overrides) {
+    auto eq = o.find('=');
+    if (eq == std::string::npos) { diagnostics.error({}, "-s takes KEY=VALUE, '" + o + "' has no '='"); return {}; }
+    yaml::set(*root, o.substr(0, eq), o.substr(eq + 1), "-s " + o, diagnostics);
+  }
+  auto value = config_schema().read(*root, diagnostics);
+  if (!value || !diagnostics.ok()) return {};
+  Config c;
+  c.file = files.back();
+  c.folder = c.file.parent_path().empty() ? fs::path(".") : c.file.parent_path();
+  Reader(*value, c.folder, diagnostics).read(c);
+  c.resolved = json_of(*root);
+  if (!diagnostics.ok()) return {};
+  return c;
+}
+
+}  // namespace saha::lifecycle
