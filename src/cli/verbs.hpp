@@ -3,8 +3,13 @@
 #include "cli/command.hpp"
 
 namespace saha::cli {
+extern const Command kRun;
+extern const Command kInspect;
+extern const Command kSimplify;
+extern const Command kConvert;
 extern const Command kInfer;
 extern const Command kBench;
 extern const Command kBackends;
 extern const Command kDoctor;
+extern const Command kOps;
 }  // namespace saha::cli

@@ -1,0 +1,178 @@
+// saha simplify: a smaller graph that computes the same, compared with the original before it is written.
+#include "passes/simplify.hpp"
+
+#include <unistd.h>
+
+#include <chrono>
+#include <filesystem>
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "cli/verbs.hpp"
+#include "formats/onnx/onnx.hpp"
+#include "measure/difference.hpp"
+#include "measure/inputs.hpp"
+#include "op/builder.hpp"
+#include "passes/specialize.hpp"
+#include "system/file.hpp"
+#include "system/terminal.hpp"
+
+namespace saha::cli {
+namespace {
+using Json = nlohmann::ordered_json;
+constexpr Argument kArguments[] = {{"MODEL", "an ONNX file"}};
+constexpr Option kOptions[] = {
+    {"output", 'o', "OUT.onnx", "the file that is written; without it only the table is printed"},
+    {"shape", 0, "NAME=1x3x224x224", "fixes the shape of an input", true},
+    {"outputs", 0, "A,B", "keep only these outputs; any value's name, so that a model can be cut"},
+    {"without", 0, "PASS", "leave a pass out", true},
+    {"only", 0, "PASS", "run this pass only", true},
+    {"fuse", 0, "", "allow operators that newer opsets have (LayerNormalization, Gelu); may raise the opset, and says so"},
+    {"opset", 0, "N", "the opset of the result; else the model's own"},
+    {"fold-limit", 0, "BYTES", "largest constant that folding makes", false, "1048576"},
+    {"samples", 0, "N", "random inputs that the result is compared on", false, "4"},
+    {"tolerance", 0, "X", "largest difference, relative to the largest value where that is above 1", false, "1e-5"},
+};
+
+void count(const ir::Graph& g, std::map<std::string, std::int64_t>& counts) {
+  for (const ir::Node& n : g.nodes()) {
+    ++counts[std::string(n.op.str())];
+    for (const ir::NamedAttr& a : *n.attrs)
+      if (auto* sub = std::get_if<ir::GraphRef>(&a.value)) count(**sub, counts);
+  }
+}
+std::vector<std::string> names(const std::string& text) {
+  std::vector<std::string> r(1);
+  for (char c : text) if (c == ',') r.emplace_back(); else r.back() += c;
+  return r;
+}
+
+/// The graph with other outputs; dead code goes with the pipeline.
+Result<ir::Graph> with_outputs(const ir::Graph& g, const std::vector<std::string>& wanted) {
+  std::map<std::string, ir::ValueId> by_name;
+  for (std::size_t i = 0; i < g.values().size(); ++i) if (g.values()[i].name) by_name.emplace(*g.values()[i].name, ir::ValueId(i));
+  op::Builder b;
+  op::Vals env(g.values().size()), out;
+  for (ir::ValueId v : g.inputs()) env[std::size_t(v)] = b.input(g[v].type, g[v].name);
+  for (std::size_t i = 0; i < env.size(); ++i) if (g.values()[i].constant) env[i] = b.constant(g.values()[i].constant, g.values()[i].type, g.values()[i].name);
+  for (const ir::Node& n : g.nodes()) {
+    op::Vals in;
+    for (ir::ValueId v : g.operands(n)) in.push_back(v == ir::ValueId::none ? op::Val{} : env[std::size_t(v)]);
+    op::Vals y = b.copy(g, n, in);
+    for (std::size_t k = 0; k < y.size(); ++k) {
+      env[n.first_result + k] = y[k];
+      b.rename(y[k], g[g.result(n, k)].name);
+    }
+  }
+  for (const std::string& name : wanted) {
+    auto it = by_name.find(name);
+    if (it == by_name.end()) return Error{ErrorCode::invalid_argument, "the model has no value '" + name + "' to be an output"};
+    out.push_back(env[std::size_t(it->second)]);
+  }
+  return std::move(b).build(out);
+}
+
+Result<int> run(const Args& args) {
+  const std::string& file = args.arguments[0];
+  std::string out = args.get("output");
+  if (out == file) return Error{ErrorCode::invalid_file, "the input '" + out + "' would be overwritten", "give another name to -o"};
+  SAHA_TRY(auto fold_limit, args.integer("fold-limit", 0, std::int64_t{1} << 40));
+  SAHA_TRY(auto samples, args.integer("samples", 0, 1000));
+  SAHA_TRY(auto seed, args.integer("seed", 0, INT64_MAX));
+  SAHA_TRY(double tolerance, args.number("tolerance", 0, 1e9));
+  SAHA_TRY(ir::Model original, onnx::import_file(file));
+  auto start = std::chrono::steady_clock::now();
+  ir::Graph base = original.graph;
+  measure::Shapes shapes;
+  for (const std::string& s : args.all("shape")) {
+    SAHA_TRY(auto named, measure::parse_shape(s));
+    shapes[named.first] = named.second;
+  }
+  if (!shapes.empty()) {
+    SAHA_DO(measure::input_dims(base, shapes));  // names and fixed dims fit
+    std::vector<ir::TypeRef> types;
+    for (ir::ValueId v : base.inputs()) {
+      auto it = shapes.find(base.name(v));
+      types.push_back(it == shapes.end() ? ir::TypeRef{} : ir::tensor_type(base.type(v).dtype, {it->second.begin(), it->second.end()}));
+    }
+    SAHA_TRY(base, passes::specialize(base, types));
+  }
+  if (args.has("outputs")) {
+    SAHA_TRY(base, with_outputs(base, names(args.get("outputs"))));
+  }
+  passes::Options options;
+  options.fold_limit = fold_limit;
+  options.fuse = args.has("fuse");
+  options.opset = original.opsets.count("") ? original.opsets.at("") : 28;
+  if (args.has("opset")) {
+    SAHA_TRY(options.opset, args.integer("opset", 1, 28));
+  }
+  SAHA_TRY(auto simple, passes::simplify(base, options, args.all("without"), args.all("only")));
+  double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+
+  // Random inputs: original and result, through the references.
+  measure::Difference worst;
+  int compared = 0;
+  std::string not_compared;
+  for (std::int64_t i = 0; i < samples; ++i) {
+    auto in = measure::random_inputs(base, shapes, std::uint64_t(seed + i));
+    if (!in) { not_compared = in.error().message; break; }
+    auto a = op::run(base, std::span<const Datum>(*in)), b = op::run(simple.graph, std::span<const Datum>(*in));
+    if (!a) { not_compared = a.error().message; continue; }
+    if (!b) return std::move(b.error()).within("the simplified model does not run where the original does");
+    auto d = measure::difference(*a, *b);
+    worst.absolute = std::max(worst.absolute, d.absolute);
+    worst.relative = std::max(worst.relative, d.relative);
+    ++compared;
+  }
+  if (worst.relative > tolerance) {
+    char b[160];
+    std::snprintf(b, sizeof b, "the result differs from the original by %.3g where %.3g is allowed; nothing was written", worst.relative, tolerance);
+    return Error{ErrorCode::internal, b, "leave passes out one by one with --without to find the one at fault"};
+  }
+  std::uint64_t bytes_before = std::filesystem::file_size(file), bytes_after = 0;
+  ir::Model result = original;
+  result.graph = simple.graph;
+  SAHA_TRY(std::string text, onnx::export_bytes(result, {.opset = args.has("opset") ? options.opset : 0}));
+  bytes_after = text.size();
+  if (!out.empty()) SAHA_DO(onnx::export_file(result, out, {.opset = args.has("opset") ? options.opset : 0}));
+
+  std::map<std::string, std::int64_t> before, after;
+  count(original.graph, before);
+  count(simple.graph, after);
+  std::size_t nodes_before = ir::count_nodes(original.graph), nodes_after = ir::count_nodes(simple.graph);
+  if (args.json()) {
+    Json passes = Json::array();
+    for (const auto& p : simple.passes) passes.push_back({{"pass", p.name}, {"before", p.before}, {"after", p.after}, {"seconds", p.seconds}});
+    Json j{{"schema", "saha.simplify/1"}, {"saha", SAHA_VERSION}, {"nodes_before", nodes_before}, {"nodes_after", nodes_after}, {"before", before}, {"after", after}, {"bytes_before", bytes_before}, {"bytes_after", bytes_after},
+           {"seconds", seconds}, {"compared_on", compared}, {"max_difference", worst.absolute}, {"max_relative", worst.relative}, {"passes", passes}, {"output", out.empty() ? Json() : Json(out)}};
+    print(j.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
+    return 0;
+  }
+  system::Table t({{"operator"}, {"before", system::Align::right}, {"after", system::Align::right}});
+  std::map<std::string, std::int64_t> all = before;
+  all.insert(after.begin(), after.end());
+  for (auto& [op, _] : all) {
+    std::int64_t b = before.count(op) ? before[op] : 0, a = after.count(op) ? after[op] : 0;
+    t.add({op, std::to_string(b), a ? std::to_string(a) : "-"}, a == b ? system::Ink::plain : system::Ink::green);
+  }
+  t.add({"total", std::to_string(nodes_before), std::to_string(nodes_after)});
+  char line[200];
+  std::snprintf(line, sizeof line, "%.1f -> %.1f KiB, %.0f ms; ", double(bytes_before) / 1024, double(bytes_after) / 1024, seconds * 1e3);
+  std::string s = t.str(system::terminal_width(STDOUT_FILENO), system::use_color(system::ColorMode::automatic, STDOUT_FILENO)) + line;
+  if (compared) {
+    std::snprintf(line, sizeof line, "%d random inputs: max |diff| %.2g (allowed %.2g)\n", compared, worst.absolute, tolerance);
+    s += line;
+  } else s += "not compared: " + (not_compared.empty() ? std::string("--samples 0") : not_compared) + "\n";
+  if (nodes_after > nodes_before) s += "warning: the result has more nodes than the original\n";
+  if (bytes_after > bytes_before) s += "warning: the result is larger than the original file\n";
+  print(s);
+  for (const auto& p : simple.passes) if (args.verbose()) say(args, p.name + ": " + std::to_string(p.before) + " -> " + std::to_string(p.after) + " nodes");
+  if (!out.empty()) say(args, "wrote " + out);
+  return 0;
+}
+}  // namespace
+
+const Command kSimplify{"simplify", "a smaller graph that computes the same, compared with the original", kArguments, kOptions, "simplify model.onnx -o model.sim.onnx", run};
+
+}  // namespace saha::cli
