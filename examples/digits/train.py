@@ -13,8 +13,8 @@ from onnx import TensorProto, helper, numpy_helper
 args = argparse.ArgumentParser()
 args.add_argument("--data", required=True)
 args.add_argument("--out", required=True)
-args.add_argument("--epochs", type=int, default=6)
-args.add_argument("--lr", type=float, default=2e-3)
+args.add_argument("--epochs", type=int, default=8)
+args.add_argument("--lr", type=float, default=4e-3)
 args.add_argument("--seed", type=int, default=0)
 args = args.parse_args()
 
