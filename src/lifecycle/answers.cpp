@@ -77,9 +77,9 @@ Result<Answers> answer(runtime::Program& program, const data::Dataset& data, con
     std::vector<Datum> in;
     for (const runtime::Port& p : program.inputs()) {
       const data::NamedTensor* found = nullptr;
-      for (const auto& x : named) if (x.name == p.name) found = &x;
+      for (const auto& x : named) if (x.first == p.name) found = &x;
       if (!found) return Error{ErrorCode::invalid_data, "the data has nothing for input '" + p.name + "'"};
-      in.emplace_back(found->tensor);
+      in.emplace_back(found->second);
     }
     auto out = program.run(in);
     if (!out) return std::move(out.error()).within("sample " + data.title(at));

@@ -320,7 +320,7 @@ void Reader::read(Config& c) {
     }
     c.targets.push_back(std::move(t));
   }
-  if (c.targets.empty()) c.targets.push_back({"host"});
+  if (c.targets.empty()) c.targets.emplace_back().name = "host";
   c.without = texts(root_["simplify"]["without"]);
   if (root_["simplify"]) c.fold_limit = root_["simplify"]["fold_limit"].integer();
   if (root_["choose"]) {

@@ -444,8 +444,9 @@ Result<> Pipeline::measure(const Target& t) {
     if (v.name == "original" && variants_.size() > 1 && v.sha256 == variants_[1].sha256) continue;
     measure::BenchOptions b;
     b.threads = threads(t);
-    b.runs = o_.quick ? 60 : 200;
+    b.runs = 200;   // what test(200), the default level of a measurement, needs
     b.warmup = o_.quick ? 5 : 20;
+    b.seconds = o_.quick ? 20 : 60;
     b.seed = c_.seed;
     b.profile = v.name == "float32";
     for (const std::string& name : t.backends) b.backends.push_back(name);
@@ -454,7 +455,7 @@ Result<> Pipeline::measure(const Target& t) {
       SAHA_TRY(auto test, it->second.for_inputs(input_specs(v.model.graph, c_.inputs)));
       SAHA_TRY(auto named, test.batch(0, 1));
       for (ir::ValueId in : v.model.graph.inputs())
-        for (const auto& x : named) if (x.name == v.model.graph.name(in)) b.inputs.emplace_back(x.tensor);
+        for (const auto& x : named) if (x.first == v.model.graph.name(in)) b.inputs.emplace_back(x.second);
       if (b.inputs.size() != v.model.graph.inputs().size()) b.inputs.clear();
     }
     Json inputs{{"model", v.sha256}, {"machine", machine()}, {"threads", b.threads}, {"runs", b.runs}, {"backends", b.backends}, {"test", set_hash_.count("test") ? Json(set_hash_["test"]) : Json()}};
