@@ -1,5 +1,7 @@
-// DFT and STFT. Source: ONNX operator specification, opset 28. Signals are [.., 1] (real) or [.., 2] (real, imaginary). Powers of two by
-// Cooley and Tukey, other lengths as a convolution of power-of-two length (Bluestein); everything in double.
+// DFT and STFT. Source: ONNX operator specification, opset 28. Signals are [.., 1] (real) or [.., 2] (real, imaginary). Lengths of small
+// primes by Cooley and Tukey, others as a convolution of power-of-two length (Bluestein), in double. Only complex float32 signals of the
+// former are transformed in float32, factor by factor: the specification's cases state the rounding that this leaves where the truth is 0.
+#include <bit>
 #include <cmath>
 #include <numbers>
 
@@ -8,71 +10,128 @@
 
 namespace saha::op {
 namespace {
-struct Complex {
-  double re = 0, im = 0;
+template <class R> struct Complex {
+  R re = 0, im = 0;
   friend Complex operator+(Complex a, Complex b) { return {a.re + b.re, a.im + b.im}; }
   friend Complex operator-(Complex a, Complex b) { return {a.re - b.re, a.im - b.im}; }
   friend Complex operator*(Complex a, Complex b) { return {a.re * b.re - a.im * b.im, a.re * b.im + a.im * b.re}; }
+  friend Complex operator*(R c, Complex a) { return {c * a.re, c * a.im}; }
   Complex conjugate() const { return {re, -im}; }
 };
-using Signal = std::vector<Complex>;
-/// e^(2 pi i k / n), sign included in k.
-Complex root_of_unity(double k, std::size_t n) {
-  double w = 2 * std::numbers::pi * k / double(n);
-  return {std::cos(w), std::sin(w)};
+template <class R> using Signal = std::vector<Complex<R>>;
+/// e^(-2 pi i k / n).
+template <class R> Complex<R> root_of_unity(std::size_t k, std::size_t n) {
+  double w = 2 * std::numbers::pi * double(k) / double(n);
+  return {R(std::cos(w)), R(-std::sin(w))};
+}
+constexpr std::size_t kLargestFactor = 61;
+/// 4s, then one 2 in front, then odd primes; empty where a prime is larger than kLargestFactor.
+std::vector<std::size_t> factors(std::size_t n) {
+  std::vector<std::size_t> f;
+  for (; n % 4 == 0; n /= 4) f.push_back(4);
+  if (n % 2 == 0) {
+    n /= 2;
+    f.insert(f.begin(), 2);
+  }
+  for (std::size_t p = 3; p <= kLargestFactor; p += 2) for (; n % p == 0; n /= p) f.push_back(p);
+  return n == 1 ? f : std::vector<std::size_t>{};
 }
 
-/// sum x[k] e^(-2 pi i k j / n) in place, n a power of two; roots[k] = e^(-2 pi i k / n).
-void power_of_two(Signal& x, const Signal& roots) {
-  std::size_t n = x.size();
-  for (std::size_t i = 1, j = 0; i < n; ++i) {  // bit-reversed order
-    std::size_t bit = n >> 1;
-    for (; j & bit; bit >>= 1) j ^= bit;
-    j ^= bit;
-    if (i < j) std::swap(x[i], x[j]);
-  }
-  for (std::size_t half = 1; half < n; half *= 2)
-    for (std::size_t from = 0; from < n; from += 2 * half)
-      for (std::size_t k = 0; k < half; ++k) {
-        Complex a = x[from + k], b = x[from + k + half] * roots[k * (n / (2 * half))];
-        x[from + k] = a + b;
-        x[from + k + half] = a - b;
-      }
-}
-/// The transform of one length; unscaled, forward.
-class Fourier {
+/// The forward transform of one length whose primes are small, unscaled.
+template <class R> class Factored {
  public:
-  explicit Fourier(std::size_t n) : n_(n), m_(1) {
-    bool power = (n & (n - 1)) == 0;
-    while (m_ < (power ? n : 2 * n - 1)) m_ *= 2;
-    for (std::size_t k = 0; k < m_; ++k) roots_.push_back(root_of_unity(-double(k), m_));
-    if (power) return;
-    filter_.resize(m_);
+  explicit Factored(std::size_t n) : n_(n), factors_(factors(n)), other_(n) {
+    for (std::size_t k = 0; k < n; ++k) roots_.push_back(root_of_unity<R>(k, n));
+  }
+  void forward(Signal<R>& x) {
+    std::size_t done = 1;
+    for (std::size_t p : factors_) {
+      std::size_t rest = n_ / (done * p);
+      for (std::size_t k = 0; k < done; ++k)
+        for (std::size_t i = 0; i < rest; ++i) {
+          Complex<R> t[kLargestFactor + 1];
+          for (std::size_t j = 0; j < p; ++j) t[j] = x[i + rest * (j + p * k)];
+          butterfly(t, p);
+          for (std::size_t q = 0; q < p; ++q) other_[i + rest * (k + done * q)] = q && i ? t[q] * roots_[q * i * done] : t[q];
+        }
+      x.swap(other_);
+      done *= p;
+    }
+  }
+
+ private:
+  /// The transform of length p, in place.
+  void butterfly(Complex<R>* t, std::size_t p) const {
+    if (p == 2) {
+      Complex<R> a = t[0];
+      t[0] = a + t[1];
+      t[1] = a - t[1];
+    } else if (p == 4) {
+      Complex<R> a = t[0] + t[2], b = t[0] - t[2], c = t[1] + t[3], d = t[1] - t[3];
+      t[0] = a + c;
+      t[1] = {b.re + d.im, b.im - d.re};
+      t[2] = a - c;
+      t[3] = {b.re - d.im, b.im + d.re};
+    } else {   // pairs of conjugate roots: p - 1 half as many products
+      std::size_t half = p / 2, step = n_ / p;
+      Complex<R> first = t[0], sum[kLargestFactor / 2 + 1], difference[kLargestFactor / 2 + 1];
+      for (std::size_t j = 1; j <= half; ++j) {
+        sum[j] = t[j] + t[p - j];
+        difference[j] = t[j] - t[p - j];
+        t[0] = t[0] + sum[j];
+      }
+      for (std::size_t q = 1; q <= half; ++q) {
+        Complex<R> a = first, b{};
+        for (std::size_t j = 1; j <= half; ++j) {
+          Complex<R> w = roots_[q * j % p * step];
+          a = a + w.re * sum[j];
+          b = b + -w.im * difference[j];
+        }
+        t[q] = {a.re + b.im, a.im - b.re};
+        t[p - q] = {a.re - b.im, a.im + b.re};
+      }
+    }
+  }
+  std::size_t n_;
+  std::vector<std::size_t> factors_;
+  Signal<R> roots_, other_;
+};
+/// Any length, as a convolution with a chirp.
+class Bluestein {
+ public:
+  explicit Bluestein(std::size_t n) : n_(n), m_(std::bit_ceil(2 * n - 1)), inner_(m_), filter_(m_) {
     for (std::size_t k = 0; k < n; ++k) {
-      chirp_.push_back(root_of_unity(-double((unsigned __int128)(k) * k % (2 * n)), 2 * n));
+      chirp_.push_back(root_of_unity<double>(std::size_t((unsigned __int128)(k) * k % (2 * n)), 2 * n));
       filter_[k] = filter_[k ? m_ - k : 0] = chirp_[k].conjugate();
     }
-    power_of_two(filter_, roots_);
+    inner_.forward(filter_);
   }
-  void forward(Signal& x) const {
-    if (chirp_.empty()) return power_of_two(x, roots_);
-    Signal a(m_);
+  void forward(Signal<double>& x) {
+    Signal<double> a(m_);
     for (std::size_t k = 0; k < n_; ++k) a[k] = x[k] * chirp_[k];
-    power_of_two(a, roots_);
+    inner_.forward(a);
     for (std::size_t k = 0; k < m_; ++k) a[k] = (a[k] * filter_[k]).conjugate();  // conjugated, so that forward serves as inverse
-    power_of_two(a, roots_);
-    for (std::size_t k = 0; k < n_; ++k) x[k] = Complex{a[k].re / double(m_), -a[k].im / double(m_)} * chirp_[k];
-  }
-  void inverse(Signal& x) const {
-    for (Complex& e : x) e = e.conjugate();
-    forward(x);
-    for (Complex& e : x) e = {e.re / double(n_), -e.im / double(n_)};
+    inner_.forward(a);
+    for (std::size_t k = 0; k < n_; ++k) x[k] = Complex<double>{a[k].re / double(m_), -a[k].im / double(m_)} * chirp_[k];
   }
 
  private:
   std::size_t n_, m_;
-  Signal roots_, chirp_, filter_;
+  Factored<double> inner_;
+  Signal<double> chirp_, filter_;
 };
+/// Calls f with the transform that serves this length and signal, and a zero of its kind of number.
+template <class F> void with_transform(DType t, std::int64_t parts, std::int64_t n, F f) {
+  auto length = std::size_t(n);
+  if (n > 1 && factors(length).empty()) { Bluestein b(length); f(b, 0.0); }
+  else if (t == DType::f32 && parts == 2) { Factored<float> x(length); f(x, 0.0f); }
+  else { Factored<double> x(length); f(x, 0.0); }
+}
+template <class T, class R> void inverse(T& transform, Signal<R>& x) {
+  for (auto& e : x) e = e.conjugate();
+  transform.forward(x);
+  for (auto& e : x) e = {e.re / R(x.size()), -e.im / R(x.size())};
+}
 
 Result<std::size_t> signal_axis(const OpDef& def, std::int64_t axis, std::size_t rank) {
   auto r = std::int64_t(rank), a = axis < 0 ? axis + r : axis;
@@ -106,34 +165,36 @@ Result<> eval_dft(Eval& c) {
   SAHA_TRY(std::size_t axis, signal_axis(c.def, c.has(2) ? c.x(2).int_at(0) : -2, x.rank()));
   std::int64_t parts = x.dims.back(), given = x.dims[axis];
   if (parts != 1 && parts != 2) return c.fail(one_or_two(std::to_string(parts)));
-  bool inverse = c.i("inverse"), onesided = c.i("onesided"), to_real = inverse && onesided;
+  bool backward = c.i("inverse"), onesided = c.i("onesided"), to_real = backward && onesided;
   std::int64_t n = c.has(1) ? c.x(1).int_at(0) : to_real ? 2 * (given - 1) : given;
   if (n < 1 || n > (std::int64_t{1} << 26)) return c.fail("a transform of length " + std::to_string(n) + " is not done");
   Dims d = x.dims;
-  std::int64_t kept = d[axis] = onesided && !inverse ? n / 2 + 1 : n, out_parts = d.back() = to_real ? 1 : 2;
+  std::int64_t kept = d[axis] = onesided && !backward ? n / 2 + 1 : n, out_parts = d.back() = to_real ? 1 : 2;
   SAHA_TRY(Tensor y, c.make(x.dtype, d));
   if (y.size() == 0) return c.give(std::move(y));
   std::int64_t outer = product(x.dims, 0, axis), inner = product(x.dims, axis + 1, x.rank() - 1);
   std::vector<double> v = values<double>(x), w(static_cast<std::size_t>(y.size()));
-  Fourier fourier(static_cast<std::size_t>(n));
-  Signal s(static_cast<std::size_t>(n));
-  for (std::int64_t o = 0; o < outer; ++o)
-    for (std::int64_t i = 0; i < inner; ++i) {
-      std::int64_t used = std::min(given, to_real ? n / 2 + 1 : n);
-      s.assign(s.size(), {});
-      for (std::int64_t k = 0; k < used; ++k) {
-        const double* e = v.data() + ((o * given + k) * inner + i) * parts;
-        s[std::size_t(k)] = {e[0], parts == 2 ? e[1] : 0};
+  with_transform(x.dtype, parts, n, [&](auto& transform, auto zero) {
+    using R = decltype(zero);
+    Signal<R> s(static_cast<std::size_t>(n));
+    for (std::int64_t o = 0; o < outer; ++o)
+      for (std::int64_t i = 0; i < inner; ++i) {
+        std::int64_t used = std::min(given, to_real ? n / 2 + 1 : n);
+        s.assign(s.size(), {});
+        for (std::int64_t k = 0; k < used; ++k) {
+          const double* e = v.data() + ((o * given + k) * inner + i) * parts;
+          s[std::size_t(k)] = {R(e[0]), parts == 2 ? R(e[1]) : R(0)};
+        }
+        if (to_real) for (std::int64_t k = n / 2 + 1; k < n; ++k) s[std::size_t(k)] = s[std::size_t(n - k)].conjugate();
+        if (backward) inverse(transform, s);
+        else transform.forward(s);
+        for (std::int64_t k = 0; k < kept; ++k) {
+          double* e = w.data() + ((o * kept + k) * inner + i) * out_parts;
+          e[0] = s[std::size_t(k)].re;
+          if (out_parts == 2) e[1] = s[std::size_t(k)].im;
+        }
       }
-      if (to_real) for (std::int64_t k = n / 2 + 1; k < n; ++k) s[std::size_t(k)] = s[std::size_t(n - k)].conjugate();
-      if (inverse) fourier.inverse(s);
-      else fourier.forward(s);
-      for (std::int64_t k = 0; k < kept; ++k) {
-        double* e = w.data() + ((o * kept + k) * inner + i) * out_parts;
-        e[0] = s[std::size_t(k)].re;
-        if (out_parts == 2) e[1] = s[std::size_t(k)].im;
-      }
-    }
+  });
   fill<double>(y, w);
   return c.give(std::move(y));
 }
@@ -180,19 +241,24 @@ Result<> eval_stft(Eval& c) {
   if (y.size() == 0) return c.give(std::move(y));
   std::vector<double> v = values<double>(x), w(static_cast<std::size_t>(y.size())), window(static_cast<std::size_t>(n), 1);
   if (c.has(2)) load(c.x(2), 0, 1, n, window.data());
-  Fourier fourier(static_cast<std::size_t>(n));
-  Signal s(static_cast<std::size_t>(n));
-  double* to = w.data();
-  for (std::int64_t b = 0; b < x.dims[0]; ++b)
-    for (std::int64_t f = 0; f < frames; ++f) {
-      const double* e = v.data() + (b * length + f * step) * parts;
-      for (std::int64_t k = 0; k < n; ++k, e += parts) s[std::size_t(k)] = Complex{e[0], parts == 2 ? e[1] : 0} * Complex{window[std::size_t(k)], 0};
-      fourier.forward(s);
-      for (std::int64_t k = 0; k < bins; ++k) {
-        *to++ = s[std::size_t(k)].re;
-        *to++ = s[std::size_t(k)].im;
+  with_transform(x.dtype, parts, n, [&](auto& transform, auto zero) {
+    using R = decltype(zero);
+    Signal<R> s(static_cast<std::size_t>(n));
+    double* to = w.data();
+    for (std::int64_t b = 0; b < x.dims[0]; ++b)
+      for (std::int64_t f = 0; f < frames; ++f) {
+        const double* e = v.data() + (b * length + f * step) * parts;
+        for (std::int64_t k = 0; k < n; ++k, e += parts) {
+          double h = window[std::size_t(k)];
+          s[std::size_t(k)] = {R(e[0] * h), parts == 2 ? R(e[1] * h) : R(0)};
+        }
+        transform.forward(s);
+        for (std::int64_t k = 0; k < bins; ++k) {
+          *to++ = s[std::size_t(k)].re;
+          *to++ = s[std::size_t(k)].im;
+        }
       }
-    }
+  });
   fill<double>(y, w);
   return c.give(std::move(y));
 }
