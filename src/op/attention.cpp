@@ -62,6 +62,8 @@ Result<> infer_attention(Infer& c) {
   SAHA_TRY(auto k, head_dims(c.dims(1), c.i("kv_num_heads"), "K"));
   SAHA_TRY(auto v, head_dims(c.dims(2), c.i("kv_num_heads"), "V"));
   if (c.has(4) != c.has(5)) return c.fail("past_key and past_value must be given together");
+  if (auto p = c.i("softmax_precision"); c.has_attr("softmax_precision") && (p < 0 || p >= kNumDTypes || !is_float(DType(p)) || bits(DType(p)) < 16))
+    return c.fail("softmax_precision " + std::to_string(p) + " is no float16, bfloat16, float32 or float64");
   auto differ = [](const Dim& a, const Dim& b) { return a.known() && b.known() && !(a == b); };
   if (differ(q[3], k[3])) return c.fail("Q has heads of " + q[3].str() + ", K of " + k[3].str());
   if (differ(k[2], v[2]) || differ(k[1], v[1])) return c.fail("K " + ir::str(*c.in[1]) + " and V " + ir::str(*c.in[2]) + " differ in length or heads");

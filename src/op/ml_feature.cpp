@@ -210,7 +210,9 @@ Result<> infer_feature_vectorizer(Infer& c) {
   for (std::size_t i = 0; i < c.in.size(); ++i) {
     if (c.rank(i) < 1) return c.fail("operand " + std::to_string(i) + " is a scalar");
     if (c.rank(i) > 1) rows = c.dims(i)[0];
-    total = total + (i < sizes.size() ? Dim(sizes[i]) : c.dims(i).back());
+    Dim features(1);   // all dims but the first are columns
+    for (std::size_t k = c.rank(i) > 1 ? 1 : 0; k < c.rank(i); ++k) features = features * c.dims(i)[k];
+    total = total + (i < sizes.size() ? Dim(sizes[i]) : features);
   }
   return c.give(DType::f32, {rows, total});
 }

@@ -83,7 +83,7 @@ Result<> infer_tree_classifier(Infer& c) {
   SAHA_DO(post_transform(c, c.def));
   Labels labels(c, "classlabels_strings", "classlabels_int64s");
   SAHA_DO(c.give(labels.dtype(), {n}));
-  return c.give(DType::f32, {n, Dim(std::max<std::int64_t>(labels.size() == 1 ? 2 : 1, std::int64_t(labels.size())))});
+  return c.give(DType::f32, {n, labels.size() == 0 ? c.fresh("scores") : Dim(std::max<std::int64_t>(2, std::int64_t(labels.size())))});
 }
 /// Two classes whose votes all name one of them (a gradient-boosted model): that one score decides. Weights that are never negative make
 /// the threshold 0.5 and leave 1 - score for the other class, others 0 and -score.
