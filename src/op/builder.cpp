@@ -1,6 +1,7 @@
 #include "op/builder.hpp"
 
 #include <algorithm>
+#include <charconv>
 
 #include "op/elementwise.hpp"
 
@@ -137,6 +138,24 @@ Result<> infer_types(Infer& c) {
   return c.fail("has no shape inference");
 }
 
+void Builder::reserve_symbols(const Type& t) {
+  auto see = [this](const std::string& name) -> std::optional<Dim> {
+    std::size_t at = name.rfind('#');
+    std::uint64_t n = 0;
+    if (at != std::string::npos && std::from_chars(name.data() + at + 1, name.data() + name.size(), n).ec == std::errc() && n < ~0ull) next_symbol_ = std::max(next_symbol_, n + 1);
+    return {};
+  };
+  for (const Dim& d : t.dims) if (!d.known()) d.substitute(see);
+  if (t.element) reserve_symbols(*t.element);
+}
+Val Builder::input(TypeRef t, ir::Name name) {
+  reserve_symbols(*t);
+  return {this, core_.input(std::move(t), std::move(name))};
+}
+void Builder::retype(Val v, TypeRef t) {
+  reserve_symbols(*t);
+  core_.retype(v.id, std::move(t));
+}
 Val Builder::constant(Tensor t, std::string name) {
   std::vector<Dim> d(t.dims.begin(), t.dims.end());
   auto type = ir::tensor_type(t.dtype, std::move(d));

@@ -10,8 +10,8 @@ namespace saha::op {
 
 class Builder {
  public:
-  Val input(TypeRef t, std::string name = {}) { return {this, core_.input(std::move(t), ir::make_name(std::move(name)))}; }
-  Val input(TypeRef t, ir::Name name) { return {this, core_.input(std::move(t), std::move(name))}; }
+  Val input(TypeRef t, std::string name = {}) { return input(std::move(t), ir::make_name(std::move(name))); }
+  Val input(TypeRef t, ir::Name name);
   Val constant(Tensor t, std::string name = {});
   Val constant(std::shared_ptr<const Tensor> t, TypeRef type, ir::Name name = {}) { return {this, core_.constant(std::move(t), std::move(type), std::move(name))}; }
   Val scalar(double v, Val like);                      ///< of like's dtype, rank 0
@@ -36,7 +36,7 @@ class Builder {
 
   void rename(Val v, std::string name) { core_.rename(v.id, ir::make_name(std::move(name))); }
   void rename(Val v, ir::Name name) { core_.rename(v.id, std::move(name)); }
-  void retype(Val v, TypeRef t) { core_.retype(v.id, std::move(t)); }  ///< a caller knows more than inference (a model's value_info)
+  void retype(Val v, TypeRef t);  ///< a caller knows more than inference (a model's value_info)
   bool failed() const { return error_.has_value(); }
   const Error* error() const { return error_ ? &*error_ : nullptr; }
   void fail(Error e) { if (!error_) error_ = std::move(e); }
@@ -45,6 +45,7 @@ class Builder {
   ir::Name origin;  ///< given to every node that is added
 
  private:
+  void reserve_symbols(const Type& t);  ///< fresh() will make none of those that t holds
   std::unique_ptr<Known> propagate(const ir::Node& n, std::size_t result, int depth);
   std::unique_ptr<Known> folded(const ir::Node& n, std::size_t result, int depth);
   const Known* known_at(ValueId v, int depth);

@@ -58,6 +58,12 @@ TEST(If, a_symbol_made_in_a_branch_is_not_one_of_the_outer_graph) {
   EXPECT_FALSE(b.type(y).dims[1] == b.type(x).dims[0]) << ir::str(b.type(y));
 }
 
+TEST(Builder, a_fresh_symbol_is_none_of_those_that_inputs_hold) {
+  Builder b;
+  Val x = b.input(f64n({sym("nonzero#0") * Dim(2), 3}));
+  EXPECT_EQ(ir::str(b.type(b.op("NonZero", {x}))), "int64[2, nonzero#1]");
+}
+
 TEST(Loop, carries_grows_captures_and_scans) {
   Builder body, b;
   Val i = body.input(ir::tensor_type(DType::i64, {})), cond = body.input(ir::tensor_type(DType::boolean, {}));
