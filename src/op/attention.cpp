@@ -5,8 +5,8 @@
 
 #include "op/elementwise.hpp"
 #include "op/matrix.hpp"
+#include "op/narrow.hpp"
 #include "op/strides.hpp"
-#include "tensor/float_format.hpp"
 
 namespace saha::op {
 namespace {
@@ -116,29 +116,13 @@ struct Bias {
     for (std::int64_t j = 0; j < total; ++j) out[std::size_t(j)] = j < first || j > last ? -kInf : !m ? 0 : j < length ? m[j * stride[3]] : -kInf;
   }
 };
-/// 16-bit types round where the operator's function rounds: after each of its steps. Wider types are rounded once, at the end.
-void narrow(DType t, Reals& v) {
-  if (bits(t) > 16) return;
-  Tensor r = Tensor::zeros(t, {std::int64_t(v.size())});
-  fill<double>(r, v);
-  v = values<double>(r);
-}
 /// Softmax of one row in place, in the precision t; a row that attends nothing becomes 0.
 void softmax_row(Reals& v, const Reals& bias, DType t) {
-  double most = -kInf, sum = 0;
+  double most = -kInf;
   for (std::size_t j = 0; j < v.size(); ++j) if (bias[j] != -kInf) most = std::max(most, v[j]);
-  auto out = [&](std::size_t j) { return bias[j] == -kInf || most == -kInf; };
-  for (std::size_t j = 0; j < v.size(); ++j) v[j] = out(j) ? 0 : v[j] - most;
-  narrow(t, v);
-  for (std::size_t j = 0; j < v.size(); ++j) v[j] = out(j) ? 0 : std::exp(v[j]);
-  narrow(t, v);
-  for (double x : v) {
-    sum += x;
-    if (t == DType::bf16) sum = decode(t, encode(t, sum));
-  }
-  if (t == DType::f16) sum = decode(t, encode(t, sum));
-  if (sum != 0) for (double& x : v) x /= sum;
-  narrow(t, v);
+  if (most == -kInf) { std::fill(v.begin(), v.end(), 0.0); return; }
+  for (std::size_t j = 0; j < v.size(); ++j) if (bias[j] == -kInf) v[j] = -kInf;   // also where the score was infinite or NaN
+  softmax_line(t, v.data(), std::int64_t(v.size()), most);
 }
 Result<> eval_attention(Eval& c) {
   if (c.has(4) != c.has(5)) return c.fail("past_key and past_value must be given together");

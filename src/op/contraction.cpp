@@ -15,7 +15,7 @@ struct Equation {
   std::string out;
   std::vector<std::vector<std::size_t>> axes;   // label of every axis of every operand
   std::vector<std::size_t> out_axes;
-  std::size_t labels = 0;
+  std::size_t labels = 0, dots = 0;             // of which the first `dots` are the ellipsis's
 };
 bool is_letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 /// "ij...,jk" -> terms with '.' for the ellipsis.
@@ -60,6 +60,7 @@ Result<Equation> parse(std::string text, const std::vector<std::size_t>& ranks) 
   std::map<char, std::size_t> label;
   for (auto [c, n] : uses) { std::size_t next = wide + label.size(); label[c] = next; }
   e.labels = wide + label.size();
+  e.dots = wide;
   for (std::size_t i = 0; i < ranks.size(); ++i) {
     e.axes.emplace_back();
     for (char c : e.terms[i]) {
@@ -84,11 +85,13 @@ Result<> infer_einsum(Infer& c) {
   std::vector<Dim> size(e->labels, Dim(1));
   for (std::size_t i = 0; i < c.in.size(); ++i)
     for (std::size_t a = 0; a < ranks[i]; ++a) {
-      Dim& s = size[e->axes[i][a]];
+      const std::size_t l = e->axes[i][a];
+      Dim& s = size[l];
       const Dim& d = c.dims(i)[a];
       if (s.is(1)) s = d;
       else if (s.known() && d.known() && !d.is(1) && !(s == d)) return c.fail("axis " + std::to_string(a) + " of operand " + std::to_string(i) + " is " + d.str() + ", another with its label " + s.str());
       else if (!s.known() && d.known() && !d.is(1)) s = d;
+      else if (!s.known() && !d.known() && l < e->dots) s = max(s, d);   // equal, or one of them is 1
     }
   std::vector<Dim> y;
   for (std::size_t l : e->out_axes) y.push_back(size[l]);

@@ -142,6 +142,21 @@ Result<> eval_average_pool_grad(Eval& c) {  // dY, X (its shape only)
   }
   return c.give(std::move(x));
 }
+/// [1, 1, out..]: how many elements each window of AveragePool averages; X gives its shape only.
+Result<> infer_window_count(Infer& c) {
+  SAHA_DO(infer_pool(c));
+  std::vector<Dim> d = c.out[0]->dims;
+  d[0] = d[1] = 1;
+  c.out.clear();
+  return c.give(c.dtype(0), std::move(d));
+}
+Result<> eval_window_count(Eval& c) {
+  SAHA_TRY(PoolShape s, pool_shape(c, "WindowCount", c.x(0).dims));
+  s.y[0] = s.y[1] = 1;
+  SAHA_TRY(Tensor y, c.make(c.x(0).dtype, s.y));
+  fill<double>(y, window_counts(s, c.i("count_include_pad") != 0));
+  return c.give(std::move(y));
+}
 Val average_grad_adjoint(const Site& s, std::size_t, Val d) { return s.b.op("AveragePool", {d}, s.attrs); }
 
 // ---- LpPool: (sum |x|^p)^(1/p) ----------------------------------------------------------------------------------------------------------------
@@ -161,17 +176,14 @@ Result<> eval_lp_pool(Eval& c) {
   }
   return c.give(std::move(y));
 }
-/// The sum of a window is its average times its count, and the count is the pool of ones; so AveragePool carries body and gradient.
+/// The sum of a window is its average times its count, so AveragePool carries body and gradient.
 Vals lp_pool_body(const Site& s) {
   Builder& b = s.b;
   Attrs window;
   for (const ir::NamedAttr& a : s.attrs) if (a.name != "p") window.push_back(a);
-  Attrs ones = window;
-  ones.push_back({"p", std::int64_t{1}});
   double p = double(s.i("p"));
   Val x = s.in[0], power = p == 2 ? x * x : p == 1 ? b.op("Abs", {x}) : b.op("Pow", {b.op("Abs", {x}), b.scalar(p, x)});
-  Val one = b.op("Expand", {b.scalar(1, x), b.op("Shape", {x})});
-  Val sum = b.op("AveragePool", {power}, window) * b.op("LpPool", {one}, ones);
+  Val sum = b.op("AveragePool", {power}, window) * b.op("WindowCount", {x}, window);
   return {p == 1 ? sum : p == 2 ? b.op("Sqrt", {sum}) : b.op("Pow", {sum, b.scalar(1 / p, sum)})};
 }
 
@@ -263,6 +275,8 @@ constexpr OpDef kOps[] = {
      .infer = infer_pool, .eval = eval_average_pool, .linear = joint({0}), .adjoint = average_adjoint, .rounding = ErrorModel::dot},
     {.name = "AveragePoolGrad", .domain = "saha", .signature = "(dY: T, X: T) -> (dX: T) where T: float | " SAHA_WINDOW ", count_include_pad: int = 0",
      .infer = infer_pool_grad, .eval = eval_average_pool_grad, .linear = joint({0}), .adjoint = average_grad_adjoint, .rounding = ErrorModel::dot},
+    {.name = "WindowCount", .domain = "saha", .signature = "(X: T) -> (Y: T) where T: float | " SAHA_WINDOW ", count_include_pad: int = 0",
+     .infer = infer_window_count, .eval = eval_window_count, .no_gradient = "depends on the shape alone", .no_bounds = "depends on the shape alone"},
     {.name = "LpPool", .since_version = 22, .signature = "(X: T) -> (Y: T) where T: float | " SAHA_WINDOW ", p: int = 2",
      .infer = infer_pool, .eval = eval_lp_pool, .body = lp_pool_body, .rounding = ErrorModel::dot},
     {.name = "GlobalAveragePool", .since_version = 22, .signature = "(X: T) -> (Y: T) where T: float", .infer = infer_global, .body = global_average_body, .rounding = ErrorModel::dot},

@@ -4,6 +4,7 @@
 
 #include "op/axes.hpp"
 #include "op/builder.hpp"
+#include "op/narrow.hpp"
 
 namespace saha::op {
 namespace {
@@ -24,19 +25,13 @@ template <class F> Result<> along(Eval& c, F f) {
   SAHA_TRY(std::size_t axis, c.axis(c.i("axis"), c.x(0).rank()));
   return map_lines(c, axis, f);
 }
-// Below, the difference to the maximum of a line is 0 where both are the same infinity.
-double shift(double v, double most) { return std::isinf(most) && v == most ? 0 : v - most; }
 Result<> eval_softmax(Eval& c) {
-  return along(c, [](double* v, std::int64_t n) {
-    double most = *std::max_element(v, v + n), sum = 0;
-    for (std::int64_t i = 0; i < n; ++i) sum += v[i] = std::exp(shift(v[i], most));
-    for (std::int64_t i = 0; i < n; ++i) v[i] /= sum;
-  });
+  return along(c, [t = c.x(0).dtype](double* v, std::int64_t n) { softmax_line(t, v, n, *std::max_element(v, v + n)); });
 }
 Result<> eval_log_softmax(Eval& c) {
   return along(c, [](double* v, std::int64_t n) {
     double most = *std::max_element(v, v + n), sum = 0;
-    for (std::int64_t i = 0; i < n; ++i) sum += std::exp(v[i] = shift(v[i], most));
+    for (std::int64_t i = 0; i < n; ++i) sum += std::exp(v[i] = v[i] == most ? 0 : v[i] - most);  // equal infinities differ by 0
     sum = std::log(sum);
     for (std::int64_t i = 0; i < n; ++i) v[i] -= sum;
   });
