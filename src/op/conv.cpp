@@ -3,7 +3,7 @@
 // Source: ONNX operator specification, opset 28. DeformConv and CausalConvWithState: conv_special.cpp.
 #include <algorithm>
 
-#include "op/builder.hpp"
+#include "op/integer_form.hpp"
 #include "op/window.hpp"
 
 namespace saha::op {
@@ -117,7 +117,7 @@ Result<> eval_conv(Eval& c) {
   SAHA_TRY(ConvShape s, conv_shape(c, "Conv", c.x(0).dims, c.x(1).dims));
   SAHA_DO(check_bias(c, 2, s.y[1]));
   SAHA_TRY(Tensor y, c.make(c.x(0).dtype, s.y));
-  // The integer form accumulates mod 2^64, stored mod 2^32: what int32 arithmetic gives.
+  // Beside ONNX's floats, int32 and int64 for the integer form: mod 2^64, stored mod 2^32, is what int32 arithmetic gives.
   if (is_float(y.dtype)) run_conv<double>(c, s, y);
   else run_conv<std::uint64_t>(c, s, y);
   return c.give(std::move(y));
@@ -138,6 +138,13 @@ Val conv_adjoint(const Site& s, std::size_t operand, Val dy) {
   if (operand == 0) return s.b.op("ConvInputGrad", {dy, s.in[1], s.in[0]}, window_attrs(s));
   if (operand == 1) return s.b.op("ConvWeightGrad", {dy, s.in[0], s.in[1]}, window_attrs(s));
   return channel_sum(s, dy);
+}
+
+Val conv_integer(const Site& s, const Type& result) {
+  const DType wide = accumulator(s.type(0), s.type(1));
+  Vals in = {centred(s.in[0], wide), centred(s.in[1], wide)};
+  if (s.has(2)) in.push_back(s.type(2).dtype == wide ? s.in[2] : s.b.op("Cast", {s.in[2]}, {{"to", std::int64_t(wide)}}));
+  return requantized(s, s.b.op("Conv", in, plain_attrs(s)), result, 1);
 }
 
 // ---- the adjoints of Conv: operand 2 gives the shape of the result only --------------------------------------------------------------
@@ -291,8 +298,8 @@ Result<> eval_conv_integer(Eval& c) {
 
 constexpr OpDef kOps[] = {
     {.name = "Conv", .since_version = 22,
-     .signature = "(X: T, W: T, B: T?) -> (Y: T) where T: float int32 | auto_pad: string = NOTSET, dilations: ints?, group: int = 1, kernel_shape: ints?, pads: ints?, strides: ints?",
-     .infer = infer_conv, .eval = eval_conv, .linear = bilinear(0, 1, {2}), .adjoint = conv_adjoint, .rounding = ErrorModel::dot},
+     .signature = "(X: T, W: T, B: T?) -> (Y: T) where T: float int32 int64 | auto_pad: string = NOTSET, dilations: ints?, group: int = 1, kernel_shape: ints?, pads: ints?, rounding: string?, strides: ints?",
+     .infer = infer_conv, .eval = eval_conv, .linear = bilinear(0, 1, {2}), .adjoint = conv_adjoint, .integer = conv_integer, .rounding = ErrorModel::dot},
     {.name = "ConvInputGrad", .domain = "saha",
      .signature = "(dY: T, W: T, X: T) -> (dX: T) where T: float | auto_pad: string = NOTSET, dilations: ints?, group: int = 1, kernel_shape: ints?, pads: ints?, strides: ints?",
      .infer = infer_like_third, .eval = eval_conv_input_grad, .linear = bilinear(0, 1), .adjoint = conv_input_adjoint, .rounding = ErrorModel::dot},

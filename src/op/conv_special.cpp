@@ -4,6 +4,7 @@
 
 #include "op/builder.hpp"
 #include "op/matrix.hpp"
+#include "op/narrow.hpp"
 #include "op/window.hpp"
 
 namespace saha::op {
@@ -113,10 +114,9 @@ Vals causal_conv_body(const Site& s) {
   if (s.has(2)) in.push_back(s.in[2]);
   Val y = b.op("Conv", in, {{"group", *w.dims[0].known()}});
   if (s.s("activation") != "none") {
-    Attrs wide = {{"to", std::int64_t(DType::f32)}}, back = {{"to", std::int64_t(x.dtype)}};
-    Val v = x.dtype == DType::f32 ? y : b.op("Cast", {y}, wide);
+    Val v = is_narrow(x.dtype) ? b.op("Cast", {y}, {{"to", std::int64_t(DType::f32)}}) : y;  // ONNX's function computes it in float32
     v = v * b.op("Sigmoid", {v});
-    y = x.dtype == DType::f32 ? v : b.op("Cast", {v}, back);
+    y = is_narrow(x.dtype) ? b.op("Cast", {v}, {{"to", std::int64_t(x.dtype)}}) : v;
   }
   constexpr std::int64_t kEnd = std::numeric_limits<std::int64_t>::max();
   Val state = b.op("Slice", {padded, b.ints({past ? -past : kEnd}), b.ints({kEnd}), b.ints({2})});

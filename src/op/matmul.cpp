@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "op/elementwise.hpp"
+#include "op/integer_form.hpp"
 #include "op/matrix.hpp"
 #include "op/strides.hpp"
 
@@ -94,6 +95,11 @@ Val matmul_adjoint(const Site& s, std::size_t operand, Val dy) {
   return column ? b.op("Squeeze", {d, b.ints({1})}) : d;
 }
 
+Val matmul_integer(const Site& s, const Type& result) {
+  const DType wide = accumulator(s.type(0), s.type(1));
+  return requantized(s, s.b.op("MatMul", {centred(s.in[0], wide), centred(s.in[1], wide)}), result, -1);
+}
+
 // ---- Gemm: Y = alpha A' B' + beta C ----------------------------------------------------------------------------------------------
 Result<> infer_gemm(Infer& c) {
   if (c.rank(0) != 2 || c.rank(1) != 2) return c.fail("takes matrices: A is " + ir::str(*c.in[0]) + ", B is " + ir::str(*c.in[1]));
@@ -164,6 +170,14 @@ Val gemm_adjoint(const Site& s, std::size_t operand, Val dy) {
   return s.b.op("SumTo", {s.f("beta") == 1 ? dy : dy * double(s.f("beta")), s.in[2]});
 }
 
+Val gemm_integer(const Site& s, const Type& result) {
+  const DType wide = accumulator(s.type(0), s.type(1));
+  if (s.f("alpha") != 1 || s.f("beta") != 1) s.b.fail({ErrorCode::unsupported, "Gemm has an integer form only with alpha and beta 1"});
+  Vals in = {centred(s.in[0], wide), centred(s.in[1], wide)};
+  if (s.has(2)) in.push_back(s.type(2).dtype == wide ? s.in[2] : s.b.op("Cast", {s.in[2]}, {{"to", std::int64_t(wide)}}));
+  return requantized(s, s.b.op("Gemm", in, plain_attrs(s)), result, 1);
+}
+
 // ---- MatMulInteger: (A - a_zero) (B - b_zero) in int32. A's zero point is per row, B's per column -----------------------------------
 Result<> infer_matmul_integer(Infer& c) {
   SAHA_TRY(auto d, matmul_dims(c, c.dims(0), c.dims(1)));
@@ -204,10 +218,10 @@ Result<> eval_matmul_integer(Eval& c) {
 }
 
 constexpr OpDef kOps[] = {
-    {.name = "MatMul", .since_version = 13, .signature = "(A: T, B: T) -> (Y: T) where T: float int32 int64 uint32 uint64",
-     .infer = infer_matmul, .eval = eval_matmul, .linear = bilinear(0, 1), .adjoint = matmul_adjoint, .rounding = ErrorModel::dot},
-    {.name = "Gemm", .since_version = 13, .signature = "(A: T, B: T, C: T?) -> (Y: T) where T: float int32 int64 uint32 uint64 | alpha: float = 1, beta: float = 1, transA: int = 0, transB: int = 0",
-     .infer = infer_gemm, .eval = eval_gemm, .linear = bilinear(0, 1, {2}), .adjoint = gemm_adjoint, .rounding = ErrorModel::dot},
+    {.name = "MatMul", .since_version = 13, .signature = "(A: T, B: T) -> (Y: T) where T: float int32 int64 uint32 uint64 | rounding: string?",
+     .infer = infer_matmul, .eval = eval_matmul, .linear = bilinear(0, 1), .adjoint = matmul_adjoint, .integer = matmul_integer, .rounding = ErrorModel::dot},
+    {.name = "Gemm", .since_version = 13, .signature = "(A: T, B: T, C: T?) -> (Y: T) where T: float int32 int64 uint32 uint64 | alpha: float = 1, beta: float = 1, rounding: string?, transA: int = 0, transB: int = 0",
+     .infer = infer_gemm, .eval = eval_gemm, .linear = bilinear(0, 1, {2}), .adjoint = gemm_adjoint, .integer = gemm_integer, .rounding = ErrorModel::dot},
     {.name = "MatMulInteger", .since_version = 10, .signature = "(A: T1, B: T2, a_zero_point: T1?, b_zero_point: T2?) -> (Y: int32) where T1: int8 uint8, T2: int8 uint8",
      .infer = infer_matmul_integer, .eval = eval_matmul_integer, .no_gradient = "integers"},
 };
