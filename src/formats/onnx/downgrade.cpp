@@ -102,13 +102,14 @@ bool goes_to_microsoft(Down& d) {
     return false;
   };
   bool quantises = d.r.op == "QuantizeLinear" || d.r.op == "DequantizeLinear";
+  if (const auto* block = d.attr("block_size"); quantises && block && !ir::same_attrs({{"", *block}}, {{"", std::int64_t{0}}})) return false;
   if (quantises ? d.target >= 21 || !narrow() : first_opset(d.r.op) <= d.target) return false;
   if (const auto* how = d.attr("approximate"); how && d.r.op == "Gelu") {
     const auto* s = std::get_if<std::string>(how);
     if (s && *s == "tanh") d.r.op = "FastGelu";
     d.erase("approximate");
   }
-  for (std::string_view newer : {"output_dtype", "precision", "saturate"}) if (quantises) d.erase(newer);
+  for (std::string_view newer : {"block_size", "output_dtype", "precision", "saturate"}) if (quantises) d.erase(newer);
   d.r.domain = "com.microsoft";
   d.r.older = true;
   return true;

@@ -187,7 +187,6 @@ Result<> down_pad(Down& d) {
 }
 /// roi and scales were required; an empty tensor said that there are none.
 Result<> down_resize_13(Down& d) {
-  if (attr_or<std::string>(d, "coordinate_transformation_mode", "") == "half_pixel_symmetric") return d.need(19, "half_pixel_symmetric");
   while (d.r.in.size() < 3) d.r.in.emplace_back(ValueId::none);
   for (std::size_t i = 1; i < 3; ++i) if (!d.has(i)) d.r.in[i] = Tensor::zeros(DType::f32, {0});
   return {};
@@ -220,6 +219,15 @@ Result<> down_upsample(Down& d) {
   d.set("width_scale", float(v[3]));
   if (attr_or<std::string>(d, "mode", "") == "linear") d.set("mode", std::string("bilinear"));
   return {};
+}
+Result<> down_resize_19(Down& d) {
+  return attr_or<std::string>(d, "coordinate_transformation_mode", "") == "half_pixel_symmetric" ? Result<>(d.need(19, "half_pixel_symmetric")) : Result<>();
+}
+Result<> down_attention(Down& d) { return d.has(6) ? Result<>(d.need(24, "'nonpad_kv_seqlen'")) : Result<>(); }
+Result<> down_max_pool(Down& d) { return d.r.num_out > 1 ? Result<>(d.need(8, "the result 'Indices'")) : Result<>(); }
+Result<> down_scatter_reduction(Down& d) {
+  auto how = attr_or<std::string>(d, "reduction", "none");
+  return how == "max" || how == "min" ? Result<>(d.need(18, "reduction '" + how + "'")) : Result<>();
 }
 Result<> down_scatter(Down& d) { d.r.op = "Scatter"; return {}; }
 Result<> down_scan_8(Down& d) { return d.need(9, "a Scan without a batch axis"); }
