@@ -1,4 +1,4 @@
-// depthwise_f32: each output channel from one input channel; a piece is some planes. 3x3 with stride 1 or 2 reads the image in place, with
+// depthwise_f32: each output channel from one input channel; a piece is some planes. 3x3 and 5x5 with stride 1 or 2 read the image in place, with
 // masks at the left and right edge and a row of zeros above and below. Every other kernel works on padded strips of some rows, on groups of
 // output vectors that share each broadcast weight. Contract in kernels/conv.hpp.
 #include "kernels/conv.hpp"
@@ -34,99 +34,144 @@ struct Finish {
   }
 };
 
-// ---- 3x3 in place: columns of W outputs from the top down, so that each input row is loaded once
+// ---- 3x3 and 5x5 in place: columns of W outputs from the top down, so that each input row is loaded once
 
-/// The three taps along x of one row, for W outputs.
-struct Row3 {
-  V v[3];
+/// The loads of one row for W outputs. Stride 1: K vectors, one element apart. Stride 2: pairs (p, p + W), two elements apart, from which the
+/// even and the odd elements are taken.
+template <int K, int kStride>
+inline constexpr int kLoads = kStride == 1 ? K : K + 1;
+template <int kStride>
+constexpr int64_t load_at(int i) { return kStride == 1 ? i : i / 2 * 2 + i % 2 * W; }
+/// The loads that leave the row at its left and right edge, where the padding is at most K / 2.
+template <int K, int kStride>
+constexpr bool at_left(int i) { return kStride == 1 ? i < K / 2 : i % 2 == 0 && i < K - 1; }
+template <int K, int kStride>
+constexpr bool at_right(int i) { return kStride == 1 ? i > K / 2 : i % 2 == 1 && i > 1; }
+
+/// The K taps along x of one row. Left, Right: the loads at that edge are masked.
+template <int K>
+struct Row {
+  V v[K];
 };
-
-/// Loads at p, p + 1, p + 2 (stride 1) or p, p + W, p + 2, p + W + 2 (stride 2); masked where the flag says so.
-template <int kStride, bool M0, bool M1, bool M2>
-inline Row3 load_row(const float* p, const I* mask) {
-  if constexpr (kStride == 1) {
-    return {M0 ? load_masked(p, mask[0]) : load(p), M1 ? load_masked(p + 1, mask[1]) : load(p + 1), M2 ? load_masked(p + 2, mask[2]) : load(p + 2)};
-  } else {
-    const V a = M0 ? load_masked(p, mask[0]) : load(p), b = M1 ? load_masked(p + W, mask[1]) : load(p + W);
-    const V c = M1 ? load_masked(p + 2, mask[2]) : load(p + 2), d = M2 ? load_masked(p + W + 2, mask[3]) : load(p + W + 2);
-    return {block_even(a, b), block_odd(a, b), block_even(c, d)};
+template <int K, int kStride, bool Left, bool Right, bool All>
+inline Row<K> load_row(const float* p, const I* mask) {
+  V l[kLoads<K, kStride>];
+#pragma GCC unroll 6
+  for (int i = 0; i < kLoads<K, kStride>; ++i) {
+    const bool masked = All || (Left && at_left<K, kStride>(i)) || (Right && at_right<K, kStride>(i));
+    l[i] = masked ? load_masked(p + load_at<kStride>(i), mask[i]) : load(p + load_at<kStride>(i));
   }
+  Row<K> r;
+#pragma GCC unroll 5
+  for (int i = 0; i < K; ++i) r.v[i] = kStride == 1 ? l[i] : i % 2 == 0 ? block_even(l[i], l[i + 1]) : block_odd(l[i - 1], l[i]);
+  return r;
 }
 
-inline V add_row(const V* k, const Row3& r, V a) { return fma(k[2], r.v[2], fma(k[1], r.v[1], fma(k[0], r.v[0], a))); }
-inline V first_row(const V* k, const Row3& r) { return fma(k[2], r.v[2], fma(k[1], r.v[1], k[0] * r.v[0])); }
+template <int K>
+inline V add_row(const V* k, const Row<K>& r, V a) {
+#pragma GCC unroll 5
+  for (int i = 0; i < K; ++i) a = fma(k[i], r.v[i], a);
+  return a;
+}
 
-template <int kStride, bool M0, bool M1, bool M2>
-void column3(const ConvShape& s, const float* x, const float* zeros, const V* k, const I* mask, int64_t ox, int64_t oy0, int64_t oy1, const Finish& finish) {
+template <int K>
+inline V first_row(const V* k, const Row<K>& r) {
+  V a = k[0] * r.v[0];
+#pragma GCC unroll 5
+  for (int i = 1; i < K; ++i) a = fma(k[i], r.v[i], a);
+  return a;
+}
+
+template <bool B>
+struct Flag {
+  static constexpr bool value = B;
+};
+
+template <int K, int kStride, bool Left, bool Right, bool All>
+void column(const ConvShape& s, const float* x, const float* zeros, const V* k, const I* mask, int64_t ox, int64_t oy0, int64_t oy1, const Finish& finish) {
   const int64_t shift = ox * kStride - s.pad_left, n = s.out_w - ox;
   const auto row = [&](int64_t r) {
     const int64_t iy = r - s.pad_top;
-    return load_row<kStride, M0, M1, M2>((iy >= 0 && iy < s.in_h ? x + iy * s.in_w : zeros) + shift, mask);
+    return load_row<K, kStride, Left, Right, All>((iy >= 0 && iy < s.in_h ? x + iy * s.in_w : zeros) + shift, mask);
   };
-  if constexpr (kStride == 1) {
-    Row3 r = row(oy0);
-    V a1 = first_row(k, r);
-    r = row(oy0 + 1);
-    V a0 = add_row(k + 3, r, a1);
-    a1 = first_row(k, r);
-    for (int64_t oy = oy0; oy < oy1; ++oy) {
-      r = row(oy + 2);
-      const V done = add_row(k + 6, r, a0);
-      a0 = add_row(k + 3, r, a1);
-      a1 = first_row(k, r);
-      finish(done, oy * s.out_w + ox, n);
+  // Sums of outputs that are not complete, the oldest first. Rows come in steps of the stride; a step completes the oldest.
+  constexpr int kOpen = (K - 1) / kStride;
+  V a[kOpen] = {};
+  const auto step = [&](int64_t y, auto complete) __attribute__((always_inline)) {
+    const Row<K> r = row(y * kStride);
+    V done{};
+    if constexpr (complete.value) done = add_row<K>(k + (K - 1) * K, r, a[0]);
+    if constexpr (kStride == 1) {
+#pragma GCC unroll 4
+      for (int j = 1; j < kOpen; ++j) a[j - 1] = add_row<K>(k + (K - 1 - j) * K, r, a[j]);
+      a[kOpen - 1] = first_row<K>(k, r);
+    } else {
+      const Row<K> q = row(y * kStride + 1);
+#pragma GCC unroll 2
+      for (int j = 1; j < kOpen; ++j) a[j - 1] = add_row<K>(k + (K - 2 * j) * K, q, add_row<K>(k + (K - 1 - 2 * j) * K, r, a[j]));
+      a[kOpen - 1] = add_row<K>(k + K, q, first_row<K>(k, r));
     }
-  } else {
-    Row3 r = row(2 * oy0);
-    for (int64_t oy = oy0; oy < oy1; ++oy) {
-      V a = first_row(k, r);
-      a = add_row(k + 3, row(2 * oy + 1), a);
-      r = row(2 * oy + 2);
-      finish(in_order(add_row(k + 6, r, a)), oy * s.out_w + ox, n);
-    }
-  }
+    if constexpr (complete.value) finish(kStride == 1 ? done : in_order(done), (y - kOpen) * s.out_w + ox, n);
+  };
+  for (int64_t y = oy0; y < oy0 + kOpen; ++y) step(y, Flag<false>{});
+  for (int64_t y = oy0 + kOpen; y < oy1 + kOpen; ++y) step(y, Flag<true>{});
 }
 
 /// Columns of one geometry: where they begin and which loads need a mask.
 struct Column {
   int64_t ox;
-  int kind;  // 0 none, 1 the first, 2 the last, 3 all
-  I mask[4];
+  int kind;  // 0 none, 1 those at the left, 2 at the right, 3 all
+  I mask[6];
 };
 
+template <int K, int kStride>
 Column plan_column(const ConvShape& s, int64_t ox) {
   Column c;
   c.ox = ox;
-  const int64_t stride = s.stride_w, offset[4] = {0, stride == 1 ? 1 : W, 2, W + 2};
-  bool whole[4];
-  for (int i = 0; i < 4; ++i) {
-    const int64_t start = ox * stride - s.pad_left + offset[i];
+  bool left_only = true, right_only = true, none = true;
+  for (int i = 0; i < kLoads<K, kStride>; ++i) {
+    const int64_t start = ox * kStride - s.pad_left + load_at<kStride>(i);
     c.mask[i] = inside(start, s.in_w);
-    whole[i] = start >= 0 && start + W <= s.in_w;
+    const bool whole = start >= 0 && start + W <= s.in_w;
+    none &= whole;
+    left_only &= whole || at_left<K, kStride>(i);
+    right_only &= whole || at_right<K, kStride>(i);
   }
-  const bool first = whole[0], middle = whole[1] && (stride == 1 || whole[2]), last = whole[stride == 1 ? 2 : 3];
-  c.kind = middle && last && first ? 0 : middle && last ? 1 : middle && first ? 2 : 3;
+  c.kind = none ? 0 : left_only ? 1 : right_only ? 2 : 3;
   return c;
 }
 
-template <int kStride>
-void plane3(const ConvShape& s, const Column* columns, int64_t count, const float* x, const float* zeros, const float* w, const Finish& finish) {
-  V k[9];
-#pragma GCC unroll 9
-  for (int i = 0; i < 9; ++i) k[i] = splat(w[i]);
+template <int K, int kStride>
+void plane(const ConvShape& s, const Column* columns, int64_t count, const float* x, const float* zeros, const float* w, const Finish& finish) {
+  V k[K * K];
+#pragma GCC unroll 25
+  for (int i = 0; i < K * K; ++i) k[i] = splat(w[i]);
   const int64_t rows = most<int64_t>(4, kBandBytes / 4 / (kStride * s.in_w));
   for (int64_t y0 = 0; y0 < s.out_h; y0 += rows) {
     const int64_t y1 = least(s.out_h, y0 + rows);
     for (int64_t i = 0; i < count; ++i) {
       const Column& c = columns[i];
       switch (c.kind) {
-        case 0: column3<kStride, false, false, false>(s, x, zeros, k, c.mask, c.ox, y0, y1, finish); break;
-        case 1: column3<kStride, true, false, false>(s, x, zeros, k, c.mask, c.ox, y0, y1, finish); break;
-        case 2: column3<kStride, false, false, true>(s, x, zeros, k, c.mask, c.ox, y0, y1, finish); break;
-        default: column3<kStride, true, true, true>(s, x, zeros, k, c.mask, c.ox, y0, y1, finish); break;
+        case 0: column<K, kStride, false, false, false>(s, x, zeros, k, c.mask, c.ox, y0, y1, finish); break;
+        case 1: column<K, kStride, true, false, false>(s, x, zeros, k, c.mask, c.ox, y0, y1, finish); break;
+        case 2: column<K, kStride, false, true, false>(s, x, zeros, k, c.mask, c.ox, y0, y1, finish); break;
+        default: column<K, kStride, false, false, true>(s, x, zeros, k, c.mask, c.ox, y0, y1, finish); break;
       }
     }
   }
+}
+
+struct InPlace {
+  Column (*plan)(const ConvShape&, int64_t ox) = nullptr;
+  void (*plane)(const ConvShape&, const Column*, int64_t, const float*, const float*, const float*, const Finish&) = nullptr;
+};
+InPlace in_place(const ConvShape& s) {
+  if (s.kernel_h != s.kernel_w || s.dilation_w != 1 || s.dilation_h != 1 || s.stride_w != s.stride_h || s.out_w > (kMaxColumns - 1) * W) return {};
+  if (s.kernel_w == 3 && s.stride_w == 1) return {plan_column<3, 1>, plane<3, 1>};
+  if (s.kernel_w == 3 && s.stride_w == 2) return {plan_column<3, 2>, plane<3, 2>};
+  if (s.kernel_w == 5 && s.stride_w == 1) return {plan_column<5, 1>, plane<5, 1>};
+  if (s.kernel_w == 5 && s.stride_w == 2) return {plan_column<5, 2>, plane<5, 2>};
+  return {};
 }
 
 // ---- any kernel, from strips
@@ -193,8 +238,7 @@ void run_depthwise(const plan::Call& call) {
   const int taps = static_cast<int>(s.kernel_h * s.kernel_w);
   const int64_t points = s.out_h * s.out_w, planes = s.batch * s.out_channels, multiplier = s.out_channels / s.in_channels;
   const int64_t begin = int64_t{call.begin} * c.m_block, end = least(planes, int64_t{call.end} * c.m_block);
-  const bool in_place = s.kernel_h == 3 && s.kernel_w == 3 && s.dilation_w == 1 && s.dilation_h == 1 && s.stride_w == s.stride_h && s.stride_w <= 2 &&
-                        s.out_w <= (kMaxColumns - 1) * W;
+  const InPlace fast = in_place(s);
   auto* scratch = reinterpret_cast<float*>(call.scratch);
 
   const int64_t stride = s.kernel_h == 1 ? 1 : s.stride_h, phases = s.kernel_w == 1 ? 1 : s.stride_w, phase_width = c.strip_width / phases;
@@ -203,9 +247,9 @@ void run_depthwise(const plan::Call& call) {
   float* strip = scratch + round_up(taps, 16) + round_up(3 * (c.n_block * ((s.out_w + W - 1) / W) + kGroup), 16);
   Column columns[kMaxColumns];
   int64_t planned_rows = -1, count = 0;
-  if (in_place) {
+  if (fast.plane) {
     fill_zero(scratch, s.in_w + 4 * W);
-    for (int64_t ox = 0; ox < s.out_w; ox += W) columns[count++] = plan_column(s, most<int64_t>(0, least(ox, s.out_w - W)));
+    for (int64_t ox = 0; ox < s.out_w; ox += W) columns[count++] = fast.plan(s, most<int64_t>(0, least(ox, s.out_w - W)));
   } else {
     for (int64_t ky = 0; ky < s.kernel_h; ++ky)
       for (int64_t kx = 0; kx < s.kernel_w; ++kx)
@@ -213,17 +257,17 @@ void run_depthwise(const plan::Call& call) {
   }
   for (int64_t p = begin; p < end; ++p) {
     const int64_t m = p % s.out_channels;
-    const float* plane = x + (p / s.out_channels * s.in_channels + m / multiplier) * s.in_h * s.in_w;
+    const float* image = x + (p / s.out_channels * s.in_channels + m / multiplier) * s.in_h * s.in_w;
     const float* w = weights + m * taps;
     const Finish finish{bias ? bias[m] : 0, &c.epilogue, residual ? residual + p * points : nullptr, y + p * points, points};
-    if (in_place) {
-      s.stride_w == 1 ? plane3<1>(s, columns, count, plane, scratch + W, w, finish) : plane3<2>(s, columns, count, plane, scratch + W, w, finish);
+    if (fast.plane) {
+      fast.plane(s, columns, count, image, scratch + W, w, finish);
       continue;
     }
     for (int64_t oy = 0; oy < s.out_h; oy += c.n_block) {
       const int64_t rows = least<int64_t>(c.n_block, s.out_h - oy);
       if (rows != planned_rows) count = plan_places(c, rows, stride * c.strip_width, places), planned_rows = rows;
-      fill_band(c, plane, oy, (rows - 1) * stride + (s.kernel_h - 1) * s.dilation_h + 1, strip);
+      fill_band(c, image, oy, (rows - 1) * stride + (s.kernel_h - 1) * s.dilation_h + 1, strip);
       band(strip, places, count, w, tap, taps, finish, oy * s.out_w);
     }
   }
