@@ -34,7 +34,16 @@ Result<ir::Graph> rewrite(const ir::Graph& g, const Rule& rule) {
   }
   b.origin = {};
   Vals out;
-  for (ValueId v : g.outputs()) out.push_back(mapped(v));
+  for (ValueId v : g.outputs()) {
+    // An output keeps its name, whatever stands for it now.
+    Val y = mapped(v);
+    const ir::Name& name = g[v].name;
+    if (y && name && (!b.graph()[y.id].name || *b.graph()[y.id].name != *name)) {
+      if (b.graph()[y.id].name || !b.producer(y)) y = b.op("Identity", {y});
+      b.rename(y, name);
+    }
+    out.push_back(y);
+  }
   return std::move(b).build(out);
 }
 

@@ -5,10 +5,38 @@
 #include <chrono>
 
 #include "op/builder.hpp"
+#include "passes/passes.hpp"
 
 namespace saha::passes {
 namespace {
-constexpr int kMaxRounds = 4;
+constexpr int kMaxRounds = 6;
+
+/// The pass on the sub-graphs of all nodes, then on the graph itself.
+Result<ir::Graph> everywhere(const Pass& pass, const ir::Graph& g, const Options& options) {
+  bool nested = std::any_of(g.nodes().begin(), g.nodes().end(), [](const ir::Node& n) {
+    return std::any_of(n.attrs->begin(), n.attrs->end(), [](const ir::NamedAttr& a) { return std::holds_alternative<ir::GraphRef>(a.value); });
+  });
+  if (!nested) return pass.run(g, options);
+  std::optional<Error> failed;
+  SAHA_TRY(ir::Graph inner, op::rewrite(g, [&](const ir::Graph&, const ir::Node& n, const op::Vals& in, op::Builder& b) -> std::optional<op::Vals> {
+    ir::Attrs attrs = *n.attrs;
+    bool changed = false;
+    for (ir::NamedAttr& a : attrs) {
+      auto* sub = std::get_if<ir::GraphRef>(&a.value);
+      if (!sub || failed) continue;
+      auto r = everywhere(pass, **sub, options);
+      if (!r) { failed = std::move(r.error()); continue; }
+      if (ir::same_structure(**sub, *r)) continue;
+      a.value = std::make_shared<const ir::Graph>(std::move(*r));
+      changed = true;
+    }
+    if (!changed) return {};
+    return b.ops(n.op, in, attrs, n.num_results);
+  }));
+  if (failed) return std::move(*failed);
+  return pass.run(inner, options);
+}
+}  // namespace
 
 /// A node whose results nobody reads is not there.
 Result<ir::Graph> remove_dead(const ir::Graph& g, const Options&) {
@@ -26,11 +54,22 @@ Result<ir::Graph> remove_dead(const ir::Graph& g, const Options&) {
     return op::Vals(n.num_results);
   });
 }
-}  // namespace
 
 std::span<const Pass> pipeline() {
   static constexpr std::array all = {
-      Pass{"remove_dead", "a node whose results nobody reads is not there", remove_dead},
+      Pass{"remove_dead", "a node whose results nobody reads is not there", remove_dead},                       // first: less work for all
+      Pass{"close_over_constants", "a constant that a sub-graph captures becomes its own", close_over_constants},  // before folding inside
+      Pass{"resolve_branches", "If(constant) -> the branch taken", resolve_branches},
+      Pass{"fold_constants", "f(constants) -> constant", fold_constants},                                        // shapes become numbers here
+      Pass{"resolve_shapes", "Reshape(x, known dims) -> Reshape(x, constant)", resolve_shapes},
+      Pass{"remove_identities", "x + 0, x * 1, Identity(x), Reshape to x's own shape -> x", remove_identities},
+      Pass{"compose_views", "Reshape(Reshape(x)) -> Reshape(x); Transpose(Transpose(x)) -> Transpose(x)", compose_views},
+      Pass{"sink_transposes", "f(Transpose(x)) -> Transpose(f(x))", sink_transposes},                            // they meet below and compose in the next round
+      Pass{"compose_arithmetic", "(x * c) * d -> x * (c d)", compose_arithmetic},
+      Pass{"fold_affine", "s Conv(x, W, b) + t -> Conv(x, s W, s b + t)", fold_affine},                          // after identities: no Identity in between
+      Pass{"fuse_patterns", "x * HardSigmoid(x) -> HardSwish(x); LayerNormalization; Gelu", fuse_patterns},
+      Pass{"merge_common", "f(x) .. f(x) -> one f(x)", merge_common},
+      Pass{"remove_dead_again", "what the passes before left without a reader", remove_dead},
   };
   return all;
 }
@@ -49,7 +88,7 @@ Result<Simplified> simplify(const ir::Graph& g, const Options& options, std::spa
       if (listed(without, p.name) || (!only.empty() && !listed(only, p.name))) continue;
       auto start = std::chrono::steady_clock::now();
       std::size_t before = ir::count_nodes(r.graph);
-      auto next = p.run(r.graph, options);
+      auto next = everywhere(p, r.graph, options);
       if (!next) return std::move(next.error()).within("pass '" + std::string(p.name) + "'");
       bool same = ir::same_structure(r.graph, *next);
       r.graph = std::move(*next);

@@ -141,7 +141,8 @@ Result<> Exporter::node(const ir::Graph& g, const ir::Node& n, Env& env, ::onnx:
   int place = p.node_size() - 1;
   q->set_op_type(record->op);
   if (!record->domain.empty()) q->set_domain(record->domain);
-  if (n.origin) q->set_name(node_names_.fresh(*n.origin, "node"));  // one node of an older file may have become several
+  // A node without a name of its own goes by its output; one node of an older file may have become several.
+  if (n.origin && *n.origin != name(g, g.result(n), env)) q->set_name(node_names_.fresh(*n.origin, "node"));
   while (!inputs.empty() && inputs.back().empty()) inputs.pop_back();
   for (const auto& i : inputs) q->add_input(i);
   for (std::size_t k = 0; k < std::size_t(record->num_out); ++k) q->add_output(k < n.num_results ? name(g, g.result(n, k), env) : "");

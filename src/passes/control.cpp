@@ -1,0 +1,102 @@
+// If(constant) -> the branch taken.  A constant that a sub-graph captures -> a constant of the sub-graph.  A capture that nobody reads is no
+// operand.
+#include <algorithm>
+
+#include "passes/passes.hpp"
+
+namespace saha::passes {
+namespace {
+/// How many operands stand before the captures; the node's sub-graphs take captures after their formal inputs.
+std::optional<std::size_t> first_capture(const ir::Node& n) {
+  auto number = [&](const char* a) { auto* v = ir::attr<std::int64_t>(*n.attrs, a); return v ? std::size_t(*v) : 0; };
+  if (is(&n, "If")) return 1;
+  if (is(&n, "Loop")) return 2 + number("carried");
+  if (is(&n, "Scan")) return number("carried") + number("num_scan_inputs");
+  return {};
+}
+
+/// g without its last inputs at `drop`; `values[i]` stands for such an input where it is a constant.
+Result<ir::Graph> without_inputs(const ir::Graph& g, const std::vector<char>& drop, const std::vector<std::shared_ptr<const Tensor>>& values) {
+  op::Builder b;
+  op::Vals env(g.values().size());
+  for (std::size_t i = 0; i < g.inputs().size(); ++i) {
+    ir::ValueId v = g.inputs()[i];
+    if (!drop[i]) env[std::size_t(v)] = b.input(g[v].type, g[v].name);
+    else if (values[i]) {
+      std::vector<ir::Dim> d(values[i]->dims.begin(), values[i]->dims.end());
+      env[std::size_t(v)] = b.constant(values[i], ir::tensor_type(values[i]->dtype, std::move(d)), g[v].name);
+    }
+  }
+  for (std::size_t i = 0; i < env.size(); ++i) if (g.values()[i].constant) env[i] = b.constant(g.values()[i].constant, g.values()[i].type, g.values()[i].name);
+  for (const ir::Node& n : g.nodes()) {
+    op::Vals in;
+    for (ir::ValueId v : g.operands(n)) in.push_back(v == ir::ValueId::none ? op::Val{} : env[std::size_t(v)]);
+    op::Vals y = b.copy(g, n, in);
+    for (std::size_t k = 0; k < y.size(); ++k) {
+      env[n.first_result + k] = y[k];
+      if (g[g.result(n, k)].name) b.rename(y[k], g[g.result(n, k)].name);
+    }
+  }
+  op::Vals out;
+  for (ir::ValueId v : g.outputs()) out.push_back(env[std::size_t(v)]);
+  return std::move(b).build(out);
+}
+}  // namespace
+
+Result<ir::Graph> close_over_constants(const ir::Graph& g, const Options&) {
+  return op::rewrite(g, [](const ir::Graph&, const ir::Node& n, const op::Vals& in, op::Builder& b) -> std::optional<op::Vals> {
+    auto first = first_capture(n);
+    if (!first || in.size() <= *first) return {};
+    std::size_t captures = in.size() - *first;
+    std::vector<char> drop(captures, 0);
+    std::vector<std::shared_ptr<const Tensor>> value(captures);
+    std::vector<char> read(captures, 0);
+    for (const ir::NamedAttr& a : *n.attrs) {
+      auto* sub = std::get_if<ir::GraphRef>(&a.value);
+      if (!sub) continue;
+      auto uses = (*sub)->use_counts();
+      std::size_t formal = (*sub)->inputs().size() - captures;
+      for (std::size_t i = 0; i < captures; ++i) read[i] |= uses[std::size_t((*sub)->inputs()[formal + i])] != 0;
+    }
+    bool any = false;
+    for (std::size_t i = 0; i < captures; ++i) {
+      op::Val v = in[*first + i];
+      if (v && b.data(v)) value[i] = b.graph()[v.id].constant;
+      drop[i] = value[i] || !read[i];
+      any |= drop[i] != 0;
+    }
+    if (!any) return {};
+    ir::Attrs attrs = *n.attrs;
+    for (ir::NamedAttr& a : attrs) {
+      auto* sub = std::get_if<ir::GraphRef>(&a.value);
+      if (!sub) continue;
+      std::size_t formal = (*sub)->inputs().size() - captures;
+      std::vector<char> d(formal, 0);
+      std::vector<std::shared_ptr<const Tensor>> v(formal);
+      d.insert(d.end(), drop.begin(), drop.end());
+      v.insert(v.end(), value.begin(), value.end());
+      auto inner = without_inputs(**sub, d, v);
+      if (!inner) return {};
+      a.value = std::make_shared<const ir::Graph>(std::move(*inner));
+    }
+    op::Vals operands(in.begin(), in.begin() + std::ptrdiff_t(*first));
+    for (std::size_t i = 0; i < captures; ++i) if (!drop[i]) operands.push_back(in[*first + i]);
+    return b.ops(n.op, operands, attrs, n.num_results);
+  });
+}
+
+Result<ir::Graph> resolve_branches(const ir::Graph& g, const Options&) {
+  return op::rewrite(g, [](const ir::Graph&, const ir::Node& n, const op::Vals& in, op::Builder& b) -> std::optional<op::Vals> {
+    if (!is(&n, "If")) return {};
+    auto cond = uniform(b, in[0]);
+    if (!cond) {
+      const op::Known* k = b.known(in[0]);
+      if (!k || k->size() != 1 || !(*k)[0].known()) return {};
+      cond = double(*(*k)[0].known());
+    }
+    const ir::Graph& branch = **ir::attr<ir::GraphRef>(*n.attrs, *cond != 0 ? "then_branch" : "else_branch");
+    return b.inline_graph(branch, op::Vals(in.begin() + 1, in.end()));
+  });
+}
+
+}  // namespace saha::passes
