@@ -7,6 +7,7 @@
 #include <map>
 #include <set>
 
+#include "validate/premise.hpp"
 #include "validate/vocabulary.hpp"
 
 namespace saha::validate {
@@ -42,7 +43,11 @@ Type of(Kind kind) {
 std::string described(const Type& t) {
   switch (t.kind) {
     case Kind::broken: return "nothing";
-    case Kind::number: return t.difference ? "a difference in pp" : t.fraction ? "a share" : t.dimension.pure() ? "a number" : "a quantity in " + yaml::print(t.dimension);
+    case Kind::number:
+      return t.difference         ? "a difference in pp"
+             : t.fraction         ? "a share"
+             : t.dimension.pure() ? "a number"
+                                  : "a quantity in " + yaml::print(t.dimension);
     case Kind::boolean: return "a condition";
     case Kind::point: return "an input";
     case Kind::outputs: return "an output";
@@ -62,7 +67,8 @@ std::string counted(std::size_t n, std::string_view what) { return std::to_strin
 
 class Checker {
  public:
-  Checker(Requirement& requirement, const Scope& scope, yaml::Diagnostics& diagnostics) : r_(requirement), scope_(scope), diagnostics_(diagnostics) {}
+  Checker(Requirement& requirement, const Scope& scope, yaml::Diagnostics& diagnostics)
+      : r_(requirement), scope_(scope), diagnostics_(diagnostics) {}
 
   std::set<std::string> used_data;
 
@@ -166,14 +172,7 @@ class Checker {
     return t;
   }
 
-  const Scope::Field* field(std::string_view name) const {
-    for (const Scope::Input& i : scope_.inputs) {
-      for (const Scope::Field& f : i.fields) {
-        if (f.name == name) return &f;
-      }
-    }
-    return nullptr;
-  }
+  const Scope::Field* field(std::string_view name) const { return scope_.field(name); }
 
   Type output_type(const Scope::Output* o) {
     Type t = of(Kind::outputs);
@@ -229,7 +228,8 @@ class Checker {
     std::string out = std::string(w.name) + "(";
     for (std::size_t i = 0; i < w.arguments.size(); ++i) {
       if (i >= std::max<std::size_t>(w.least, 1)) break;
-      static constexpr std::string_view kNames[] = {"test", "x", "score(x)", "1", "1 unit", "1 %", "10 deg", "label", "column", "latency", "ram"};
+      static constexpr std::string_view kNames[] = {"test",   "x",     "score(x)", "1",       "1 unit", "1 %",
+                                                    "10 deg", "label", "column",   "latency", "ram"};
       out += (i > 0 ? ", " : "") + std::string(kNames[static_cast<std::size_t>(w.arguments[i])]);
     }
     return out + ")";
@@ -248,11 +248,14 @@ class Checker {
     if (e.path.size() == 1) return single(e, e.path[0]);
     auto bound = bound_.find(e.path[0]);
     if (bound != bound_.end() && bound->second.kind == Kind::point && e.path.size() == 2) return point_field(e);
-    if (!is_model(e.path[0])) return error({e.place.begin, e.place.begin + e.path[0].size()}, "unknown model '" + e.path[0] + "'", yaml::did_you_mean(e.path[0], scope_.models));
+    if (!is_model(e.path[0]))
+      return error({e.place.begin, e.place.begin + e.path[0].size()}, "unknown model '" + e.path[0] + "'",
+                   yaml::did_you_mean(e.path[0], scope_.models));
     if (e.path.size() > 2) return error(e.place, "'" + dotted(e.path) + "' has too many parts: model.name is the most");
     const Word* w = find_word(e.path[1]);
     if (w && w->group == WordGroup::measurement && w->arguments.empty()) return note(*w, e.place);
-    if (w && !w->arguments.empty()) return error(e.place, "'" + e.path[1] + "' wants arguments", "write '" + e.path[0] + "." + usage(*w) + "'");
+    if (w && !w->arguments.empty())
+      return error(e.place, "'" + e.path[1] + "' wants arguments", "write '" + e.path[0] + "." + usage(*w) + "'");
     return error(e.place, "'" + dotted(e.path) + "' is neither a measurement nor an output of '" + e.path[0] + "'");
   }
 
@@ -263,7 +266,8 @@ class Checker {
     for (const Scope::Input& i : scope_.inputs) {
       for (const Scope::Field& x : i.fields) names.push_back(x.name);
     }
-    return error(e.place, "'" + e.path[0] + "' has no field '" + e.path[1] + "'", names.empty() ? "name it in model.input.NAME.fields" : yaml::did_you_mean(e.path[1], names));
+    return error(e.place, "'" + e.path[0] + "' has no field '" + e.path[1] + "'",
+                 names.empty() ? "name it in model.input.NAME.fields" : yaml::did_you_mean(e.path[1], names));
   }
 
   Type single(const Expr& e, const std::string& n) {
@@ -300,12 +304,14 @@ class Checker {
     Place word_place{e.place.begin, e.place.begin + dotted(e.path).size()};
     if (e.path.size() > 2) return error(word_place, "'" + dotted(e.path) + "' has too many parts: model.name is the most");
     if (e.path.size() == 2 && !is_model(e.path[0])) {
-      return error({e.place.begin, e.place.begin + e.path[0].size()}, "unknown model '" + e.path[0] + "'", yaml::did_you_mean(e.path[0], scope_.models));
+      return error({e.place.begin, e.place.begin + e.path[0].size()}, "unknown model '" + e.path[0] + "'",
+                   yaml::did_you_mean(e.path[0], scope_.models));
     }
     if (e.path.size() == 1) {
       auto b = bound_.find(n);
       if (b != bound_.end() && b->second.kind == Kind::broken) return {};
-      if (b != bound_.end() && b->second.kind == Kind::transform) return arguments(e, {Argument::point}, 1, false) ? of(Kind::point) : Type{};
+      if (b != bound_.end() && b->second.kind == Kind::transform)
+        return arguments(e, {Argument::point}, 1, false) ? of(Kind::point) : Type{};
     }
     if (const Word* w = find_word(n)) return word_call(e, *w, word_place);
     if (auto m = std::ranges::find(scope_.metrics, n, &Scope::Metric::name); m != scope_.metrics.end()) {
@@ -334,7 +340,8 @@ class Checker {
 
   Type word_call(const Expr& e, const Word& w, Place word_place) {
     bool per_model = w.group == WordGroup::statistic || w.group == WordGroup::measurement;
-    if (e.path.size() == 2 && !per_model) return error(word_place, "'" + std::string(w.name) + "' is no property of a model", "write it without '" + e.path[0] + ".'");
+    if (e.path.size() == 2 && !per_model)
+      return error(word_place, "'" + std::string(w.name) + "' is no property of a model", "write it without '" + e.path[0] + ".'");
     if (!arguments(e, w.arguments, w.least, w.repeats)) return {};
     check_constants(e, w);
     if (w.name == "slices") return of(Kind::slices);
@@ -354,7 +361,8 @@ class Checker {
   // Numbers that make a region empty or a share impossible.
   void check_constants(const Expr& e, const Word& w) {
     auto constant = [&](std::size_t i) { return i < constants_.size() ? constants_[i] : std::nullopt; };
-    if ((w.name == "Linf" || w.name == "L2") && constant(1) && *constant(1) < 0) vacuous(e.place, "the region is empty: the radius " + print(e.args[1]) + " is negative");
+    if ((w.name == "Linf" || w.name == "L2") && constant(1) && *constant(1) < 0)
+      vacuous(e.place, "the region is empty: the radius " + print(e.args[1]) + " is negative");
     if (w.name == "near" && constant(1) && *constant(1) < 0) vacuous(e.place, "the region is empty: " + print(e.args[1]) + " is negative");
     bool range = w.name == "box" || w.group == WordGroup::transform;
     std::size_t lo = w.name == "box" ? 1 : 0;
@@ -391,7 +399,9 @@ class Checker {
     }
     std::size_t most = repeats ? 64 : std::max(least, wanted.size());
     if (plain.size() < least || plain.size() > most) {
-      std::string want = least == most ? counted(least, "argument") : repeats ? "at least " + counted(least, "argument") : std::to_string(least) + " to " + counted(most, "argument");
+      std::string want = least == most ? counted(least, "argument")
+                         : repeats     ? "at least " + counted(least, "argument")
+                                       : std::to_string(least) + " to " + counted(most, "argument");
       const Word* w = find_word(n);
       error(e.place, "'" + n + "' wants " + want + ", not " + std::to_string(plain.size()), w ? "like '" + usage(*w) + "'" : "");
       return false;
@@ -441,7 +451,8 @@ class Checker {
           columns.insert(columns.end(), d.columns.begin(), d.columns.end());
           known = known || !d.columns.empty();
         }
-        if (known && std::ranges::find(columns, e.path[0]) == columns.end()) return error(e.place, "unknown column '" + e.path[0] + "'", yaml::did_you_mean(e.path[0], columns)), false;
+        if (known && std::ranges::find(columns, e.path[0]) == columns.end())
+          return error(e.place, "unknown column '" + e.path[0] + "'", yaml::did_you_mean(e.path[0], columns)), false;
         return true;
       }
       case Argument::data: {
@@ -453,7 +464,8 @@ class Checker {
       }
       case Argument::point: {
         Type t = type(e);
-        return t.kind == Kind::point || (of_word == "outside" && t.kind == Kind::region) || refuse(t, of_word == "outside" ? "a region" : "an input");
+        return t.kind == Kind::point || (of_word == "outside" && t.kind == Kind::region) ||
+               refuse(t, of_word == "outside" ? "a region" : "an input");
       }
       case Argument::output: {
         Type t = type(e);
@@ -494,8 +506,12 @@ class Checker {
     for (const Scope::Input& i : scope_.inputs) {
       if (i.unit.empty()) continue;
       auto u = scope_.units.find(i.unit);
-      if (t.bare) return error(e.place, print(e) + " has no unit, but input '" + i.name + "' is in " + i.unit, "write '" + print(e) + " " + i.unit + "'"), false;
-      if (u && t.dimension != u->dimension) return error(e.place, print(e) + " is " + described(t) + ", but input '" + i.name + "' is in " + i.unit), false;
+      if (t.bare)
+        return error(e.place, print(e) + " has no unit, but input '" + i.name + "' is in " + i.unit,
+                     "write '" + print(e) + " " + i.unit + "'"),
+               false;
+      if (u && t.dimension != u->dimension)
+        return error(e.place, print(e) + " is " + described(t) + ", but input '" + i.name + "' is in " + i.unit), false;
       break;
     }
     return true;
@@ -564,11 +580,9 @@ class Checker {
     t.difference = u->difference;
     t.fraction = e.unit == "%";
     t.unit = e.unit;
-    t.constant = in_base(e.value, u->factor);
+    t.constant = yaml::in_base(e.value, *u);
     return t;
   }
-
-  static double in_base(double value, double factor) { return factor == 0.01 ? value / 100 : value * factor; }
 
   // Two sides that are added or compared must have one dimension; says what is missing where they do not.
   bool agree(const Expr& left, const Type& l, const Expr& right, const Type& r) {
@@ -595,10 +609,12 @@ class Checker {
     }
     if (!agree(e.args[0], l, e.args[1], r)) return {};
     bool literal_share = e.args[1].kind == Expr::Kind::number && e.args[1].unit == "%";
-    if (l.fraction && !l.constant && literal_share) warn(e.args[1].place, "a difference of shares is in pp", "write '" + yaml::print_number(e.args[1].value) + " pp'");
+    if (l.fraction && !l.constant && literal_share)
+      warn(e.args[1].place, "a difference of shares is in pp", "write '" + yaml::print_number(e.args[1].value) + " pp'");
     Type t = l.kind == Kind::outputs ? l : r;
     if (l.kind == Kind::outputs && r.kind == Kind::outputs && l.width >= 0 && r.width >= 0 && l.width != r.width) {
-      return error(e.place, print(e.args[0]) + " has " + counted(static_cast<std::size_t>(l.width), "value") + ", " + print(e.args[1]) + " has " + std::to_string(r.width));
+      return error(e.place, print(e.args[0]) + " has " + counted(static_cast<std::size_t>(l.width), "value") + ", " + print(e.args[1]) +
+                                " has " + std::to_string(r.width));
     }
     t.any_dimension = l.any_dimension && r.any_dimension;
     const Type& known = l.any_dimension ? r : l;
@@ -637,8 +653,8 @@ class Checker {
   // A bare word beside a text column or a class is a value of it: camera == front.
   bool is_loose_word(const Expr& e) const {
     if (e.kind == Expr::Kind::name && (e.path[0] == "x" || e.path[0] == "label" || e.path[0] == "correct")) return false;
-    return e.kind == Expr::Kind::name && e.path.size() == 1 && !bound_.contains(e.path[0]) && !field(e.path[0]) && !is_data(e.path[0]) && !is_model(e.path[0]) &&
-           !find_word(e.path[0]) && std::ranges::find(scope_.labels, e.path[0]) == scope_.labels.end();
+    return e.kind == Expr::Kind::name && e.path.size() == 1 && !bound_.contains(e.path[0]) && !field(e.path[0]) && !is_data(e.path[0]) &&
+           !is_model(e.path[0]) && !find_word(e.path[0]) && std::ranges::find(scope_.labels, e.path[0]) == scope_.labels.end();
   }
   bool takes_word(const Expr& e) const {
     if (e.kind == Expr::Kind::call && e.path.size() == 1 && e.path[0] == "argmax") return scope_.labels.empty();
@@ -669,7 +685,8 @@ class Checker {
         const Type& t = side == 0 ? l : r;
         const Expr& x = side == 0 ? left : right;
         if (t.kind == Kind::outputs && t.width > 1) {
-          error(x.place, print(x) + " has " + std::to_string(t.width) + " values, one is compared", "take argmax, max, min or maxabs of it");
+          error(x.place, print(x) + " has " + std::to_string(t.width) + " values, one is compared",
+                "take argmax, max, min or maxabs of it");
           return;
         }
       }
@@ -677,8 +694,12 @@ class Checker {
       shares(place, left, l, op, right, r);
       return;
     }
-    auto label_like = [](const Type& t) { return t.kind == Kind::label || t.kind == Kind::word || (t.kind == Kind::number && t.bare) || t.kind == Kind::text; };
-    auto text_like = [](const Type& t) { return t.kind == Kind::text || t.kind == Kind::word || t.kind == Kind::label || (t.kind == Kind::number && t.constant); };
+    auto label_like = [](const Type& t) {
+      return t.kind == Kind::label || t.kind == Kind::word || (t.kind == Kind::number && t.bare) || t.kind == Kind::text;
+    };
+    auto text_like = [](const Type& t) {
+      return t.kind == Kind::text || t.kind == Kind::word || t.kind == Kind::label || (t.kind == Kind::number && t.constant);
+    };
     bool labels = (l.kind == Kind::label && label_like(r)) || (r.kind == Kind::label && label_like(l));
     bool texts = (l.kind == Kind::text && text_like(r)) || (r.kind == Kind::text && text_like(l));
     bool conditions = l.kind == Kind::boolean && r.kind == Kind::boolean;
@@ -705,8 +726,10 @@ class Checker {
       if (limit.difference) {
         error(limit_expr.place, print(limit_expr) + " is a difference; a share is in %", "write '" + yaml::print_number(v * 100) + " %'");
       } else if (limit.bare && v > 1 && v <= 100) {
-        error(limit_expr.place, print(limit_expr) + " is no share: it has no unit, and shares lie in [0, 1]", "write '" + print(limit_expr) + " %'");
-      } else if ((v > 1 && (o == Op::ge || o == Op::gt || o == Op::eq)) || (v == 1 && o == Op::gt) || (v < 0 && (o == Op::le || o == Op::lt || o == Op::eq)) || (v == 0 && o == Op::lt)) {
+        error(limit_expr.place, print(limit_expr) + " is no share: it has no unit, and shares lie in [0, 1]",
+              "write '" + print(limit_expr) + " %'");
+      } else if ((v > 1 && (o == Op::ge || o == Op::gt || o == Op::eq)) || (v == 1 && o == Op::gt) ||
+                 (v < 0 && (o == Op::le || o == Op::lt || o == Op::eq)) || (v == 0 && o == Op::lt)) {
         warn(place, "never holds: a share lies in [0 %, 100 %]");
       } else if ((v <= 0 && o == Op::ge) || (v < 0 && o == Op::gt) || (v >= 1 && o == Op::le) || (v > 1 && o == Op::lt)) {
         warn(place, "always holds: a share lies in [0 %, 100 %]");
@@ -740,16 +763,20 @@ class Checker {
         bind(n, v);
       }
       if (t.kind == Kind::region || t.kind == Kind::data) under_points_ = true;
-      if (q.each && t.kind != Kind::slices && t.kind != Kind::broken) warn(q.place, "'for each' corrects for the number of slices; here it means 'for all'");
+      if (q.each && t.kind != Kind::slices && t.kind != Kind::broken)
+        warn(q.place, "'for each' corrects for the number of slices; here it means 'for all'");
     }
     if (q.where) condition(*q.where, "'where'");
   }
 
   Type region_type(const Expr& e) {
     // A field of the input (`g in sex`) is the set of its values.
-    if (e.kind == Expr::Kind::name && e.path.size() == 1 && (field(e.path[0]) || (bound_.contains(e.path[0]) && bound_[e.path[0]].kind == Kind::text))) return of(Kind::text);
+    if (e.kind == Expr::Kind::name && e.path.size() == 1 &&
+        (field(e.path[0]) || (bound_.contains(e.path[0]) && bound_[e.path[0]].kind == Kind::text)))
+      return of(Kind::text);
     Type t = type(e);
-    bool region = t.kind == Kind::region || t.kind == Kind::data || t.kind == Kind::slices || t.kind == Kind::transform || t.kind == Kind::broken;
+    bool region =
+        t.kind == Kind::region || t.kind == Kind::data || t.kind == Kind::slices || t.kind == Kind::transform || t.kind == Kind::broken;
     if (!region) return error(e.place, "a region, data set, column or transform expected after 'in', not " + described(t));
     if (t.kind == Kind::region) region_ = e.place;
     if (t.kind == Kind::transform) region_ = e.place;
@@ -775,74 +802,8 @@ class Checker {
     for (const Expr& a : e.args) premises(a);
   }
 
-  // Intersects `field op constant` of a conjunction with the field's domain; empty: the premise never holds.
   void premise(const Expr& e) {
-    std::map<std::string, Scope::Range> allowed;
-    std::vector<const Expr*> parts;
-    if (e.kind == Expr::Kind::logical_and) {
-      for (const Expr& a : e.args) parts.push_back(&a);
-    } else {
-      parts.push_back(&e);
-    }
-    for (const Expr* p : parts) {
-      if (p->kind != Expr::Kind::compare) continue;
-      for (std::size_t i = 0; i + 1 < p->args.size(); ++i) {
-        if (narrow(*p, i, allowed)) return;
-      }
-    }
-  }
-
-  bool narrow(const Expr& e, std::size_t i, std::map<std::string, Scope::Range>& allowed) {
-    bool left_field = e.args[i].kind == Expr::Kind::name;
-    const Expr& f = left_field ? e.args[i] : e.args[i + 1];
-    const Expr& c = left_field ? e.args[i + 1] : e.args[i];
-    if (f.kind != Expr::Kind::name || f.path.empty()) return false;
-    const Scope::Field* info = field(f.path.back());
-    auto value = constant_of(c);
-    if (!info || !value) return false;
-    double factor = 1;
-    if (!info->unit.empty()) {
-      auto u = scope_.units.find(info->unit);
-      if (!u) return false;
-      factor = u->factor;
-    }
-    std::string key = dotted(f.path);
-    constexpr double kInfinity = std::numeric_limits<double>::infinity();
-    Scope::Range domain = info->domain.value_or(Scope::Range{-kInfinity, kInfinity});
-    auto [range, is_new] = allowed.emplace(key, domain);
-    double v = *value / factor;
-    Op op = left_field ? e.ops[i] : flipped(e.ops[i]);
-    auto empty = [&](Scope::Range& r) {
-      double lo = r.first, hi = r.second;
-      if (op == Op::ge || op == Op::gt || op == Op::eq) lo = std::max(lo, v);
-      if (op == Op::le || op == Op::lt || op == Op::eq) hi = std::min(hi, v);
-      bool strict = (op == Op::gt && lo == v && hi == v) || (op == Op::lt && lo == v && hi == v);
-      r = {lo, hi};
-      return lo > hi || strict;
-    };
-    Scope::Range alone = domain;
-    Place place{e.args[i].place.begin, e.args[i + 1].place.end};
-    std::string relation = print(e.args[i]) + " " + std::string(symbol(e.ops[i])) + " " + print(e.args[i + 1]);
-    if (empty(alone)) {
-      vacuous(place, "the premise never holds: " + relation + " lies outside its domain [" + yaml::print_number(domain.first) + ", " + yaml::print_number(domain.second) + "]");
-      return true;
-    }
-    if (empty(range->second)) {
-      vacuous(place, "the premise never holds: " + relation + " and what else is said of '" + key + "' exclude each other");
-      return true;
-    }
-    return false;
-  }
-
-  std::optional<double> constant_of(const Expr& e) const {
-    if (e.kind == Expr::Kind::negate) {
-      auto v = constant_of(e.args[0]);
-      return v ? std::optional(-*v) : v;
-    }
-    if (e.kind != Expr::Kind::number) return {};
-    if (e.unit.empty()) return e.value;
-    auto u = scope_.units.find(e.unit);
-    return u ? std::optional(in_base(e.value, u->factor)) : std::nullopt;
+    if (auto empty = empty_premise(e, scope_)) vacuous(empty->place, empty->why);
   }
 
   // --- levels ---
@@ -850,7 +811,8 @@ class Checker {
   void levels() {
     if (r_.level && r_.level->kind == Level::Kind::prove && (statistic_ || measurement_)) {
       Place p = statistic_ ? *statistic_ : *measurement_;
-      error(p, std::string("a ") + (statistic_ ? "statistic" : "measurement") + " cannot be proved", "leave level out, or write level: bound(95 %)");
+      error(p, std::string("a ") + (statistic_ ? "statistic" : "measurement") + " cannot be proved",
+            "leave level out, or write level: bound(95 %)");
     }
     bool proof = r_.level ? r_.level->kind == Level::Kind::prove : region_ || (point_ && !over_samples_ && !under_points_);
     bool bare_fields = point_ && !over_samples_ && !under_points_;
@@ -858,7 +820,8 @@ class Checker {
     for (const Scope::Input& i : scope_.inputs) {
       bool missing = !i.domain && (i.fields.empty() || std::ranges::any_of(i.fields, [](const Scope::Field& f) { return !f.domain; }));
       if (!missing) continue;
-      warn(needs_domain_ ? *needs_domain_ : *point_, "a proof over the domain, but input '" + i.name + "' has none; inconclusive", "add model.input." + i.name + ".domain: [lo, hi]");
+      warn(needs_domain_ ? *needs_domain_ : *point_, "a proof over the domain, but input '" + i.name + "' has none; inconclusive",
+           "add model.input." + i.name + ".domain: [lo, hi]");
       break;
     }
   }

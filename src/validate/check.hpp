@@ -46,6 +46,7 @@ struct Scope {
 
   const Output* output(std::string_view name) const;
   const Data* find_data(std::string_view name) const;
+  const Field* field(std::string_view name) const;  ///< of any input
 };
 
 /// `inherited` (what the life cycle and the loaded model say) with the file's own model, data, models and units laid over it.

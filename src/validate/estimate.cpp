@@ -27,7 +27,8 @@ Result<std::vector<T>> picked(const std::vector<T>& values, const Slice& slice, 
   std::vector<T> out;
   for (std::int64_t i : rows_of(slice, values.size())) {
     if (i < 0 || static_cast<std::size_t>(i) >= values.size()) {
-      return lacking("data set '" + slice.data + "' has " + std::to_string(values.size()) + " results, sample " + std::to_string(i) + " was asked for");
+      return lacking("data set '" + slice.data + "' has " + std::to_string(values.size()) + " results, sample " + std::to_string(i) +
+                     " was asked for");
     }
     out.push_back(values[static_cast<std::size_t>(i)]);
   }
@@ -43,9 +44,11 @@ void proportion(Estimate& e, std::int64_t k, std::int64_t n) {
   e.text = std::to_string(k) + " of " + std::to_string(n) + " = " + yaml::print_fraction(e.point);
   e.advice = [k, n](double limit, bool at_least, double confidence) {
     auto more = more_samples(k, n, limit, at_least, confidence);
-    return more ? std::to_string(*more) + " more at this rate" : std::string("more samples alone do not help: the rate does not clear the limit");
+    return more ? std::to_string(*more) + " more at this rate"
+                : std::string("more samples alone do not help: the rate does not clear the limit");
   };
-  e.figures = {{e.name, e.point, "", e.how}, {"count", static_cast<double>(k), "", "counted"}, {"samples", static_cast<double>(n), "", "counted"}};
+  e.figures = {
+      {e.name, e.point, "", e.how}, {"count", static_cast<double>(k), "", "counted"}, {"samples", static_cast<double>(n), "", "counted"}};
 }
 
 void mean(Estimate& e, std::vector<double> values, bool root) {
@@ -55,7 +58,9 @@ void mean(Estimate& e, std::vector<double> values, bool root) {
   e.lower = [m, scale](double confidence) { return scale(mean_lower(m, confidence)); };
   e.upper = [m, scale](double confidence) { return scale(mean_upper(m, confidence)); };
   e.text = print_value(e.point, e.gives) + " over " + std::to_string(m.n);
-  e.advice = [m](double, bool, double) { return m.n < 2 ? std::string("at least two samples are needed") : std::string("more samples narrow it (Student's t)"); };
+  e.advice = [m](double, bool, double) {
+    return m.n < 2 ? std::string("at least two samples are needed") : std::string("more samples narrow it (Student's t)");
+  };
   e.figures = {{e.name, e.point, "", e.how}, {"samples", static_cast<double>(m.n), "", "counted"}};
 }
 
@@ -86,7 +91,8 @@ Result<std::optional<std::int32_t>> class_argument(const Expr& atom, const Scope
   return std::optional<std::int32_t>{};
 }
 
-Result<Estimate> class_statistic(Estimate e, const Expr& atom, const std::string& model, const Slice& slice, const Scope& scope, Recall& recall) {
+Result<Estimate> class_statistic(Estimate e, const Expr& atom, const std::string& model, const Slice& slice, const Scope& scope,
+                                 Recall& recall) {
   const auto& samples = recall.samples(model, slice.data);
   if (!samples) return samples.error();
   const auto& labels = recall.labels(slice.data);
@@ -108,7 +114,8 @@ Result<Estimate> class_statistic(Estimate e, const Expr& atom, const std::string
     bool f1 = n == "f1";
     shares.push_back({c.hits, n == "precision" ? c.predicted : n == "recall" ? c.actual : c.predicted + c.actual - c.hits, f1});
   }
-  if (shares.empty()) return lacking("no sample of class " + std::to_string(*wanted) + " in '" + (slice.name.empty() ? slice.data : slice.name) + "'");
+  if (shares.empty())
+    return lacking("no sample of class " + std::to_string(*wanted) + " in '" + (slice.name.empty() ? slice.data : slice.name) + "'");
   auto averaged = [shares](auto of) {
     double sum = 0;
     for (const Share& s : shares) sum += of(s);
@@ -126,7 +133,8 @@ Result<Estimate> class_statistic(Estimate e, const Expr& atom, const std::string
   e.point = averaged([](const Share& s) { return s.point(); });
   e.lower = [averaged, part](double c) { return averaged([&](const Share& s) { return s.lower(part(c)); }); };
   e.upper = [averaged, part](double c) { return averaged([&](const Share& s) { return s.upper(part(c)); }); };
-  e.text = yaml::print_fraction(e.point) + " of " + std::to_string(actual.size()) + (shares.size() > 1 ? ", mean of " + std::to_string(shares.size()) + " classes" : "");
+  e.text = yaml::print_fraction(e.point) + " of " + std::to_string(actual.size()) +
+           (shares.size() > 1 ? ", mean of " + std::to_string(shares.size()) + " classes" : "");
   e.figures = {{e.name, e.point, "", e.how}, {"samples", static_cast<double>(actual.size()), "", "counted"}};
   return e;
 }
@@ -162,7 +170,8 @@ Result<Estimate> auc(Estimate e, const std::string& model, const Slice& slice, R
   double size = std::min(m, n), hits = e.point * size, misses = size - hits;
   e.lower = [=](double c) { return hits <= 0 ? 0 : incomplete_beta_inverse(hits, misses + 1, 1 - c); };
   e.upper = [=](double c) { return misses <= 0 ? 1 : 1 - incomplete_beta_inverse(misses, hits + 1, 1 - c); };
-  e.text = yaml::print_fraction(e.point) + " of " + std::to_string(positives) + " positive and " + std::to_string(score.size() - static_cast<std::size_t>(positives)) + " negative";
+  e.text = yaml::print_fraction(e.point) + " of " + std::to_string(positives) + " positive and " +
+           std::to_string(score.size() - static_cast<std::size_t>(positives)) + " negative";
   e.figures = {{e.name, e.point, "", e.how}, {"samples", m + n, "", "counted"}};
   return e;
 }
@@ -183,7 +192,9 @@ Result<Estimate> statistic(Estimate e, const Expr& atom, const std::string& mode
   }
   SAHA_TRY(auto value, picked(samples->value, slice, "'" + model + "' gives no values on '" + slice.data + "'"));
   SAHA_TRY(auto target, picked(samples->target, slice, "'" + slice.data + "' has no target values"));
-  if (value.size() != target.size()) return lacking("'" + slice.data + "' has " + std::to_string(target.size()) + " targets for " + std::to_string(value.size()) + " values");
+  if (value.size() != target.size())
+    return lacking("'" + slice.data + "' has " + std::to_string(target.size()) + " targets for " + std::to_string(value.size()) +
+                   " values");
   std::vector<double> errors(value.size());
   for (std::size_t i = 0; i < errors.size(); ++i) {
     double d = value[i] - target[i];
@@ -196,12 +207,14 @@ Result<Estimate> statistic(Estimate e, const Expr& atom, const std::string& mode
   return e;
 }
 
-Result<Estimate> own_metric(Estimate e, const std::string& name, const std::string& model, const Slice& slice, const Level& level, Recall& recall) {
+Result<Estimate> own_metric(Estimate e, const std::string& name, const std::string& model, const Slice& slice, const Level& level,
+                            Recall& recall) {
   const auto& metric = recall.metric(name, model, slice.data);
   if (!metric) return metric.error();
   if (metric->per_sample.empty()) {
     if (slice.rows) return lacking("'" + name + "' gives one number for the whole set, not one a sample, so slices have none");
-    if (level.kind != Level::Kind::test) return lacking("'" + name + "' gives one number for the whole set, so there is no bound; level: test compares the number itself");
+    if (level.kind != Level::Kind::test)
+      return lacking("'" + name + "' gives one number for the whole set, so there is no bound; level: test compares the number itself");
     e.point = metric->value;
     e.lower = e.upper = [v = metric->value](double) { return v; };
     e.text = print_value(e.point, e.gives);
@@ -243,7 +256,8 @@ Result<Estimate> measurement(Estimate e, const std::string& name, const std::str
     // A quantity that is no percentile but was sampled (load_time) is its median.
     if (q == 0) q = 0.5;
     std::vector<double> sorted = m->samples;
-    if (std::ranges::any_of(sorted, [](double v) { return !std::isfinite(v); })) return lacking("a measured " + std::string(validate::name(quantity)) + " of '" + model + "' is not finite");
+    if (std::ranges::any_of(sorted, [](double v) { return !std::isfinite(v); }))
+      return lacking("a measured " + std::string(validate::name(quantity)) + " of '" + model + "' is not finite");
     std::sort(sorted.begin(), sorted.end());
     auto n = static_cast<std::int64_t>(sorted.size());
     e.point = quantile(sorted, q);
@@ -252,13 +266,15 @@ Result<Estimate> measurement(Estimate e, const std::string& name, const std::str
     e.upper = [sorted, q](double c) { return quantile_upper(sorted, q, c).value_or(kInfinity); };
     e.advice = [n, q](double, bool at_least, double c) {
       std::int64_t need = samples_for_quantile(q, c, !at_least);
-      return n < need ? std::to_string(need - n) + " more calls for a bound of p" + yaml::print_number(std::round(q * 100)) : std::string("more calls narrow it");
+      return n < need ? std::to_string(need - n) + " more calls for a bound of p" + yaml::print_number(std::round(q * 100))
+                      : std::string("more calls narrow it");
     };
     if (n < tries) e.short_of = std::to_string(n) + " of " + std::to_string(tries) + " calls measured";
     e.figures = {{e.name, e.point, std::string(unit), e.how}, {"samples", static_cast<double>(n), "", "counted"}};
     return e;
   }
-  if (q > 0 && m->how == How::measured) return lacking("the latency of '" + model + "' has no single calls, so p" + yaml::print_number(q * 100) + " is not known");
+  if (q > 0 && m->how == How::measured)
+    return lacking("the latency of '" + model + "' has no single calls, so p" + yaml::print_number(q * 100) + " is not known");
   if (!std::isfinite(m->value)) return lacking(std::string(validate::name(quantity)) + " of '" + model + "' is not finite");
   double spread = std::abs(m->value) * m->uncertainty;
   e.point = m->value;
@@ -298,7 +314,8 @@ const Result<Metric>& Recall::metric(const std::string& name, const std::string&
 const Result<Measurement>& Recall::measure(Quantity quantity, const std::string& model, std::int64_t samples) {
   return once(measurements_, std::string(name(quantity)) + "\n" + model, [&] { return evidence_.measure(quantity, model, samples); });
 }
-const Result<std::vector<double>>& Recall::output(const std::string& model, const std::string& data, std::int64_t sample, const std::string& output) {
+const Result<std::vector<double>>& Recall::output(const std::string& model, const std::string& data, std::int64_t sample,
+                                                  const std::string& output) {
   std::string key = model + "\n" + data + "\n" + output;
   auto at = outputs_.find(key);
   if (at == outputs_.end() || at->second.first != sample) {
@@ -333,7 +350,8 @@ std::string print_value(double value, Gives gives) {
   }
 }
 
-Result<Estimate> estimate(const Expr& atom, const std::string& model, const Slice& slice, const Scope& scope, const Level& level, Recall& recall) {
+Result<Estimate> estimate(const Expr& atom, const std::string& model, const Slice& slice, const Scope& scope, const Level& level,
+                          Recall& recall) {
   Estimate e;
   std::string word = atom.path.back();
   std::string who = atom.path.size() == 2 ? atom.path[0] : model;

@@ -29,7 +29,8 @@ class Recall {
   const Result<Metric>& metric(const std::string& name, const std::string& model, const std::string& data);
   const Result<Measurement>& measure(Quantity quantity, const std::string& model, std::int64_t samples);
   /// Of the last sample asked for only: outputs may be large.
-  const Result<std::vector<double>>& output(const std::string& model, const std::string& data, std::int64_t sample, const std::string& output);
+  const Result<std::vector<double>>& output(const std::string& model, const std::string& data, std::int64_t sample,
+                                            const std::string& output);
   /// How many samples a slice has.
   Result<std::int64_t> size(const Slice& slice);
 
@@ -64,6 +65,7 @@ struct Estimate {
 std::string print_value(double value, Gives gives);
 
 /// `atom` is a name or call of a statistic, measurement or metric; `slice` where it speaks of data.
-Result<Estimate> estimate(const Expr& atom, const std::string& model, const Slice& slice, const Scope& scope, const Level& level, Recall& recall);
+Result<Estimate> estimate(const Expr& atom, const std::string& model, const Slice& slice, const Scope& scope, const Level& level,
+                          Recall& recall);
 
 }  // namespace saha::validate

@@ -67,16 +67,20 @@ Result<Samples> RecordedEvidence::samples(std::string_view model, std::string_vi
 }
 
 Result<Metric> RecordedEvidence::metric(std::string_view metric, std::string_view model, std::string_view data) {
-  return found(metric_of, std::pair(std::string(metric), Pair(model, data)), quoted(metric) + " of " + quoted(model) + " was not computed on data set " + quoted(data));
+  return found(metric_of, std::pair(std::string(metric), Pair(model, data)),
+               quoted(metric) + " of " + quoted(model) + " was not computed on data set " + quoted(data));
 }
 
 Result<Measurement> RecordedEvidence::measure(Quantity quantity, std::string_view model, std::int64_t) {
-  return found(measurement_of, std::pair(quantity, std::string(model)), std::string(name(quantity)) + " of " + quoted(model) + " was not measured");
+  return found(measurement_of, std::pair(quantity, std::string(model)),
+               std::string(name(quantity)) + " of " + quoted(model) + " was not measured");
 }
 
-Result<std::vector<double>> RecordedEvidence::output(std::string_view model, std::string_view data, std::int64_t sample, std::string_view output) {
+Result<std::vector<double>> RecordedEvidence::output(std::string_view model, std::string_view data, std::int64_t sample,
+                                                     std::string_view output) {
   auto at = outputs_of.find({Pair(model, data), std::string(output)});
-  if (at == outputs_of.end()) return absent("output " + quoted(output) + " of " + quoted(model) + " was not recorded on data set " + quoted(data));
+  if (at == outputs_of.end())
+    return absent("output " + quoted(output) + " of " + quoted(model) + " was not recorded on data set " + quoted(data));
   if (sample < 0 || sample >= static_cast<std::int64_t>(at->second.size())) {
     return absent("output " + quoted(output) + " of " + quoted(model) + " has no sample " + std::to_string(sample));
   }

@@ -32,7 +32,16 @@ struct Measurement {
   std::string where;             ///< "native, 1 thread" or "rp2040"; may be empty
 };
 
-enum class Quantity : std::uint8_t { latency_s, throughput_per_s, ram_bytes, flash_bytes, size_bytes, energy_j, load_time_s, edgetpu_mapped };
+enum class Quantity : std::uint8_t {
+  latency_s,
+  throughput_per_s,
+  ram_bytes,
+  flash_bytes,
+  size_bytes,
+  energy_j,
+  load_time_s,
+  edgetpu_mapped
+};
 std::string_view name(Quantity q);  ///< "latency", "peak memory"
 
 /// The value of an own metric; per_sample makes bounds and slices possible.
@@ -53,7 +62,8 @@ class Evidence {
   /// At least `samples` of them, where the quantity is sampled.
   virtual Result<Measurement> measure(Quantity quantity, std::string_view model, std::int64_t samples) = 0;
   /// All values of an output for one sample, flattened.
-  virtual Result<std::vector<double>> output(std::string_view model, std::string_view data, std::int64_t sample, std::string_view output) = 0;
+  virtual Result<std::vector<double>> output(std::string_view model, std::string_view data, std::int64_t sample,
+                                             std::string_view output) = 0;
 };
 
 /// Evidence out of tables that were filled before: a life cycle that has measured already, and tests.

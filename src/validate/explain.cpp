@@ -63,7 +63,8 @@ class English {
     switch (e.kind) {
       case Expr::Kind::compare: {
         std::vector<std::string> parts;
-        for (std::size_t i = 0; i + 1 < e.args.size(); ++i) parts.push_back(value(e.args[i]) + " " + std::string(comparison_words(e.ops[i])) + " " + value(e.args[i + 1]));
+        for (std::size_t i = 0; i + 1 < e.args.size(); ++i)
+          parts.push_back(value(e.args[i]) + " " + std::string(comparison_words(e.ops[i])) + " " + value(e.args[i + 1]));
         return joined(parts, "and");
       }
       case Expr::Kind::logical_not: return "it is not so that " + condition(e.args[0]);
@@ -80,7 +81,9 @@ class English {
 
   std::string quantifier(const Quantifier& q) const {
     std::vector<std::string> parts;
-    for (const Binder& b : q.binders) parts.push_back((b.names.size() == 1 ? std::string(q.each ? "each " : "every ") : "all ") + joined(b.names, "and") + " in " + value(b.region));
+    for (const Binder& b : q.binders)
+      parts.push_back((b.names.size() == 1 ? std::string(q.each ? "each " : "every ") : "all ") + joined(b.names, "and") + " in " +
+                      value(b.region));
     std::string out = "for " + joined(parts, "and");
     if (q.where) out += " where " + condition(*q.where);
     return out;
@@ -101,13 +104,15 @@ class English {
     for (const Expr& a : e.args) arguments.push_back(value(a));
     bool metric = std::ranges::any_of(scope_.metrics, [&](const Scope::Metric& m) { return m.name == e.path.back(); });
     if (metric) return "'" + e.path.back() + "'" + model_of(e) + " on " + joined(arguments, "and");
-    if (scope_.output(e.path.back()) == nullptr && e.path.size() == 1 && arguments.size() == 1 && e.path[0].size() == 1) return arguments[0] + " changed by " + e.path[0];
+    if (scope_.output(e.path.back()) == nullptr && e.path.size() == 1 && arguments.size() == 1 && e.path[0].size() == 1)
+      return arguments[0] + " changed by " + e.path[0];
     return "output '" + e.path.back() + "'" + (e.path.size() == 2 ? " of " + e.path[0] : "") + " at " + joined(arguments, "and");
   }
 
   std::string filled(const Word& w, const Expr& e) const {
     std::string text(w.english);
-    if (double q = percentile_of(e.path.back()); q > 0 && e.path.back() != "p50") text = "the " + yaml::print_number(q * 100) + "th percentile of latency{m}";
+    if (double q = percentile_of(e.path.back()); q > 0 && e.path.back() != "p50")
+      text = "the " + yaml::print_number(q * 100) + "th percentile of latency{m}";
     std::vector<std::string> plain;
     std::string except;
     for (std::size_t i = 0; i < e.args.size(); ++i) {
@@ -144,20 +149,25 @@ std::string level_words(const Level& l) {
 std::string explain(const Requirement& r, const Scope& scope) {
   English english(r, scope);
   std::string out = r.id + ": ";
-  std::string_view verb = r.importance == Importance::must ? "It must hold" : r.importance == Importance::should ? "It should hold" : "It is reported whether";
+  std::string_view verb = r.importance == Importance::must     ? "It must hold"
+                          : r.importance == Importance::should ? "It should hold"
+                                                               : "It is reported whether";
   out += std::string(verb) + (r.importance == Importance::info ? " " : " that ");
   std::string quantifiers;
   if (r.over) {
-    quantifiers = "for " + (r.over->take > 0 ? std::to_string(r.over->take) + " samples" : std::string("every sample")) + " x of " + r.over->data;
+    quantifiers =
+        "for " + (r.over->take > 0 ? std::to_string(r.over->take) + " samples" : std::string("every sample")) + " x of " + r.over->data;
     if (r.over->where) quantifiers += " where " + english.condition(*r.over->where);
   }
   for (const Quantifier& q : r.assertion.quantifiers) quantifiers += (quantifiers.empty() ? "" : ", ") + english.quantifier(q);
   out += quantifiers + (quantifiers.empty() ? "" : ": ") + english.condition(r.assertion.body) + ".";
-  if (r.level) out += " It must be " + level_words(*r.level) + (r.arithmetic == Arithmetic::model ? "" : " in " + std::string(name(r.arithmetic)) + " arithmetic") + ".";
+  if (r.level)
+    out += " It must be " + level_words(*r.level) +
+           (r.arithmetic == Arithmetic::model ? "" : " in " + std::string(name(r.arithmetic)) + " arithmetic") + ".";
   else if (r.arithmetic != Arithmetic::model) out += " Arithmetic: " + std::string(name(r.arithmetic)) + ".";
   if (r.accept.given) {
-    out += " Accepted where " + std::string(r.accept.more_than ? "more than " : "at least ") + yaml::print_fraction(r.accept.proved) + " hold and " +
-           (r.accept.violated == 0 ? "none is" : "at most " + std::to_string(r.accept.violated) + " are") + " violated.";
+    out += " Accepted where " + std::string(r.accept.more_than ? "more than " : "at least ") + yaml::print_fraction(r.accept.proved) +
+           " hold and " + (r.accept.violated == 0 ? "none is" : "at most " + std::to_string(r.accept.violated) + " are") + " violated.";
   }
   if (r.fallback) out += " If that is not reached, it is enough that it is " + level_words(*r.fallback) + ".";
   if (!r.why.empty()) out += " Why: " + r.why + ".";

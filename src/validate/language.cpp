@@ -47,7 +47,8 @@ class Lexer {
         while (name_char(peek(0))) ++at_;
         t.kind = Token::Kind::name;
       } else {
-        static constexpr std::string_view kSymbols[] = {"<=", ">=", "==", "!=", "=>", "<", ">", "+", "-", "*", "/", "(", ")", "[", "]", ",", ".", ":", "="};
+        static constexpr std::string_view kSymbols[] = {"<=", ">=", "==", "!=", "=>", "<", ">", "+", "-", "*",
+                                                        "/",  "(",  ")",  "[",  "]",  ",", ".", ":", "="};
         auto s = std::ranges::find_if(kSymbols, [&](std::string_view k) { return text_.substr(at_).starts_with(k); });
         if (s == std::end(kSymbols)) {
           std::size_t end = at_ + 1;
@@ -100,7 +101,9 @@ class Lexer {
     }
     auto [end, fault] = std::from_chars(text_.data() + begin, text_.data() + at_, t.value);
     if (fault != std::errc() || end != text_.data() + at_ || !std::isfinite(t.value)) {
-      error = {"'" + std::string(text_.substr(begin, std::min<std::size_t>(40, at_ - begin))) + "' is no number that a double holds", "", {begin, at_}};
+      error = {"'" + std::string(text_.substr(begin, std::min<std::size_t>(40, at_ - begin))) + "' is no number that a double holds",
+               "",
+               {begin, at_}};
       return false;
     }
     t.kind = Token::Kind::number;
@@ -364,7 +367,8 @@ class Parser {
       while (!is(")")) {
         if (!e.args.empty() && !expect(",", "an argument")) return false;
         e.arg_names.emplace_back();
-        if (now().kind == Token::Kind::name && !is_keyword(now().text) && tokens_[at_ + 1].kind == Token::Kind::symbol && tokens_[at_ + 1].text == "=") {
+        if (now().kind == Token::Kind::name && !is_keyword(now().text) && tokens_[at_ + 1].kind == Token::Kind::symbol &&
+            tokens_[at_ + 1].text == "=") {
           e.arg_names.back() = now().text;
           next();
           next();
@@ -566,7 +570,8 @@ bool same(const Expr& a, const Expr& b) {
 bool same(const Assertion& a, const Assertion& b) {
   return same(a.body, b.body) && std::ranges::equal(a.quantifiers, b.quantifiers, [](const Quantifier& x, const Quantifier& y) {
            return x.each == y.each && x.where.has_value() == y.where.has_value() && (!x.where || same(*x.where, *y.where)) &&
-                  std::ranges::equal(x.binders, y.binders, [](const Binder& p, const Binder& q) { return p.names == q.names && same(p.region, q.region); });
+                  std::ranges::equal(x.binders, y.binders,
+                                     [](const Binder& p, const Binder& q) { return p.names == q.names && same(p.region, q.region); });
          });
 }
 

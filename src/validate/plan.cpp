@@ -35,19 +35,22 @@ void relation(const Expr& e, std::size_t i, const Requirement& r, const Scope& s
   auto unit = limit.unit.empty() ? Result<yaml::Unit>(yaml::Unit{}) : scope.units.find(limit.unit);
   if (!unit) return;
   std::string text = r.id + ": " + print(f) + " " + std::string(symbol(op)) + " " + print(limit) + " at ";
-  Level level = r.level.value_or(w->group == WordGroup::measurement ? Level{Level::Kind::test, 0.95, 200} : Level{Level::Kind::bound, 0.95, 0});
+  Level level =
+      r.level.value_or(w->group == WordGroup::measurement ? Level{Level::Kind::test, 0.95, 200} : Level{Level::Kind::bound, 0.95, 0});
   if (w->name == "accuracy" || w->name == "recall" || w->name == "precision") {
-    double l = limit.unit == "%" ? limit.value / 100 : limit.value * unit->factor;
+    double l = yaml::in_base(limit.value, *unit);
     bool at_least = op == Op::ge || op == Op::gt;
     if (level.kind != Level::Kind::bound || !at_least || !(l > 0 && l < 1)) return;
     auto none_wrong = static_cast<std::int64_t>(std::ceil(std::log(1 - level.confidence) / std::log(l)));
     double better = l + std::min(0.02, (1 - l) / 2), best = l + (1 - l) / 2;
-    out.push_back(text + print(level) + ": " + std::to_string(none_wrong) + " samples if none is wrong, " + std::to_string(samples_at(best, l, level.confidence)) +
-                  " at a true rate of " + yaml::print_fraction(best) + ", " + std::to_string(samples_at(better, l, level.confidence)) + " at " + yaml::print_fraction(better));
+    out.push_back(text + print(level) + ": " + std::to_string(none_wrong) + " samples if none is wrong, " +
+                  std::to_string(samples_at(best, l, level.confidence)) + " at a true rate of " + yaml::print_fraction(best) + ", " +
+                  std::to_string(samples_at(better, l, level.confidence)) + " at " + yaml::print_fraction(better));
   } else if (double q = percentile_of(f.path.back()); q > 0) {
     std::int64_t least = samples_for_quantile(q, level.confidence, op == Op::le || op == Op::lt);
     std::int64_t tries = level.tries > 0 ? level.tries : 200;
-    out.push_back(text + print(level) + ": " + std::to_string(std::max(tries, least)) + " calls" + (least > tries ? " (a bound of " + f.path.back() + " needs that many)" : ""));
+    out.push_back(text + print(level) + ": " + std::to_string(std::max(tries, least)) + " calls" +
+                  (least > tries ? " (a bound of " + f.path.back() + " needs that many)" : ""));
   }
 }
 
@@ -60,7 +63,8 @@ std::vector<std::string> plan(const Requirement& r, const Scope& scope) {
     for (std::size_t i = 0; i < e.ops.size(); ++i) relation(e, i, r, scope, out);
   });
   if (out.empty() && r.level && r.level->kind == Level::Kind::test && r.level->tries > 0) {
-    out.push_back(r.id + ": " + std::to_string(r.level->tries) + " tries; without a failure they show a failure rate < " + yaml::print_fraction(failure_rate_bound(r.level->tries, 0.95)) + " at 95 %");
+    out.push_back(r.id + ": " + std::to_string(r.level->tries) + " tries; without a failure they show a failure rate < " +
+                  yaml::print_fraction(failure_rate_bound(r.level->tries, 0.95)) + " at 95 %");
   }
   return out;
 }

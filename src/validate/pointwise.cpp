@@ -63,7 +63,8 @@ std::string shown(const PointValue& v, const Scope& scope) {
 
 class Interpreter {
  public:
-  Interpreter(const Requirement& r, const std::string& model, const Scope& scope, Recall& recall) : r_(r), model_(model), scope_(scope), recall_(recall) {}
+  Interpreter(const Requirement& r, const std::string& model, const Scope& scope, Recall& recall)
+      : r_(r), model_(model), scope_(scope), recall_(recall) {}
 
   struct Bound {
     std::string name, data;
@@ -85,7 +86,7 @@ class Interpreter {
       case Expr::Kind::number: {
         if (e.unit.empty()) return number(e.value);
         SAHA_TRY(yaml::Unit u, scope_.units.find(e.unit));
-        return number(u.factor == 0.01 ? e.value / 100 : e.value * u.factor);
+        return number(yaml::in_base(e.value, u));
       }
       case Expr::Kind::name: return name(e);
       case Expr::Kind::call: return call(e);
@@ -141,7 +142,8 @@ class Interpreter {
   template <class T>
   Result<T> at_row(const Result<std::vector<T>>& all, const std::string& what) {
     if (!all) return all.error();
-    if (row() < 0 || static_cast<std::size_t>(row()) >= all->size()) return lacking(what + " has " + std::to_string(all->size()) + " entries, sample " + std::to_string(row()) + " was asked for");
+    if (row() < 0 || static_cast<std::size_t>(row()) >= all->size())
+      return lacking(what + " has " + std::to_string(all->size()) + " entries, sample " + std::to_string(row()) + " was asked for");
     return T((*all)[static_cast<std::size_t>(row())]);
   }
 
@@ -164,7 +166,8 @@ class Interpreter {
     if (n == "correct") {
       const auto& samples = recall_.samples(model_, data);
       if (!samples) return samples.error();
-      if (static_cast<std::size_t>(row()) >= samples->correct.size()) return lacking("'" + model_ + "' gives no right and wrong answers on '" + data + "'");
+      if (static_cast<std::size_t>(row()) >= samples->correct.size())
+        return lacking("'" + model_ + "' gives no right and wrong answers on '" + data + "'");
       return truth(samples->correct[static_cast<std::size_t>(row())] != 0);
     }
     if (auto label = std::ranges::find(scope_.labels, n); label != scope_.labels.end()) {
@@ -209,7 +212,8 @@ class Interpreter {
     if (n == "rank") {
       const std::vector<double>& values = args[0].values;
       auto label = static_cast<std::size_t>(args[1].number);
-      if (args[1].number < 0 || label >= values.size()) return lacking("'" + print(e) + "': the label is none of " + std::to_string(values.size()) + " classes");
+      if (args[1].number < 0 || label >= values.size())
+        return lacking("'" + print(e) + "': the label is none of " + std::to_string(values.size()) + " classes");
       return number(1 + static_cast<double>(std::ranges::count_if(values, [&](double v) { return v > values[label]; })));
     }
     if (std::ranges::any_of(all, [](double v) { return std::isnan(v); })) {  // no order holds of it: whatever is asked fails
@@ -261,11 +265,13 @@ class Interpreter {
     if (l.kind != Kind::values && r.kind != Kind::values) return number(op(l.number, r.number));
     std::size_t n = std::max(l.values.size(), r.values.size());
     if (l.kind == Kind::values && r.kind == Kind::values && l.values.size() != r.values.size()) {
-      return lacking("'" + print(e.args[0]) + "' has " + std::to_string(l.values.size()) + " values, '" + print(e.args[1]) + "' has " + std::to_string(r.values.size()));
+      return lacking("'" + print(e.args[0]) + "' has " + std::to_string(l.values.size()) + " values, '" + print(e.args[1]) + "' has " +
+                     std::to_string(r.values.size()));
     }
     PointValue v;
     v.kind = Kind::values;
-    for (std::size_t i = 0; i < n; ++i) v.values.push_back(op(l.kind == Kind::values ? l.values[i] : l.number, r.kind == Kind::values ? r.values[i] : r.number));
+    for (std::size_t i = 0; i < n; ++i)
+      v.values.push_back(op(l.kind == Kind::values ? l.values[i] : l.number, r.kind == Kind::values ? r.values[i] : r.number));
     return v;
   }
 
@@ -284,7 +290,8 @@ class Interpreter {
       const PointValue& other = l.kind == Kind::text ? r : l;
       if (other.kind == Kind::label) {  // a class by its name in a column, or a word that is no label
         auto i = static_cast<std::size_t>(other.number);
-        if (other.number < 0 || i >= scope_.labels.size()) return lacking("'" + print(e) + "': the model names no labels, so '" + text.text + "' is not known");
+        if (other.number < 0 || i >= scope_.labels.size())
+          return lacking("'" + print(e) + "': the model names no labels, so '" + text.text + "' is not known");
         return (scope_.labels[i] == text.text) == (op == Op::eq);
       }
       auto m = yaml::measure(text.text);
@@ -342,14 +349,16 @@ std::string not_runnable(const Requirement& r, const Scope& scope) {
   for (const Quantifier& q : r.assertion.quantifiers) {
     for (const Binder& b : q.binders) {
       if (is_data_region(b.region, scope)) {
-        if (b.names.size() > 1) return "pairs of samples (" + b.names[0] + ", " + b.names[1] + " in " + b.region.path[0] + ") need the metamorphic tests";
+        if (b.names.size() > 1)
+          return "pairs of samples (" + b.names[0] + ", " + b.names[1] + " in " + b.region.path[0] + ") need the metamorphic tests";
         samples = true;
         continue;
       }
       const Word* w = b.region.path.empty() ? nullptr : find_word(b.region.path.back());
       bool prove = !r.level;
       if (w && w->group == WordGroup::region && prove) return "'prove' needs the verifier ('" + std::string(w->name) + "' is a region)";
-      if (w && w->group == WordGroup::region) return "inputs of the region '" + std::string(w->name) + "' at level " + print(*r.level) + " need the adversarial tests";
+      if (w && w->group == WordGroup::region)
+        return "inputs of the region '" + std::string(w->name) + "' at level " + print(*r.level) + " need the adversarial tests";
       if (w) return "'" + std::string(w->name) + "' " + std::string(w->missing);
       return "'" + print(b.region) + "' as a region needs the verifier";
     }
@@ -423,12 +432,15 @@ PointVerdict run_on_samples(const Requirement& r, const std::string& model, cons
     if (!ok) return give_up(ok.error().message);
     ++tried;
     if (*ok) continue;
-    if (++failed == 1) out.witness = Witness{model, data, sample, run.failure.empty() ? print(r.assertion.body) + " does not hold" : run.failure};
+    if (++failed == 1)
+      out.witness = Witness{model, data, sample, run.failure.empty() ? print(r.assertion.body) + " does not hold" : run.failure};
   }
   const std::int64_t held = tried - failed;
   out.figures = {{"tries", static_cast<double>(tried), "", "counted"}, {"failures", static_cast<double>(failed), "", "counted"}};
   if (std::isfinite(run.largest)) out.figures.push_back({"largest", run.largest, "", "measured"});
-  if (tried == 0) return give_up(timeout ? "no sample was run within " + yaml::print_duration(r.timeout_s) : "no sample of '" + data + "' meets the condition; vacuous");
+  if (tried == 0)
+    return give_up(timeout ? "no sample was run within " + yaml::print_duration(r.timeout_s)
+                           : "no sample of '" + data + "' meets the condition; vacuous");
 
   std::string text = std::to_string(held) + " of " + std::to_string(tried) + " hold";
   if (failed > r.accept.violated) {
@@ -448,13 +460,15 @@ PointVerdict run_on_samples(const Requirement& r, const std::string& model, cons
     out.figures.push_back({"lower bound", lower, "", "bound"});
     if (upper < r.accept.proved) out.verdict = Verdict::violated;
     else if (enough && !timeout) out.verdict = Verdict::passed;
-    else if (auto more = more_samples(held, tried, r.accept.proved, true, level.confidence); more && *more > 0) out.text += "; " + std::to_string(*more) + " more at this rate";
+    else if (auto more = more_samples(held, tried, r.accept.proved, true, level.confidence); more && *more > 0)
+      out.text += "; " + std::to_string(*more) + " more at this rate";
     return out;
   }
   bool accepted = r.accept.more_than ? share > r.accept.proved : share >= r.accept.proved;
   if (r.accept.given && !accepted) {
     out.verdict = Verdict::violated;
-    out.text = text + " = " + yaml::print_fraction(share) + ", accepted are " + (r.accept.more_than ? "> " : ">= ") + yaml::print_fraction(r.accept.proved);
+    out.text = text + " = " + yaml::print_fraction(share) + ", accepted are " + (r.accept.more_than ? "> " : ">= ") +
+               yaml::print_fraction(r.accept.proved);
     return out;
   }
   if (std::isfinite(run.largest)) text += ", largest " + print_value(run.largest, Gives::number);

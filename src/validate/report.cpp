@@ -50,7 +50,8 @@ struct Counts {
 Counts counts(std::span<const Outcome> outcomes, Importance importance) {
   Counts c;
   for (const Outcome& o : outcomes) {
-    if (o.importance == importance) ++(o.verdict == Verdict::passed ? c.passed : o.verdict == Verdict::violated ? c.violated : c.inconclusive);
+    if (o.importance == importance)
+      ++(o.verdict == Verdict::passed ? c.passed : o.verdict == Verdict::violated ? c.violated : c.inconclusive);
   }
   return c;
 }
@@ -82,18 +83,22 @@ std::string table(std::span<const Outcome> outcomes, const Subject& subject, con
     evidence = std::max(evidence, characters(o.evidence));
   }
   std::size_t before = id + verdict + level + 6, after = 8;
-  if (look.width > 0) evidence = std::min(evidence, std::max<std::size_t>(30, look.width > before + after ? look.width - before - after : 0));
-  auto row = [&](const std::string& a, const std::string& b, const std::string& c, const std::string& d, const std::string& e, std::string_view paint) {
+  if (look.width > 0)
+    evidence = std::min(evidence, std::max<std::size_t>(30, look.width > before + after ? look.width - before - after : 0));
+  auto row = [&](const std::string& a, const std::string& b, const std::string& c, const std::string& d, const std::string& e,
+                 std::string_view paint) {
     std::string word = padded(b, verdict);
     if (look.color && !paint.empty()) word = std::string(paint) + word + "\x1b[0m";
-    return padded(a, id) + "  " + word + "  " + padded(c, level) + "  " + padded(d, evidence) + "  " + std::string(e.size() < 5 ? 5 - e.size() : 0, ' ') + e + "\n";
+    return padded(a, id) + "  " + word + "  " + padded(c, level) + "  " + padded(d, evidence) + "  " +
+           std::string(e.size() < 5 ? 5 - e.size() : 0, ' ') + e + "\n";
   };
   std::string out = row("id", "verdict", "level", "evidence", "time", "");
   for (const Outcome& o : outcomes) {
     auto lines = wrapped(o.evidence, evidence);
     std::string_view paint = o.verdict == Verdict::passed ? "\x1b[32m" : o.verdict == Verdict::violated ? "\x1b[31m" : "\x1b[33m";
     for (std::size_t i = 0; i < lines.size(); ++i) {
-      std::string line = i == 0 ? row(o.id, shown_verdict(o.verdict), o.level, lines[i], time_text(o.seconds), paint) : row("", "", "", lines[i], "", "");
+      std::string line =
+          i == 0 ? row(o.id, shown_verdict(o.verdict), o.level, lines[i], time_text(o.seconds), paint) : row("", "", "", lines[i], "", "");
       while (line.size() >= 2 && line[line.size() - 2] == ' ') line.erase(line.size() - 2, 1);
       out += line;
     }
@@ -102,13 +107,14 @@ std::string table(std::span<const Outcome> outcomes, const Subject& subject, con
   for (Importance i : {Importance::must, Importance::should, Importance::info}) {
     Counts c = counts(outcomes, i);
     if (c.all() == 0) continue;
-    out += std::string(first ? "" : "       ") + std::string(name(i)) + ": " + std::to_string(c.passed) + " passed, " + std::to_string(c.violated) + " violated, " +
-           std::to_string(c.inconclusive) + " inconclusive";
+    out += std::string(first ? "" : "       ") + std::string(name(i)) + ": " + std::to_string(c.passed) + " passed, " +
+           std::to_string(c.violated) + " violated, " + std::to_string(c.inconclusive) + " inconclusive";
     first = false;
   }
   if (first) out += "no requirement";
   auto shown = std::ranges::find_if(outcomes, [](const Outcome& o) { return o.witness.has_value(); });
-  if (shown != outcomes.end() && !subject.evidence_folder.empty()) out += "       witness: " + subject.evidence_folder + "/" + shown->id + "/";
+  if (shown != outcomes.end() && !subject.evidence_folder.empty())
+    out += "       witness: " + subject.evidence_folder + "/" + shown->id + "/";
   return out + "\n";
 }
 
@@ -116,11 +122,24 @@ std::string json(std::span<const Outcome> outcomes, const Subject& subject) {
   ordered_json list = ordered_json::array();
   for (const Outcome& o : outcomes) {
     ordered_json figures = ordered_json::array();
-    for (const Figure& f : o.figures) figures.push_back({{"name", f.name}, {"value", std::isfinite(f.value) ? ordered_json(f.value) : ordered_json()}, {"unit", f.unit}, {"how", f.how}});
-    ordered_json j = {{"id", o.id}, {"verdict", name(o.verdict)}, {"severity", name(o.importance)}, {"level", o.level}, {"evidence", o.evidence},
-                      {"by_fallback", o.by_fallback}, {"assert", o.text}, {"why", o.why}, {"models", o.models}, {"tags", o.tags}, {"figures", std::move(figures)}, {"seconds", o.seconds}};
+    for (const Figure& f : o.figures)
+      figures.push_back(
+          {{"name", f.name}, {"value", std::isfinite(f.value) ? ordered_json(f.value) : ordered_json()}, {"unit", f.unit}, {"how", f.how}});
+    ordered_json j = {{"id", o.id},
+                      {"verdict", name(o.verdict)},
+                      {"severity", name(o.importance)},
+                      {"level", o.level},
+                      {"evidence", o.evidence},
+                      {"by_fallback", o.by_fallback},
+                      {"assert", o.text},
+                      {"why", o.why},
+                      {"models", o.models},
+                      {"tags", o.tags},
+                      {"figures", std::move(figures)},
+                      {"seconds", o.seconds}};
     j["witness"] = nullptr;
-    if (o.witness) j["witness"] = {{"model", o.witness->model}, {"data", o.witness->data}, {"sample", o.witness->sample}, {"text", o.witness->text}};
+    if (o.witness)
+      j["witness"] = {{"model", o.witness->model}, {"data", o.witness->data}, {"sample", o.witness->sample}, {"text", o.witness->text}};
     j["file"] = o.location.line > 0 ? ordered_json(o.location.file) : ordered_json();
     j["line"] = o.location.line > 0 ? ordered_json(o.location.line) : ordered_json();
     j["column"] = o.location.line > 0 ? ordered_json(o.location.column) : ordered_json();
@@ -132,8 +151,13 @@ std::string json(std::span<const Outcome> outcomes, const Subject& subject) {
     summary[std::string(name(i))] = {{"passed", c.passed}, {"violated", c.violated}, {"inconclusive", c.inconclusive}};
   }
   for (const auto& [what, hash] : subject.sha256) hashes[what] = hash;
-  return dumped({{"schema", "saha.validate/1"}, {"saha", subject.version}, {"file", subject.requirements_file}, {"exit_code", exit_code(outcomes, subject.strict)},
-                 {"summary", summary}, {"sha256", hashes}, {"requirements", std::move(list)}});
+  return dumped({{"schema", "saha.validate/1"},
+                 {"saha", subject.version},
+                 {"file", subject.requirements_file},
+                 {"exit_code", exit_code(outcomes, subject.strict)},
+                 {"summary", summary},
+                 {"sha256", hashes},
+                 {"requirements", std::move(list)}});
 }
 
 std::string junit(std::span<const Outcome> outcomes, const Subject& subject) {
@@ -158,7 +182,8 @@ std::string junit(std::span<const Outcome> outcomes, const Subject& subject) {
       cases += "      <error type=\"inconclusive\" " + message + ">" + body + "</error>\n";
     } else if (o.verdict != Verdict::passed) {
       ++skipped;
-      cases += "      <skipped message=\"" + std::string(name(o.importance)) + ", " + std::string(name(o.verdict)) + ": " + xml(o.evidence) + "\"/>\n";
+      cases += "      <skipped message=\"" + std::string(name(o.importance)) + ", " + std::string(name(o.verdict)) + ": " +
+               xml(o.evidence) + "\"/>\n";
     } else {
       cases += "      <system-out>" + xml(o.evidence) + "</system-out>\n";
     }
@@ -166,10 +191,10 @@ std::string junit(std::span<const Outcome> outcomes, const Subject& subject) {
   }
   char time[32];
   std::snprintf(time, sizeof time, "%.3f", seconds);
-  std::string totals = "tests=\"" + std::to_string(outcomes.size()) + "\" failures=\"" + std::to_string(failures) + "\" errors=\"" + std::to_string(errors) + "\" skipped=\"" +
-                       std::to_string(skipped) + "\" time=\"" + time + "\"";
-  return "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites " + totals + ">\n  <testsuite name=\"" + xml(subject.requirements_file) + "\" " + totals + ">\n" + cases +
-         "  </testsuite>\n</testsuites>\n";
+  std::string totals = "tests=\"" + std::to_string(outcomes.size()) + "\" failures=\"" + std::to_string(failures) + "\" errors=\"" +
+                       std::to_string(errors) + "\" skipped=\"" + std::to_string(skipped) + "\" time=\"" + time + "\"";
+  return "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites " + totals + ">\n  <testsuite name=\"" + xml(subject.requirements_file) +
+         "\" " + totals + ">\n" + cases + "  </testsuite>\n</testsuites>\n";
 }
 
 std::string sarif(std::span<const Outcome> outcomes, const Subject& subject) {
@@ -184,7 +209,9 @@ std::string sarif(std::span<const Outcome> outcomes, const Subject& subject) {
     ordered_json result = {{"ruleId", o.id}, {"ruleIndex", i}, {"kind", kind}, {"level", o.verdict == Verdict::violated ? level : "none"},
                            {"message", {{"text", std::string(name(o.verdict)) + " (" + o.level + "): " + o.evidence}}}};
     if (o.location.line > 0) {
-      result["locations"] = {{{"physicalLocation", {{"artifactLocation", {{"uri", o.location.file}}}, {"region", {{"startLine", o.location.line}, {"startColumn", o.location.column}}}}}}};
+      result["locations"] = {{{"physicalLocation",
+                               {{"artifactLocation", {{"uri", o.location.file}}},
+                                {"region", {{"startLine", o.location.line}, {"startColumn", o.location.column}}}}}}};
     }
     results.push_back(std::move(result));
   }

@@ -20,28 +20,37 @@ std::string_view trimmed(std::string_view s) {
 }
 
 Schema requirement_schema() {
-  return Schema::map("a requirement", {
-      {"id", Schema::text(), "its name in tables, reports and evidence folders: letters, digits and . _ -", Required::yes},
-      {"assert", Schema::text(), "what must hold, in the assertion language", Required::yes},
-      {"why", Schema::text(), "where it comes from: a contract, a standard, a hazard"},
-      {"severity", Schema::choice({"must", "should", "info"}), "a must that fails is exit 1; a should warns, info reports", Required::no, "must"},
-      {"models", Schema::list(Schema::text(), 1), "the models it speaks of", Required::no, "[candidate]"},
-      {"for", Schema::map("a 'for'", {
-          {"data", Schema::text(), "the data set whose samples are x", Required::yes},
-          {"take", Schema::integer(1), "so many of them, drawn with the seed"},
-          {"where", Schema::text(), "only those for which this holds: correct, label != other"},
-      }), "the samples it speaks of; binds x, label and the columns"},
-      {"level", Schema::text(), "prove, bound(95 %) or test(5000); default by what is asserted"},
-      {"arithmetic", Schema::choice({"real", "float32", "int8"}), "what a proof is about; default: what the model computes in"},
-      {"accept", Schema::map("an 'accept'", {
-          {"proved", Schema::text(), "the least share that holds, like '>= 95 %'; default: all that may not be violated"},
-          {"violated", Schema::integer(0), "the most violations", Required::no, "0"},
-      }), "what counts as passed over many samples"},
-      {"timeout", Schema::duration(), "the most time for it", Required::no, "60 s"},
-      {"seed", Schema::integer(0), "of what is drawn at random", Required::no, "0"},
-      {"fallback", Schema::text(), "a lower level that is accepted, and said"},
-      {"tags", Schema::list(Schema::text()), "free words to select by"},
-  });
+  return Schema::map(
+      "a requirement",
+      {
+          {"id", Schema::text(), "its name in tables, reports and evidence folders: letters, digits and . _ -", Required::yes},
+          {"assert", Schema::text(), "what must hold, in the assertion language", Required::yes},
+          {"why", Schema::text(), "where it comes from: a contract, a standard, a hazard"},
+          {"severity", Schema::choice({"must", "should", "info"}), "a must that fails is exit 1; a should warns, info reports",
+           Required::no, "must"},
+          {"models", Schema::list(Schema::text(), 1), "the models it speaks of", Required::no, "[candidate]"},
+          {"for",
+           Schema::map("a 'for'",
+                       {
+                           {"data", Schema::text(), "the data set whose samples are x", Required::yes},
+                           {"take", Schema::integer(1), "so many of them, drawn with the seed"},
+                           {"where", Schema::text(), "only those for which this holds: correct, label != other"},
+                       }),
+           "the samples it speaks of; binds x, label and the columns"},
+          {"level", Schema::text(), "prove, bound(95 %) or test(5000); default by what is asserted"},
+          {"arithmetic", Schema::choice({"real", "float32", "int8"}), "what a proof is about; default: what the model computes in"},
+          {"accept",
+           Schema::map("an 'accept'",
+                       {
+                           {"proved", Schema::text(), "the least share that holds, like '>= 95 %'; default: all that may not be violated"},
+                           {"violated", Schema::integer(0), "the most violations", Required::no, "0"},
+                       }),
+           "what counts as passed over many samples"},
+          {"timeout", Schema::duration(), "the most time for it", Required::no, "60 s"},
+          {"seed", Schema::integer(0), "of what is drawn at random", Required::no, "0"},
+          {"fallback", Schema::text(), "a lower level that is accepted, and said"},
+          {"tags", Schema::list(Schema::text()), "free words to select by"},
+      });
 }
 
 // Reports a syntax error at its place in the scalar.
@@ -113,7 +122,8 @@ Requirement requirement_of(const Value& v, yaml::Diagnostics& diagnostics) {
   Requirement r;
   r.id = v["id"].text();
   r.id_node = v["id"].node();
-  if (!id_like(r.id)) diagnostics.error(v["id"].at(), "'id' wants letters, digits and . _ -, at most 100, not '" + r.id.substr(0, 60) + "'");
+  if (!id_like(r.id))
+    diagnostics.error(v["id"].at(), "'id' wants letters, digits and . _ -, at most 100, not '" + r.id.substr(0, 60) + "'");
   read_text(v["assert"].node(), r, diagnostics);
   if (v.has("why")) r.why = v["why"].text();
   const std::string& severity = v["severity"].text();
@@ -192,7 +202,8 @@ Result<Level> parse_level(std::string_view text) {
   Level l{Level::Kind::test, 0.95, 0};
   if (inner.empty()) return l;
   auto [end, fault] = std::from_chars(inner.data(), inner.data() + inner.size(), l.tries);
-  if (fault != std::errc() || end != inner.data() + inner.size() || l.tries < 1 || l.tries > 1'000'000'000) return wrong("a number of tries, like test(5000)");
+  if (fault != std::errc() || end != inner.data() + inner.size() || l.tries < 1 || l.tries > 1'000'000'000)
+    return wrong("a number of tries, like test(5000)");
   return l;
 }
 
@@ -272,8 +283,10 @@ std::optional<RequirementFile> read_requirements(const yaml::Node& root, yaml::D
     file.models.push_back({name, plain ? m.text() : m["file"].text(), plain || !m.has("sha256") ? "" : m["sha256"].text(), m.at()});
     const ModelFile& f = file.models.back();
     if (f.sha256.empty()) continue;
-    bool hex = f.sha256.size() == 64 && std::ranges::all_of(f.sha256, [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
-    if (!hex) diagnostics.error(m["sha256"].at(), "'sha256' wants 64 hexadecimal digits in lower case, not '" + f.sha256.substr(0, 70) + "'");
+    bool hex =
+        f.sha256.size() == 64 && std::ranges::all_of(f.sha256, [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
+    if (!hex)
+      diagnostics.error(m["sha256"].at(), "'sha256' wants 64 hexadecimal digits in lower case, not '" + f.sha256.substr(0, 70) + "'");
   }
   file.model = (*value)["model"];
   file.data = (*value)["data"];

@@ -76,6 +76,14 @@ const Scope::Data* Scope::find_data(std::string_view name) const {
   return found == data.end() ? nullptr : &*found;
 }
 
+const Scope::Field* Scope::field(std::string_view name) const {
+  for (const Input& i : inputs) {
+    auto found = std::ranges::find(i.fields, name, &Field::name);
+    if (found != i.fields.end()) return &*found;
+  }
+  return nullptr;
+}
+
 Scope scope_of(const RequirementFile& file, Scope scope, yaml::Diagnostics& diagnostics) {
   for (const auto& [name, value] : file.units) {
     auto m = yaml::measure(value.text);

@@ -27,7 +27,20 @@ enum class Argument : std::uint8_t {
   word_latency, word_ram,
 };
 
-enum class Gives : std::uint8_t { fraction, output_unit, seconds, bytes, joules, per_second, count, label, number, boolean, region, transform };
+enum class Gives : std::uint8_t {
+  fraction,
+  output_unit,
+  seconds,
+  bytes,
+  joules,
+  per_second,
+  count,
+  label,
+  number,
+  boolean,
+  region,
+  transform
+};
 
 struct Word {
   std::string_view name;

@@ -300,8 +300,10 @@ class TreeBuilder : public YAML::EventHandler {
 
 // yaml-cpp's messages in our words where its own would puzzle.
 std::string syntax_message(const std::string& theirs) {
-  if (theirs == "end of map not found" || theirs == "end of map flow not found") return "a '{' or a deeper line is not closed before the text goes on";
-  if (theirs == "end of sequence not found" || theirs == "end of sequence flow not found") return "a '[' or a list is not closed before the text goes on";
+  if (theirs == "end of map not found" || theirs == "end of map flow not found")
+    return "a '{' or a deeper line is not closed before the text goes on";
+  if (theirs == "end of sequence not found" || theirs == "end of sequence flow not found")
+    return "a '[' or a list is not closed before the text goes on";
   if (theirs == "illegal map value") return "': ' is not allowed here; text that holds ': ' must be in quotes";
   if (theirs == "illegal EOF in scalar") return "a quote is not closed";
   return "not YAML: " + theirs;

@@ -10,7 +10,22 @@
 namespace saha::yaml {
 
 struct Schema::Rule {
-  enum class Kind : std::uint8_t { text, any, choice, boolean, integer, number, duration, size, frequency, fraction, list, map, names, one_of };
+  enum class Kind : std::uint8_t {
+    text,
+    any,
+    choice,
+    boolean,
+    integer,
+    number,
+    duration,
+    size,
+    frequency,
+    fraction,
+    list,
+    map,
+    names,
+    one_of
+  };
   Kind kind = Kind::any;
   std::vector<std::string> words;         // choice
   std::int64_t least_integer = 0, most_integer = 0;
@@ -61,7 +76,9 @@ struct Scalar {
 };
 
 Result<Scalar> scalar(const Schema::Rule& rule, const Node& node, std::string_view type) {
-  auto wanted = [&](std::string help = {}) { return Error{ErrorCode::invalid_file, "wants " + std::string(type) + ", not " + in_quotes(node.text), std::move(help)}; };
+  auto wanted = [&](std::string help = {}) {
+    return Error{ErrorCode::invalid_file, "wants " + std::string(type) + ", not " + in_quotes(node.text), std::move(help)};
+  };
   const std::string& s = node.text;
   Scalar out;
   switch (rule.kind) {
@@ -69,7 +86,8 @@ Result<Scalar> scalar(const Schema::Rule& rule, const Node& node, std::string_vi
       if (std::ranges::find(rule.words, s) == rule.words.end()) return wanted(did_you_mean(s, rule.words));
       return out;
     case RuleKind::boolean:
-      if (s != "true" && s != "false") return wanted(s == "yes" || s == "on" || s == "True" ? "write true" : s == "no" || s == "off" || s == "False" ? "write false" : "");
+      if (s != "true" && s != "false")
+        return wanted(s == "yes" || s == "on" || s == "True" ? "write true" : s == "no" || s == "off" || s == "False" ? "write false" : "");
       out.boolean = s == "true";
       return out;
     case RuleKind::integer: {
@@ -89,7 +107,8 @@ Result<Scalar> scalar(const Schema::Rule& rule, const Node& node, std::string_vi
     }
     case RuleKind::fraction: {
       auto f = fraction(s);
-      if (!f || !(*f >= rule.least && *f <= rule.most)) return wanted(f && s.find('%') == std::string::npos && *f > 1 && *f <= 100 ? "write '" + s + " %'" : "");
+      if (!f || !(*f >= rule.least && *f <= rule.most))
+        return wanted(f && s.find('%') == std::string::npos && *f > 1 && *f <= 100 ? "write '" + s + " %'" : "");
       out.number = *f;
       return out;
     }
@@ -143,7 +162,8 @@ struct Reading {
     }
     Node::Kind shape = is_scalar(rule.kind) ? Node::Kind::scalar : rule.kind == RuleKind::list ? Node::Kind::list : Node::Kind::map;
     if (node.kind != shape) {
-      diagnostics.error(node.at, name + " wants " + schema.type_name() + ", not " + shown(node), shape == Node::Kind::list && node.kind == Node::Kind::scalar ? "write [" + node.text.substr(0, 40) + "]" : "");
+      diagnostics.error(node.at, name + " wants " + schema.type_name() + ", not " + shown(node),
+                        shape == Node::Kind::list && node.kind == Node::Kind::scalar ? "write [" + node.text.substr(0, 40) + "]" : "");
       return {};
     }
     if (shape == Node::Kind::scalar) {
@@ -159,9 +179,11 @@ struct Reading {
     } else if (shape == Node::Kind::list) {
       v.kind_ = Value::Kind::list;
       if (node.items.size() < rule.least_items) {
-        diagnostics.error(node.at, name + " wants at least " + std::to_string(rule.least_items) + " entries, not " + std::to_string(node.items.size()));
+        diagnostics.error(
+            node.at, name + " wants at least " + std::to_string(rule.least_items) + " entries, not " + std::to_string(node.items.size()));
       }
-      for (std::size_t i = 0; i < node.items.size(); ++i) v.items_.push_back(read(rule.inner[0], node.items[i], name + "[" + std::to_string(i) + "]"));
+      for (std::size_t i = 0; i < node.items.size(); ++i)
+        v.items_.push_back(read(rule.inner[0], node.items[i], name + "[" + std::to_string(i) + "]"));
     } else if (rule.kind == RuleKind::names) {
       v.kind_ = Value::Kind::map;
       for (const Entry& e : node.entries) v.entries_.emplace_back(e.key.text, read(rule.inner[0], e.value, "'" + e.key.text + "'"));
@@ -180,7 +202,8 @@ struct Reading {
       auto key = std::ranges::find(rule.keys, e.key.text, &Key::name);
       if (key == rule.keys.end()) {
         std::string hint = did_you_mean(e.key.text, names);
-        diagnostics.error(e.key.at, "unknown key " + in_quotes(e.key.text) + " in " + rule.what, hint.empty() ? "known: " + joined(names, "and") : hint);
+        diagnostics.error(e.key.at, "unknown key " + in_quotes(e.key.text) + " in " + rule.what,
+                          hint.empty() ? "known: " + joined(names, "and") : hint);
       } else {
         v.entries_.emplace_back(key->name, read(key->schema, e.value, "'" + key->name + "'"));
       }
@@ -385,7 +408,8 @@ std::string Schema::type_name() const {
       if (r.least_integer == r.most_integer) return std::to_string(r.least_integer);
       return range("a whole number", r.least_integer != std::numeric_limits<std::int64_t>::min(), std::to_string(r.least_integer),
                    r.most_integer != std::numeric_limits<std::int64_t>::max(), std::to_string(r.most_integer));
-    case RuleKind::number: return range("a number", std::isfinite(r.least), print_number(r.least), std::isfinite(r.most), print_number(r.most));
+    case RuleKind::number:
+      return range("a number", std::isfinite(r.least), print_number(r.least), std::isfinite(r.most), print_number(r.most));
     case RuleKind::duration: return "a duration like 90 s";
     case RuleKind::size: return "a size like 64 MiB";
     case RuleKind::frequency: return "a frequency like 125 MHz";
@@ -438,7 +462,8 @@ ordered_json json_of(const Schema& schema) {
     case RuleKind::size: return {{"type", "string"}, {"pattern", "^[0-9.]+ ?(B|[KMG]i?B)$"}};
     case RuleKind::frequency: return {{"type", "string"}, {"pattern", "^[0-9.]+ ?[kMG]?Hz$"}};
     case RuleKind::fraction:
-      return {{"oneOf", {{{"type", "string"}, {"pattern", "^[0-9.]+ ?(%|pp)$"}}, {{"type", "number"}, {"minimum", r.least}, {"maximum", r.most}}}}};
+      return {{"oneOf",
+               {{{"type", "string"}, {"pattern", "^[0-9.]+ ?(%|pp)$"}}, {{"type", "number"}, {"minimum", r.least}, {"maximum", r.most}}}}};
     case RuleKind::list: {
       ordered_json j = {{"type", "array"}, {"items", json_of(r.inner[0])}};
       if (r.least_items > 0) j["minItems"] = r.least_items;
@@ -489,7 +514,8 @@ void rows(std::string& out, const Schema::Rule& r, const std::string& prefix) {
 }  // namespace
 
 std::string Schema::json_schema(std::string_view name, std::string_view title) const {
-  ordered_json j = {{"$schema", "https://json-schema.org/draft/2020-12/schema"}, {"$id", "saha." + std::string(name) + "/1"}, {"title", title}};
+  ordered_json j = {
+      {"$schema", "https://json-schema.org/draft/2020-12/schema"}, {"$id", "saha." + std::string(name) + "/1"}, {"title", title}};
   j.update(json_of(*this));
   return j.dump(1) + "\n";
 }

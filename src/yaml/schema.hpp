@@ -67,7 +67,8 @@ class Schema {
   static Schema any();                               ///< whatever stands there, its scalars as text
   static Schema choice(std::vector<std::string> words);
   static Schema boolean();                           ///< true or false, nothing else
-  static Schema integer(std::int64_t least = std::numeric_limits<std::int64_t>::min(), std::int64_t most = std::numeric_limits<std::int64_t>::max());
+  static Schema integer(std::int64_t least = std::numeric_limits<std::int64_t>::min(),
+                        std::int64_t most = std::numeric_limits<std::int64_t>::max());
   static Schema number(double least = -std::numeric_limits<double>::infinity(), double most = std::numeric_limits<double>::infinity());
   static Schema duration();                          ///< number() is seconds
   static Schema size();                              ///< integer() is bytes

@@ -17,16 +17,48 @@ struct UnitRow {
 };
 constexpr double kPi = 3.14159265358979323846;
 constexpr UnitRow kUnits[] = {
-    {"%", 0.01, "", ""}, {"pp", 0.01, "", ""},
-    {"ns", 1e-9, "s", ""}, {"us", 1e-6, "s", ""}, {"ms", 1e-3, "s", ""}, {"s", 1, "s", ""}, {"min", 60, "s", ""}, {"h", 3600, "s", ""}, {"d", 86400, "s", ""},
-    {"B", 1, "B", ""}, {"KB", 1e3, "B", ""}, {"MB", 1e6, "B", ""}, {"GB", 1e9, "B", ""},
-    {"KiB", 1024, "B", ""}, {"MiB", 1048576, "B", ""}, {"GiB", 1073741824, "B", ""},
-    {"nJ", 1e-9, "J", ""}, {"uJ", 1e-6, "J", ""}, {"mJ", 1e-3, "J", ""}, {"J", 1, "J", ""}, {"kJ", 1e3, "J", ""}, {"Wh", 3600, "J", ""},
-    {"uW", 1e-6, "J", "s"}, {"mW", 1e-3, "J", "s"}, {"W", 1, "J", "s"},
-    {"Hz", 1, "", "s"}, {"kHz", 1e3, "", "s"}, {"MHz", 1e6, "", "s"}, {"GHz", 1e9, "", "s"},
-    {"um", 1e-6, "m", ""}, {"mm", 1e-3, "m", ""}, {"cm", 1e-2, "m", ""}, {"m", 1, "m", ""}, {"km", 1e3, "m", ""},
-    {"inch", 0.0254, "m", ""}, {"ft", 0.3048, "m", ""}, {"nmi", 1852, "m", ""},
-    {"g", 1e-3, "kg", ""}, {"kg", 1, "kg", ""}, {"rad", 1, "rad", ""}, {"deg", kPi / 180, "rad", ""}, {"dB", 1, "dB", ""},
+    {"%", 0.01, "", ""},
+    {"pp", 0.01, "", ""},
+    {"ns", 1e-9, "s", ""},
+    {"us", 1e-6, "s", ""},
+    {"ms", 1e-3, "s", ""},
+    {"s", 1, "s", ""},
+    {"min", 60, "s", ""},
+    {"h", 3600, "s", ""},
+    {"d", 86400, "s", ""},
+    {"B", 1, "B", ""},
+    {"KB", 1e3, "B", ""},
+    {"MB", 1e6, "B", ""},
+    {"GB", 1e9, "B", ""},
+    {"KiB", 1024, "B", ""},
+    {"MiB", 1048576, "B", ""},
+    {"GiB", 1073741824, "B", ""},
+    {"nJ", 1e-9, "J", ""},
+    {"uJ", 1e-6, "J", ""},
+    {"mJ", 1e-3, "J", ""},
+    {"J", 1, "J", ""},
+    {"kJ", 1e3, "J", ""},
+    {"Wh", 3600, "J", ""},
+    {"uW", 1e-6, "J", "s"},
+    {"mW", 1e-3, "J", "s"},
+    {"W", 1, "J", "s"},
+    {"Hz", 1, "", "s"},
+    {"kHz", 1e3, "", "s"},
+    {"MHz", 1e6, "", "s"},
+    {"GHz", 1e9, "", "s"},
+    {"um", 1e-6, "m", ""},
+    {"mm", 1e-3, "m", ""},
+    {"cm", 1e-2, "m", ""},
+    {"m", 1, "m", ""},
+    {"km", 1e3, "m", ""},
+    {"inch", 0.0254, "m", ""},
+    {"ft", 0.3048, "m", ""},
+    {"nmi", 1852, "m", ""},
+    {"g", 1e-3, "kg", ""},
+    {"kg", 1, "kg", ""},
+    {"rad", 1, "rad", ""},
+    {"deg", kPi / 180, "rad", ""},
+    {"dB", 1, "dB", ""},
 };
 
 bool letter(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
@@ -57,9 +89,10 @@ Result<double> in_base(std::string_view text, std::string_view what, std::string
   }
   SAHA_TRY(Unit u, Units().find(m.unit));
   if (u.dimension != wanted || u.difference) {
-    return Error{ErrorCode::invalid_file, "'" + std::string(text) + "' is not " + std::string(what), "for example '" + std::string(example) + "'"};
+    return Error{ErrorCode::invalid_file, "'" + std::string(text) + "' is not " + std::string(what),
+                 "for example '" + std::string(example) + "'"};
   }
-  double value = m.value * u.factor;
+  double value = saha::yaml::in_base(m.value, u);
   if (!(value >= 0) || !std::isfinite(value)) {
     return Error{ErrorCode::invalid_file, "'" + std::string(text) + "' is negative or too large for " + std::string(what)};
   }
@@ -83,6 +116,12 @@ std::string scaled(double value, int significant, std::span<const std::pair<doub
 
 Dimension operator*(const Dimension& a, const Dimension& b) { return combined(a, b, 1); }
 Dimension operator/(const Dimension& a, const Dimension& b) { return combined(a, b, -1); }
+
+double in_base(double value, const Unit& unit) {
+  double per = 1 / unit.factor;
+  bool divides = unit.factor < 1 && std::abs(per - std::round(per)) < 1e-9 * per;
+  return divides ? value / std::round(per) : value * unit.factor;
+}
 
 std::string print(const Dimension& d) {
   std::string above, below;
@@ -117,14 +156,16 @@ Result<Unit> Units::find(std::string_view text) const {
     SAHA_TRY(above, single(text.substr(0, bar)));
   }
   SAHA_TRY(Unit below, single(text.substr(bar + 1)));
-  if (above.difference || below.difference) return Error{ErrorCode::invalid_argument, "'pp' stands alone, not in '" + std::string(text) + "'"};
+  if (above.difference || below.difference)
+    return Error{ErrorCode::invalid_argument, "'pp' stands alone, not in '" + std::string(text) + "'"};
   return Unit{above.factor / below.factor, above.dimension / below.dimension, false};
 }
 
 Result<> Units::define(const std::string& name, Unit unit) {
   if (!name_like(name)) return Error{ErrorCode::invalid_argument, "'" + name + "' is no name for a unit: letters, digits and _ only"};
   if (known(name)) return Error{ErrorCode::invalid_argument, "unit '" + name + "' exists already"};
-  if (!(unit.factor > 0) || !std::isfinite(unit.factor)) return Error{ErrorCode::invalid_argument, "unit '" + name + "' must be a positive amount"};
+  if (!(unit.factor > 0) || !std::isfinite(unit.factor))
+    return Error{ErrorCode::invalid_argument, "unit '" + name + "' must be a positive amount"};
   own_.emplace(name, std::move(unit));
   return {};
 }
@@ -133,7 +174,8 @@ Result<> Units::declare(std::string_view text) {
   std::size_t bar = text.find('/');
   std::string_view parts[2] = {text.substr(0, bar), bar == std::string_view::npos ? "" : text.substr(bar + 1)};
   for (int i = 0; i < 2; ++i) {
-    if ((i == 1 && bar == std::string_view::npos) || (i == 0 && bar != std::string_view::npos && parts[0] == "1") || known(parts[i])) continue;
+    if ((i == 1 && bar == std::string_view::npos) || (i == 0 && bar != std::string_view::npos && parts[0] == "1") || known(parts[i]))
+      continue;
     std::string name(parts[i]);
     SAHA_DO(define(name, Unit{1, {{{name, 1}}}, false}));
   }
@@ -164,7 +206,8 @@ Result<double> duration_s(std::string_view text) { return in_base(text, "a durat
 Result<std::int64_t> size_bytes(std::string_view text) {
   SAHA_TRY(double bytes, in_base(text, "a size", "64 MiB", Dimension{{{"B", 1}}}));
   if (bytes > 0x1p62 || bytes != std::floor(bytes)) {
-    return Error{ErrorCode::invalid_file, "'" + std::string(text) + "' is " + (bytes > 0x1p62 ? "too large for a size" : "no whole number of bytes")};
+    return Error{ErrorCode::invalid_file,
+                 "'" + std::string(text) + "' is " + (bytes > 0x1p62 ? "too large for a size" : "no whole number of bytes")};
   }
   return static_cast<std::int64_t>(bytes);
 }

@@ -26,6 +26,9 @@ struct Unit {
   bool difference = false;  ///< pp: the difference of two percentages
 };
 
+/// value of the unit in base units, as the nearest double: 5 ms is 5 / 1000, since 5 * 0.001 need not be.
+double in_base(double value, const Unit& unit);
+
 /// The built-in units and those of one file. A name without meaning yet becomes a base unit of its own by `declare`.
 class Units {
  public:

@@ -147,7 +147,8 @@ rc::Gen<Node> any_node(int depth) {
     n.kind = static_cast<Node::Kind>(kind);
     if (n.kind == Node::Kind::scalar) {
       n.quoted = true;
-      n.text = *rc::gen::container<std::string>(rc::gen::oneOf(rc::gen::inRange<char>(0x20, 0x7F), rc::gen::element<char>('\n', '\t', '"', '\\', ':', '#')));
+      n.text = *rc::gen::container<std::string>(
+          rc::gen::oneOf(rc::gen::inRange<char>(0x20, 0x7F), rc::gen::element<char>('\n', '\t', '"', '\\', ':', '#')));
     } else if (n.kind == Node::Kind::list) {
       for (int i = *rc::gen::inRange(0, 4); i > 0; --i) n.items.push_back(*any_node(depth - 1));
     } else if (n.kind == Node::Kind::map) {
@@ -172,7 +173,8 @@ RC_GTEST_PROP(Document, what_is_printed_reads_back_as_the_same_tree, ()) {
 }
 
 RC_GTEST_PROP(Document, every_byte_of_a_scalar_has_its_place, ()) {
-  std::string text = *rc::gen::nonEmpty(rc::gen::container<std::string>(rc::gen::oneOf(rc::gen::inRange<char>('a', 'e'), rc::gen::element(' ', '\'', '"', '\\', ':'))));
+  std::string text = *rc::gen::nonEmpty(
+      rc::gen::container<std::string>(rc::gen::oneOf(rc::gen::inRange<char>('a', 'e'), rc::gen::element(' ', '\'', '"', '\\', ':'))));
   Node n;
   n.kind = Node::Kind::scalar;
   n.quoted = true;

@@ -43,7 +43,10 @@ std::string faults(const std::string& text) {
 
 TEST(Schema, the_schema_decides_the_types) {
   Diagnostics d;
-  auto n = parse("saha: 1\nname: 5\nlabels: [yes, no, on]\ncache: 64MiB\nclock: 125 MHz\nfloor: 0.5 pp\nlr: 1e-3\ntarget: {cores: 2}\ndata: {a: 1 KiB, b: [x]}\noptions: {x: [1, true]}\n", "s.yaml", d);
+  auto n = parse(
+      "saha: 1\nname: 5\nlabels: [yes, no, on]\ncache: 64MiB\nclock: 125 MHz\nfloor: 0.5 pp\nlr: 1e-3\ntarget: {cores: 2}\ndata: {a: 1 "
+      "KiB, b: [x]}\noptions: {x: [1, true]}\n",
+      "s.yaml", d);
   ASSERT_TRUE(n);
   auto v = study().read(*n, d);
   ASSERT_TRUE(v) << d.render();

@@ -1,0 +1,195 @@
+#include "validate/relation.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <memory>
+
+#include "validate/statistics.hpp"
+
+namespace saha::validate {
+namespace {
+
+Verdict compared(double lower, double upper, Op op) {
+  bool below = false, above = false;
+  switch (op) {
+    case Op::ge: above = lower >= 0, below = upper < 0; break;
+    case Op::gt: above = lower > 0, below = upper <= 0; break;
+    case Op::le: above = upper <= 0, below = lower > 0; break;
+    case Op::lt: above = upper < 0, below = lower >= 0; break;
+    case Op::eq: above = lower == 0 && upper == 0, below = lower > 0 || upper < 0; break;
+    case Op::ne: above = lower > 0 || upper < 0, below = lower == 0 && upper == 0; break;
+  }
+  return above ? Verdict::passed : below ? Verdict::violated : Verdict::inconclusive;
+}
+
+bool is_measured(const Estimate& a) {
+  std::string_view word = a.name;
+  word.remove_prefix(word.find('.') + 1);
+  const Word* w = find_word(word.substr(0, word.find('(')));
+  return w && w->group == WordGroup::measurement;
+}
+
+std::pair<double, double> points(const Form& f) {
+  double v = f.constant;
+  for (const auto& [a, c] : f.terms) v += c * a.point;
+  return {v, v};
+}
+
+bool paired(const Form& f) {
+  if (f.terms.size() != 2) return false;
+  const auto& [a, ca] = f.terms[0];
+  const auto& [b, cb] = f.terms[1];
+  return ca == -cb && !a.per_sample.empty() && a.pairs_with == b.pairs_with && a.per_sample.size() == b.per_sample.size() &&
+         a.binary == b.binary;
+}
+
+struct Discordant {
+  std::int64_t n = 0, first = 0, second = 0;
+};
+Discordant discordant(const Estimate& a, const Estimate& b) {
+  Discordant d;
+  for (std::size_t i = 0; i < a.per_sample.size(); ++i) {
+    ++d.n;
+    d.first += a.per_sample[i] > b.per_sample[i];
+    d.second += a.per_sample[i] < b.per_sample[i];
+  }
+  return d;
+}
+
+std::pair<double, double> paired_bounds(const Estimate& a, const Estimate& b, double confidence) {
+  if (a.binary) {
+    Discordant d = discordant(a, b);
+    return {paired_difference_lower(d.n, d.first, d.second, confidence), paired_difference_upper(d.n, d.first, d.second, confidence)};
+  }
+  std::vector<double> differences;
+  for (std::size_t i = 0; i < a.per_sample.size(); ++i) differences.push_back(a.per_sample[i] - b.per_sample[i]);
+  Mean m = mean_of(differences);
+  return {mean_lower(m, confidence), mean_upper(m, confidence)};
+}
+
+std::pair<double, double> bounds_of(const Form& f, double confidence) {
+  if (paired(f)) {
+    double c = f.terms[0].second;
+    auto [lower, upper] = paired_bounds(f.terms[0].first, f.terms[1].first, confidence);
+    return c > 0 ? std::pair(f.constant + c * lower, f.constant + c * upper) : std::pair(f.constant + c * upper, f.constant + c * lower);
+  }
+  double inexact = static_cast<double>(std::ranges::count_if(f.terms, [](const auto& t) { return !t.first.exact; }));
+  double each = 1 - (1 - confidence) / std::max(1.0, inexact);  // Bonferroni: holds whatever the terms share
+  double lower = f.constant, upper = f.constant;
+  for (const auto& [a, c] : f.terms) {
+    double lo = a.lower(each), hi = a.upper(each);
+    lower += c > 0 ? c * lo : c * hi;
+    upper += c > 0 ? c * hi : c * lo;
+  }
+  return {lower, upper};
+}
+
+std::string told_alone(const Form& f, Op op, Verdict v, double confidence, bool point_only, const std::string& short_of) {
+  const auto& [a, c] = f.terms[0];
+  Op own = c > 0 ? op : flipped(op);
+  double limit = -f.constant / c;
+  std::string who;  // says what is measured where the text alone does not
+  if (std::string_view word = std::string_view(a.name).substr(a.name.find('.') + 1); word.substr(0, 8) != "accuracy")
+    who = std::string(word.substr(0, word.find('('))) + " ";
+  std::string out = who + a.text;
+  std::string limit_text = " (limit " + print_value(limit, a.gives) + ")";
+  if (a.exact) return out + (v == Verdict::passed ? "" : limit_text);
+  if (point_only) return out + ", point estimate" + (v == Verdict::passed ? "" : limit_text);
+  bool at_least = own == Op::ge || own == Op::gt, shows_lower = at_least != (v == Verdict::violated);
+  double bound = shows_lower ? a.lower(confidence) : a.upper(confidence);
+  if (std::isfinite(bound) && a.how != "modelled")
+    out += std::string(", ") + (shows_lower ? "lower" : "upper") + " bound " + print_value(bound, a.gives);
+  if (v == Verdict::violated) return out + limit_text;
+  if (v == Verdict::passed) return out;
+  if (!short_of.empty()) return out + "; " + short_of;
+  if (a.advice && own != Op::eq && own != Op::ne) out += "; " + a.advice(limit, at_least, confidence);
+  return out;
+}
+
+std::string told(const Form& f, Op op, Verdict v, double confidence, bool point_only, const std::string& short_of) {
+  if (f.terms.size() == 1) return told_alone(f, op, v, confidence, point_only, short_of);
+  std::string out;
+  for (const auto& [a, c] : f.terms)
+    out += (out.empty() ? "" : " against ") + (f.terms.size() == 2 && paired(f) ? print_value(a.point, a.gives) : a.name + " " + a.text);
+  auto [lower, upper] = point_only ? points(f) : bounds_of(f, confidence);
+  double value = points(f).first - f.constant;
+  Gives gives = f.terms[0].first.gives;
+  auto difference = [&](double d) {
+    if (gives == Gives::fraction) return yaml::print_number(std::round(d * 10000) / 100) + " pp";
+    return print_value(d, gives);
+  };
+  out += "; difference " + difference(value);
+  bool at_least = op == Op::ge || op == Op::gt, shows_lower = at_least != (v == Verdict::violated);
+  double bound = (shows_lower ? lower : upper) - f.constant;
+  if (!point_only && std::isfinite(bound)) out += std::string(", ") + (shows_lower ? "lower" : "upper") + " bound " + difference(bound);
+  if (f.constant != 0 && v != Verdict::passed) out += " (limit " + difference(-f.constant) + ")";
+  if (paired(f) && f.terms[0].first.binary) {
+    Discordant d = discordant(f.terms[0].first, f.terms[1].first);
+    char p[32];
+    std::snprintf(p, sizeof p, "%.2g", mcnemar_exact(d.first, d.second));
+    out += ", paired; " + std::to_string(d.first) + " better, " + std::to_string(d.second) + " worse, McNemar p " + p;
+  }
+  return out + (short_of.empty() ? "" : "; " + short_of);
+}
+
+}  // namespace
+
+void append(Form& into, const Form& from, double factor) {
+  into.constant += factor * from.constant;
+  for (const auto& [atom, coefficient] : from.terms) {
+    auto same_atom = std::ranges::find_if(
+        into.terms, [&](const auto& t) { return t.first.name == atom.name && t.first.pairs_with == atom.pairs_with; });
+    if (same_atom != into.terms.end()) same_atom->second += factor * coefficient;
+    else into.terms.emplace_back(atom, factor * coefficient);
+  }
+  std::erase_if(into.terms, [](const auto& t) { return t.second == 0; });
+}
+
+Judgement judge_relation(Form f, Op op, const std::optional<Level>& wanted) {
+  Judgement j;
+  j.exact = std::ranges::all_of(f.terms, [](const auto& t) { return t.first.exact; });
+  if (f.terms.empty()) {
+    j = fixed(compared(f.constant, f.constant, op), "by counting");
+    return j;
+  }
+  bool statistic = false;
+  Level level{Level::Kind::test, 0.95, 200};
+  for (const auto& [a, c] : f.terms) {
+    statistic = statistic || !is_measured(a);
+    j.figures.insert(j.figures.end(), a.figures.begin(), a.figures.end());
+  }
+  if (statistic) level = {Level::Kind::bound, 0.95, 0};
+  if (wanted) level = *wanted;
+  j.levels.insert(print(level));
+  bool point_only = statistic && level.kind == Level::Kind::test;
+  double error = 1 - level.confidence;
+  std::string short_of;
+  for (const auto& [a, c] : f.terms) {
+    if (!a.short_of.empty()) short_of = a.short_of;
+  }
+  auto shared = std::make_shared<const Form>(std::move(f));
+  auto bounds = [shared, point_only](double confidence) { return point_only ? points(*shared) : bounds_of(*shared, confidence); };
+  // Below 50 % the lower bound would pass the upper one.
+  auto confidence_at = [error](double scale) { return std::clamp(1 - error * scale, 0.5, 1 - 1e-15); };
+  j.at = [bounds, confidence_at, op, short_of](double scale) {
+    auto [lower, upper] = bounds(confidence_at(scale));
+    Verdict v = compared(lower, upper, op);
+    return v == Verdict::passed && !short_of.empty() ? Verdict::inconclusive : v;
+  };
+  j.text = [=, at = j.at](double scale) { return told(*shared, op, at(scale), confidence_at(scale), point_only, short_of); };
+  if (j.exact || point_only) return j;
+  auto [lower, upper] = bounds(level.confidence);
+  if (shared->terms.size() == 1) {
+    auto [a, c] = shared->terms[0];
+    j.figures.push_back({"lower bound", a.lower(level.confidence), j.figures[0].unit, "bound"});
+    j.figures.push_back({"upper bound", a.upper(level.confidence), j.figures[0].unit, "bound"});
+  } else {
+    j.figures.push_back({"difference lower bound", lower, "", "bound"});
+    j.figures.push_back({"difference upper bound", upper, "", "bound"});
+  }
+  std::erase_if(j.figures, [](const Figure& x) { return !std::isfinite(x.value); });
+  return j;
+}
+
+}  // namespace saha::validate
