@@ -125,9 +125,10 @@ void cut(Columns& q, int64_t n0, int64_t n1, int64_t depth, float* memory) {
 /// Panels of a pointwise convolution: rows of the image, in place where they fill the panel.
 void fill_from_image(const ConvParams& c, Columns& q, const float* x, int64_t channels) {
   const int64_t plane = c.shape.in_h * c.shape.in_w;
+  if (!c.direct) return pack_panels(x + q.panels[0].column, plane, channels, q.panels, q.count);
   for (int j = 0; j < q.count; ++j) {
     Panel& p = q.panels[j];
-    if (c.direct && p.columns == p.vectors * W)
+    if (p.columns == p.vectors * W)
       p.b = x + p.column, p.step = plane;
     else
       pack_rows(x + p.column, plane, channels, p.vectors, p.columns, const_cast<float*>(p.b));

@@ -268,6 +268,26 @@ inline void pack_rows(const float* b, int64_t b_row, int64_t depth, int vectors,
     for (int j = 0; j < vectors; ++j) store(out + j * W, load_up_to(b + j * W, most(0, columns - j * W)));
 }
 
+/// The same for several panels that follow one another, row by row of B: rows of an image lie pages apart, so each is read once, in one go.
+inline void pack_panels(const float* b, int64_t b_row, int64_t depth, const Panel* panels, int count) {
+  for (int64_t p = 0; p < depth; ++p, b += b_row) {
+    __builtin_prefetch(b + 4 * b_row);
+    __builtin_prefetch(b + 4 * b_row + 16);
+    for (int j = 0; j < count; ++j) {
+      const Panel& q = panels[j];
+      const float* from = b + (q.column - panels[0].column);
+      float* out = const_cast<float*>(q.b) + p * q.step;
+      if (q.columns == 3 * W) {
+        store(out, load(from));
+        store(out + W, load(from + W));
+        store(out + 2 * W, load(from + 2 * W));
+      } else {
+        for (int i = 0; i < q.vectors; ++i) store(out + i * W, load_up_to(from + i * W, most(0, q.columns - i * W)));
+      }
+    }
+  }
+}
+
 /// The same where the columns of B are contiguous in depth: B[p][j] at b[j * b_col + p].
 inline void pack_columns(const float* b, int64_t b_col, int64_t depth, int vectors, int columns, float* out) {
   for (int j0 = 0; j0 < vectors * W; j0 += W) {
