@@ -139,24 +139,34 @@ Result<std::vector<Datum>> outputs(Running& r, const ir::Graph& graph) {
 
 Result<> compare(std::vector<Running>& running, const ir::Graph& graph, const std::vector<Datum>& inputs, const BenchOptions& options, Bench& bench) {
   tell(options, "comparing", 0, 1);
+  std::vector<std::vector<Datum>> results;
+  for (auto& r : running) {
+    SAHA_TRY(auto result, outputs(r, graph));
+    results.push_back(std::move(result));
+  }
   std::vector<Datum> reference;
-  if (bench.macs <= kReferenceMacs) {
+  std::string wanted = options.reference;
+  if (wanted == "operators" || (wanted == "auto" && bench.macs <= kReferenceMacs)) {
     auto result = op::run(graph, std::span<const Datum>(inputs));
+    if (!result && wanted == "operators") return std::move(result.error()).within("operator reference");
     if (result) {
       reference = std::move(*result);
       bench.reference = "operator reference";
     }
   }
-  for (auto& r : running) {
-    SAHA_TRY(auto result, outputs(r, graph));
-    if (bench.reference.empty()) {
-      reference = std::move(result);
-      bench.reference = r.row.backend;
-      continue;
-    }
-    r.row.difference = difference(reference, result);
-    r.row.tolerance = options.tolerance.value_or(default_tolerance(r.row, graph));
-    r.row.wrong = !(r.row.difference->relative <= r.row.tolerance);
+  if (bench.reference.empty()) {
+    if (wanted == "auto") wanted = running.front().row.backend;
+    const auto at = std::find_if(running.begin(), running.end(), [&](const Running& r) { return r.row.backend == wanted; });
+    if (at == running.end()) return Error{ErrorCode::invalid_file, "--reference is '" + wanted + "', which is not among the backends that were measured", "auto, operators, or one of them"};
+    reference = results[std::size_t(at - running.begin())];
+    bench.reference = wanted;
+  }
+  for (std::size_t i = 0; i < running.size(); ++i) {
+    EngineRow& row = running[i].row;
+    if (row.backend == bench.reference) continue;
+    row.difference = difference(reference, results[i]);
+    row.tolerance = options.tolerance.value_or(default_tolerance(row, graph));
+    row.wrong = !(row.difference->relative <= row.tolerance);
   }
   return {};
 }
@@ -208,7 +218,16 @@ Result<Bench> bench(const std::string& file, const BenchOptions& options) {
   bench.load_average = system::load_average();
   for (std::size_t i = 0; i < inputs.size(); ++i)
     bench.inputs.push_back(graph.name(graph.inputs()[i]) + " " + (inputs[i].is_tensor() ? std::string(name(inputs[i].tensor.dtype)) + " " + str(inputs[i].tensor.dims) : "(not a tensor)"));
-  SAHA_TRY(bench.macs, count_macs(graph, inputs));
+  auto macs = count_macs(graph, inputs);
+  if (!macs) {
+    Error& e = macs.error();
+    std::string free;
+    for (auto v : graph.inputs())
+      if (options.inputs.empty() && !options.shapes.count(graph.name(v)) && !ir::is_static(graph.type(v))) free += (free.empty() ? "" : ", ") + graph.name(v) + " " + ir::str(graph.type(v));
+    if (!free.empty()) e.help = "free dims were taken as 1 (" + free + "); --shape NAME=1x3x224x224 sets them";
+    return std::move(e);
+  }
+  bench.macs = *macs;
   SAHA_TRY(auto running, start(path, graph, inputs, options, bench));
   SAHA_DO(interleave(running, options));
   for (auto& r : running) {

@@ -1,7 +1,9 @@
 // Generator: SplitMix64 (Steele, Lea, Flood 2014), one stream per input.
 #include "measure/inputs.hpp"
 
+#include <algorithm>
 #include <charconv>
+#include <limits>
 
 namespace saha::measure {
 namespace {
@@ -41,7 +43,7 @@ Result<std::pair<std::string, Dims>> parse_shape(std::string_view text) {
   return std::pair(std::string(text.substr(0, at)), std::move(dims));
 }
 
-Result<Tensor> random_tensor(DType t, Dims dims, std::uint64_t seed, std::uint64_t stream) {
+Result<Tensor> random_tensor(DType t, Dims dims, std::uint64_t seed, std::uint64_t stream, std::int64_t below) {
   Stream random{seed * 0xd1342543de82ef95u + stream * 0x2545f4914f6cdd1du};
   if (t == DType::string) {
     const auto n = checked_elements(dims);
@@ -68,14 +70,38 @@ Result<Tensor> random_tensor(DType t, Dims dims, std::uint64_t seed, std::uint64
     }
   } else {
     const bool bytes = t == DType::u8 || t == DType::i8;
+    const std::int64_t limit = t == DType::boolean ? 2 : std::max<std::int64_t>(below, 1);
     std::vector<std::int64_t> piece(kPiece);
     for (std::int64_t at = 0; at < n; at += kPiece) {
       const auto count = std::min(kPiece, n - at);
-      for (std::int64_t i = 0; i < count; ++i) piece[std::size_t(i)] = bytes ? std::int64_t(random.next() >> 56) - (t == DType::i8 ? 128 : 0) : std::int64_t(random.next() >> 63);
+      for (std::int64_t i = 0; i < count; ++i) piece[std::size_t(i)] = bytes ? std::int64_t(random.next() >> 56) - (t == DType::i8 ? 128 : 0) : std::int64_t(random.next() >> 16) % limit;
       store(x, at, count, piece.data());
     }
   }
   return x;
+}
+
+std::int64_t index_limit(const ir::Graph& graph, ir::ValueId input) {
+  constexpr std::string_view kMovers[] = {"Cast", "Identity", "Reshape", "Unsqueeze", "Squeeze", "Flatten", "Transpose", "Slice", "Expand"};
+  std::vector<bool> carries(graph.values().size(), false);
+  carries[std::size_t(input)] = true;
+  std::int64_t limit = std::numeric_limits<std::int64_t>::max();
+  const auto carried = [&](ir::ValueId v) { return v != ir::ValueId::none && carries[std::size_t(v)]; };
+  for (const ir::Node& n : graph.nodes()) {
+    const auto op = n.op.str();
+    if (std::find(std::begin(kMovers), std::end(kMovers), op) != std::end(kMovers)) {
+      if (carried(graph.operand(n, 0))) carries[std::size_t(graph.result(n))] = true;
+    } else if (op == "Gather" && carried(graph.operand(n, 1))) {
+      const auto& dims = graph.type(graph.operand(n, 0)).dims;
+      const auto* axis = ir::attr<std::int64_t>(*n.attrs, "axis");
+      const std::int64_t at = (axis ? *axis : 0) + (axis && *axis < 0 ? std::int64_t(dims.size()) : 0);
+      if (at >= 0 && at < std::int64_t(dims.size())) limit = std::min(limit, dims[std::size_t(at)].known().value_or(limit));
+    } else if (op == "OneHot" && carried(graph.operand(n, 0))) {
+      const auto& depth = graph[graph.operand(n, 1)].constant;
+      if (depth && depth->size() == 1) limit = std::min(limit, std::int64_t(depth->at(0)));
+    }
+  }
+  return limit == std::numeric_limits<std::int64_t>::max() ? 2 : std::max<std::int64_t>(limit, 1);
 }
 
 Result<std::vector<Dims>> input_dims(const ir::Graph& graph, const Shapes& shapes) {
@@ -116,7 +142,7 @@ Result<std::vector<Datum>> random_inputs(const ir::Graph& graph, const Shapes& s
   SAHA_TRY(auto dims, input_dims(graph, shapes));
   std::vector<Datum> inputs;
   for (std::size_t i = 0; i < dims.size(); ++i) {
-    auto x = random_tensor(graph.type(graph.inputs()[i]).dtype, dims[i], seed, i);
+    auto x = random_tensor(graph.type(graph.inputs()[i]).dtype, dims[i], seed, i, index_limit(graph, graph.inputs()[i]));
     if (!x) return std::move(x.error()).within("input '" + graph.name(graph.inputs()[i]) + "'");
     inputs.emplace_back(std::move(*x));
   }

@@ -16,9 +16,13 @@ using Shapes = std::map<std::string, Dims, std::less<>>;
 /// "image=1x3x224x224", split at the last '='; "x=" is a scalar.
 Result<std::pair<std::string, Dims>> parse_shape(std::string_view text);
 
-/// Elements from a seed and a stream number. Floats are uniform in [-1, 1), 8-bit integers over their whole range, other integers 0 or 1
-/// (indices and masks then lie inside every table), strings single letters.
-Result<Tensor> random_tensor(DType t, Dims dims, std::uint64_t seed, std::uint64_t stream);
+/// Elements from a seed and a stream number. Floats are uniform in [-1, 1), 8-bit integers over their whole range, other integers in
+/// [0, below) (at least 1), strings single letters.
+Result<Tensor> random_tensor(DType t, Dims dims, std::uint64_t seed, std::uint64_t stream, std::int64_t below = 2);
+
+/// Below which number an integer input is a sound index: the rows of the smallest constant table that it looks up (Gather, OneHot), directly
+/// or after operators that only move or cast it; 2 where it looks up none, so that masks and unseen tables take it.
+std::int64_t index_limit(const ir::Graph& graph, ir::ValueId input);
 
 /// Dims of each input: as in `shapes`, else the graph's with 1 for what is free. A symbol that one input fixes holds for all of them.
 /// Fails where a name is none of the inputs, a fixed dim differs, or an input is no tensor.

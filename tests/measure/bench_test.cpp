@@ -97,6 +97,21 @@ TEST_F(Model, an_engine_whose_difference_exceeds_the_tolerance_is_wrong) {
   EXPECT_TRUE(wrong->wrong());
 }
 
+TEST_F(Model, the_reference_can_be_an_engine_and_must_be_one_that_was_measured) {
+  BenchOptions options;
+  options.backends = {"native"};
+  options.runs = 1;
+  options.reference = "native";
+  auto itself = measure::bench(write(), options);
+  ASSERT_TRUE(itself) << itself.error().message;
+  EXPECT_EQ(itself->reference, "native");
+  EXPECT_FALSE(itself->engines[0].difference);
+  options.reference = "openvino";
+  auto absent = measure::bench(write(), options);
+  ASSERT_FALSE(absent);
+  EXPECT_NE(absent.error().message.find("--reference is 'openvino'"), std::string::npos) << absent.error().message;
+}
+
 TEST_F(Model, an_engine_that_takes_too_long_stops_early) {
   BenchOptions options;
   options.backends = {"native"};

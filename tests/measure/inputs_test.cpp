@@ -52,6 +52,23 @@ TEST(Inputs, values_lie_where_every_model_can_take_them) {
   }
 }
 
+TEST(Inputs, an_index_lies_within_the_table_that_it_looks_up) {
+  op::Builder b;
+  const auto ids = b.input(ir::tensor_type(DType::i64, {1, 64}), "ids"), mask = b.input(ir::tensor_type(DType::i64, {1, 64}), "mask");
+  const auto table = b.constant(Tensor::zeros(DType::f32, {30, 4}));
+  const auto rows = b.op("Gather", {table, b.op("Unsqueeze", {b.op("Cast", {ids}, {{"to", std::int64_t{6}}}), b.ints({0})})});
+  auto graph = std::move(b).build({rows, mask});
+  ASSERT_TRUE(graph) << graph.error().message;
+  EXPECT_EQ(index_limit(*graph, graph->inputs()[0]), 30);
+  EXPECT_EQ(index_limit(*graph, graph->inputs()[1]), 2);
+  auto values = random_inputs(*graph, {}, 3);
+  ASSERT_TRUE(values);
+  std::int64_t most = 0;
+  for (std::int64_t i = 0; i < 64; ++i) most = std::max(most, (*values)[0].tensor.int_at(i));
+  EXPECT_GT(most, 15);
+  EXPECT_LT(most, 30);
+}
+
 TEST(Inputs, free_dims_are_1_and_a_symbol_means_the_same_everywhere) {
   const auto graph = two_inputs();
   EXPECT_EQ(*input_dims(graph, {}), (std::vector<Dims>{{1, 3}, {1, 3}}));
