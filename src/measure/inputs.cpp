@@ -99,6 +99,12 @@ std::int64_t index_limit(const ir::Graph& graph, ir::ValueId input) {
     } else if (op == "OneHot" && carried(graph.operand(n, 0))) {
       const auto& depth = graph[graph.operand(n, 1)].constant;
       if (depth && depth->size() == 1) limit = std::min(limit, std::int64_t(depth->at(0)));
+    } else if (op == "Equal" && graph.operands(n).size() == 2 && (carried(graph.operand(n, 0)) || carried(graph.operand(n, 1)))) {
+      // One-hot, spelt out as a comparison with 0 .. n-1.
+      const auto& classes = graph[graph.operand(n, carried(graph.operand(n, 0)) ? 1 : 0)].constant;
+      std::int64_t most = 0;
+      for (std::int64_t i = 0; classes && i < classes->size(); ++i) most = std::max(most, std::int64_t(classes->at(i)));
+      if (most > 0) limit = std::min(limit, most + 1);
     }
   }
   return limit == std::numeric_limits<std::int64_t>::max() ? 2 : std::max<std::int64_t>(limit, 1);

@@ -20,7 +20,7 @@ Result<std::pair<std::string, Dims>> parse_shape(std::string_view text);
 /// [0, below) (at least 1), strings single letters.
 Result<Tensor> random_tensor(DType t, Dims dims, std::uint64_t seed, std::uint64_t stream, std::int64_t below = 2);
 
-/// Below which number an integer input is a sound index: the rows of the smallest constant table that it looks up (Gather, OneHot), directly
+/// Below which number an integer input is a sound index: the rows of the smallest constant table that it looks up (Gather, OneHot, or Equal with 0 .. n-1), directly
 /// or after operators that only move or cast it; 2 where it looks up none, so that masks and unseen tables take it.
 std::int64_t index_limit(const ir::Graph& graph, ir::ValueId input);
 
