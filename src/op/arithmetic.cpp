@@ -182,24 +182,27 @@ Vals pow_vjp(const Site& s, const Vals& dy) {
 
 // ---- Clip: bounds are scalars, either may be omitted ----------------------------------------------------------------------------
 Result<> infer_clip(Infer& c) { return c.give(c.dtype(0), c.dims(0)); }
-template <class T> Result<> clip(Eval& c, T lo, T hi) {
-  const Tensor& x = c.x(0);
+template <class T> void clip_block(const T* const* in, int, std::int64_t n, T* out, const Attrs&) {
+  for (std::int64_t i = 0; i < n; ++i) out[i] = MinF{}(MaxF{}(in[0][i], in[1][i]), in[2][i]);
+}
+template <class T> void clip(std::span<const Tensor* const> in, bool lower, const Tensor& y) {
+  sweep<T>(in, in.size() == 3 ? clip_block<T> : lower ? binary<MaxF, T> : binary<MinF, T>, {}, y);
+}
+Result<> eval_clip(Eval& c) {
+  std::vector<const Tensor*> in = {&c.x(0)};
+  std::vector<Tensor> bounds;
   for (std::size_t i : {1, 2}) {
     if (!c.has(i)) continue;
     if (c.x(i).size() != 1) return c.fail((i == 1 ? "min" : "max") + std::string(" has ") + std::to_string(c.x(i).size()) + " elements, 1 is needed");
-    load(c.x(i), 0, 1, 1, i == 1 ? &lo : &hi);
+    bounds.push_back(c.x(i).reshaped({}));
   }
-  SAHA_TRY(Tensor y, c.make(x.dtype, x.dims));
-  std::vector<T> v = values<T>(x);
-  for (T& e : v) e = MinF{}(MaxF{}(e, lo), hi);
-  fill<T>(y, v);
+  if (bounds.empty()) return c.give(c.x(0));
+  for (const Tensor& t : bounds) in.push_back(&t);
+  SAHA_TRY(Tensor y, c.make(c.x(0).dtype, c.x(0).dims));
+  if (is_float(y.dtype)) clip<double>(in, c.has(1), y);
+  else if (is_signed_int(y.dtype)) clip<std::int64_t>(in, c.has(1), y);
+  else clip<std::uint64_t>(in, c.has(1), y);
   return c.give(std::move(y));
-}
-Result<> eval_clip(Eval& c) {
-  DType t = c.x(0).dtype;
-  if (is_float(t)) return clip<double>(c, -INFINITY, INFINITY);
-  if (is_signed_int(t)) return clip<std::int64_t>(c, INT64_MIN, INT64_MAX);
-  return clip<std::uint64_t>(c, 0, UINT64_MAX);
 }
 Vals clip_body(const Site& s) {
   Val y = s.in[0];

@@ -1,4 +1,5 @@
 // Tensors made from attributes and sizes: constants, ranges, windows. Source: ONNX operator specification, opset 28.
+#include <algorithm>
 #include <cmath>
 #include <numbers>
 
@@ -109,12 +110,15 @@ template <class T> Result<> range(Eval& c) {
   auto n = range_count(start, limit, delta);
   if (!n) return c.fail("from " + std::to_string(start) + " to " + std::to_string(limit) + " by " + std::to_string(delta) + " has no end");
   SAHA_TRY(Tensor y, c.make(c.x(0).dtype, {*n}));
-  std::vector<T> v(static_cast<std::size_t>(*n));
-  for (std::size_t i = 0; i < v.size(); ++i) {
-    if constexpr (std::is_same_v<T, double>) v[i] = start + double(i) * delta;
-    else v[i] = T(std::uint64_t(start) + i * std::uint64_t(delta));   // the steps may pass 2^63, the sum does not
+  T v[256];
+  for (std::int64_t at = 0, k = 0; at < *n; at += k) {
+    k = std::min<std::int64_t>(256, *n - at);
+    for (std::int64_t i = 0; i < k; ++i) {
+      if constexpr (std::is_same_v<T, double>) v[i] = start + double(at + i) * delta;
+      else v[i] = T(std::uint64_t(start) + std::uint64_t(at + i) * std::uint64_t(delta));   // the steps may pass 2^63, the sum does not
+    }
+    store(y, at, k, v);
   }
-  fill<T>(y, v);
   return c.give(std::move(y));
 }
 Result<> eval_range(Eval& c) { return is_float(c.x(0).dtype) ? range<double>(c) : range<std::int64_t>(c); }

@@ -1,6 +1,6 @@
 // Random tensors and dropout. Source: ONNX operator specification, opset 28, which leaves the generator open. Ours is counter-based:
 // element i is a mixed function of (seed, i), so results depend neither on order nor on threads, and repeat exactly. A node without
-// a seed uses seed 0, so whoever wants such nodes to differ gives them seeds at import.
+// a seed uses seed 0; import gives every such node a seed of its own, so that two of them differ.
 #include <algorithm>
 #include <bit>
 #include <cmath>
@@ -57,9 +57,12 @@ template <class F> Result<> random(Eval& c, F draw) {
   SAHA_TRY(DType t, result_dtype(c, c.def, like_of(c), result_set(c.def)));
   SAHA_TRY(Tensor y, c.make(t, c.has(0) ? c.x(0).dims : c.is("shape")));
   Stream s = stream(c);
-  std::vector<double> v(static_cast<std::size_t>(y.size()));
-  for (std::size_t i = 0; i < v.size(); ++i) v[i] = draw(s, i);
-  fill<double>(y, v);
+  double v[256];
+  for (std::int64_t at = 0, n = 0; at < y.size(); at += n) {
+    n = std::min<std::int64_t>(256, y.size() - at);
+    for (std::int64_t i = 0; i < n; ++i) v[i] = draw(s, std::uint64_t(at + i));
+    store(y, at, n, v);
+  }
   return c.give(std::move(y));
 }
 Result<> eval_normal(Eval& c) {

@@ -1,6 +1,7 @@
 // Arithmetic, comparison, integer, cast and generated tensors: values that the specification or IEEE 754 fixes.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -144,6 +145,56 @@ TEST(Generate, the_shape_of_a_filled_tensor_is_an_expression) {
   EXPECT_EQ(b.known(y)->front().str(), "7");
 }
 
+TEST(Random, draws_repeat_by_seed_and_have_the_stated_moments) {
+  auto normal = [](float seed) { return one("RandomNormal", {}, {{"shape", ir::Ints{20000}}, {"seed", seed}, {"mean", 1.0f}, {"scale", 2.0f}}); };
+  Tensor a = normal(1), b = normal(1), other = normal(2);
+  EXPECT_TRUE(identical(a, b));
+  EXPECT_FALSE(identical(a, other));
+  double sum = 0, square = 0;
+  for (double v : reals(a)) sum += v, square += v * v;
+  double mean = sum / 20000, deviation = std::sqrt(square / 20000 - mean * mean);
+  EXPECT_NEAR(mean, 1, 5 * 2 / std::sqrt(20000.0));   // five standard errors
+  EXPECT_NEAR(deviation, 2, 5 * 2 / std::sqrt(40000.0));
+  R u = reals(one("RandomUniform", {}, {{"shape", ir::Ints{20000}}, {"low", -1.0f}, {"high", 3.0f}}));
+  EXPECT_GE(*std::min_element(u.begin(), u.end()), -1);
+  EXPECT_LT(*std::max_element(u.begin(), u.end()), 3);
+}
+TEST(Random, multinomial_draws_as_often_as_the_weights_say) {
+  Tensor logits = Tensor::of(D::f32, {1, 3}, {std::log(1.0), std::log(2.0), std::log(5.0)});
+  int count[3] = {};
+  for (std::int64_t k : ints(one("Multinomial", {logits}, {{"sample_size", std::int64_t(8000)}}))) ++count[k];
+  EXPECT_NEAR(count[0], 1000, 150);
+  EXPECT_NEAR(count[1], 2000, 200);
+  EXPECT_NEAR(count[2], 5000, 220);
+}
+TEST(Random, dropout_scales_what_it_keeps_and_drops_the_same_of_its_gradient) {
+  std::vector<Tensor> in = {Tensor::of(D::f32, {4000}, {1}), Tensor::scalar(D::f32, 0.25), Tensor::scalar(D::boolean, 1)};
+  auto r = run_node("Dropout", in, {{"seed", std::int64_t(3)}}, 2);
+  ASSERT_TRUE(r) << r.error().message;
+  R y = reals((*r)[0].tensor), mask = reals((*r)[1].tensor);
+  double kept = 0;
+  for (std::size_t i = 0; i < y.size(); ++i) {
+    EXPECT_NEAR(y[i], mask[i] / 0.75, 1e-6);
+    kept += mask[i];
+  }
+  EXPECT_NEAR(kept, 3000, 140);
+  in[2] = Tensor::scalar(D::boolean, 0);
+  EXPECT_EQ(reals(one("Dropout", in)), R(4000, 1));
+}
+TEST(Training, three_steps_of_momentum_are_those_by_hand) {
+  Attrs a = {{"alpha", 0.5f}, {"beta", 1.0f}, {"mode", std::string("standard")}, {"norm_coefficient", 0.0f}};
+  double x = 1, v = 0;
+  Tensor tx = Tensor::of(D::f64, {1}, {1}), tv = Tensor::of(D::f64, {1}, {0});
+  for (int t = 0; t < 3; ++t) {
+    auto r = run_node("Momentum", {Tensor::scalar(D::f64, 0.1), Tensor::scalar_int(t), tx, Tensor::of(D::f64, {1}, {2 * x}), tv}, a, 2);
+    ASSERT_TRUE(r) << r.error().message;
+    v = 0.5 * v + 2 * x;
+    x -= 0.1 * v;
+    tx = (*r)[0].tensor;
+    tv = (*r)[1].tensor;
+    EXPECT_NEAR(tx.at(0), x, 1e-8);   // alpha and beta are float32 attributes
+  }
+}
 TEST(ShapeValues, comparisons_and_choices_are_told_where_the_expressions_allow) {
   Builder b;
   // The pattern of an exported expand(-1, 4): Where(shape == -1, ones, shape).

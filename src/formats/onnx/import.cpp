@@ -378,6 +378,9 @@ Result<> Importer::node(const ::onnx::NodeProto& n, Scope& scope, const Opsets& 
       old.in.push_back(*v);
     }
   }
+  // A random node that leaves its seed open gets one of its own, so runs repeat and two such nodes differ.
+  if (const op::Entry* e = old.domain.empty() ? op::find(old.op) : nullptr; e && e->def->traits & op::kRandom && !ir::find_attr(old.attrs, "seed"))
+    if (const op::AttrParam* seed = e->signature.attr("seed"); seed && seed->kind == op::AttrKind::f) old.attrs.push_back({"seed", float(nodes_)});
   Vals y = upgrade(std::move(old), b);
   b.origin = {};
   if (b.error()) return *b.error();
