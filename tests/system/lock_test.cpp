@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <thread>
 
 #include "system/file.hpp"
@@ -13,12 +14,13 @@ namespace {
 TEST(FolderLock, the_second_waits_says_for_whom_and_goes_on) {
   auto folder = TempFolder::make();
   std::string said;
+  std::atomic<bool> waits{false};
   std::thread second;
   {
     auto first = FolderLock::acquire(folder->path() / "made");
     ASSERT_TRUE(first);
-    second = std::thread([&] { EXPECT_TRUE(FolderLock::acquire(folder->path() / "made", [&said](std::string_view who) { said = who; })); });
-    std::this_thread::sleep_for(std::chrono::milliseconds(150));
+    second = std::thread([&] { EXPECT_TRUE(FolderLock::acquire(folder->path() / "made", [&](std::string_view who) { said = who, waits = true; })); });
+    while (!waits) std::this_thread::sleep_for(std::chrono::milliseconds(1));  // the first goes only then
   }
   second.join();
   EXPECT_EQ(said, "process " + std::to_string(getpid()));

@@ -83,20 +83,20 @@ TEST(Process, a_timeout_asks_first_then_kills_the_whole_group) {
   std::vector<std::string> out;
   ProcessOptions options;
   options.timeout = 200ms;
-  options.grace = 5s;
+  options.grace = 30s;
   options.on_stdout = [&out](std::string_view line) { out.emplace_back(line); };
   auto polite = run_shell("trap 'echo bye; exit 3' TERM; sleep 60 & wait", options);
   ASSERT_TRUE(polite);
   EXPECT_TRUE(polite->timed_out);
   EXPECT_EQ(polite->exit_code, 3);
   EXPECT_EQ(out, std::vector<std::string>{"bye"});
-  EXPECT_LT(polite->seconds, 4);
+  EXPECT_LT(polite->seconds, 30);
   options.grace = 200ms;
   options.on_stdout = nullptr;
   auto stubborn = run_shell("trap '' TERM; while :; do sleep 0.05; done", options);
   ASSERT_TRUE(stubborn);
   EXPECT_EQ(stubborn->signal, SIGKILL);
-  EXPECT_LT(stubborn->seconds, 4);
+  EXPECT_LT(stubborn->seconds, 30);
 }
 TEST(Process, nothing_stays_behind) {
   auto folder = TempFolder::make();
@@ -104,10 +104,10 @@ TEST(Process, nothing_stays_behind) {
   options.folder = folder->path();
   auto r = run_shell("sleep 60 & echo $! > id", options);  // a grandchild that holds our pipes
   ASSERT_TRUE(r);
-  EXPECT_LT(r->seconds, 10);
+  EXPECT_LT(r->seconds, 30);
   const pid_t id = pid_t(std::stoi(*read_text(folder->path() / "id")));
   bool gone = false;
-  for (int i = 0; i < 100 && !gone; ++i) {  // an orphan is reaped by its new parent a little later; a zombie no longer runs
+  for (int i = 0; i < 1000 && !gone; ++i) {  // an orphan is reaped by its new parent a little later; a zombie no longer runs
     std::ifstream stat("/proc/" + std::to_string(id) + "/stat");
     std::string word;
     char state = 'X';
