@@ -13,7 +13,7 @@ namespace saha::op {
   X(scatter) X(selection) X(reduction) X(matmul) X(conv) X(pooling) X(normalization) X(softmax) X(loss) X(recurrent)         \
   X(attention) X(control) X(sequence) X(text) X(image) X(resize) X(signal) X(random) X(generate) X(training) X(ml_linear)    \
   X(ml_tree) X(ml_feature) X(microsoft) X(microsoft_attention) X(detection) X(fused) X(gradient_ops)                         \
-  X(contraction) X(conv_special) X(linear_attention)
+  X(contraction) X(conv_special) X(linear_attention) X(sampling)
 
 #define SAHA_DECLARE(family) std::span<const OpDef> family();
 SAHA_FAMILIES(SAHA_DECLARE)

@@ -248,10 +248,12 @@ Result<> eval_unique(Eval& c) {
 
 // ---- Compress(input, condition) --------------------------------------------------------------------------------------------------
 Result<> infer_compress(Infer& c) {
-  if (!c.has_attr("axis")) return c.give(c.dtype(0), {c.fresh("compress")});
+  Dim kept = c.fresh("compress");
+  if (auto flags = c.numbers(1)) kept = Dim(std::int64_t(flags->size() - std::size_t(std::count(flags->begin(), flags->end(), 0))));
+  if (!c.has_attr("axis")) return c.give(c.dtype(0), {kept});
   std::vector<Dim> d = c.dims(0);
   SAHA_TRY(std::size_t a, c.axis(c.i("axis"), d.size()));
-  d[a] = c.fresh("compress");
+  d[a] = kept;
   return c.give(c.dtype(0), std::move(d));
 }
 Result<> eval_compress(Eval& c) {

@@ -45,4 +45,30 @@ void scatter_strided(const Tensor& x, std::span<const std::int64_t> extents, con
   });
 }
 
+void gather_mapped(const Tensor& x, const IndexMaps& map, const Tensor& y) {
+  if (y.size() == 0) return;
+  if (y.rank() == 0) return copy_elements(x, 0, 1, y, 0, 1);
+  struct Run { std::int64_t to, from, n, stride; };
+  std::vector<Run> runs;  // of the last axis
+  const auto& last = map.back();
+  for (std::size_t i = 0; i < last.size();) {
+    std::size_t j = i + 1;
+    std::int64_t stride = j < last.size() && last[j] >= 0 && last[i] >= 0 ? last[j] - last[i] : 1;
+    while (j < last.size() && last[i] >= 0 && last[j] >= 0 && last[j] - last[j - 1] == stride) ++j;
+    if (last[i] >= 0) runs.push_back({std::int64_t(i), last[i], std::int64_t(j - i), stride});
+    i = j;
+  }
+  Dims step = row_major(x.dims), extents(y.dims.begin(), y.dims.end() - 1);
+  Walk<1> w{extents, {Dims(extents.size(), 0)}};  // counts only
+  for (std::int64_t at = 0; at < y.size(); at += y.dims.back(), w.next()) {
+    std::int64_t from = 0;
+    bool inside = true;
+    for (std::size_t i = 0; i < extents.size() && inside; ++i) {
+      std::int64_t v = map[i][std::size_t(w.at[i])];
+      inside = v >= 0;
+      from += v * step[i];
+    }
+    if (inside) for (const Run& r : runs) copy_elements(x, from + r.from, r.stride, y, at + r.to, r.n);
+  }
+}
 }  // namespace saha::op

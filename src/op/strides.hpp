@@ -45,4 +45,9 @@ void gather_strided(const Tensor& x, std::int64_t start, std::span<const std::in
 /// y[start + sum(at[i] * stride[i])] = x[row-major(at)] for every `at` of the grid `extents`.
 void scatter_strided(const Tensor& x, std::span<const std::int64_t> extents, const Tensor& y, std::int64_t start, std::span<const std::int64_t> stride);
 
+/// Per axis of a result: the index along x that each place shows, or -1 for a fill.
+using IndexMaps = std::vector<std::vector<std::int64_t>>;
+/// y[at] = x[map[i][at[i]] for every axis i], or what y holds already where one of them is -1.
+void gather_mapped(const Tensor& x, const IndexMaps& map, const Tensor& y);
+
 }  // namespace saha::op

@@ -120,6 +120,10 @@ TEST(TopK, equal_values_keep_their_order_and_nan_is_largest) {
   EXPECT_TRUE(identical((*r)[1].tensor, ints({2, 1, 3})));
   EXPECT_NE(message(eval("TopK", {f32({2}, {1, 2}), ints({3})}, {}, 2)).find("K is 3"), std::string::npos);
 }
+TEST(TopK, gradient_goes_to_the_elements_that_were_picked) {
+  std::mt19937 rng(5);
+  EXPECT_LT(adjoint_gap("TopK", {random_tensor(rng, {3, 5}), ints({2})}, {}, 2), 1e-11);
+}
 TEST(ArgMax, ties_take_the_first_or_the_last) {
   Tensor x = f32({2, 3}, {1, 5, 5, 4, 4, 0});
   EXPECT_TRUE(identical(eval1("ArgMax", {x}, {{"axis", std::int64_t{1}}, {"keepdims", std::int64_t{0}}}), ints({1, 0})));
