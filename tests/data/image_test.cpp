@@ -5,8 +5,10 @@
 
 #include <cmath>
 #include <random>
+#include <sstream>
 
 #include "data/bytes.hpp"
+#include "system/hash.hpp"
 
 namespace saha::data {
 namespace {
@@ -140,6 +142,38 @@ TEST(Image, mutants_never_crash) {
       for (unsigned k = 0; k <= random() % 4; ++k) mutant[random() % std::min<std::size_t>(mutant.size(), 400)] = std::byte(random());
       (void)decode_image(mutant, {.max_pixels = 1 << 20}).has_value();
     }
+}
+std::vector<std::byte> from_base64(const std::string& text) {
+  std::vector<std::byte> out;
+  unsigned held = 0;
+  int bits = 0;
+  for (char c : text) {
+    const int v = c >= 'A' && c <= 'Z' ? c - 'A' : c >= 'a' && c <= 'z' ? c - 'a' + 26 : c >= '0' && c <= '9' ? c - '0' + 52 : c == '+' ? 62 : c == '/' ? 63 : -1;
+    if (v < 0) break;
+    held = held << 6 | unsigned(v), bits += 6;
+    if (bits >= 8) bits -= 8, out.push_back(std::byte(held >> bits & 255));
+  }
+  return out;
+}
+TEST(Image, equals_pillow_and_opencv_in_every_coding) {
+  const auto text = system::read_text("tests/data/image_expected.txt");
+  ASSERT_TRUE(text);
+  std::istringstream lines(*text);
+  int checked = 0;
+  for (std::string line; std::getline(lines, line);) {
+    if (line.starts_with("#")) continue;
+    std::istringstream words(line);
+    std::string name, file, shape, expected;
+    words >> name >> file >> shape >> expected;
+    const auto bytes = from_base64(file);
+    EXPECT_EQ(base64(bytes), file);
+    const auto image = decode_image(bytes);
+    ASSERT_TRUE(image) << name << ": " << image.error().message;
+    EXPECT_EQ(std::to_string(image->dims[0]) + "x" + std::to_string(image->dims[1]), shape) << name;
+    EXPECT_EQ(system::sha256_hex(Bytes(image->data.get(), std::size_t(image->bytes()))), expected) << name;
+    ++checked;
+  }
+  EXPECT_GE(checked, 20);
 }
 TEST(Base64, equals_the_examples_of_rfc_4648) {
   const std::pair<const char*, const char*> rows[] = {{"", ""}, {"f", "Zg=="}, {"fo", "Zm8="}, {"foo", "Zm9v"}, {"foob", "Zm9vYg=="}, {"fooba", "Zm9vYmE="}, {"foobar", "Zm9vYmFy"}};
