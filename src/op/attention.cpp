@@ -139,6 +139,7 @@ Result<> eval_attention(Eval& c) {
   SAHA_TRY(Tensor y, c.make(c.x(0).dtype, c.x(0).rank() == 4 ? Dims{batch, hq, S, F} : Dims{batch, S, hq * F}));
   const bool want_scores = c.num_out > 3;
   SAHA_TRY(Tensor seen, c.make(c.x(0).dtype, want_scores ? Dims{batch, hq, S, T} : Dims{0}));
+  for (const Dims& d : {Dims{S, T}, Dims{E, T}}) { SAHA_TRY(Tensor room, c.make(DType::f64, d)); }  // the limit on what is held below
   SAHA_TRY(Bias bias, Bias::of(c, {batch, hq, S, T}, past));
   const double scale = c.has_attr("scale") ? double(c.f("scale")) : 1 / std::sqrt(double(E)), cap = double(c.f("softcap"));
   const std::int64_t mode = c.i("qk_matmul_output_mode");
@@ -150,7 +151,7 @@ Result<> eval_attention(Eval& c) {
   narrow(t1, q.v);
   narrow(t1, keys);
   Reals out(std::size_t(batch * hq * S * F), 0.0), scores(std::size_t(S * T)), kt(std::size_t(E * T)), row(static_cast<std::size_t>(T)), p(row.size());
-  for (std::int64_t n = 0; n < batch; ++n)
+  for (std::int64_t n = 0; n < batch && (y.size() || seen.size()); ++n)
     for (std::int64_t h = 0; h < hq; ++h) {
       const std::int64_t at = n * hq + h, kv = n * hk + h / (hq / hk);
       for (std::int64_t j = 0; j < T; ++j) for (std::int64_t e = 0; e < E; ++e) kt[std::size_t(e * T + j)] = keys[std::size_t((kv * T + j) * E + e)];
@@ -333,7 +334,7 @@ Result<> eval_rotary(Eval& c) {
   } else if (table[0] != batch || table[1] != steps) return c.fail("caches " + str(table) + " do not fit X " + str(x));
   Reals v = values<double>(c.x(0)), cosine = values<double>(c.x(1)), sine = values<double>(c.x(2));
   const bool pairs = c.i("interleaved") != 0;
-  for (std::int64_t n = 0; n < batch; ++n)
+  for (std::int64_t n = 0; n < batch && !v.empty(); ++n)
     for (std::int64_t h = 0; h < heads; ++h)
       for (std::int64_t t = 0; t < steps; ++t) {
         double* p = v.data() + (packed ? ((n * steps + t) * heads + h) : ((n * heads + h) * steps + t)) * size;

@@ -292,8 +292,8 @@ Vals det_vjp(const Site& s, const Vals& dy) { return {s.b.op("Unsqueeze", {dy[0]
 constexpr OpDef kOps[] = {
     {.name = "Einsum", .since_version = 28, .signature = "(Inputs: T...) -> (Output: T) where T: float int | equation: string",
      .infer = infer_einsum, .eval = eval_einsum, .linear = bilinear(0, 1), .adjoint = einsum_adjoint, .vjp = einsum_vjp, .rounding = ErrorModel::dot},
-    {.name = "Det", .since_version = 22, .signature = "(X: T) -> (Y: T) where T: float", .infer = infer_det, .eval = eval_det, .vjp = det_vjp, .rounding = ErrorModel::dot, .no_bounds = "a product of all rows"},
-    {.name = "Cofactor", .domain = "saha", .signature = "(X: T) -> (C: T) where T: float", .infer = infer_cofactor, .eval = eval_cofactor, .rounding = ErrorModel::dot, .no_gradient = "only a gradient itself", .no_bounds = "a product of all rows"},
+    {.name = "Det", .since_version = 22, .signature = "(X: T) -> (Y: T) where T: float", .infer = infer_det, .eval = eval_det, .vjp = det_vjp, .rounding = ErrorModel::dot, .no_bounds = "a product of all rows", .no_integer = "a product of all rows"},
+    {.name = "Cofactor", .domain = "saha", .signature = "(X: T) -> (C: T) where T: float", .infer = infer_cofactor, .eval = eval_cofactor, .rounding = ErrorModel::dot, .no_gradient = "only a gradient itself", .no_bounds = "a product of all rows", .no_integer = "a gradient"},
 };
 }  // namespace
 std::span<const OpDef> contraction() { return kOps; }

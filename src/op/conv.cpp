@@ -36,6 +36,7 @@ Result<ConvShape> conv_shape(const AttrView& a, const std::string& op, const Dim
 }
 /// f(y, x, w, n, dx): for j < n the convolution multiplies x[x + j * dx] by w[w] and adds it to y[y + j].
 template <class F> void walk_conv(const ConvShape& s, F f) {
+  if (!num_elements(s.x) || !num_elements(s.y) || !num_elements(s.w)) return;
   const std::int64_t in = num_elements(spatial(s.x)), out = num_elements(spatial(s.y)), kernel = num_elements(spatial(s.w)), per_group = s.w[0] / s.group;
   for (std::int64_t n = 0; n < s.x[0]; ++n)
     for (std::int64_t m = 0; m < s.w[0]; ++m)
@@ -185,7 +186,7 @@ Result<Transposed> read_transposed(const AttrView& a, std::size_t axes) {
   if (t.shape.size() == axes + 2) t.shape.erase(t.shape.begin(), t.shape.begin() + 2);  // some exporters write batch and channels too
   if (t.extra.size() != axes || (!t.shape.empty() && t.shape.size() != axes))
     return Error{ErrorCode::invalid_model, "ConvTranspose: output_padding " + str(t.extra) + " and output_shape " + str(t.shape) + " need " + std::to_string(axes) + " entries"};
-  for (std::int64_t e : t.extra) if (e < 0 || e > (std::int64_t{1} << 31)) return Error{ErrorCode::invalid_model, "ConvTranspose: output_padding " + std::to_string(e) + " lies outside 0 .. 2^31"};
+  for (std::int64_t e : t.extra) if (e < 0 || e > (std::int64_t{1} << 30)) return Error{ErrorCode::invalid_model, "ConvTranspose: output_padding " + std::to_string(e) + " lies outside 0 .. 2^30"};
   return t;
 }
 /// Extent of the result along one axis.
@@ -220,6 +221,7 @@ Result<ConvShape> transposed_shape(const AttrView& a, const Dims& x, const Dims&
   SAHA_TRY(auto kernel, kernel_dims(t.window, "ConvTranspose", std::vector<Dim>(w.begin() + 2, w.end())));
   ConvShape s{{x[0], w[1] * group}, w, x, group, t.window};
   for (std::size_t i = 0; i + 2 < x.size(); ++i) {
+    if (x[i + 2] > std::int64_t{1} << 31) return bad("spatial axis " + std::to_string(i) + " of X is " + std::to_string(x[i + 2]));
     std::int64_t out = transposed_extent<std::int64_t>(t, i, x[i + 2], w[i + 2]);
     if (out < 0) return bad("spatial axis " + std::to_string(i) + " of the result would be " + std::to_string(out));
     s.x.push_back(out);
@@ -233,14 +235,25 @@ Result<ConvShape> transposed_shape(const AttrView& a, const Dims& x, const Dims&
   s.window.auto_pad = AutoPad::notset;
   return s;
 }
+template <class T> void run_conv_transpose(const Eval& c, const ConvShape& s, const Tensor& y) {
+  auto v = input_grad(s, values<T>(c.x(0)), values<T>(c.x(1)));
+  if (c.has(2)) add_bias(v, values<T>(c.x(2)), s.x);
+  fill<T>(y, v);
+}
 Result<> eval_conv_transpose(Eval& c) {
   SAHA_TRY(ConvShape s, transposed_shape(c, c.x(0).dims, c.x(1).dims));
   SAHA_DO(check_bias(c, 2, s.x[1]));
   SAHA_TRY(Tensor y, c.make(c.x(0).dtype, s.x));
-  auto v = input_grad(s, values<double>(c.x(0)), values<double>(c.x(1)));
-  if (c.has(2)) add_bias(v, values<double>(c.x(2)), s.x);
-  fill<double>(y, v);
+  if (is_float(y.dtype)) run_conv_transpose<double>(c, s, y);
+  else run_conv_transpose<std::uint64_t>(c, s, y);  // the integer form
   return c.give(std::move(y));
+}
+Val conv_transpose_integer(const Site& s, const Type& result) {
+  if (s.type(1).quant && s.type(1).quant->scale.size() > 1) s.b.fail({ErrorCode::unsupported, "ConvTranspose has an integer form only with one scale for W"});  // W's channels are X's there
+  const DType wide = accumulator(s.type(0), s.type(1));
+  Vals in = {centred(s.in[0], wide), centred(s.in[1], wide)};
+  if (s.has(2)) in.push_back(s.type(2).dtype == wide ? s.in[2] : s.b.op("Cast", {s.in[2]}, {{"to", std::int64_t(wide)}}));
+  return requantized(s, s.b.op("ConvTranspose", in, plain_attrs(s)), result, 1);
 }
 Val conv_transpose_adjoint(const Site& s, std::size_t operand, Val dy) {
   if (operand == 2) return channel_sum(s, dy);
@@ -302,16 +315,16 @@ constexpr OpDef kOps[] = {
      .infer = infer_conv, .eval = eval_conv, .linear = bilinear(0, 1, {2}), .adjoint = conv_adjoint, .integer = conv_integer, .rounding = ErrorModel::dot},
     {.name = "ConvInputGrad", .domain = "saha",
      .signature = "(dY: T, W: T, X: T) -> (dX: T) where T: float | auto_pad: string = NOTSET, dilations: ints?, group: int = 1, kernel_shape: ints?, pads: ints?, strides: ints?",
-     .infer = infer_like_third, .eval = eval_conv_input_grad, .linear = bilinear(0, 1), .adjoint = conv_input_adjoint, .rounding = ErrorModel::dot},
+     .infer = infer_like_third, .eval = eval_conv_input_grad, .linear = bilinear(0, 1), .adjoint = conv_input_adjoint, .rounding = ErrorModel::dot, .no_integer = "a gradient"},
     {.name = "ConvWeightGrad", .domain = "saha",
      .signature = "(dY: T, X: T, W: T) -> (dW: T) where T: float | auto_pad: string = NOTSET, dilations: ints?, group: int = 1, kernel_shape: ints?, pads: ints?, strides: ints?",
-     .infer = infer_like_third, .eval = eval_conv_weight_grad, .linear = bilinear(0, 1), .adjoint = conv_weight_adjoint, .rounding = ErrorModel::dot},
+     .infer = infer_like_third, .eval = eval_conv_weight_grad, .linear = bilinear(0, 1), .adjoint = conv_weight_adjoint, .rounding = ErrorModel::dot, .no_integer = "a gradient"},
     {.name = "ConvTranspose", .since_version = 22,
-     .signature = "(X: T, W: T, B: T?) -> (Y: T) where T: float | auto_pad: string = NOTSET, dilations: ints?, group: int = 1, kernel_shape: ints?, output_padding: ints?, output_shape: ints?, pads: ints?, strides: ints?",
-     .infer = infer_conv_transpose, .eval = eval_conv_transpose, .linear = bilinear(0, 1, {2}), .adjoint = conv_transpose_adjoint, .rounding = ErrorModel::dot},
+     .signature = "(X: T, W: T, B: T?) -> (Y: T) where T: float int32 int64 | auto_pad: string = NOTSET, dilations: ints?, group: int = 1, kernel_shape: ints?, output_padding: ints?, output_shape: ints?, pads: ints?, rounding: string?, strides: ints?",
+     .infer = infer_conv_transpose, .eval = eval_conv_transpose, .linear = bilinear(0, 1, {2}), .adjoint = conv_transpose_adjoint, .integer = conv_transpose_integer, .rounding = ErrorModel::dot},
     {.name = "ConvInteger", .since_version = 10,
      .signature = "(x: T1, w: T2, x_zero_point: T1?, w_zero_point: T2?) -> (y: int32) where T1: int8 uint8, T2: int8 uint8 | auto_pad: string = NOTSET, dilations: ints?, group: int = 1, kernel_shape: ints?, pads: ints?, strides: ints?",
-     .infer = infer_conv_integer, .eval = eval_conv_integer, .no_gradient = "integers"},
+     .infer = infer_conv_integer, .eval = eval_conv_integer, .no_gradient = "integers", .no_integer = "is one already"},
 };
 }  // namespace
 std::span<const OpDef> conv() { return kOps; }

@@ -53,7 +53,7 @@ Result<> eval_linear_attention(Eval& c) {
   auto state = values<double>(c.has(3) ? c.x(3) : last), decay = rule.gated ? values<double>(c.x(4)) : std::vector<double>(), beta = rule.delta ? values<double>(c.x(5)) : std::vector<double>();
   const double scale = c.f("scale") == 0 ? 1 / std::sqrt(double(K)) : double(c.f("scale"));
   std::vector<double> out(std::size_t(y.size()), 0.0), written(static_cast<std::size_t>(V));
-  for (std::int64_t n = 0; n < batch; ++n)
+  for (std::int64_t n = 0; n < batch && V > 0; ++n)
     for (std::int64_t h = 0; h < hk; ++h) {
       double* s = state.data() + (n * hk + h) * K * V;
       for (std::int64_t t = 0; t < steps; ++t) {

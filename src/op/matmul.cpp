@@ -223,7 +223,7 @@ constexpr OpDef kOps[] = {
     {.name = "Gemm", .since_version = 13, .signature = "(A: T, B: T, C: T?) -> (Y: T) where T: float int32 int64 uint32 uint64 | alpha: float = 1, beta: float = 1, rounding: string?, transA: int = 0, transB: int = 0",
      .infer = infer_gemm, .eval = eval_gemm, .linear = bilinear(0, 1, {2}), .adjoint = gemm_adjoint, .integer = gemm_integer, .rounding = ErrorModel::dot},
     {.name = "MatMulInteger", .since_version = 10, .signature = "(A: T1, B: T2, a_zero_point: T1?, b_zero_point: T2?) -> (Y: int32) where T1: int8 uint8, T2: int8 uint8",
-     .infer = infer_matmul_integer, .eval = eval_matmul_integer, .no_gradient = "integers"},
+     .infer = infer_matmul_integer, .eval = eval_matmul_integer, .no_gradient = "integers", .no_integer = "is one already"},
 };
 }  // namespace
 std::span<const OpDef> matmul() { return kOps; }

@@ -69,7 +69,7 @@ Result<> eval_batch_norm(Eval& c) {
   if (c.i("training_mode") != 0) {
     running_mean = mean;
     running_var = var;
-    for (std::int64_t m = 0; m < channels; ++m) {
+    for (std::int64_t m = 0; m < channels && x.size(); ++m) {
       double sum = 0, square = 0, n = double(batch * plane);
       for (int pass = 0; pass < 2; ++pass) {
         for (std::int64_t i = 0; i < batch; ++i) {
@@ -86,7 +86,7 @@ Result<> eval_batch_norm(Eval& c) {
     }
   }
   SAHA_TRY(Tensor y, c.make(x.dtype, d));
-  for (std::int64_t i = 0; i < batch * channels; ++i) {
+  for (std::int64_t i = 0; x.size() && i < batch * channels; ++i) {
     auto m = std::size_t(i % channels);
     const double factor = scale[m] / std::sqrt(var[m] + eps);
     load(x, i * plane, 1, plane, v.data());
@@ -175,10 +175,10 @@ template <bool kCentre> Result<> eval_layer_norm(Eval& c) {
   SAHA_DO(c.give(std::move(y)));
   Dims d = x.dims;
   for (std::size_t i = axis; i < d.size(); ++i) d[i] = 1;
-  means.resize(std::size_t(outer));
-  inverses.resize(std::size_t(outer));
   for (int k = 1; k < c.num_out; ++k) {
     SAHA_TRY(Tensor t, c.make(DType(c.i("stash_type")), d));
+    means.resize(std::size_t(outer));
+    inverses.resize(std::size_t(outer));
     fill<double>(t, k == 1 ? means : inverses);
     SAHA_DO(c.give(std::move(t)));
   }

@@ -36,6 +36,10 @@ Result<PoolShape> pool_shape(const AttrView& a, std::string_view op, const Dims&
   s.planes = x[0] * x[1];
   s.plane_in = num_elements(s.in);
   s.plane_out = num_elements(s.out);
+  // A window's walk visits its elements, also those that touch nothing but padding: bounded by the input, so that no attribute makes it endless.
+  auto elements = checked_elements(s.w.kernel);
+  if (!elements || *elements > 16 * s.plane_in + 4096) return Error{ErrorCode::invalid_argument, std::string(op) + ": a window of " + str(s.w.kernel) + " over a plane of " + str(s.in)};
+  if (s.plane_in == 0 || s.plane_out == 0) s.planes = 0;
   return s;
 }
 /// A window's own loop: f(y, x, k, n, dx) over one plane.
@@ -80,6 +84,12 @@ Result<> eval_max_pool(Eval& c) {
   }
   SAHA_DO(c.give(std::move(y)));
   return want_indices ? c.give(std::move(index)) : Result<>{};
+}
+/// The largest stored number is the largest real one, where X and the result share their quantisation.
+Val max_pool_integer(const Site& s, const Type& result) {
+  if (!s.type(0).quant || !result.quant || !(*s.type(0).quant == *result.quant) || s.type(0).dtype != result.dtype)
+    s.b.fail({ErrorCode::unsupported, "MaxPool has an integer form only where X and its result share their quantisation"});
+  return s.b.op("MaxPool", {s.in[0]}, s.attrs);
 }
 /// dx has dy at the places that Indices names; windows may share a place, so they add up.
 Vals max_pool_vjp(const Site& s, const Vals& dy) {
@@ -212,6 +222,7 @@ Result<> infer_global(Infer& c) {
 }
 
 // ---- MaxUnpool: indices count in the result that kernel, strides and pads give; output_shape only makes it larger ----------------------------------
+// Extents of the result.
 template <class D> std::vector<D> unpooled(const Window& w, const std::vector<D>& x) {
   std::vector<D> d = {x[0], x[1]};
   for (std::size_t i = 0; i < w.axes(); ++i) d.push_back((x[i + 2] - D(1)) * D(w.strides[i]) + D(w.kernel[i]) - D(w.before[i] + w.after[i]));
@@ -233,6 +244,7 @@ Result<> eval_max_unpool(Eval& c) {
   const Dims& x = c.x(0).dims;
   if (x.size() < 3 || c.x(1).dims != x) return c.fail("X is " + str(x) + ", I is " + str(c.x(1).dims) + ": both must be [N, C, spatial..]");
   SAHA_TRY(Window w, read_window(c, "MaxUnpool", x.size() - 2));
+  for (std::int64_t d : x) if (d > std::int64_t{1} << 31) return c.fail("X " + str(x) + " is larger than 2^31 along an axis");
   Dims inner = unpooled(w, x), outer = c.has(2) ? c.ints(2) : inner;
   auto count = checked_elements(inner);
   if (!count || outer.size() != inner.size()) return c.fail("cannot unpool " + str(x) + " to " + str(outer));
@@ -270,13 +282,13 @@ Vals max_unpool_vjp(const Site& s, const Vals& dy) {  // each X went to one plac
 #define SAHA_WINDOW "auto_pad: string = NOTSET, ceil_mode: int = 0, dilations: ints?, kernel_shape: ints, pads: ints?, strides: ints?"
 constexpr OpDef kOps[] = {
     {.name = "MaxPool", .since_version = 22, .signature = "(X: T) -> (Y: T, Indices: int64?) where T: float int8 uint8 | " SAHA_WINDOW ", storage_order: int = 0",
-     .infer = infer_pool, .eval = eval_max_pool, .vjp = max_pool_vjp},
+     .infer = infer_pool, .eval = eval_max_pool, .vjp = max_pool_vjp, .integer = max_pool_integer},
     {.name = "AveragePool", .since_version = 22, .signature = "(X: T) -> (Y: T) where T: float | " SAHA_WINDOW ", count_include_pad: int = 0",
      .infer = infer_pool, .eval = eval_average_pool, .linear = joint({0}), .adjoint = average_adjoint, .rounding = ErrorModel::dot},
     {.name = "AveragePoolGrad", .domain = "saha", .signature = "(dY: T, X: T) -> (dX: T) where T: float | " SAHA_WINDOW ", count_include_pad: int = 0",
-     .infer = infer_pool_grad, .eval = eval_average_pool_grad, .linear = joint({0}), .adjoint = average_grad_adjoint, .rounding = ErrorModel::dot},
+     .infer = infer_pool_grad, .eval = eval_average_pool_grad, .linear = joint({0}), .adjoint = average_grad_adjoint, .rounding = ErrorModel::dot, .no_integer = "a gradient"},
     {.name = "WindowCount", .domain = "saha", .signature = "(X: T) -> (Y: T) where T: float | " SAHA_WINDOW ", count_include_pad: int = 0",
-     .infer = infer_window_count, .eval = eval_window_count, .no_gradient = "depends on the shape alone", .no_bounds = "depends on the shape alone"},
+     .infer = infer_window_count, .eval = eval_window_count, .no_gradient = "depends on the shape alone", .no_bounds = "depends on the shape alone", .no_integer = "depends on the shape alone"},
     {.name = "LpPool", .since_version = 22, .signature = "(X: T) -> (Y: T) where T: float | " SAHA_WINDOW ", p: int = 2",
      .infer = infer_pool, .eval = eval_lp_pool, .body = lp_pool_body, .rounding = ErrorModel::dot},
     {.name = "GlobalAveragePool", .since_version = 22, .signature = "(X: T) -> (Y: T) where T: float", .infer = infer_global, .body = global_average_body, .rounding = ErrorModel::dot},

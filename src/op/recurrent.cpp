@@ -200,8 +200,9 @@ Result<> eval_recurrent(Eval& c) {
   if (c.has(7)) peephole = values<double>(c.x(7));
 
   SAHA_TRY(Tensor y, c.make(c.x(0).dtype, batch_first ? Dims{n.batch, n.steps, D, H} : Dims{n.steps, D, n.batch, H}));
+  SAHA_TRY(Tensor room, c.make(DType::f64, {n.steps, n.batch, G}));  // the limit on what is held below
   Reals out(std::size_t(y.size()), 0.0);
-  for (std::int64_t d = 0; d < D; ++d) {
+  for (std::int64_t d = 0; d < D && y.size(); ++d) {
     Direction k{.cell = cell, .n = n, .f = f->data() + std::size_t(d) * num_functions(cell)};
     k.reset_after = c.i("linear_before_reset") != 0;
     k.coupled = c.i("input_forget") != 0;

@@ -172,6 +172,12 @@ Vals extreme_vjp(const Site& s, const Vals& dy) {
   Val mask = s.b.op("Cast", {s.b.op("Equal", {s.in[0], kept(s, s.out[0])})}, {{"to", std::int64_t(s.type(0).dtype)}});
   return {mask * kept(s, dy[0] / again(s, "ReduceSum", mask))};
 }
+/// The largest stored number is the largest real one, where the operand and the result share their quantisation.
+template <bool kMax> Val extreme_integer(const Site& s, const Type& result) {
+  if (!s.type(0).quant || !result.quant || !(*s.type(0).quant == *result.quant) || s.type(0).dtype != result.dtype)
+    s.b.fail({ErrorCode::unsupported, "ReduceMax and ReduceMin have an integer form only where operand and result share their quantisation"});
+  return again(s, kMax ? ir::OpName("ReduceMax") : ir::OpName("ReduceMin"), s.in[0]);
+}
 /// d prod / dx = prod / x; where x is 0 it is the product of the others, so zeros are replaced and counted.
 Vals prod_vjp(const Site& s, const Vals& dy) {
   Val x = s.in[0], zero = s.b.op("Equal", {x, s.b.scalar(0, x)}), one = s.b.scalar(1, x);
@@ -201,8 +207,8 @@ constexpr OpDef kOps[] = {
     {.name = "ReduceSum", .since_version = 13, .signature = kNumbers, .infer = infer_reduce, .eval = eval_reduce<SumF>, .linear = joint({0}), .adjoint = sum_adjoint, .rounding = ErrorModel::dot},
     {.name = "ReduceMean", .since_version = 18, .signature = kNumbers, .infer = infer_reduce, .eval = eval_reduce<MeanF>, .linear = joint({0}), .adjoint = mean_adjoint, .rounding = ErrorModel::dot},
     {.name = "ReduceProd", .since_version = 18, .signature = kNumbers, .infer = infer_reduce, .eval = eval_reduce<ProdF>, .vjp = prod_vjp, .rounding = ErrorModel::dot},
-    {.name = "ReduceMax", .since_version = 20, .signature = kOrdered, .infer = infer_reduce, .eval = eval_reduce<MaxF>, .vjp = extreme_vjp},
-    {.name = "ReduceMin", .since_version = 20, .signature = kOrdered, .infer = infer_reduce, .eval = eval_reduce<MinF>, .vjp = extreme_vjp},
+    {.name = "ReduceMax", .since_version = 20, .signature = kOrdered, .infer = infer_reduce, .eval = eval_reduce<MaxF>, .vjp = extreme_vjp, .integer = extreme_integer<true>},
+    {.name = "ReduceMin", .since_version = 20, .signature = kOrdered, .infer = infer_reduce, .eval = eval_reduce<MinF>, .vjp = extreme_vjp, .integer = extreme_integer<false>},
     {.name = "ReduceL1", .since_version = 18, .signature = kNumbers, .infer = infer_reduce, .eval = eval_reduce<L1F>, .body = l1_body, .rounding = ErrorModel::dot},
     {.name = "ReduceL2", .since_version = 18, .signature = kNumbers, .infer = infer_reduce, .eval = eval_reduce<L2F>, .body = l2_body, .vjp = l2_vjp, .rounding = ErrorModel::dot},
     {.name = "ReduceSumSquare", .since_version = 18, .signature = kNumbers, .infer = infer_reduce, .eval = eval_reduce<SumSquareF>, .body = sum_square_body, .rounding = ErrorModel::dot},

@@ -4,7 +4,7 @@
 
 namespace saha::op {
 namespace {
-constexpr std::int64_t kMost = std::int64_t{1} << 31;  // keeps every product of an extent and an attribute below 2^63
+constexpr std::int64_t kMost = std::int64_t{1} << 30, kMostExtent = std::int64_t{1} << 40;  // sums of their products stay below 2^63
 
 Error bad(std::string_view op, std::string what) { return {ErrorCode::invalid_model, std::string(op) + ": " + std::move(what)}; }
 
@@ -13,7 +13,7 @@ Result<ir::Ints> per_axis(const AttrView& a, std::string_view op, std::string_vi
   ir::Ints v = a.is(name);
   if (v.size() != count) return bad(op, std::string(name) + " has " + std::to_string(v.size()) + " entries, " + std::to_string(count) + " are needed");
   for (std::int64_t x : v)
-    if (x < least || x > kMost) return bad(op, std::string(name) + " has the entry " + std::to_string(x) + " outside " + std::to_string(least) + " .. 2^31");
+    if (x < least || x > kMost) return bad(op, std::string(name) + " has the entry " + std::to_string(x) + " outside " + std::to_string(least) + " .. 2^30");
   return v;
 }
 }  // namespace
@@ -65,7 +65,7 @@ Result<std::vector<Dim>> window_dims(const Window& w, std::string_view op, std::
 Result<Dims> resolve(Window& w, std::string_view op, std::span<const std::int64_t> in, std::span<const std::int64_t> kernel) {
   Dims out;
   for (std::size_t i = 0; i < w.axes(); ++i) {
-    if (kernel[i] > kMost) return bad(op, "a kernel of " + std::to_string(kernel[i]) + " along spatial axis " + std::to_string(i) + " is larger than 2^31");
+    if (kernel[i] > kMost || in[i] > kMostExtent) return bad(op, "a kernel of " + std::to_string(kernel[i]) + " over " + std::to_string(in[i]) + " along spatial axis " + std::to_string(i) + " is larger than 2^30 over 2^40");
     std::int64_t n = window_extent<std::int64_t>(w, i, in[i], kernel[i]);
     if (n < 1 && in[i] != 0) return does_not_fit(op, i, std::to_string(kernel[i]), w, std::to_string(in[i]));
     out.push_back(std::max<std::int64_t>(n, 0));

@@ -16,7 +16,7 @@ struct Window {
   std::size_t axes() const { return strides.size(); }
 };
 
-/// The attributes of a node over `axes` spatial axes, completed and checked (counts, signs, sizes below 2^31).
+/// The attributes of a node over `axes` spatial axes, completed and checked (counts, signs, sizes up to 2^30).
 Result<Window> read_window(const AttrView& a, std::string_view op, std::size_t axes);
 /// Kernel extents: of the attribute, else of W's spatial dims; fails where both are known and differ.
 Result<std::vector<Dim>> kernel_dims(const Window& w, std::string_view op, std::span<const Dim> weight);

@@ -38,6 +38,8 @@ std::vector<Case> bilinear_cases() {
       {"ConvTranspose", {r({1, 1, 3, 3}), r({1, 2, 3, 3})}, {{"strides", Is{3, 2}}, {"output_shape", Is{10, 8}}}},
       {"ConvTranspose", {r({1, 2, 4}), r({2, 3, 3})}, {{"strides", Is{2}}, {"auto_pad", std::string("SAME_UPPER")}}},
       {"ConvTranspose", {r({1, 2, 4}), r({2, 3, 2})}, {{"strides", Is{3}}, {"auto_pad", std::string("SAME_LOWER")}}},
+      {"DeformConv", {r({2, 4, 5, 4}), r({2, 2, 3, 2}), r({2, 24, 3, 3}), r({2}), r({2, 12, 3, 3})}, {{"group", I{2}}, {"offset_group", I{2}}, {"strides", Is{2, 1}}, {"pads", Is{1, 0, 1, 0}}}},
+      {"DeformConv", {r({1, 1, 6}), r({2, 1, 2}), r({1, 2, 4})}, {{"dilations", Is{2}}}},
       {"Einsum", {r({2, 3}), r({3, 4})}, {{"equation", std::string("ij,jk->ik")}}},
       {"Einsum", {r({2, 3, 3})}, {{"equation", std::string("bii->b")}}},
       {"Einsum", {r({2, 3}), r({3, 4}), r({4})}, {{"equation", std::string("ij,jk,k")}}},
@@ -140,7 +142,7 @@ TEST(Linear, messages_name_the_numbers) {
   EXPECT_EQ(message(eval("MatMul", {f32({2, 3}, {0}), f32({2, 3}, {0})})), "MatMul: A [2, 3] has 3 columns, B [2, 3] has 2 rows");
   EXPECT_EQ(message(eval("Conv", {f32({1, 3, 4}, {0}), f32({2, 2, 3}, {0})})), "Conv: weight [2, 2, 3] has 2 input channels in each of 1 groups, X has 3");
   EXPECT_EQ(message(eval("Conv", {f32({1, 1, 4}, {0}), f32({1, 1, 3}, {0})}, {{"dilations", Is{2}}})), "Conv: a window of 3 (dilation 2) does not fit into spatial axis 0 of size 4 with pads 0 and 0");
-  EXPECT_EQ(message(eval("Conv", {f32({1, 1, 4}, {0}), f32({1, 1, 3}, {0})}, {{"strides", Is{0}}})), "Conv: strides has the entry 0 outside 1 .. 2^31");
+  EXPECT_EQ(message(eval("Conv", {f32({1, 1, 4}, {0}), f32({1, 1, 3}, {0})}, {{"strides", Is{0}}})), "Conv: strides has the entry 0 outside 1 .. 2^30");
   EXPECT_EQ(message(eval("MaxPool", {f32({1, 1, 4}, {0})}, {{"kernel_shape", Is{2, 2}}})), "MaxPool: kernel_shape has 2 entries, 1 are needed");
   EXPECT_EQ(message(eval("Einsum", {f32({2}, {0})}, {{"equation", std::string("ij->i")}})), "Einsum: equation 'ij->i': term 'ij' names 2 axes, operand 0 has rank 1");
   EXPECT_EQ(message(eval("Einsum", {f32({2}, {0})}, {{"equation", std::string("i->ii")}})), "Einsum: equation 'i->ii': result axis 'i' is in no term or there twice");
@@ -187,6 +189,13 @@ TEST(Pool, indices_name_the_first_of_equal_elements) {
   ASSERT_TRUE(y) << message(y);
   EXPECT_EQ((*y)[0].tensor.at(0), 7);
   EXPECT_EQ((*y)[1].tensor.int_at(0), 1);
+}
+TEST(Pool, an_attribute_does_not_make_it_endless) {
+  EXPECT_EQ(message(eval("MaxPool", {f32({1, 1, 1, 1}, {0})}, {{"kernel_shape", Is{1 << 29, 1 << 29}}, {"pads", Is{1 << 28, 1 << 28, 1 << 29, 1 << 29}}})),
+            "MaxPool: a window of [536870912, 536870912] over a plane of [1, 1]");
+  Tensor wide = Tensor::zeros(DType::f32, {I{1} << 40, I{1} << 20, 0});
+  EXPECT_EQ(eval1("AveragePool", {wide}, {{"kernel_shape", Is{1}}}).size(), 0);
+  EXPECT_EQ(eval1("Conv", {wide, Tensor::zeros(DType::f32, {0, I{1} << 20, 1})}).size(), 0);
 }
 TEST(Pool, a_nan_is_the_maximum) {
   Tensor y = eval1("MaxPool", {f32({1, 1, 3}, {2, NAN, 7})}, {{"kernel_shape", Is{3}}});
