@@ -15,6 +15,7 @@ std::string remark(const measure::Presence& p, bool with_model) {
   if (!p.here || (with_model && !*p.runs)) return p.reason;
   if (!with_model) return p.sentence;
   std::string text = p.precision;
+  if (p.layers > 0) text += ", " + std::to_string(p.fast) + " of " + std::to_string(p.layers) + " layers with fast kernels";
   for (const auto& note : p.notes) text += "; " + note;
   return text;
 }
@@ -30,6 +31,8 @@ Result<int> run(const Args& args) {
       row["version"] = p.here ? nlohmann::ordered_json(p.version) : nlohmann::ordered_json();
       row["runs"] = p.runs ? nlohmann::ordered_json(*p.runs) : nlohmann::ordered_json();
       row["precision"] = p.precision.empty() ? nlohmann::ordered_json() : nlohmann::ordered_json(p.precision);
+      row["layers"] = p.layers > 0 ? nlohmann::ordered_json(p.layers) : nlohmann::ordered_json();
+      row["fast_layers"] = p.layers > 0 ? nlohmann::ordered_json(p.fast) : nlohmann::ordered_json();
       row["reason"] = p.reason.empty() ? nlohmann::ordered_json() : nlohmann::ordered_json(p.reason);
       row["help"] = p.help.empty() ? nlohmann::ordered_json() : nlohmann::ordered_json(p.help);
       j["backends"].push_back(std::move(row));

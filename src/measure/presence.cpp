@@ -1,5 +1,6 @@
 #include "measure/presence.hpp"
 
+#include <algorithm>
 #include <filesystem>
 
 #include "backends/registry.hpp"
@@ -37,6 +38,10 @@ Result<std::vector<Presence>> presence(const std::string& model) {
         if (loaded) {
           row.precision = loaded->precision;
           row.notes = loaded->notes;
+          if (auto layers = worker.profile(1)) {
+            row.layers = int(layers->size());
+            row.fast = int(std::count_if(layers->begin(), layers->end(), [](const runtime::LayerTime& l) { return l.kernel != "reference"; }));
+          }
         } else {
           row.reason = loaded.error().message;
           row.help = loaded.error().help;

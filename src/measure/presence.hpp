@@ -16,6 +16,7 @@ struct Presence {
   std::optional<bool> runs;            ///< asked with a model only
   std::string precision;
   std::vector<std::string> notes;
+  int layers = 0, fast = 0;            ///< of the engine's program, and those with a kernel of their own; 0: the engine does not say
 };
 
 /// One row per engine of the registry. With a model, each that is here also loads it and runs it once, on random inputs.

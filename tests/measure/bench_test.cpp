@@ -138,6 +138,7 @@ TEST_F(Model, presence_asks_each_engine_to_run_the_model) {
   EXPECT_TRUE((*rows)[0].here);
   ASSERT_TRUE((*rows)[0].runs);
   EXPECT_TRUE(*(*rows)[0].runs) << (*rows)[0].reason;
+  EXPECT_TRUE(0 < (*rows)[0].layers && (*rows)[0].fast <= (*rows)[0].layers);
   for (const auto& r : *rows) EXPECT_TRUE(r.here || !r.help.empty()) << r.backend;
 }
 
