@@ -130,6 +130,24 @@ TEST(KernelRows, moves_equal_their_references) {
   one("Gather", {{4, 9, 2}}, {{"axis", std::int64_t{1}}}, {ints({8, -1, 0})});
 }
 
+TEST(KernelRows, resizes_equal_their_references) {
+  for (const char* mode : {"nearest", "linear"})
+    for (const char* rule : {"half_pixel", "asymmetric", "align_corners", "pytorch_half_pixel"}) {
+      SCOPED_TRACE(std::string(mode) + " " + rule);
+      const auto sized = [&](const Dims& x, Tensor scales, Tensor sizes) {
+        Net n;
+        Val v = n.input(x);
+        Vals in = {v, {}, scales.dtype == DType::none ? Val{} : n.b.constant(std::move(scales))};
+        if (sizes.dtype != DType::none) in.push_back(n.b.constant(std::move(sizes)));
+        check(n, {n.b.op("Resize", in, {{"mode", std::string(mode)}, {"coordinate_transformation_mode", std::string(rule)}})}, 1);
+      };
+      sized({1, 3, 5, 7}, Tensor::of(DType::f32, {4}, {1, 1, 2, 2}), {});
+      sized({2, 3, 5, 7}, Tensor::of(DType::f32, {4}, {1, 1, 0.6, 1.7}), {});
+      sized({2, 3, 5, 7}, {}, Tensor::of_ints(std::vector<std::int64_t>{2, 3, 9, 4}));
+      sized({2, 3, 7}, {}, Tensor::of_ints(std::vector<std::int64_t>{2, 3, 20}));
+    }
+}
+
 TEST(KernelRows, products_equal_their_references) {
   one("MatMul", {{5, 7}, {7, 9}});
   one("MatMul", {{2, 3, 5, 7}, {2, 3, 7, 9}});

@@ -11,9 +11,10 @@ std::span<const KernelDef> elementwise_rows();
 std::span<const KernelDef> reduction_rows();
 std::span<const KernelDef> movement_rows();
 std::span<const KernelDef> recurrent_rows();
+std::span<const KernelDef> resize_rows();
 
 std::span<const std::span<const KernelDef>> kernel_tables() {
-  static const std::array tables = {linear_rows(), elementwise_rows(), reduction_rows(), movement_rows(), recurrent_rows()};
+  static const std::array tables = {linear_rows(), elementwise_rows(), reduction_rows(), movement_rows(), recurrent_rows(), resize_rows()};
   return tables;
 }
 
