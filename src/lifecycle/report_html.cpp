@@ -1,16 +1,242 @@
-// report.json -> one self-contained page.
+// report.json -> one self-contained page: no network, readable without scripts. Each part answers one question.
+#include <cmath>
+#include <map>
+#include <set>
+
+#include "lifecycle/charts.hpp"
+#include "lifecycle/html.hpp"
 #include "lifecycle/pipeline.hpp"
 
 namespace saha::lifecycle {
+namespace {
+using namespace html;
 
-std::string report_html(const Json& report) {
-  std::string text = report.dump(1, ' ', false, nlohmann::json::error_handler_t::replace), escaped;
-  for (char c : text) {
-    if (c == '<') escaped += "&lt;";
-    else if (c == '&') escaped += "&amp;";
-    else escaped += c;
+std::string get(const Json& j, const char* key) { return j.contains(key) ? text(j[key]) : "-"; }
+double real(const Json& j, const char* key) { return j.contains(key) && j[key].is_number() ? j[key].get<double>() : 0; }
+std::string badge(const std::string& verdict) { return "<span class=\"badge " + escape(verdict) + "\">" + escape(verdict) + "</span>"; }
+
+std::string decision(const Json& r) {
+  std::string s;
+  for (const auto& d : r["decisions"]) {
+    bool no = d["chosen"].is_null();
+    s += "<div class=\"decision" + std::string(no ? " no" : "") + "\"><strong>" + text(d["text"]) + "</strong><br>because: " + text(d["because"]);
+    if (!d["ties"].empty()) {
+      s += "<br>tied with: ";
+      for (std::size_t i = 0; i < d["ties"].size(); ++i) s += (i ? ", " : "") + text(d["ties"][i]);
+    }
+    if (!d["others"].empty()) {
+      s += "<details open><summary>why not the others</summary><ul>";
+      for (const auto& o : d["others"]) s += "<li><b>" + text(o["id"]) + "</b>: " + text(o["why"]) + "</li>";
+      s += "</ul></details>";
+    }
+    s += "</div>";
   }
-  return "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>saha report</title><pre>" + escaped + "</pre></html>\n";
+  return s;
+}
+
+std::string candidates(const Json& r) {
+  if (!r.contains("candidates") || r["candidates"].empty()) return {};
+  Table t{"All figures measured on this machine; accuracy with its 95 % Clopper-Pearson interval", {"candidate", "target", "verdict", "accuracy", "p50", "p90", "min", "load", "peak RAM", "size", "engine"}, {false, false, false, true, true, true, true, true, true, true, false}, {}, {}};
+  std::map<std::string, int> series;
+  std::vector<charts::Point> by_latency, by_size;
+  for (const auto& c : r["candidates"]) {
+    std::string accuracy = "-";
+    if (!c["accuracy"].is_null()) accuracy = percent(c["accuracy"]["value"]) + "<br><span class=\"meta\">[" + percent(c["accuracy"]["lower"]) + ", " + percent(c["accuracy"]["upper"]) + "]</span>";
+    bool chosen = c["chosen"];
+    t.rows.push_back({text(c["id"]) + (chosen ? " &#10003;" : ""), text(c["target"]), badge(c["verdict"]), accuracy, duration_ms(c["p50_ms"]), duration_ms(c["p90_ms"]), duration_ms(c["min_ms"]), duration_ms(c["load_ms"]), bytes(real(c, "peak_bytes")), bytes(real(c, "size_bytes")), text(c["backend"]) + " " + text(c["version"]) + ", " + text(c["precision"])});
+    t.row_class.push_back(chosen ? "chosen" : c["verdict"] == "passed" ? "" : "out");
+    int k = series.emplace(c["backend"].get<std::string>(), int(series.size())).first->second;
+    if (c["accuracy"].is_null()) continue;
+    const auto& a = c["accuracy"];
+    charts::Point p{c["p90_ms"], a["value"].get<double>() * 100, real(c, "p90_lower_ms"), real(c, "p90_upper_ms"), a["lower"].get<double>() * 100, a["upper"].get<double>() * 100, c["id"], k, c["verdict"] != "passed", chosen};
+    by_latency.push_back(p);
+    p.x = real(c, "size_bytes") / 1024;
+    p.x_low = p.x_high = 0;
+    by_size.push_back(p);
+  }
+  std::string s = t.str();
+  if (!by_latency.empty())
+    s += "<div class=\"two\"><div><h3>Accuracy and latency</h3>" + charts::scatter("Accuracy over p90 latency, 95 % intervals; the front is dashed, what is excluded hollow", "p90 latency, ms", "accuracy, %", by_latency, true) + "</div><div><h3>Accuracy and size</h3>" +
+         charts::scatter("Accuracy over size of the model file", "size, KiB", "accuracy, %", by_size, true) + "</div></div>";
+  return s;
+}
+
+std::string requirements(const Json& r) {
+  if (!r.contains("requirements") || r["requirements"].empty()) return {};
+  const Json* shown = nullptr;
+  if (r.contains("candidates"))
+    for (const auto& c : r["candidates"]) if (!shown || c["chosen"].get<bool>()) shown = &c;
+  Table t{shown ? "Verdicts for " + (*shown)["id"].get<std::string>() : "Not judged", {"id", "verdict", "requirement", "level", "evidence", "in words"}, {}, {}, {}};
+  for (const auto& q : r["requirements"]) {
+    const Json* o = nullptr;
+    if (shown) for (const auto& x : (*shown)["requirements"]) if (x["id"] == q["id"]) o = &x;
+    t.rows.push_back({text(q["id"]) + "<br><span class=\"meta\">" + text(q["severity"]) + "</span>", o ? badge((*o)["verdict"]) : "-", "<span class=\"mono\">" + text(q["assert"]) + "</span>" + (q["why"] == "" ? "" : "<br><span class=\"meta\">" + text(q["why"]) + "</span>"), o ? text((*o)["level"]) : "-", o ? text((*o)["evidence"]) : "-", text(q["explain"])});
+  }
+  return t.str();
+}
+
+std::string engines(const Json& r) {
+  std::string s;
+  for (const auto& m : r["measurements"]) {
+    std::vector<charts::Point> points;
+    Table t{m["variant"].get<std::string>() + " on " + m["target"].get<std::string>() + ", " + text(m["threads"]) + " thread(s), interleaved; measured", {"engine", "p50", "p90", "p99", "min", "ratio", "load", "peak RAM", "max |diff|"}, {false, true, true, true, true, true, true, true, true}, {}, {}};
+    int k = 0;
+    for (const auto& e : m["result"]["rows"]) {
+      char ratio[16];
+      std::snprintf(ratio, sizeof ratio, "%.2f", e["ratio"].get<double>());
+      t.rows.push_back({text(e["backend"]) + " " + text(e["version"]), duration_ms(e["p50_ms"]), duration_ms(e["p90_ms"]), duration_ms(e["p99_ms"]), duration_ms(e["min_ms"]), ratio, duration_ms(e["load_ms"]), bytes(real(e, "peak_bytes")), e["max_difference"].is_null() ? "-" : text(e["max_difference"])});
+      points.push_back({e["p50_ms"], double(-k), e["min_ms"], e["p99_ms"], 0, 0, e["backend"], k, false, false});
+      points.back().y_low = points.back().y_high = double(-k);
+      ++k;
+    }
+    s += "<div class=\"two\"><div>" + charts::scatter("Latency: dot p50, line from min to p99", "ms", "", points, false) + "</div><div>" + t.str();
+    for (const auto& x : m["result"]["missing"]) s += "<p class=\"meta\">" + text(x["backend"]) + ": " + text(x["reason"]) + (x["help"] == "" ? "" : "; " + text(x["help"])) + "</p>";
+    s += "</div></div>";
+  }
+  return s;
+}
+
+std::string layers(const Json& r) {
+  if (!r.contains("layers") || r["layers"].empty()) return {};
+  double total = 0;
+  for (const auto& l : r["layers"]) total += l["ms"].get<double>();
+  std::vector<charts::Bar> bars;
+  Table t{"The native engine, layer by layer; time measured, limit modelled from the machine's measured peak", {"layer", "operator", "output", "kernel", "time", "%", "MMAC", "GMAC/s", "limit", "% of limit"}, {false, false, false, false, true, true, true, true, false, true}, {}, {}};
+  for (const auto& l : r["layers"]) {
+    double ms = l["ms"];
+    char share[16], macs[24], speed[24], limit[16];
+    std::snprintf(share, sizeof share, "%.1f", total > 0 ? 100 * ms / total : 0);
+    std::snprintf(macs, sizeof macs, "%.3f", real(l, "macs") / 1e6);
+    std::snprintf(speed, sizeof speed, "%.1f", real(l, "gmacs"));
+    std::snprintf(limit, sizeof limit, "%.0f", real(l, "percent"));
+    t.rows.push_back({text(l["name"]), text(l["op"]), text(l["output"]), text(l["kernel"]), "<span data-v=\"" + std::to_string(ms) + "\">" + duration_ms(ms) + "</span>", share, macs, speed, text(l["limit"]), limit});
+    if (bars.size() < 40) bars.push_back({l["name"].get<std::string>() + " " + l["op"].get<std::string>(), std::string(share) + " %", ms * 1e3, l["limit"] == "memory" ? 1 : 0});
+  }
+  return charts::bars("Time of each layer; blue limited by arithmetic, orange by memory", "us", bars) + details("the figures", t.str());
+}
+
+std::string simplified(const Json& r) {
+  if (!r.contains("simplify")) return {};
+  const Json& s = r["simplify"];
+  std::set<std::string> ops;
+  for (auto& [k, v] : s["before"].items()) ops.insert(k);
+  for (auto& [k, v] : s["after"].items()) ops.insert(k);
+  Table t{"Nodes by operator, sub-graphs included", {"operator", "before", "after"}, {false, true, true}, {}, {}};
+  for (const auto& op : ops) t.rows.push_back({escape(op), s["before"].contains(op) ? text(s["before"][op]) : "0", s["after"].contains(op) ? text(s["after"][op]) : "0"});
+  t.rows.push_back({"total", text(s["nodes_before"]), text(s["nodes_after"])});
+  std::string note = "<p>" + bytes(real(s, "bytes_before")) + " &rarr; " + bytes(real(s, "bytes_after")) + "; compared with the original on " + text(s["compared_on"]) + " random inputs: largest difference " + text(s["max_difference"]) + ".</p>";
+  std::string g;
+  if (r.contains("graph")) g = "<div class=\"two\"><div><h3>Before</h3>" + charts::graph("The graph as trained", r["graph"]["before"]) + "</div><div><h3>After</h3>" + charts::graph("The simplified graph", r["graph"]["after"]) + "</div></div>";
+  return t.str() + note + g;
+}
+
+std::string data_page(const Json& r) {
+  if (!r.contains("data") || r["data"].size() <= 1) return {};
+  std::string s;
+  for (auto& [name, d] : r["data"].items()) {
+    if (name == "leaks") continue;
+    s += "<h3>" + escape(name) + ": " + text(d["samples"]) + " samples, " + text(d["duplicates"]) + " duplicates, " + text(d["unreadable"]) + " unreadable</h3>";
+    std::vector<charts::Bar> bars;
+    for (const auto& c : d["per_class"]) if (bars.size() < 60) bars.push_back({c[0].get<std::string>().empty() ? "no label" : c[0].get<std::string>(), "", c[1].get<double>(), 0});
+    if (bars.size() > 1) s += charts::bars("Samples per class of " + name, "", bars);
+    Table t{"Ranges", {"column or channel", "min", "max", "mean", "std", "values", "missing"}, {false, true, true, true, true, true, true}, {}, {}};
+    for (const auto& x : d["ranges"]) if (t.rows.size() < 200) t.rows.push_back({text(x["name"]), text(x["min"]), text(x["max"]), text(x["mean"]), text(x["std"]), text(x["count"]), text(x["missing"])});
+    s += details("ranges, shapes, duplicates", t.str() + "<p class=\"mono\">" + escape(d["shapes"].dump()) + "</p>" + (d["duplicate_list"].empty() ? "" : "<p class=\"mono\">" + escape(d["duplicate_list"].dump()) + "</p>"));
+  }
+  for (auto& [held, l] : r["data"]["leaks"].items()) s += "<p>" + escape(held) + " against " + text(l["against"]) + ": " + text(l["count"]) + " samples in both, by content.</p>";
+  return s;
+}
+
+std::string mistakes(const Json& r) {
+  if (!r.contains("mistakes")) return {};
+  const Json& m = r["mistakes"];
+  std::string s;
+  if (m["confusion"].is_array()) {
+    double most = 1;
+    const Json& c = m["confusion"];
+    for (std::size_t i = 0; i < c.size(); ++i) for (std::size_t k = 0; k < c.size(); ++k) if (i != k) most = std::max(most, c[i][k].get<double>());
+    auto name = [&](std::size_t i) { return i < m["classes"].size() ? text(m["classes"][i]) : std::to_string(i); };
+    s += "<div class=\"scroll\"><table class=\"heat\"><caption>Confusion: rows are the truth, columns what the model said</caption><thead><tr><th></th>";
+    for (std::size_t k = 0; k < c.size(); ++k) s += "<th scope=\"col\" class=\"n\">" + name(k) + "</th>";
+    s += "</tr></thead><tbody>";
+    for (std::size_t i = 0; i < c.size(); ++i) {
+      s += "<tr><th scope=\"row\">" + name(i) + "</th>";
+      for (std::size_t k = 0; k < c.size(); ++k) {
+        double v = c[i][k];
+        char alpha[16];
+        std::snprintf(alpha, sizeof alpha, "%.2f", i == k ? 0.0 : 0.65 * v / most);
+        s += "<td style=\"background:rgba(213,94,0," + std::string(alpha) + ")\">" + (v > 0 ? count(v) : std::string("&middot;")) + "</td>";
+      }
+      s += "</tr>";
+    }
+    s += "</tbody></table></div>";
+  }
+  for (auto& [column, rows] : m["slices"].items()) {
+    Table t{"Accuracy by " + column + ", 95 % intervals", {escape(column), "right", "of", "accuracy", "interval"}, {false, true, true, true, false}, {}, {}};
+    for (const auto& x : rows) t.rows.push_back({text(x["value"]), text(x["correct"]), text(x["samples"]), percent(real(x, "correct") / std::max(1.0, real(x, "samples"))), "[" + percent(x["lower"]) + ", " + percent(x["upper"]) + "]"});
+    s += t.str();
+  }
+  if (!m["worst"].empty()) {
+    std::string pictures, list;
+    for (const auto& w : m["worst"]) {
+      std::string said = "is " + text(w["label"]) + ", said " + text(w["predicted"]) + (w["confidence"].is_null() ? "" : " at " + percent(w["confidence"]));
+      if (w.contains("png") && w["png"].is_string()) pictures += "<figure><img alt=\"" + text(w["sample"]) + ": " + said + "\" src=\"data:image/png;base64," + w["png"].get<std::string>() + "\"><figcaption>" + said + "<br>" + text(w["sample"]) + "</figcaption></figure>";
+      else list += "<li>" + text(w["sample"]) + ": " + said + "</li>";
+    }
+    s += "<h3>" + text(m["wrong"]) + " wrong; the surest of them first</h3>" + (pictures.empty() ? "" : "<div class=\"pictures\">" + pictures + "</div>") + (list.empty() ? "" : "<ul>" + list + "</ul>");
+  }
+  return s;
+}
+
+std::string training(const Json& r) {
+  if (!r.contains("training") || !r["training"].contains("curve")) return {};
+  std::map<std::string, charts::Curve> by;
+  for (const auto& row : r["training"]["curve"])
+    for (auto& [k, v] : row.items()) if (v.is_number() && k != "epoch" && k != "step") { by[k].label = k; by[k].y.push_back(v.get<double>()); }
+  std::string s;
+  for (auto& [k, c] : by) s += charts::curves(k, "row printed by the training command", {c});
+  std::string log;
+  for (const auto& l : r["training"]["log"]) log += escape(l.get<std::string>()) + "\n";
+  return "<p class=\"mono\">" + get(r["training"], "command") + "</p><div class=\"two\">" + s + "</div>" + (log.empty() ? "" : details("log", "<pre>" + log + "</pre>"));
+}
+
+std::string provenance(const Json& r) {
+  Table stages{"Stages in order; equal key, equal result", {"stage", "status", "seconds", "result", "key"}, {false, false, true, false, false}, {}, {}};
+  for (const auto& x : r["stages"]) stages.rows.push_back({text(x["name"]), "<span class=\"" + text(x["status"]) + "\">" + text(x["status"]) + "</span>", text(x["seconds"]), text(x["note"]), x.contains("key") ? "<span class=\"mono\">" + short_hash(x["key"]) + "</span>" : ""});
+  Table sources{"What it was made from (SHA-256)", {"what", "file", "hash"}, {}, {}, {}};
+  for (const auto& x : r["provenance"]["sources"]) sources.rows.push_back({text(x["what"]), text(x["file"]), "<span class=\"mono\">" + text(x["sha256"]) + "</span>"});
+  std::string isa;
+  for (const auto& i : r["machine"]["isa"]) isa += (isa.empty() ? "" : " ") + text(i);
+  return stages.str() + sources.str() + "<p>Machine: " + text(r["machine"]["cpu"]) + ", " + text(r["machine"]["cores"]) + " cores, " + bytes(real(r["machine"], "memory_bytes")) + "; " + isa + "</p><p>repro: <code>" + text(r["provenance"]["repro"]) + "</code></p>";
+}
+}  // namespace
+
+std::string report_html(const Json& r) {
+  std::int64_t passed = 0, violated = 0, open = 0;
+  if (r.contains("candidates"))
+    for (const auto& c : r["candidates"]) {
+      if (!c["chosen"].get<bool>()) continue;
+      for (const auto& o : c["requirements"]) (o["verdict"] == "passed" ? passed : o["verdict"] == "violated" ? violated : open)++;
+    }
+  struct Part { const char *id, *title, *question; std::string content; };
+  std::vector<Part> parts = {
+      {"decision", "Decision", "What ships, and why not the others?", decision(r)},
+      {"candidates", "Candidates", "What does a millisecond or a KiB cost in accuracy?", candidates(r)},
+      {"requirements", "Requirements", "Does it meet them, and by what evidence?", requirements(r)},
+      {"engines", "Engines", "Which engine is fastest, and how sure is that?", engines(r)},
+      {"layers", "Layers", "Where does the time go?", layers(r)},
+      {"graph", "Graph", "What did simplification change?", simplified(r)},
+      {"mistakes", "Mistakes", "Who is it wrong for?", mistakes(r)},
+      {"data", "Data", "What was it trained and judged on?", data_page(r)},
+      {"training", "Training", "Was it trained long enough?", training(r)},
+      {"provenance", "Provenance", "Can it be made again?", provenance(r)},
+  };
+  std::string s = "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width,initial-scale=1\"><title>" + text(r["title"]) + ": report of run " + text(r["run"]) + "</title><style>" + kStyle + "</style></head><body>\n<header><h1>" + text(r["title"]) + "</h1><p class=\"meta\">run " +
+                  text(r["run"]) + ", " + text(r["date"]) + ", seed " + text(r["seed"]) + ", saha " + text(r["saha"]) + ", " + text(r["machine"]["cpu"]) + (r["quick"].get<bool>() ? ", quick" : "") + "; " + std::to_string(passed) + " passed, " + std::to_string(violated) + " violated, " + std::to_string(open) + " inconclusive; all numbers also in <a href=\"report.json\">report.json</a></p><nav aria-label=\"parts\">";
+  for (const Part& p : parts) if (!p.content.empty()) s += "<a href=\"#" + std::string(p.id) + "\">" + p.title + "</a>";
+  s += "</nav></header>\n<main>";
+  for (const Part& p : parts) s += section(p.id, p.title, p.question, p.content);
+  return s + "</main>\n<footer class=\"meta\">" + text(r["name"]) + ", run " + text(r["run"]) + "; made by saha " + text(r["saha"]) + "</footer><script>" + kScript + "</script></body></html>\n";
 }
 
 }  // namespace saha::lifecycle
