@@ -1,6 +1,7 @@
 #include "data/audit.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -17,16 +18,25 @@ struct DigestHash {
 // Sums around the first value, so that the spread of large numbers survives.
 class Spread {
  public:
-  void add(double v) {
-    if (std::isnan(v)) { ++missing_; return; }
+  void add(double v, std::int64_t times = 1) {
+    if (std::isnan(v)) { missing_ += times; return; }
     if (count_ == 0) shift_ = v;
-    ++count_;
+    count_ += times;
     min_ = std::min(min_, v);
     max_ = std::max(max_, v);
-    sum_ += v - shift_;
-    squares_ += (v - shift_) * (v - shift_);
+    sum_ += (v - shift_) * double(times);
+    squares_ += (v - shift_) * (v - shift_) * double(times);
   }
-  void miss() { ++missing_; }
+  void add(const Spread& other) {
+    if (count_ == 0) shift_ = other.shift_;
+    const double d = other.shift_ - shift_, n = double(other.count_);
+    count_ += other.count_;
+    missing_ += other.missing_;
+    min_ = std::min(min_, other.min_);
+    max_ = std::max(max_, other.max_);
+    sum_ += other.sum_ + n * d;
+    squares_ += other.squares_ + 2 * d * other.sum_ + n * d * d;
+  }
   Audit::Range range(std::string name) const {
     Audit::Range r{std::move(name), 0, 0, 0, 0, count_, missing_, {}};
     if (count_ == 0) return r;
@@ -65,21 +75,43 @@ class Ranges {
     if (t.dtype == DType::string || is_complex(t.dtype)) return;
     const Parts parts = Parts::of(t.dims);
     if (spreads_.empty()) spreads_.resize(std::size_t(parts.count));
-    if (spreads_.size() != std::size_t(parts.count)) spreads_.resize(1), mixed_ = true;
+    if (spreads_.size() != std::size_t(parts.count)) merge();
+    if (t.dtype == DType::u8) {  // pictures are most of the work: count the levels, sum at the end
+      levels_.resize(spreads_.size());
+      const auto* p = t.as<const std::uint8_t>();
+      const std::int64_t inner = mixed_ ? t.size() : parts.inner;  // runs of one part, and the parts in turn
+      std::size_t k = 0;
+      for (std::int64_t start = 0; start < t.size(); start += inner, k = k + 1 == levels_.size() ? 0 : k + 1)
+        for (std::int64_t e = start; e < start + inner; ++e) ++levels_[k][p[e]];
+      return;
+    }
     buffer_.resize(std::size_t(t.size()));
     load(t, 0, 1, t.size(), buffer_.data());
-    for (std::size_t e = 0; e < buffer_.size(); ++e) spreads_[mixed_ ? 0 : e / std::size_t(parts.inner) % spreads_.size()].add(buffer_[e]);
+    for (std::size_t e = 0; e < buffer_.size(); ++e) spreads_[e / std::size_t(parts.inner) % spreads_.size()].add(buffer_[e]);
   }
-  void append_to(std::vector<Audit::Range>& out) const {
+  void append_to(std::vector<Audit::Range>& out) {
+    for (std::size_t k = 0; k < levels_.size(); ++k)
+      for (std::size_t v = 0; v < 256; ++v)
+        if (levels_[k][v] > 0) spreads_[k].add(double(v), levels_[k][v]);
     constexpr const char* kColors[] = {"red", "green", "blue"};
     for (std::size_t k = 0; k < spreads_.size(); ++k)
       out.push_back(spreads_[k].range(spreads_.size() == 1 ? name_ : pictures_ && spreads_.size() == 3 ? kColors[k] : name_ + "[" + std::to_string(k) + "]"));
   }
 
  private:
+  // Samples of different kinds, gray and coloured say: all is counted together.
+  void merge() {
+    for (std::size_t k = 1; k < spreads_.size(); ++k) spreads_[0].add(spreads_[k]);
+    for (std::size_t k = 1; k < levels_.size(); ++k)
+      for (std::size_t v = 0; v < 256; ++v) levels_[0][v] += levels_[k][v];
+    spreads_.resize(1);
+    levels_.resize(std::min<std::size_t>(levels_.size(), 1));
+    mixed_ = true;
+  }
   std::string name_;
   bool pictures_, mixed_ = false;
   std::vector<Spread> spreads_;
+  std::vector<std::array<std::int64_t, 256>> levels_;
   std::vector<double> buffer_;
 };
 
@@ -139,7 +171,7 @@ Result<Audit> audit(const Dataset& set, const AuditOptions& options) {
   for (std::size_t k = 0; k < set.classes().size(); ++k) a.per_class.emplace_back(set.classes()[k], counts[k]);
   if (set.has_labels() && counts.back() > 0) a.per_class.emplace_back("", counts.back());
   if (!set.table())
-    for (const Ranges& r : ranges) r.append_to(a.ranges);
+    for (Ranges& r : ranges) r.append_to(a.ranges);
   a.shapes = by_count(shapes);
   return a;
 }

@@ -238,6 +238,34 @@ TEST_F(Sets, the_audit_counts_ranges_duplicates_and_what_cannot_be_read) {
   EXPECT_EQ(readable(*set, *a).error().message, "1 of 5 samples cannot be read (20.0 %, skip_bad allows 0.0 %): 'b/4.png': not a PNG, JPEG or BMP picture");
   EXPECT_EQ(readable(*set, *a, 0.2)->size(), 4);
 }
+TEST_F(Sets, the_audit_counts_channels_apart_and_mixed_samples_together) {
+  const auto ranges = [](const Tensor& x) { return audit(*Dataset::from_arrays({{"x", x}}))->ranges; };
+  for (DType t : {DType::u8, DType::f32}) {
+    auto last = ranges(Tensor::of(t, {2, 1, 2, 2}, {1, 10, 2, 20, 3, 30, 4, 40}));
+    ASSERT_EQ(last.size(), 2u);
+    EXPECT_EQ(last[0].max, 4);
+    EXPECT_EQ(last[1].mean, 25);
+    auto first = ranges(Tensor::of(t, {1, 2, 5, 6}, [] { std::vector<double> v(60, 1); std::fill(v.begin() + 30, v.end(), 7); return v; }()));
+    ASSERT_EQ(first.size(), 2u);
+    EXPECT_EQ(first[1].min, 7);
+    EXPECT_EQ(first[1].count, 30);
+    auto all = ranges(Tensor::of(t, {2, 2, 2}, {1, 2, 3, 4, 5, 6, 7, 8}));
+    ASSERT_EQ(all.size(), 1u);
+    EXPECT_EQ(all[0].mean, 4.5);
+    EXPECT_EQ(all[0].count, 8);
+    EXPECT_NEAR(all[0].std, 2.29129, 1e-5);
+  }
+  for (DType t : {DType::u8, DType::f64}) {  // [2, 2, 3] and [2, 5]
+    put("mixed/1.npy", Bytes(*write_npy(Tensor::of(t, {2, 2, 3}, {1, 2, 3, 1, 2, 3, 1, 2, 3, 1, 2, 3}))));
+    put("mixed/2.npy", Bytes(*write_npy(Tensor::of(t, {2, 5}, {4}))));
+    auto mixed = audit(*Dataset::open(DataSpec::of(at("mixed"))))->ranges;
+    ASSERT_EQ(mixed.size(), 1u);
+    EXPECT_EQ(mixed[0].count, 22);
+    EXPECT_EQ(mixed[0].max, 4);
+    EXPECT_NEAR(mixed[0].mean, 64.0 / 22, 1e-12);
+    EXPECT_NEAR(mixed[0].std, 1.16419, 1e-4);
+  }
+}
 TEST_F(Sets, leaks_are_found_by_content_across_formats) {
   make_folder();
   const Tensor same = Tensor::of(DType::u8, {4, 4, 3}, {30});
