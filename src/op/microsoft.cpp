@@ -57,13 +57,13 @@ Vals qlinear_global_average_pool_body(const Site& s) {
 /// Y_scale, Y_zero_point, then (x, scale, zero point) of each operand.
 Vals qlinear_concat_body(const Site& s) {
   Vals parts;
-  if (s.in.size() < 5 || (s.in.size() - 2) % 3) {
+  if (s.in.size() < 4 || (s.in.size() - 2) % 3 == 1) {
     s.b.fail({ErrorCode::invalid_model, "QLinearConcat: " + std::to_string(s.in.size()) + " operands; the scale and zero point of Y and three for each part are needed"});
     return {s.in[0]};
   }
   for (std::size_t i = 2; i < s.in.size(); i += 3) {
     if (!s.in[i] || !s.in[i + 1]) { s.b.fail({ErrorCode::invalid_model, "QLinearConcat: operand " + std::to_string(i) + " is missing"}); return {s.in[0]}; }
-    parts.push_back(s.b.op("QuantizeLinear", {s.b.op("DequantizeLinear", {s.in[i], s.in[i + 1], s.in[i + 2]}), s.in[0], s.in[1]}));
+    parts.push_back(s.b.op("QuantizeLinear", {s.b.op("DequantizeLinear", {s.in[i], s.in[i + 1], in(s, i + 2)}), s.in[0], s.in[1]}));
   }
   return {s.b.op("Concat", parts, only(s, {"axis"}))};
 }

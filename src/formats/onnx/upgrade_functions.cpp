@@ -104,7 +104,8 @@ Done up_clip(OldNode& n, op::Builder& b) {
   n.in.push_back(hi ? b.scalar(double(*hi), n.in[0]) : Val{});
   return {};
 }
-/// Before opset 7 is_test decided; afterwards the operator was for inference only. The mask was of the data's type before opset 10.
+/// Before opset 7 is_test = 0 meant training; where a file leaves it out inference is meant, as everywhere from opset 7 to 11. The mask was
+/// of the data's type before opset 10.
 Done up_dropout(OldNode& n, op::Builder& b) {
   auto ratio = take<float>(n, b, "ratio");
   auto is_test = take<std::int64_t>(n, b, "is_test");
@@ -112,7 +113,7 @@ Done up_dropout(OldNode& n, op::Builder& b) {
   if (!in(n, 0)) return {};
   n.in.resize(1);
   n.in.push_back(b.scalar(double(ratio.value_or(0.5f)), n.in[0]));
-  if (n.opset < 7 && !is_test.value_or(0)) n.in.push_back(b.scalar(1, DType::boolean));
+  if (n.opset < 7 && !is_test.value_or(1)) n.in.push_back(b.scalar(1, DType::boolean));
   if (n.num_out < 2 || n.opset >= 10) return {};
   DType t = b.type(n.in[0]).dtype;
   Vals y = add(n.op, std::move(n.in), std::move(n.attrs), n.num_out, b);
