@@ -82,7 +82,7 @@ def cases():
                 yield f"{op}_{opset}_{axis}", *one(op, opset, [x], **({} if axis is None else {"axis": axis}))
         yield f"{op}_11_minus", *one(op, 11, [x], axis=-2)
     for opset in (1, 6, 7, 10, 12, 13):
-        yield f"Dropout_{opset}", *one("Dropout", opset, [m], **({"is_test": 1} if opset < 7 else {}))
+        yield f"Dropout_{opset}", *one("Dropout", opset, [m], **({"is_test": 1} if opset < 7 else {})), {"expect": [m]}
     yield "Dropout_7_mask", *one("Dropout", 7, [m], [F, F])[:2], {"expect": [m, np.ones_like(m)]}
     for opset in (18, 21):
         g = f32(1, 6, 4)
