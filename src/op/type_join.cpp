@@ -8,6 +8,12 @@ Result<TypeRef> join(Infer& c, const TypeRef& a, const TypeRef& b) {
   bool a_open = a->is_tensor() && a->dtype == DType::none, b_open = b->is_tensor() && b->dtype == DType::none;
   if (a->kind != b->kind) {
     if (a_open || b_open) return a_open ? b : a;  // nothing was known of it
+    // A value that may be absent on one side may be absent.
+    for (auto [outer, inner] : {std::pair{&a, &b}, {&b, &a}}) {
+      if ((*outer)->kind != Type::Kind::optional) continue;
+      SAHA_TRY(TypeRef e, join(c, (*outer)->element, *inner));
+      return ir::optional_type(std::move(e));
+    }
     return c.fail("a value is " + ir::str(*a) + " on one side and " + ir::str(*b) + " on the other");
   }
   if (!a->is_tensor()) {

@@ -67,6 +67,28 @@ Datum Context::view(std::uint32_t slot) const {
   return {};
 }
 
+/// A result that is a view of an operand in the arena, or holds one, gets memory of its own: the arena is reused.
+Result<> Context::own(Datum& d) const {
+  auto inside = [&](const Tensor& t) { return t.data && t.data.get() >= memory_.get() && t.data.get() < scratch_; };
+  if (d.is_tensor() && inside(d.tensor)) {
+    SAHA_TRY(Tensor copy, Tensor::make(d.tensor.dtype, d.tensor.dims));
+    copy_elements(d.tensor, 0, 1, copy, 0, copy.size());
+    d = std::move(copy);
+  }
+  if (d.items && d.kind == Datum::Kind::sequence) {
+    std::vector<Datum> items = d.list();
+    bool changed = false;
+    for (Datum& item : items) {
+      const std::byte* before = item.tensor.data.get();
+      const auto* list = item.items.get();
+      SAHA_DO(own(item));
+      changed |= item.tensor.data.get() != before || item.items.get() != list;
+    }
+    if (changed) d = Datum::sequence(std::move(items));
+  }
+  return {};
+}
+
 Result<> Context::step(const plan::Instruction& i) {
   const plan::Plan& p = loaded_->plan;
   if (i.kernel != plan::kHost) {
@@ -99,7 +121,6 @@ Result<> Context::step(const plan::Instruction& i) {
     const plan::Origin& o = p.origins[i.origin];
     return std::move(r.error()).within("node '" + o.name + "'");
   }
-  std::byte* arena_end = scratch_;
   for (std::size_t k = 0; k < i.num_out; ++k) {
     std::uint32_t slot = p.operands[i.first_operand + i.num_in + k];
     if (slot == plan::kHost) continue;
@@ -111,12 +132,7 @@ Result<> Context::step(const plan::Instruction& i) {
       if (d.tensor.data.get() != arena_ + s.offset) std::memmove(arena_ + s.offset, d.tensor.data.get(), std::size_t(d.tensor.bytes()));
       continue;
     }
-    // A result that is a view of an operand in the arena gets memory of its own: the arena is reused.
-    if (d.is_tensor() && d.tensor.data && d.tensor.data.get() >= memory_.get() && d.tensor.data.get() < arena_end) {
-      SAHA_TRY(Tensor own, Tensor::make(d.tensor.dtype, d.tensor.dims));
-      copy_elements(d.tensor, 0, 1, own, 0, own.size());
-      d = std::move(own);
-    }
+    SAHA_DO(own(d));
     boxes_[s.index] = std::move(d);
     resolve(slot);
   }

@@ -53,6 +53,7 @@ class Context {
   Context() = default;
   Datum view(std::uint32_t slot) const;
   void resolve(std::uint32_t slot);
+  Result<> own(Datum& d) const;
   Result<> step(const plan::Instruction& i);
 
   std::shared_ptr<const LoadedPlan> loaded_;
