@@ -413,6 +413,11 @@ Result<> Importer::graph_body(const ::onnx::GraphProto& g, Scope& scope, const O
       if (it == stated.end() || !v || !it->second->has_type()) continue;
       const ir::Type& have = scope.b->type(*v);
       if (have.is_tensor() && have.ranked && have.dtype != DType::none) continue;
+      if (have.kind == ir::Type::Kind::optional) {   // a file that says the value is there is believed
+        SAHA_TRY(auto present, type_from(it->second->type(), o));
+        if (present->kind != ir::Type::Kind::optional) scope.b->retype(*v, std::move(present));
+        continue;
+      }
       if (!have.is_tensor()) continue;
       SAHA_TRY(auto t, type_from(it->second->type(), o));
       if (have.dtype != DType::none && t->is_tensor() && t->dtype != have.dtype) continue;
