@@ -6,6 +6,13 @@
 
 namespace saha::op {
 
+namespace {
+bool knows_more(const Type& was, const Type& now) {
+  if (!was.is_tensor() || !now.is_tensor() || was.dtype == DType::none) return false;
+  return (now.dtype == DType::none || now.dtype == was.dtype) && was.ranked && !now.ranked;
+}
+}  // namespace
+
 Result<ir::Graph> rewrite(const ir::Graph& g, const Rule& rule) {
   Builder b;
   Vals env(g.values().size());
@@ -30,6 +37,9 @@ Result<ir::Graph> rewrite(const ir::Graph& g, const Rule& rule) {
       env[n.first_result + k] = v;
       const ir::Name& name = g[g.result(n, k)].name;
       if (v && name && !b.graph()[v.id].name) b.rename(v, name);
+      // What the model stated of a value still holds where inference alone knows less.
+      const TypeRef& was = g[g.result(n, k)].type;
+      if (v && b.producer(v) && knows_more(*was, b.type(v))) b.retype(v, was);
     }
   }
   b.origin = {};
