@@ -10,6 +10,7 @@
 #include <memory>
 
 #include "data/bytes.hpp"
+#include "data/picture.hpp"
 
 namespace saha::data {
 namespace {
@@ -19,15 +20,6 @@ using Pixel = std::uint8_t;
 bool is_png(Bytes b) { return b.size() >= 8 && std::memcmp(b.data(), "\x89PNG\r\n\x1a\n", 8) == 0; }
 bool is_jpeg(Bytes b) { return b.size() >= 3 && std::memcmp(b.data(), "\xff\xd8\xff", 3) == 0; }
 bool is_bmp(Bytes b) { return b.size() >= 2 && std::memcmp(b.data(), "BM", 2) == 0; }
-
-Error damaged(const char* format, std::string message) { return {ErrorCode::invalid_data, std::string(format) + ": " + std::move(message)}; }
-
-Result<Tensor> make_picture(const char* format, std::int64_t height, std::int64_t width, std::int64_t channels, const ImageOptions& o) {
-  if (height < 1 || width < 1) return damaged(format, "a size of " + std::to_string(width) + " x " + std::to_string(height));
-  if (height > o.max_pixels / width)
-    return Error{ErrorCode::out_of_memory, std::string(format) + ": " + std::to_string(width) + " x " + std::to_string(height) + " pixels, the limit is " + std::to_string(o.max_pixels)};
-  return Tensor::make(DType::u8, {height, width, channels});
-}
 
 Pixel luma(const Pixel* rgb) { return Pixel((19595u * rgb[0] + 38470u * rgb[1] + 7471u * rgb[2] + 32768u) >> 16); }
 
@@ -260,14 +252,22 @@ Result<Tensor> decode_bmp(Bytes b, const ImageOptions& o) {
 
 }  // namespace
 
-bool looks_like_image(Bytes b) { return is_png(b) || is_jpeg(b) || is_bmp(b); }
+Result<Tensor> make_picture(const char* format, std::int64_t height, std::int64_t width, std::int64_t channels, const ImageOptions& o) {
+  if (height < 1 || width < 1) return damaged(format, "a size of " + std::to_string(width) + " x " + std::to_string(height));
+  if (height > o.max_pixels / width)
+    return Error{ErrorCode::out_of_memory, std::string(format) + ": " + std::to_string(width) + " x " + std::to_string(height) + " pixels, the limit is " + std::to_string(o.max_pixels)};
+  return Tensor::make(DType::u8, {height, width, channels});
+}
+
+bool looks_like_image(Bytes b) { return is_png(b) || is_jpeg(b) || is_bmp(b) || is_other_picture(b); }
 
 Result<Tensor> decode_image(Bytes bytes, const ImageOptions& options) {
   int orientation = 1;
   Result<Tensor> image = is_png(bytes)    ? decode_png(bytes, options, orientation)
                          : is_jpeg(bytes) ? decode_jpeg(bytes, options, orientation)
                          : is_bmp(bytes)  ? decode_bmp(bytes, options)
-                                          : Error{ErrorCode::unsupported, "not a PNG, JPEG or BMP picture"};
+                         : is_other_picture(bytes) ? decode_other_picture(bytes, options)
+                                          : Error{ErrorCode::unsupported, "not a PNG, JPEG, BMP, PNM, TIFF, WebP or JPEG 2000 picture"};
   if (!image) return image;
   Tensor result = with_channels(std::move(*image), options.channels);
   return options.turn_by_exif ? turned(result, orientation) : result;

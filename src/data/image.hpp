@@ -1,5 +1,5 @@
 #pragma once
-// Pictures: PNG, JPEG and BMP to uint8 [height, width, channels], and PNG back. Sizes are checked before memory is taken.
+// Pictures: PNG, JPEG, BMP, PNM, TIFF, WebP and JPEG 2000 to uint8 [height, width, channels], and PNG back. Sizes are checked before memory is taken.
 #include <cstdint>
 #include <string>
 #include <vector>

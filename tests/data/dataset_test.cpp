@@ -235,7 +235,7 @@ TEST_F(Sets, the_audit_counts_ranges_duplicates_and_what_cannot_be_read) {
   EXPECT_EQ(a->ranges[0].max, 200);
   EXPECT_DOUBLE_EQ(a->ranges[0].mean, 62.5);
   EXPECT_NEAR(a->ranges[0].std, 79.8044, 1e-4);
-  EXPECT_EQ(readable(*set, *a).error().message, "1 of 5 samples cannot be read (20.0 %, skip_bad allows 0.0 %): 'b/4.png': not a PNG, JPEG or BMP picture");
+  EXPECT_EQ(readable(*set, *a).error().message, "1 of 5 samples cannot be read (20.0 %, skip_bad allows 0.0 %): 'b/4.png': not a PNG, JPEG, BMP, PNM, TIFF, WebP or JPEG 2000 picture");
   EXPECT_EQ(readable(*set, *a, 0.2)->size(), 4);
 }
 TEST_F(Sets, the_audit_counts_channels_apart_and_mixed_samples_together) {
