@@ -18,7 +18,13 @@ def mean(ratios: list[float]) -> float:
 
 
 def main() -> None:
-    runs = [json.loads(pathlib.Path(f).read_text()) for f in sys.argv[1:]]
+    runs = []
+    for f in sys.argv[1:]:
+        run = pathlib.Path(f).read_text()
+        if '"saha.bench/1"' in run:
+            runs.append(json.loads(run))
+        else:
+            print(f"{f}: no measurement, left out", file=sys.stderr)
     for threads in sorted({r["threads"] for r in runs}):
         rows = [r for r in runs if r["threads"] == threads]
         engines = list(dict.fromkeys(b["backend"] for r in rows for b in r["backends"]))

@@ -17,6 +17,7 @@
 namespace saha::measure {
 namespace {
 constexpr double kBurstMs = 40, kSettleMs = 3;
+constexpr double kLeastBurst = 4;  // runs: of a slow model the unmeasured run would else be half of the work
 constexpr std::size_t kLeastRuns = 10;
 
 struct Running {
@@ -83,7 +84,7 @@ Result<> warm_up(Running& r, int runs) {
 
 // One burst. Takes the times over and lowers what is left.
 Result<> measure(Running& r, double seconds) {
-  const int n = int(std::clamp<double>(std::round(kBurstMs / r.estimate_ms), 1, double(r.left)));
+  const int n = int(std::min(std::max(std::round(kBurstMs / r.estimate_ms), kLeastBurst), double(r.left)));
   auto burst = r.worker.burst(n, kSettleMs);
   if (!burst) return std::move(burst.error()).within(r.row.backend);
   for (double ms : burst->wall_ms) {
