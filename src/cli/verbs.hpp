@@ -8,6 +8,7 @@ extern const Command kInspect;
 extern const Command kSimplify;
 extern const Command kConvert;
 extern const Command kInfer;
+extern const Command kValidate;
 extern const Command kBench;
 extern const Command kBackends;
 extern const Command kDoctor;

@@ -369,6 +369,29 @@ std::optional<yaml::Node> with_bases(const fs::path& file, yaml::Diagnostics& d,
 }
 }  // namespace
 
+std::optional<Config> validation_config(const std::string& model, const std::string& requirements, yaml::Diagnostics& diagnostics) {
+  auto file = yaml::load(requirements, diagnostics);
+  if (!file) return {};
+  fs::path folder = fs::path(requirements).parent_path();
+  auto root = yaml::parse("saha: 1\nrun: {dir: .saha}\n", "saha validate", diagnostics);
+  if (!root) return {};
+  auto quoted = [](const std::string& s) { std::string q = "'"; for (char c : s) { if (c == '\'') q += c; q += c; } return q + "'"; };
+  yaml::set(*root, "model.file", quoted(fs::absolute(model).string()), "MODEL", diagnostics);
+  if (const yaml::Node* m = file->find("model"); m && m->kind == yaml::Node::Kind::map)
+    for (const auto& e : m->entries) if (e.key.text != "file") for (auto& mine : root->entries) if (mine.key.text == "model") mine.value.entries.push_back(e);
+  for (const auto& e : file->entries) if (e.key.text == "data") root->entries.push_back(e);
+  yaml::set(*root, "require", "[" + quoted(fs::absolute(requirements).string()) + "]", "--requirements", diagnostics);
+  auto value = config_schema().read(*root, diagnostics);
+  if (!value || !diagnostics.ok()) return {};
+  Config c;
+  c.file = requirements;
+  c.folder = folder.empty() ? fs::path(".") : folder;
+  Reader(*value, c.folder, diagnostics).read(c);
+  c.resolved = json_of(*root);
+  if (!diagnostics.ok()) return {};
+  return c;
+}
+
 std::optional<Config> read_config(const std::vector<std::string>& files, const std::vector<std::string>& overrides, yaml::Diagnostics& diagnostics) {
   std::optional<yaml::Node> root;
   for (const std::string& f : files) {

@@ -441,7 +441,7 @@ Result<> Pipeline::evaluate(Variant& v, const std::string& backend) {
 
 Result<> Pipeline::measure(const Target& t) {
   for (Variant& v : variants_) {
-    if (v.name == "original" && variants_.size() > 1 && v.sha256 == variants_[1].sha256) continue;
+    if (v.name == "original" && (o_.as_given || (variants_.size() > 1 && v.sha256 == variants_[1].sha256))) continue;
     measure::BenchOptions b;
     b.threads = threads(t);
     b.runs = 200;   // what test(200), the default level of a measurement, needs
@@ -518,7 +518,7 @@ Result<> Pipeline::decide(const Target& t) {
       for (const auto& [output, rows] : it->second.outputs) e.outputs_of[{{name, "test"}, output}] = rows;
     };
     record("candidate", c->variant, c->backend);
-    record("original", "original", "native");
+    record("original", "original", o_.as_given ? o_.backend : "native");
     if (auto it = sets_.find("test"); it != sets_.end()) {
       auto& labels = e.labels_of["test"];
       for (std::int64_t i = 0; i < it->second.size(); ++i) labels.push_back(it->second.label(i));
@@ -664,6 +664,21 @@ Result<RunResult> Pipeline::run() {
   if (ends("data")) return finish();
   SAHA_DO(train());
   if (ends("train")) return finish();
+  if (o_.as_given) {
+    variants_.push_back(variants_[0]);
+    variants_[1].name = "given";
+    backends_ = {o_.backend};
+    SAHA_TRY(auto engine, backends::open(o_.backend));
+    for (Variant& v : variants_) SAHA_DO(evaluate(v, o_.backend));
+    Target here = c_.targets[0];
+    here.backends = {o_.backend};
+    SAHA_DO(measure(here));
+    SAHA_DO(decide(here));
+    if (!candidates_.empty()) r.outcomes = candidates_.back().outcomes;
+    r.exit_code = validate::exit_code(r.outcomes);
+    r.report = report_;
+    return r;
+  }
   SAHA_DO(simplify());
   if (ends("simplify")) return finish();
   for (const auto& info : backends::all()) {

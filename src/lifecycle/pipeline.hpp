@@ -5,6 +5,7 @@
 
 #include "lifecycle/config.hpp"
 #include "lifecycle/store.hpp"
+#include "validate/evaluate.hpp"
 
 namespace saha::lifecycle {
 
@@ -18,6 +19,8 @@ struct StageLine {
 
 struct RunOptions {
   int threads = 0;                       ///< 0: the physical cores that are allowed
+  bool as_given = false;                 ///< judge the model as it is: no simplification, no choice between candidates, no report
+  std::string backend = "native";        ///< of as_given: the engine that is judged
   bool quick = false;                    ///< fewer timing runs: for continuous integration
   std::vector<std::string> force;        ///< stages made anew; "all"
   std::string from;                      ///< this stage and those after it are made anew
@@ -31,6 +34,7 @@ struct RunResult {
   Json report;                           ///< what report.json holds
   std::filesystem::path html, json;
   int exit_code = 0;                     ///< 0 decided and every must holds, 1 failed or violated, 3 inconclusive
+  std::vector<validate::Outcome> outcomes;   ///< of as_given: one a requirement
   std::string decision;                  ///< "server: float32 on native, p90 0.41 ms measured"
 };
 

@@ -1,0 +1,85 @@
+// saha validate: a model against its requirements.
+#include <unistd.h>
+
+#include <algorithm>
+#include <memory>
+
+#include "cli/verbs.hpp"
+#include "lifecycle/pipeline.hpp"
+#include "system/file.hpp"
+#include "system/hash.hpp"
+#include "system/interrupt.hpp"
+#include "system/progress.hpp"
+#include "system/terminal.hpp"
+#include "validate/report.hpp"
+
+namespace saha::cli {
+namespace {
+constexpr Argument kArguments[] = {{"MODEL", "an ONNX file"}};
+constexpr Option kOptions[] = {
+    {"requirements", 0, "R.req.yaml", "what must hold; its data section says on what"},
+    {"backend", 0, "NAME", "the engine that is judged", false, "native"},
+    {"only", 0, "ID", "judge this requirement only", true},
+    {"lint", 0, "", "check the file and stop"},
+    {"explain", 0, "", "say each requirement in plain English and stop"},
+    {"report", 0, "FILE", "also write a report: .json, .xml (JUnit) or .sarif", true},
+};
+
+Result<int> run(const Args& args) {
+  std::string file = args.get("requirements");
+  if (file.empty()) return Error{ErrorCode::invalid_file, "'saha validate' needs --requirements R.req.yaml", "saha " + std::string(kValidate.example)};
+  yaml::Diagnostics diagnostics;
+  auto config = lifecycle::validation_config(args.arguments[0], file, diagnostics);
+  std::string said = diagnostics.render(config ? "" : "nothing was run");
+  if (!config) {
+    if (args.json()) print(diagnostics.json());
+    std::fputs(said.c_str(), stderr);
+    return 2;
+  }
+  if (!said.empty() && !args.quiet()) std::fputs(said.c_str(), stderr);
+  auto only = args.all("only");
+  if (!only.empty()) std::erase_if(config->requirements, [&](const auto& r) { return std::find(only.begin(), only.end(), r.id) == only.end(); });
+  if (config->requirements.empty()) return Error{ErrorCode::invalid_file, "no requirement is left to judge" + (only.empty() ? std::string() : ": there is none with the id '" + only[0] + "'")};
+  if (args.has("lint")) return args.has("strict") && diagnostics.warnings() ? 1 : 0;
+  if (args.has("explain")) {
+    for (const auto& r : config->requirements) print(validate::explain(r, config->scope) + "\n");
+    return 0;
+  }
+  SAHA_TRY(auto threads, args.integer("threads", 0, 1024));
+  lifecycle::RunOptions options;
+  options.as_given = true;
+  options.backend = args.get("backend");
+  options.threads = int(threads);
+  options.stop = [] { return system::interrupted(); };
+  std::unique_ptr<system::Progress> bar;
+  std::string label;
+  options.on_progress = [&](std::string_view what, std::int64_t done, std::int64_t total) {
+    if (!bar || label != what) { bar.reset(); label = std::string(what); bar = std::make_unique<system::Progress>(label, total, system::ProgressOptions{.quiet = args.quiet()}); }
+    bar->set(done);
+  };
+  system::InterruptGuard guard;
+  auto result = lifecycle::run(*config, options);
+  bar.reset();
+  if (!result) return std::move(result.error());
+  validate::Subject subject;
+  subject.version = SAHA_VERSION;
+  subject.requirements_file = file;
+  subject.strict = args.has("strict");
+  if (auto hash = system::sha256_file(args.arguments[0])) subject.sha256.emplace_back(args.arguments[0], *hash);
+  for (const std::string& out : args.all("report")) {
+    std::string text;
+    if (out.ends_with(".json")) text = validate::json(result->outcomes, subject);
+    else if (out.ends_with(".xml")) text = validate::junit(result->outcomes, subject);
+    else if (out.ends_with(".sarif")) text = validate::sarif(result->outcomes, subject);
+    else return Error{ErrorCode::invalid_file, "--report is '" + out + "', a name that ends in .json, .xml or .sarif is taken"};
+    SAHA_DO(system::write_file(out, text));
+  }
+  if (args.json()) print(validate::json(result->outcomes, subject));
+  else print(validate::table(result->outcomes, subject, {.width = std::size_t(std::max(0, system::terminal_width(STDOUT_FILENO))), .color = system::use_color(system::ColorMode::automatic, STDOUT_FILENO)}));
+  return validate::exit_code(result->outcomes, args.has("strict"));
+}
+}  // namespace
+
+const Command kValidate{"validate", "judge a model by its requirements: passed, violated or inconclusive", kArguments, kOptions, "validate model.onnx --requirements model.req.yaml", run};
+
+}  // namespace saha::cli
