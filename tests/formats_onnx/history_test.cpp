@@ -313,6 +313,56 @@ TEST(History, fused_operators_are_read_as_what_they_fuse) {
   ASSERT_FALSE(unknown);
   EXPECT_NE(unknown.error().message.find("com.microsoft.BeamSearch"), std::string::npos) << unknown.error().message;
 }
+TEST(History, random_old_nodes_are_read_or_refused_and_never_crash) {
+  std::vector<std::string> names{"Upsample", "Scatter", "Affine", "ImageScaler", "ParametricSoftplus", "ScaledTanh", "Crop"}, fused{"FusedConv", "FusedGemm", "FusedMatMul", "Attention", "RotaryEmbedding", "Gelu"};
+  std::vector<std::string> words{"axis", "broadcast", "ratio", "is_test", "spatial", "epsilon", "to", "min", "max", "split", "axes", "starts", "ends", "k", "shape", "paddings", "pads", "value", "mode", "scales", "height_scale", "width_scale",
+                                 "num_groups", "p", "classes_strings", "across_channels", "bias", "scale", "border", "alpha", "activation", "activation_params", "transA", "transBatchB", "num_heads", "directions", "num_scan_inputs", "carried"};
+  for (const op::Entry& e : op::entries()) if (!history_of(e.def->name.str()).empty()) names.emplace_back(e.def->name.str());
+  std::mt19937 rng(3);
+  auto below = [&](std::size_t n) { return std::size_t(rng() % n); };
+  std::size_t read = 0;
+  for (int round = 0; round < 20000; ++round) {
+    Builder b;
+    bool contrib = below(6) == 0;
+    OldNode n{contrib ? "com.microsoft" : "", contrib ? fused[below(fused.size())] : names[below(names.size())], std::int64_t(1 + below(20)), {}, {}, int(1 + below(3))};
+    if (const op::Entry* e = op::find(n.op); e && !contrib) n.domain = std::string(e->def->domain);
+    for (std::size_t k = below(5); k > 0; --k) {
+      if (below(6) == 0) { n.in.push_back({}); continue; }
+      DType t = below(4) == 0 ? DType::i64 : below(12) == 0 ? DType::string : DType::f32;
+      Dims d(below(5));
+      for (auto& v : d) v = std::int64_t(below(4));
+      if (below(8) == 0) n.in.push_back(b.input(ir::unranked_type(t)));
+      else if (below(3) == 0 && t != DType::string) n.in.push_back(b.constant(Tensor::zeros(t, d)));
+      else n.in.push_back(b.input(ir::tensor_type(t, {d.begin(), d.end()})));
+    }
+    for (std::size_t k = below(4); k > 0; --k) {
+      ir::Attr v = std::int64_t(below(7)) - 3;
+      switch (below(6)) {
+        case 0: v = float(below(5)) - 1.5f; break;
+        case 1: v = std::string(below(2) ? "linear" : "FLOAT"); break;
+        case 2: v = ir::Strings(below(3), "a"); break;
+        case 3: { Ints is(below(5)); for (auto& x : is) x = std::int64_t(below(7)) - 3; v = is; break; }
+        case 4: { Floats fs(below(5)); for (auto& x : fs) x = float(below(7)) - 3; v = fs; break; }
+        default: break;
+      }
+      n.attrs.push_back({words[below(words.size())], std::move(v)});
+    }
+    std::string what = n.op + " of opset " + std::to_string(n.opset);
+    Vals y = upgrade(std::move(n), b);
+    if (b.failed()) { EXPECT_FALSE(b.error()->message.empty()) << what; continue; }
+    ++read;
+    Vals outs;
+    for (Val v : y) if (v) outs.push_back(v);
+    auto g = std::move(b).build(outs);
+    ASSERT_TRUE(g) << what;
+    for (const ir::Node& m : g->nodes())
+      for (std::int64_t opset : {1, 6, 9, 12, 17, 22}) {
+        auto r = downgrade(*g, m, opset, true);
+        if (!r) { EXPECT_FALSE(r.error().message.empty()) << what; }
+      }
+  }
+  EXPECT_GT(read, 500u);
+}
 TEST(History, unknown_operators_are_named) {
   auto g = upgraded({"", "Frobnicate", 9, {}, {}}, {Tensor::scalar(DType::f32, 1)});
   ASSERT_FALSE(g);
