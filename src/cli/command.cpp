@@ -211,6 +211,7 @@ void say(const Args& args, std::string_view text) {
 int main(std::span<const std::string> words) {
   if (words.empty() || words[0] == "-h" || words[0] == "--help" || (words[0] == "help" && words.size() == 1)) { print(overview()); return 0; }
   if (words[0] == "--version") { print("saha " SAHA_VERSION "\n"); return 0; }
+  if (words.size() == 2 && words[0] == "help" && words[1] == "--markdown") { print(reference_page()); return 0; }
   bool asks_help = words[0] == "help";
   std::string verb = asks_help ? words[1] : words[0];
   const Command* command = nullptr;

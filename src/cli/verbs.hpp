@@ -13,4 +13,9 @@ extern const Command kBench;
 extern const Command kBackends;
 extern const Command kDoctor;
 extern const Command kOps;
+extern const Command kSchema;
+extern const Command kCompletion;
+
+/// docs/cli.md.
+std::string reference_page();
 }  // namespace saha::cli
