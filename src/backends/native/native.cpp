@@ -5,6 +5,7 @@
 
 #include "backends/native/network.hpp"
 #include "op/op_def.hpp"
+#include "passes/simplify.hpp"
 
 namespace saha::native {
 namespace {
@@ -88,7 +89,10 @@ class NativeBackend final : public runtime::Backend {
   std::string version() const override { return SAHA_VERSION; }
   Result<std::unique_ptr<runtime::Program>> load(const ir::Model& model, const runtime::LoadOptions& options) override {
     if (options.precision != "float32" && options.precision != "default") return Error{ErrorCode::unsupported, "the native engine computes in float32, not in " + options.precision};
-    return std::unique_ptr<runtime::Program>(std::make_unique<NativeProgram>(Network::make(model.graph, isa_), std::max(1, options.threads)));
+    // Constants that sub-graphs capture, shape arithmetic and folds are settled once, before any plan. A model that the passes refuse runs
+    // as it is: its own message comes from the run.
+    auto simple = passes::simplify(model.graph);
+    return std::unique_ptr<runtime::Program>(std::make_unique<NativeProgram>(Network::make(simple ? std::move(simple->graph) : model.graph, isa_), std::max(1, options.threads)));
   }
 
  private:
