@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "op/op_def.hpp"
+#include "op/builder.hpp"
 #include "op/strides.hpp"
 
 namespace saha::op {
@@ -60,6 +60,18 @@ Result<> eval_affine_grid(Eval& c) {
   return c.give(std::move(y));
 }
 
+/// dtheta = dgrid^T [x, y, z, 1]: the untransformed positions are the grid of the identity.
+Val affine_grid_adjoint(const Site& s, std::size_t, Val dy) {
+  Builder& b = s.b;
+  auto k = std::int64_t(b.type(dy).dims.size()) - 2;
+  Tensor identity = Tensor::zeros(b.type(dy).dtype, {1, k, k + 1});
+  for (std::int64_t i = 0; i < k; ++i) { double one = 1; store(identity, i * (k + 2), 1, &one); }
+  Val flat = b.ints({0, -1, k}), theta = b.op("Expand", {b.constant(std::move(identity)), b.op("Shape", {s.in[0]})});
+  Val at = b.op("Reshape", {b.op("AffineGrid", {theta, s.in[1]}, s.attrs), flat});
+  at = b.op("Pad", {at, b.ints({0, 0, 0, 0, 0, 1}), b.scalar(1, dy)});
+  return b.op("MatMul", {b.op("Transpose", {b.op("Reshape", {dy, flat})}, {{"perm", ir::Ints{0, 2, 1}}}), at});
+}
+
 // ---- GridSample(X, grid) ---------------------------------------------------------------------------------------------------------
 enum class Padding : std::uint8_t { zeros, border, reflection };
 double reflected(double x, double lo, double hi) {
@@ -80,29 +92,25 @@ Result<> infer_grid_sample(Infer& c) {
   d.insert(d.end(), c.dims(1).begin() + 1, c.dims(1).end() - 1);
   return c.give(c.dtype(0), std::move(d));
 }
-Result<> eval_grid_sample(Eval& c) {
-  const Tensor &x = c.x(0), &grid = c.x(1);
+/// Which elements of a plane of dims `space` each place of the grid reads, and with which weights: calls
+/// f(picture, place, offsets, weights). One walk for GridSample and for its adjoint, so that they cannot disagree.
+template <class F> Result<> each_place(const Eval& c, const Dims& space, const Tensor& grid, F f) {
   std::string mode = c.s("mode"), pad = c.s("padding_mode");
-  if (x.rank() < 3 || grid.rank() != x.rank() || grid.dims.back() != std::int64_t(x.rank()) - 2 || grid.dims[0] != x.dims[0]) return c.fail("X is " + str(x.dims) + ", grid is " + str(grid.dims));
   if (mode != "linear" && mode != "nearest" && mode != "cubic") return c.fail("mode '" + mode + "' is not linear, nearest or cubic");
   if (pad != "zeros" && pad != "border" && pad != "reflection") return c.fail("padding_mode '" + pad + "' is not zeros, border or reflection");
-  if (x.dtype == DType::string || is_complex(x.dtype)) return c.fail("is not defined for " + std::string(name(x.dtype)));
   Padding padding = pad == "zeros" ? Padding::zeros : pad == "border" ? Padding::border : Padding::reflection;
-  std::size_t k = x.rank() - 2, per = mode == "nearest" ? 1 : mode == "linear" ? 2 : 4;
+  std::size_t k = space.size(), per = mode == "nearest" ? 1 : mode == "linear" ? 2 : 4;
   if (k > 8) return c.fail(to_string(k) + " spatial axes, at most 8 are taken");
-  Dims d = {x.dims[0], x.dims[1]}, space(x.dims.begin() + 2, x.dims.end()), stride = row_major(space);
-  d.insert(d.end(), grid.dims.begin() + 1, grid.dims.end() - 1);
-  SAHA_TRY(Tensor y, c.make(x.dtype, d));
-  if (y.size() == 0) return c.give(std::move(y));
-  std::int64_t area = num_elements(space), channels = x.dims[1], places = product(d, 2, d.size());
-  if (area == 0) return c.fail("X is " + str(x.dims) + ": nothing to sample");
+  if (num_elements(space) == 0) return c.fail("the pictures are " + str(space) + ": nothing to sample");
+  Dims stride = row_major(space);
+  std::int64_t places = product(grid.dims, 1, grid.rank() - 1);
   bool corners = c.i("align_corners") != 0;
-  std::vector<double> v = values<double>(x), g = values<double>(grid), out(static_cast<std::size_t>(y.size()));
+  std::vector<double> g = values<double>(grid);
   std::size_t combinations = 1;
   for (std::size_t i = 0; i < k; ++i) combinations *= per;
   std::vector<std::int64_t> offset(combinations), from(k * per);
   std::vector<double> weight(combinations), w(k * per);
-  for (std::int64_t n = 0; n < x.dims[0]; ++n)
+  for (std::int64_t n = 0; n < grid.dims[0]; ++n)
     for (std::int64_t p = 0; p < places; ++p) {
       for (std::size_t i = 0; i < k; ++i) {
         std::int64_t m = space[i];
@@ -121,7 +129,7 @@ Result<> eval_grid_sample(Eval& c) {
         auto base = std::int64_t(per == 1 ? std::trunc(at) : std::floor(at));
         double t = at - double(base);
         constexpr double a = -0.75;
-        double *wi = w.data() + i * per;
+        double* wi = w.data() + i * per;
         if (per == 1) wi[0] = 1;
         else if (per == 2) { wi[0] = 1 - t; wi[1] = t; }
         else {
@@ -149,22 +157,68 @@ Result<> eval_grid_sample(Eval& c) {
           weight[z] *= w[i * per + rest % per];
         }
       }
-      for (std::int64_t ch = 0; ch < channels; ++ch) {
-        const double* plane = v.data() + (n * channels + ch) * area;
-        double sum = 0;
-        for (std::size_t z = 0; z < combinations; ++z) if (weight[z] != 0) sum += weight[z] * plane[offset[z]];
-        out[std::size_t((n * channels + ch) * places + p)] = sum;
-      }
+      f(n, p, offset, weight);
     }
+  return {};
+}
+Result<> eval_grid_sample(Eval& c) {
+  const Tensor &x = c.x(0), &grid = c.x(1);
+  if (x.rank() < 3 || grid.rank() != x.rank() || grid.dims.back() != std::int64_t(x.rank()) - 2 || grid.dims[0] != x.dims[0]) return c.fail("X is " + str(x.dims) + ", grid is " + str(grid.dims));
+  if (x.dtype == DType::string || is_complex(x.dtype)) return c.fail("is not defined for " + std::string(name(x.dtype)));
+  Dims d = {x.dims[0], x.dims[1]}, space(x.dims.begin() + 2, x.dims.end());
+  d.insert(d.end(), grid.dims.begin() + 1, grid.dims.end() - 1);
+  SAHA_TRY(Tensor y, c.make(x.dtype, d));
+  if (y.size() == 0) return c.give(std::move(y));
+  std::int64_t area = num_elements(space), channels = x.dims[1], places = product(d, 2, d.size());
+  std::vector<double> v = values<double>(x), out(static_cast<std::size_t>(y.size()));
+  SAHA_DO(each_place(c, space, grid, [&](std::int64_t n, std::int64_t p, const std::vector<std::int64_t>& offset, const std::vector<double>& weight) {
+    for (std::int64_t ch = 0; ch < channels; ++ch) {
+      const double* plane = v.data() + (n * channels + ch) * area;
+      double sum = 0;
+      for (std::size_t z = 0; z < offset.size(); ++z) if (weight[z] != 0) sum += weight[z] * plane[offset[z]];
+      out[std::size_t((n * channels + ch) * places + p)] = sum;
+    }
+  }));
   fill(y, std::span<const double>(out));
   return c.give(std::move(y));
 }
+/// How the result moves with X; with the grid it does not move linearly, and that gradient is not given.
+Val grid_sample_adjoint(const Site& s, std::size_t, Val dy) { return s.b.op("GridSampleGrad", {dy, s.in[1], s.b.op("Shape", {s.in[0]})}, s.attrs); }
+Result<> infer_grid_sample_grad(Infer& c) {
+  if (const Known* k = c.known(2)) return c.give(c.dtype(0), *k);
+  std::vector<Dim> d = c.dims(0);
+  for (Dim& x : d) x = c.fresh("shape");
+  return c.give(c.dtype(0), std::move(d));
+}
+Result<> eval_grid_sample_grad(Eval& c) {
+  const Tensor &dy = c.x(0), &grid = c.x(1);
+  SAHA_TRY(Tensor dx, c.make(dy.dtype, c.ints(2)));
+  Dims d(dx.dims.begin(), dx.dims.begin() + std::ptrdiff_t(std::min<std::size_t>(2, dx.rank())));
+  if (grid.rank() >= 3) d.insert(d.end(), grid.dims.begin() + 1, grid.dims.end() - 1);
+  if (dx.rank() < 3 || grid.rank() != dx.rank() || grid.dims.back() != std::int64_t(dx.rank()) - 2 || grid.dims[0] != dx.dims[0] || dy.dims != d) return c.fail("dY is " + str(dy.dims) + ", grid is " + str(grid.dims) + " for pictures of " + str(dx.dims));
+  if (dy.size() == 0 || dx.size() == 0) return c.give(std::move(dx));
+  Dims space(dx.dims.begin() + 2, dx.dims.end());
+  std::int64_t area = num_elements(space), channels = dx.dims[1], places = product(d, 2, d.size());
+  std::vector<double> v = values<double>(dy), sum(static_cast<std::size_t>(dx.size()));
+  SAHA_DO(each_place(c, space, grid, [&](std::int64_t n, std::int64_t p, const std::vector<std::int64_t>& offset, const std::vector<double>& weight) {
+    for (std::int64_t ch = 0; ch < channels; ++ch) {
+      double* plane = sum.data() + (n * channels + ch) * area;
+      double g = v[std::size_t((n * channels + ch) * places + p)];
+      for (std::size_t z = 0; z < offset.size(); ++z) if (weight[z] != 0) plane[offset[z]] += weight[z] * g;
+    }
+  }));
+  fill(dx, std::span<const double>(sum));
+  return c.give(std::move(dx));
+}
+Val grid_sample_grad_adjoint(const Site& s, std::size_t, Val dy) { return s.b.op("GridSample", {dy, s.in[1]}, s.attrs); }
 
 constexpr OpDef kOps[] = {
     {.name = "GridSample", .since_version = 22, .signature = "(X: T, grid: T2) -> (Y: T) where T: number bool string complex, T2: float | align_corners: int = 0, mode: string = linear, padding_mode: string = zeros",
-     .infer = infer_grid_sample, .eval = eval_grid_sample, .linear = joint({0}), .rounding = ErrorModel::dot},
+     .infer = infer_grid_sample, .eval = eval_grid_sample, .linear = joint({0}), .adjoint = grid_sample_adjoint, .rounding = ErrorModel::dot},
+    {.name = "GridSampleGrad", .domain = "saha", .signature = "(dY: T, grid: T2, shape: int64!) -> (dX: T) where T: float, T2: float | align_corners: int = 0, mode: string = linear, padding_mode: string = zeros",
+     .infer = infer_grid_sample_grad, .eval = eval_grid_sample_grad, .linear = joint({0}), .adjoint = grid_sample_grad_adjoint, .rounding = ErrorModel::dot},
     {.name = "AffineGrid", .since_version = 20, .signature = "(theta: T, size: int64!) -> (grid: T) where T: float | align_corners: int = 0",
-     .infer = infer_affine_grid, .eval = eval_affine_grid, .linear = joint({0}), .rounding = ErrorModel::dot},
+     .infer = infer_affine_grid, .eval = eval_affine_grid, .linear = joint({0}), .adjoint = affine_grid_adjoint, .rounding = ErrorModel::dot},
 };
 }  // namespace
 

@@ -141,13 +141,27 @@ Result<> eval_tensor_scatter(Eval& c) {
   return c.give(std::move(y));
 }
 
+Val tensor_scatter_adjoint(const Site& s, std::size_t operand, Val dy) {
+  Builder& b = s.b;
+  Val where = s.has(2) ? s.in[2] : Val{}, update = s.in[1];
+  if (operand == 0) return b.op("TensorScatter", {dy, zeros_like(update), where}, s.attrs);
+  // The operator runs on the numbers 1, 2, .. of the updates: what stands over the cache's 0 says where dy goes.
+  Val one = b.constant(Tensor::scalar_int(1)), end = b.op("Size", {update}) + one;
+  Val numbers = b.op("Reshape", {b.op("Range", {one, end, one}), b.op("Shape", {update})});
+  Val cache = b.op("Expand", {b.constant(Tensor::scalar_int(0)), b.op("Shape", {s.in[0]})});
+  Val from = b.op("Reshape", {b.op("TensorScatter", {cache, numbers, where}, s.attrs), b.ints({-1})});
+  Val zero = b.op("Expand", {b.scalar(0, dy), b.op("Reshape", {end, b.ints({1})})});
+  Val sum = b.op("ScatterElements", {zero, from, b.op("Reshape", {dy, b.ints({-1})})}, {{"reduction", std::string("add")}});
+  return reshaped_like(b.op("Slice", {sum, b.ints({1}), b.ints({std::numeric_limits<std::int64_t>::max()})}), update);
+}
+
 constexpr OpDef kOps[] = {
     {.name = "ScatterElements", .since_version = 18, .signature = "(data: T, indices: I, updates: T) -> (output: T) where T: number bool string complex, I: int32 int64 | axis: int = 0, reduction: string = none",
      .infer = infer_same, .eval = eval_scatter_elements, .vjp = scatter_elements_vjp, .rounding = ErrorModel::dot},
     {.name = "ScatterND", .since_version = 18, .signature = "(data: T, indices: int64, updates: T) -> (output: T) where T: number bool string complex | reduction: string = none",
      .infer = infer_same, .eval = eval_scatter_nd, .vjp = scatter_nd_vjp, .rounding = ErrorModel::dot},
     {.name = "TensorScatter", .since_version = 24, .signature = "(past_cache: T, update: T, write_indices: int64?) -> (present_cache: T) where T: number bool string complex float8 int4 uint4 float4e2m1 | axis: int = -2, mode: string = linear",
-     .infer = infer_same, .eval = eval_tensor_scatter, .linear = joint({0, 1})},
+     .infer = infer_same, .eval = eval_tensor_scatter, .linear = joint({0, 1}), .adjoint = tensor_scatter_adjoint},
 };
 }  // namespace
 

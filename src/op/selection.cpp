@@ -310,6 +310,16 @@ Result<> eval_onehot(Eval& c) {
   return c.give(std::move(y));
 }
 
+/// values = [off, on]: each gets the sum of dy over its places.
+Val onehot_adjoint(const Site& s, std::size_t, Val dy) {
+  Builder& b = s.b;
+  Attrs none = {{"keepdims", std::int64_t{0}}};
+  DType t = b.type(dy).dtype;
+  Val hot = b.op("OneHot", {s.in[0], s.in[1], b.constant(Tensor::of(t, {2}, {0, 1}))}, s.attrs);
+  Val on = b.op("ReduceSum", {dy * hot}, none), off = b.op("ReduceSum", {dy}, none) - on, one = b.ints({1});
+  return b.op("Concat", {b.op("Reshape", {off, one}), b.op("Reshape", {on, one})}, {{"axis", std::int64_t{0}}});
+}
+
 constexpr std::string_view kIndex = "the result is an index: piecewise constant";
 constexpr OpDef kOps[] = {
     {.name = "TopK", .since_version = 24, .signature = "(X: T, K: int64!) -> (Values: T, Indices: int64) where T: number | axis: int = -1, largest: int = 1, sorted: int = 1",
@@ -325,7 +335,7 @@ constexpr OpDef kOps[] = {
     {.name = "Compress", .since_version = 28, .signature = "(input: T, condition: bool!) -> (output: T) where T: number bool string complex | axis: int?",
      .traits = kMovement | kDataShape, .infer = infer_compress, .eval = eval_compress, .linear = joint({0}), .adjoint = compress_adjoint},
     {.name = "OneHot", .since_version = 28, .signature = "(indices: T1, depth: T2!, values: T3) -> (output: T3) where T1: int float16 float32 float64, T2: int float16 float32 float64, T3: number bool string complex | axis: int = -1",
-     .infer = infer_onehot, .eval = eval_onehot, .linear = joint({2})},
+     .infer = infer_onehot, .eval = eval_onehot, .linear = joint({2}), .adjoint = onehot_adjoint},
 };
 }  // namespace
 

@@ -34,6 +34,31 @@ TEST(Resize, messages_name_the_numbers) {
   EXPECT_NE(message(eval("Resize", {f32({2}, {1, 2}), std::nullopt, std::nullopt, ints({2, 2})})).find("sizes has 2 entries, 1 are needed"), std::string::npos);
   EXPECT_NE(message(eval("Resize", {f32({2}, {1, 2})})).find("either scales or sizes"), std::string::npos);
 }
+TEST(GridSample, adjoint_in_every_mode) {
+  Tensor grid = *x({2, 3, 2, 2});
+  for (double& v : std::span(grid.as<double>(), std::size_t(grid.size()))) v *= 1.6;  // some places lie outside
+  for (const char* m : {"linear", "nearest", "cubic"})
+    for (const char* pad : {"zeros", "border", "reflection"})
+      for (std::int64_t corners : {0, 1}) {
+        Attrs a = {{"mode", std::string(m)}, {"padding_mode", std::string(pad)}, {"align_corners", corners}};
+        EXPECT_LT(adjoint_gap("GridSample", {x({2, 2, 4, 5}), grid}, a), 1e-11) << m << " " << pad;
+        EXPECT_LT(adjoint_gap("GridSampleGrad", {x({2, 2, 3, 2}), grid, ints({2, 2, 4, 5})}, a), 1e-11) << m << " " << pad;
+      }
+  EXPECT_LT(adjoint_gap("GridSample", {x({1, 1, 3, 4, 2}), x({1, 2, 2, 2, 3})}, {}), 1e-11);
+}
+TEST(AffineGrid, adjoint_in_two_and_three_axes) {
+  EXPECT_LT(adjoint_gap("AffineGrid", {x({2, 2, 3}), ints({2, 1, 3, 4})}, {}), 1e-11);
+  EXPECT_LT(adjoint_gap("AffineGrid", {x({2, 3, 4}), ints({2, 1, 3, 4, 2})}, {{"align_corners", std::int64_t{1}}}), 1e-11);
+}
+TEST(Adjoint, of_one_hot_and_cache_writes) {
+  EXPECT_LT(adjoint_gap("OneHot", {i64({2, 2}, {0, 2, -1, 7}), Tensor::scalar_int(3), x({2})}, {}, 1, 2), 1e-11);
+  for (const char* m : {"linear", "circular"}) {
+    Attrs a = {{"mode", std::string(m)}};
+    Tensor at = m[0] == 'l' ? ints({1, 0}) : ints({3, 9});
+    EXPECT_LT(adjoint_gap("TensorScatter", {x({2, 4, 3}), Tensor::zeros(DType::f64, {2, 2, 3}), at}, a), 1e-11) << m;
+    EXPECT_LT(adjoint_gap("TensorScatter", {Tensor::zeros(DType::f64, {2, 4, 3}), x({2, 2, 3}), at}, a, 1, 1), 1e-11) << m;
+  }
+}
 TEST(Col2Im, adjoint_is_im2col) {
   EXPECT_LT(adjoint_gap("Col2Im", {x({2, 12, 9}), ints({5, 6}), ints({2, 3})}, {{"strides", ir::Ints{2, 2}}, {"pads", ir::Ints{1, 0, 0, 1}}}), 1e-11);
   EXPECT_LT(adjoint_gap("Im2Col", {x({2, 2, 5, 6}), ints({2, 3})}, {{"dilations", ir::Ints{2, 1}}}), 1e-11);
