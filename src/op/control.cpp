@@ -245,6 +245,76 @@ Result<> eval_loop(Eval& c) {
   return {};
 }
 
+/// Runs the loop again with the carried values of every turn as scan outputs, then a loop over the turns in reverse, each of which computes
+/// its body anew and takes the gradient through it. Gradients of captures add up. Carried values must keep their shapes.
+Vals loop_vjp(const Site& s, const Vals& dy) {
+  const ir::Graph& g = s.graph("body");
+  auto carried = std::size_t(s.i("carried"));
+  auto has_gradient = [&](ValueId v) { return g.type(v).is_tensor() && is_float(g.type(v).dtype); };
+  std::vector<std::size_t> states, captured;  // inputs of the body
+  for (std::size_t i = 2; i < g.inputs().size(); ++i) {
+    if (i < 2 + carried && !g.type(g.inputs()[i]).is_tensor()) {
+      s.b.fail({ErrorCode::unsupported, "Loop: carried value " + to_string(i - 2) + " is " + ir::str(g.type(g.inputs()[i])) + "; a loop over lists has no gradient"});
+      return {};
+    }
+    if (has_gradient(g.inputs()[i])) (i < 2 + carried ? states : captured).push_back(i);
+  }
+  auto give_up = [&](Error e) { s.b.fail(std::move(e).within("Loop, gradient")); return Vals{}; };
+
+  Builder forward;
+  Vals in;
+  for (ValueId v : g.inputs()) in.push_back(forward.input(g[v].type));
+  Vals y = forward.inline_graph(g, in), out(y.begin(), y.begin() + std::ptrdiff_t(1 + carried));
+  out.insert(out.end(), in.begin() + 2, in.begin() + std::ptrdiff_t(2 + carried));
+  out.push_back(in[0]);
+  auto forward_body = std::move(forward).build(out);
+  if (!forward_body) return give_up(std::move(forward_body.error()));
+  Vals kept = s.b.ops("Loop", s.in, {{"body", std::make_shared<const ir::Graph>(std::move(*forward_body))}, {"carried", std::int64_t(carried)}}, int(2 * carried + 1));
+  Val trips = s.b.op("Size", {kept.back()});
+
+  // Operands of the loop in reverse: gradients so far; then trips, the kept states, the captures, the gradients of scan outputs.
+  Vals operands = {trips, {}};
+  Builder b;
+  Val turn = b.input(ir::tensor_type(DType::i64, {})), go = b.input(ir::tensor_type(DType::boolean, {}));
+  Vals grad, formal(g.inputs().size());
+  auto operand = [&](Val outside) { operands.push_back(outside); return b.input(s.b.type_ref(outside)); };
+  for (std::size_t i : states) grad.push_back(operand(i - 2 < dy.size() && dy[i - 2] ? dy[i - 2] : zeros_like(s.out.size() > i - 2 ? s.out[i - 2] : kept[i - 2])));
+  for (std::size_t i : captured) grad.push_back(operand(zeros_like(s.in[i])));
+  std::size_t carried_back = grad.size();
+  Val at = operand(trips) - b.constant(Tensor::scalar_int(1)) - turn;
+  formal[0] = at;
+  formal[1] = b.constant(Tensor::scalar(DType::boolean, 1));
+  for (std::size_t k = 0; k < carried; ++k) formal[2 + k] = b.op("Gather", {operand(kept[carried + k]), at});
+  for (std::size_t i = 2 + carried; i < formal.size(); ++i) formal[i] = operand(s.in[i]);
+  Vals scans(dy.size());
+  for (std::size_t k = carried; k < dy.size(); ++k) if (dy[k]) scans[k] = b.op("Gather", {operand(dy[k]), at});
+  Vals made = b.inline_graph(g, formal), wrt, sum(carried_back);
+  for (std::size_t i : states) wrt.push_back(formal[i]);
+  for (std::size_t i : captured) wrt.push_back(formal[i]);
+  auto through = [&](Val of, Val d) -> Result<> {
+    SAHA_TRY(Vals x, gradients(b, of, d, wrt));
+    for (std::size_t i = 0; i < x.size(); ++i) if (x[i]) sum[i] = sum[i] ? sum[i] + x[i] : x[i];
+    return {};
+  };
+  if (b.error()) return give_up(*b.error());
+  for (std::size_t i = 0; i < states.size(); ++i) if (auto r = through(made[states[i] - 1], grad[i]); !r) return give_up(std::move(r.error()));
+  for (std::size_t k = carried; k < dy.size(); ++k)
+    if (scans[k]) if (auto r = through(made[1 + k], scans[k]); !r) return give_up(std::move(r.error()));
+  Vals result = {go};
+  for (std::size_t i = 0; i < carried_back; ++i) {
+    if (i < states.size()) result.push_back(sum[i] ? sum[i] : zeros_like(wrt[i]));
+    else result.push_back(sum[i] ? grad[i] + sum[i] : grad[i]);
+  }
+  auto body = std::move(b).build(result);
+  if (!body) return give_up(std::move(body.error()));
+  Vals r(s.in.size());
+  if (carried_back == 0) return r;
+  Vals back = s.b.ops("Loop", operands, {{"body", std::make_shared<const ir::Graph>(std::move(*body))}, {"carried", std::int64_t(carried_back)}}, int(carried_back));
+  for (std::size_t i = 0; i < states.size(); ++i) r[states[i]] = back[i];
+  for (std::size_t i = 0; i < captured.size(); ++i) r[captured[i]] = back[states.size() + i];
+  return r;
+}
+
 // ---- Scan(carried..., scanned..., captures...): body(carried..., slices..., captures...) -> (carried..., scans...) ----------------
 struct ScanShape {
   std::size_t carried, scans;
@@ -383,7 +453,7 @@ constexpr OpDef kOps[] = {
     {.name = "If", .since_version = 25, .signature = "(cond: bool, captures: value...?) -> (outputs: value...) | then_branch: graph, else_branch: graph",
      .traits = kControl, .infer = infer_if, .eval = eval_if, .vjp = if_vjp},
     {.name = "Loop", .since_version = 25, .signature = "(M: int64?, cond: bool?, values: value...?) -> (outputs: value...) | body: graph, carried: int = 0",
-     .traits = kControl, .infer = infer_loop, .eval = eval_loop},
+     .traits = kControl, .infer = infer_loop, .eval = eval_loop, .vjp = loop_vjp},
     {.name = "Scan", .since_version = 25, .signature = "(values: value...) -> (outputs: value...) | body: graph, num_scan_inputs: int, carried: int = 0, scan_input_axes: ints?, scan_input_directions: ints?, scan_output_axes: ints?, scan_output_directions: ints?",
      .traits = kControl, .infer = infer_scan, .eval = eval_scan},
     {.name = "SequenceMap", .since_version = 17, .signature = "(input_sequence: value, values: value...?) -> (outputs: value...) | body: graph, formal: int = 1",

@@ -97,6 +97,45 @@ TEST(Loop, without_an_end_is_stopped_and_a_wrong_body_refused) {
   ASSERT_TRUE(b.failed());
   EXPECT_NE(b.error()->message.find("body has 2 inputs, 3 values are given"), std::string::npos) << b.error()->message;
 }
+TEST(Loop, gradient_agrees_with_central_differences) {
+  // h <- tanh(w h + x), scan: h h. Weights are captured, the number of turns is an input.
+  Builder body, b;
+  body.input(ir::tensor_type(DType::i64, {}));
+  Val cond = body.input(ir::tensor_type(DType::boolean, {})), h = body.input(f64n({3})), w = body.input(f64n({3})), x = body.input(f64n({3}));
+  Val next = body.op("Tanh", {w * h + x});
+  ir::GraphRef g = built(body, {body.op("Identity", {cond}), next, next * h});
+  Val m = b.input(ir::tensor_type(DType::i64, {})), h0 = b.input(f64n({3})), wv = b.input(f64n({3})), xv = b.input(f64n({3}));
+  Vals y = b.ops("Loop", {m, {}, h0, wv, xv}, {{"body", g}, {"carried", std::int64_t{1}}}, 2);
+  Attrs all = {{"keepdims", std::int64_t{0}}};
+  Val loss = b.op("ReduceSum", {y[0] * y[0]}, all) + b.op("ReduceSum", {y[1]}, all);
+  auto d = gradients(b, loss, b.constant(f64({}, {1})), {h0, wv, xv});
+  ASSERT_TRUE(d) << d.error().message;
+  Vals out = {loss};
+  out.insert(out.end(), d->begin(), d->end());
+  auto graph = std::move(b).build(out);
+  ASSERT_TRUE(graph) << graph.error().message;
+  for (std::int64_t turns : {0, 1, 4}) {
+    std::mt19937 rng(1);
+    std::vector<Datum> in = {Tensor::scalar_int(turns), random_tensor(rng, {3}), random_tensor(rng, {3}), random_tensor(rng, {3})};
+    auto r = run(*graph, in);
+    ASSERT_TRUE(r) << r.error().message;
+    for (std::size_t k = 1; k < 4; ++k)
+      for (std::int64_t i = 0; i < 3; ++i) {
+        double value[2], step = 1e-6;
+        for (int side : {0, 1}) {
+          Tensor moved = Tensor::zeros(DType::f64, {3});
+          copy_elements(in[k].tensor, 0, 1, moved, 0, 3);
+          moved.as<double>()[i] += side ? step : -step;
+          auto changed = in;
+          changed[k] = moved;
+          auto q = run(*graph, changed);
+          ASSERT_TRUE(q);
+          value[side] = (*q)[0].tensor.at(0);
+        }
+        EXPECT_NEAR((*r)[k].tensor.at(i), (value[1] - value[0]) / (2 * step), 1e-8) << turns << " turns, operand " << k;
+      }
+  }
+}
 TEST(Scan, runs_backward_along_any_axis) {
   Builder body, b;
   Val s = body.input(f64n({2})), x = body.input(f64n({2}));
