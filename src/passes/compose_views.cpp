@@ -1,6 +1,7 @@
 // Reshape(Reshape(x)) -> Reshape(x);  Transpose(Transpose(x, p), q) -> Transpose(x, p o q);  Unsqueeze(Unsqueeze(x)) -> one;
 // Slice(Slice(x)) on different axes -> one;  Concat(.., Concat(..)) -> one;  Cast(Cast(x)) through a wider type -> one;
-// Gemm(Transpose(a), b) -> Gemm with transA;  Conv(Pad(x)) -> Conv with pads.
+// Gemm(Transpose(a), b) -> Gemm with transA;  Conv(Pad(x)) -> Conv with pads;
+// AveragePool(Pad(x)) -> AveragePool with pads that count;  a Transpose of axes of extent 1 before a view is part of the view.
 #include <algorithm>
 
 #include "passes/passes.hpp"
@@ -11,11 +12,25 @@ using op::Val;
 using op::Vals;
 using Found = std::optional<Vals>;
 
+/// Moves axes of extent 1 only: in memory nothing happens.
+bool moves_nothing(op::Builder& b, const ir::Node* n) {
+  if (!is(n, "Transpose")) return false;
+  const auto* perm = ir::attr<ir::Ints>(*n->attrs, "perm");
+  const ir::Type& x = b.type(operand(b, *n, 0));
+  if (!perm || !x.ranked || perm->size() != x.dims.size()) return false;
+  std::int64_t last = -1;
+  for (std::int64_t a : *perm) {
+    if (x.dims[std::size_t(a)].is(1)) continue;
+    if (a < last) return false;
+    last = a;
+  }
+  return true;
+}
 bool is_reshaping(const ir::Node* n) { return is(n, "Reshape") || is(n, "Flatten") || is(n, "Squeeze") || is(n, "Unsqueeze"); }
 
 Found reshape(const ir::Node& n, const Vals& in, const ir::Type& y, op::Builder& b) {
   const ir::Node* p = b.producer(in[0]);
-  if (!is_reshaping(p)) return {};
+  if (!is_reshaping(p) && !moves_nothing(b, p)) return {};
   Val x = operand(b, *p, 0);
   if (is(&n, "Reshape")) {
     auto shape = int_elements(b, in[1]);
@@ -150,6 +165,12 @@ Found pad(const ir::Node& n, const Vals& in, op::Builder& b, const std::function
   ir::Ints pads;
   if (const auto* own = ir::attr<ir::Ints>(attrs, "pads")) pads = *own;
   pads.resize(2 * (rank - 2), 0);
+  if (is(&n, "AveragePool")) {   // its own padding must then count as the zeros that it was
+    const auto* ceil = ir::attr<std::int64_t>(*n.attrs, "ceil_mode");
+    if ((ceil && *ceil) || std::any_of(pads.begin(), pads.end(), [](auto v) { return v != 0; })) return {};
+    std::erase_if(attrs, [](const ir::NamedAttr& a) { return a.name == "count_include_pad"; });
+    attrs.push_back({"count_include_pad", std::int64_t(1)});
+  }
   for (std::size_t i = 0; i < rank - 2; ++i) {
     pads[i] += (*amount)[2 + i];
     pads[rank - 2 + i] += (*amount)[rank + 2 + i];
@@ -193,7 +214,7 @@ Result<ir::Graph> compose_views(const ir::Graph& g, const Options&) {
     if (is(&n, "Concat")) return concat(n, in, b, single_use);
     if (is(&n, "Cast")) return cast(n, in, b);
     if (is(&n, "Slice")) return slice(n, in, b);
-    if (is(&n, "Conv")) return pad(n, in, b, single_use);
+    if (is(&n, "Conv") || is(&n, "AveragePool")) return pad(n, in, b, single_use);
     if (is(&n, "Gemm")) return gemm(n, in, b);
     return {};
   });
