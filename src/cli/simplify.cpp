@@ -133,9 +133,16 @@ Result<int> run(const Args& args) {
   std::uint64_t bytes_before = std::filesystem::file_size(file), bytes_after = 0;
   ir::Model result = original;
   result.graph = simple.graph;
-  SAHA_TRY(std::string text, onnx::export_bytes(result, {.opset = args.has("opset") ? options.opset : 0}));
-  bytes_after = text.size();
-  if (!out.empty()) SAHA_DO(onnx::export_file(result, out, {.opset = args.has("opset") ? options.opset : 0}));
+  std::int64_t opset = options.opset;
+  auto text = onnx::export_bytes(result, {.opset = opset});
+  while (!text && options.fuse && !args.has("opset") && opset < 28) text = onnx::export_bytes(result, {.opset = ++opset});   // what --fuse brought needs it
+  if (!text && out.empty()) return std::move(text.error());
+  if (text) bytes_after = text->size();
+  if (!out.empty()) {   // a model beyond 2 GiB goes into two files
+    SAHA_DO(onnx::export_file(result, out, {.opset = opset}));
+    std::error_code none;
+    if (!text) bytes_after = std::filesystem::file_size(out, none) + (std::filesystem::exists(out + ".data", none) ? std::filesystem::file_size(out + ".data", none) : 0);
+  }
 
   std::map<std::string, std::int64_t> before, after;
   count(original.graph, before);
@@ -164,6 +171,7 @@ Result<int> run(const Args& args) {
     std::snprintf(line, sizeof line, "%d random inputs: max |diff| %.2g (allowed %.2g)\n", compared, worst.absolute, tolerance);
     s += line;
   } else s += "not compared: " + (not_compared.empty() ? std::string("--samples 0") : not_compared) + "\n";
+  if (opset != options.opset) s += "opset " + std::to_string(options.opset) + " -> " + std::to_string(opset) + ", which the fused operators need\n";
   if (nodes_after > nodes_before) s += "warning: the result has more nodes than the original\n";
   if (bytes_after > bytes_before) s += "warning: the result is larger than the original file\n";
   print(s);
