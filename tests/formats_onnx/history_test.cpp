@@ -42,6 +42,8 @@ const std::vector<Case>& cases() {
     auto vec = [](std::vector<double> v) { return Tensor::of(DType::f32, {std::int64_t(v.size())}, v); };
     return std::vector<Case>{
         {"relu", "Relu", {x}, {}, {}, 1},
+        {"relu of a younger type", "Relu", {Tensor::of(DType::bf16, {2}, {-1, 1})}, {}, {}, 13},
+        {"dequantize 4 bits", "DequantizeLinear", {Tensor::of(DType::i4, {2}, {-1, 1}), Tensor::scalar(DType::f32, 2)}, {}, {}, 21},
         {"gelu", "Gelu", {x}, {}, {}, 20},
         {"add, same shapes", "Add", {m, numbers({3, 4}, 2)}, {}, {}, 1},
         {"add, last dims", "Add", {x, numbers({4, 4}, 2)}, {}, {}, 1},

@@ -89,6 +89,23 @@ Result<> count_from_front(Down& d) {
   }
   return {};
 }
+/// The operator set that brought the type; no operator takes it before.
+std::int64_t opset_of(DType t) {
+  if (t == DType::bf16) return 13;
+  if (t == DType::i4 || t == DType::u4) return 21;
+  if (t == DType::f4e2m1) return 23;
+  if (t == DType::f8e8m0) return 24;
+  if (t == DType::i2 || t == DType::u2) return 25;
+  return is_float(t) && bits(t) == 8 ? 19 : 1;
+}
+Result<> check_types(const Down& d) {
+  for (std::size_t i = 0; i < d.n.num_operands + std::size_t(d.n.num_results); ++i) {
+    ir::ValueId v = i < d.n.num_operands ? d.g.operand(d.n, i) : d.g.result(d.n, i - d.n.num_operands);
+    if (v == ir::ValueId::none || !d.g.type(v).is_tensor()) continue;
+    if (std::int64_t first = opset_of(d.g.type(v).dtype); first > d.target) return d.need(first, "the type " + std::string(name(d.g.type(v).dtype)));
+  }
+  return {};
+}
 /// com.microsoft's operator of the same name, where the model's own operator set is too old for the standard one.
 bool goes_to_microsoft(Down& d) {
   if (!same_in_microsoft(d.r.op)) return false;
@@ -144,7 +161,8 @@ Result<OldRecord> downgrade(const ir::Graph& g, const ir::Node& n, std::int64_t 
       case RowKind::function: if (r.down) { SAHA_DO(r.down(d)); } break;
     }
   }
-  if (std::int64_t first = first_opset(d.r.op); first > opset) return d.need(first, "the operator");
+  if (std::int64_t first = onnx::first_opset(d.r.op); first > opset) return d.need(first, "the operator");
+  if (d.r.domain.empty()) { SAHA_DO(check_types(d)); }
   SAHA_DO(count_from_front(d));
   while (!d.r.in.empty() && !d.has(d.r.in.size() - 1)) d.r.in.pop_back();
   return std::move(d.r);

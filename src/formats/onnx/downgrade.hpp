@@ -17,7 +17,7 @@ struct OldRecord {
 };
 
 /// n of g in the form of `opset` (of the operator's own domain). Fails with a sentence that names the opset it would need.
-/// Types of operands are taken as they are: a model keeps those it came with. `microsoft`: the model uses com.microsoft, so that what
+/// A type that the opset does not have at all is refused; which types each operator took in it is not checked: a model keeps those it came with. `microsoft`: the model uses com.microsoft, so that what
 /// came from there may go back (a Gelu before opset 20, quantising to 16 or 4 bits before opset 21).
 Result<OldRecord> downgrade(const ir::Graph& g, const ir::Node& n, std::int64_t opset, bool microsoft = false);
 
