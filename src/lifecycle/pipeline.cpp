@@ -211,14 +211,15 @@ Result<> Pipeline::data() {
     j["leaks"] = leaks;
     return j;
   };
-  auto note = [&](const Json& j) {
+  auto note = [&](const Json& j) -> std::string {
     std::string s;
     for (const auto& [name, set] : sets_) {
       if (!j.contains(name)) continue;
       s += (s.empty() ? "" : "; ") + name + " " + std::to_string(j[name]["samples"].get<std::int64_t>());
       if (auto d = j[name]["duplicates"].get<std::int64_t>()) s += " (" + counted(d, "duplicate") + ")";
     }
-    return s + "; no leakage";
+    if (s.empty()) return std::string("no data: accuracy is not judged");
+    return s + (sets_.size() > 1 ? "; no leakage" : "");
   };
   SAHA_TRY(Stored s, stage("data", 1, inputs, make, note));
   report_["data"] = s.result;
