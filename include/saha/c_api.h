@@ -95,7 +95,7 @@ SAHA_API saha_status saha_output_info(const saha_session* session, size_t index,
 SAHA_API saha_status saha_context_create(const saha_session* session, saha_context** context);
 SAHA_API void saha_context_free(saha_context* context);
 
-/* Gives an input by view: `data` must hold until the run is over. The size is checked; one free dim follows from it. */
+/* Gives an input by view: `data` must hold until the results of the run have been read. The size is checked; one free dim follows from it. */
 SAHA_API saha_status saha_set_input(saha_context* context, const char* name, const void* data, size_t bytes);
 /* The same with all dims given. */
 SAHA_API saha_status saha_set_input_shaped(saha_context* context, const char* name, const void* data, size_t bytes, const int64_t* dims, size_t rank);

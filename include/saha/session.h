@@ -96,7 +96,7 @@ class SAHA_API Context {
   Context& operator=(Context&&) noexcept;
   ~Context();
 
-  /// Gives an input by view: `data` is read by run() and must hold until then; it stays given for the runs that follow. Without `dims` the
+  /// Gives an input by view: `data` must hold until the results of the run have been read; it stays given for later runs. Without `dims` the
   /// model's own are taken; one free dim follows from the count. Fails (invalid_argument) on an unknown name and on a type, shape or count
   /// that does not fit, saying what would.
   template <Element T> Result<> set_input(std::string_view name, std::span<const T> data) { return set(name, kDTypeOf<T>, data.data(), data.size_bytes(), nullptr); }
