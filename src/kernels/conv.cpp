@@ -1,4 +1,4 @@
-// Choice of the method and the blocks of a convolution; packing of its weights: those of a product for each group, or for depthwise
+// Choice of the method and the blocks of a convolution; packing of its weights: those of a product for each group and block of depths, or for depthwise
 // kernel_h * kernel_w floats for each channel.
 #include "kernels/conv.hpp"
 
@@ -17,6 +17,8 @@ constexpr double kPieceProducts = 1.5e6;
 constexpr std::int64_t kMaxPanels = 48, kMaxPieces = 20;
 
 std::int64_t up(std::int64_t a, std::int64_t to) { return (a + to - 1) / to * to; }
+
+std::int64_t c_depth(const ConvParams& c) { return std::max<std::int64_t>(1, std::int64_t{c.c_block} * c.shape.kernel_h * c.shape.kernel_w); }
 
 std::int64_t strip_rows(const ConvShape& s, std::int64_t points) {
   const std::int64_t rows = std::min(s.out_h, (points + s.out_w - 1) / s.out_w + (s.out_w > 1 ? 1 : 0));
@@ -115,9 +117,15 @@ void pack_conv(Isa isa, const ConvParams& params, const float* weights, std::spa
     std::copy_n(weights, s.out_channels * k, out.begin());
     return;
   }
-  const auto each = static_cast<std::size_t>(packed_gemm_a_size(isa, m, k));
+  // Block of depths after block of depths, so that a visit of Y reads its weights as one stream.
+  float* o = out.data();
+  const std::int64_t depth = c_depth(params);
   for (std::int64_t g = 0; g < s.groups; ++g)
-    pack_gemm_a(isa, weights + g * m * k, k, 1, m, k, out.subspan(static_cast<std::size_t>(g) * each, each));
+    for (std::int64_t k0 = 0; k0 < k; k0 += depth) {
+      const std::int64_t n = std::min(depth, k - k0), size = packed_gemm_a_size(isa, m, n);
+      pack_gemm_a(isa, weights + g * m * k + k0, k, 1, m, n, {o, static_cast<std::size_t>(size)});
+      o += size;
+    }
 }
 
 }  // namespace saha::kernels

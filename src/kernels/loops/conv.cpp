@@ -184,7 +184,7 @@ void run_conv(const plan::Call& call) {
         }
       }
       out.first = c0 == 0, out.last = c0 + c.c_block >= group_c;
-      multiply({a + c0 * taps * kPackRows, 1, kPackRows, k * kPackRows}, q.panels, q.count, depth, out, m0, m1);
+      multiply({a + c0 * taps * round_up(group_m, kPackRows), 1, kPackRows, depth * kPackRows}, q.panels, q.count, depth, out, m0, m1);
     }
   }
 }

@@ -31,7 +31,7 @@ inline V exp(V x) {
 /// Natural logarithm, 2 ulp.  x = 2^n (1 + f), sqrt(1/2) <= 1 + f < sqrt(2);  log(1+f) = f - f^2/2 + f^3 p(f).
 inline V log(V x) {
   const I small = x < 1.17549435e-38f;
-  const V scaled = select(small, x * 8388608.f, x);
+  const V scaled = select(x > 0.f, select(small, x * 8388608.f, x), splat(1.f));  // what is not positive is answered below
   I n = (bits(scaled) - 0x3f3504f3) >> 23;
   const V m = from_bits(bits(scaled) - (n << 23));
   const V e = to_float(n + (small & -23));
