@@ -85,6 +85,11 @@ Result<Answers> answer(runtime::Program& program, const data::Dataset& data, con
     if (!out) return std::move(out.error()).within("sample " + data.title(at));
     if (at == 0) {
       d = decisive(program.outputs(), *out, n, data, meaning);
+      // One number a sample of two classes is that of class 1.
+      if (d.found && (*out)[d.output].is_tensor() && (*out)[d.output].tensor.size() == n) {
+        if (d.meaning == "probabilities") d.meaning = "probability";
+        else if (d.meaning == "logits") d.meaning = "logit";
+      }
       if (d.found) { a.decisive = program.outputs()[d.output].name; a.meaning = d.meaning; }
     }
     for (std::int64_t i = 0; i < n; ++i) {
@@ -105,7 +110,12 @@ Result<Answers> answer(runtime::Program& program, const data::Dataset& data, con
       }
       int label = -1;
       if (d.meaning == "label") label = v.empty() ? -1 : int(v[0]);
-      else if (d.meaning == "probability") { label = !v.empty() && v[0] >= 0.5 ? 1 : 0; a.samples.score.push_back(v.empty() ? NAN : v[0]); }
+      else if (d.meaning == "probability" || d.meaning == "logit") {
+        double p = v.empty() ? NAN : d.meaning == "logit" ? 1 / (1 + std::exp(-v[0])) : v[0];
+        label = p >= 0.5 ? 1 : 0;
+        a.samples.score.push_back(p);
+        a.confidence.push_back(float(std::max(p, 1 - p)));
+      }
       else {
         label = int(std::max_element(v.begin(), v.end()) - v.begin());
         double top = v[std::size_t(label)];

@@ -14,7 +14,7 @@ namespace saha::lifecycle {
 
 struct Answers {
   std::string decisive;                                 ///< the output that the class or the value is read from
-  std::string meaning;                                  ///< "logits", "probabilities", "label", "value"
+  std::string meaning;                                  ///< "logits", "probabilities"; "logit", "probability" (of class 1); "label", "value"
   validate::Samples samples;                            ///< correct, predicted, value, target
   std::vector<float> confidence;                        ///< largest probability of each sample; empty where there is none
   std::map<std::string, std::vector<std::vector<double>>> outputs;   ///< by output, by sample: float results up to kMaxKept values in all
