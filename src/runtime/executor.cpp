@@ -5,6 +5,8 @@
 #include <cstring>
 #include <new>
 
+#include "tensor/limit.hpp"
+
 namespace saha::runtime {
 namespace {
 using plan::Slot;
@@ -19,7 +21,7 @@ Result<Context> Context::make(std::shared_ptr<const LoadedPlan> loaded, system::
   c.pool_ = &pool;
   std::uint64_t scratch = (p.scratch_bytes + 63) / 64 * 64, arena = (p.arena_bytes + 63) / 64 * 64;
   std::uint64_t bytes = arena + scratch * pool.size() + 64;
-  auto* memory = static_cast<std::byte*>(bytes > std::uint64_t(kMaxTensorBytes) * 4 ? nullptr : std::aligned_alloc(64, bytes));
+  auto* memory = static_cast<std::byte*>(bytes > std::uint64_t(max_tensor_bytes()) * 2 ? nullptr : std::aligned_alloc(64, bytes));
   if (!memory) return Error{ErrorCode::out_of_memory, "the plan needs " + std::to_string(bytes >> 20) + " MiB for intermediate values, which is not to be had"};
   c.memory_ = {memory, [](std::byte* q) { std::free(q); }};
   c.arena_ = memory;

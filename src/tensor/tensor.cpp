@@ -1,12 +1,20 @@
 #include "tensor/tensor.hpp"
 
+#include <algorithm>
 #include <array>
 #include <bit>
+#include <charconv>
 #include <cmath>
+#include <cstdlib>
 #include <cstring>
+#include <fstream>
+#include <limits>
 #include <new>
+#include <string_view>
+#include <utility>
 
 #include "tensor/float_format.hpp"
+#include "tensor/limit.hpp"
 
 namespace saha {
 namespace {
@@ -158,11 +166,46 @@ std::int64_t storage_bytes(DType t, std::int64_t n) {
   return b >= 8 ? n * (b / 8) : (n * b + 7) / 8;
 }
 
+namespace {
+/// The number that follows `key` in a file of the kernel, or the largest int64 where there is none ("max" in a cgroup's file).
+std::int64_t number_in(const char* path, std::string_view key) {
+  std::ifstream file(path);
+  std::string word;
+  std::int64_t n = 0;
+  while (!key.empty() && file >> word) if (word == key) break;
+  return file >> n && n >= 0 ? n : std::numeric_limits<std::int64_t>::max();
+}
+std::int64_t limit_here() {
+  if (const char* given = std::getenv("SAHA_MAX_TENSOR_BYTES")) {
+    std::int64_t n = 0;
+    std::string_view s = given;
+    if (std::from_chars(s.data(), s.data() + s.size(), n).ptr == s.data() + s.size() && n > 0) return std::min(n, kMaxTensorBytes);
+  }
+  std::int64_t free = number_in("/proc/meminfo", "MemAvailable:");
+  if (free < std::numeric_limits<std::int64_t>::max() / 1024) free *= 1024;
+  for (auto [most, used] : {std::pair{"/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"},
+                            std::pair{"/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"}}) {
+    std::int64_t m = number_in(most, ""), u = number_in(used, "");
+    if (m < std::numeric_limits<std::int64_t>::max()) free = std::min(free, m - std::min(m, u));
+  }
+  // Never so little that a small model could not run on a busy machine.
+  return std::clamp(free / 2, std::int64_t{256} << 20, kMaxTensorBytes);
+}
+std::string sized(std::int64_t bytes) {
+  return bytes >= std::int64_t{1} << 30 ? std::to_string(bytes >> 30) + " GiB" : std::to_string(bytes >> 20) + " MiB";
+}
+}  // namespace
+
+std::int64_t max_tensor_bytes() {
+  static const std::int64_t limit = limit_here();
+  return limit;
+}
+
 Result<Tensor> Tensor::make(DType t, Dims dims) {
   auto n = checked_elements(dims);
   auto width = std::max(bits(t), t == DType::string ? int(8 * sizeof(std::string)) : 8);
-  if (!n || *n > kMaxTensorBytes / (width / 8))
-    return Error{ErrorCode::out_of_memory, "a tensor " + std::string(name(t)) + str(dims) + " is larger than the limit of " + std::to_string(kMaxTensorBytes >> 30) + " GiB or has a negative dimension"};
+  if (!n || *n > max_tensor_bytes() / (width / 8) || *n > kMaxTensorElements)
+    return Error{ErrorCode::out_of_memory, "a tensor " + std::string(name(t)) + str(dims) + " is larger than the limit of " + sized(max_tensor_bytes()) + " or has a negative dimension"};
   Tensor r{t, std::move(dims), {}, {}};
   try {
     if (t == DType::string) { r.text = std::make_shared<std::vector<std::string>>(std::size_t(*n)); return r; }

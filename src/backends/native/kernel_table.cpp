@@ -4,6 +4,8 @@
 #include <cstdlib>
 #include <unordered_map>
 
+#include "tensor/limit.hpp"
+
 namespace saha::native {
 
 std::span<const KernelDef> linear_rows();
@@ -42,7 +44,7 @@ Dims NodeSite::numbers(const ir::Type& t) {
   return d;
 }
 Result<Tensor> packed_buffer(std::int64_t elements) {
-  auto* p = static_cast<std::byte*>(elements > kMaxTensorBytes / 4 ? nullptr : std::aligned_alloc(64, (std::size_t(elements) * 4 + 127) / 64 * 64));
+  auto* p = static_cast<std::byte*>(elements > max_tensor_bytes() / 4 ? nullptr : std::aligned_alloc(64, (std::size_t(elements) * 4 + 127) / 64 * 64));
   if (!p) return Error{ErrorCode::out_of_memory, "no memory for packed weights of " + std::to_string(elements) + " elements"};
   return Tensor{DType::f32, {elements}, std::shared_ptr<std::byte[]>(p, [](std::byte* q) { std::free(q); }), {}};
 }

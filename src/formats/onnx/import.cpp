@@ -8,6 +8,7 @@
 #include <unordered_map>
 
 #include "formats/onnx/onnx.hpp"
+#include "formats/onnx/names.hpp"
 #include "formats/onnx/tensor_proto.hpp"
 #include "formats/onnx/upgrade.hpp"
 #include "op/builder.hpp"
@@ -488,6 +489,7 @@ Result<ir::Model> import_bytes(std::span<const std::byte> bytes, const std::stri
   in.SetTotalBytesLimit(INT32_MAX);
   in.SetRecursionLimit(limits.depth * 4 + 32);
   if (!model.ParseFromCodedStream(&in) || !in.ConsumedEntireMessage()) return invalid("the file is not an ONNX model, or it is damaged");
+  SAHA_DO(check_names(model, limits.depth));
   try {
     return Importer(model, folder, limits).run();
   } catch (const std::bad_alloc&) {

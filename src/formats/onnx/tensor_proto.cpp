@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "system/file.hpp"
+#include "tensor/limit.hpp"
 
 namespace saha::onnx {
 namespace {
@@ -67,7 +68,7 @@ Result<Tensor> tensor_from(const ::onnx::TensorProto& p, ExternalFiles& files) {
   Dims dims(p.dims().begin(), p.dims().end());
   if (dims.size() > 255) return bad(p, "has " + std::to_string(dims.size()) + " dimensions, at most 255 are taken");
   auto n = checked_elements(dims);
-  if (!n || *n > kMaxTensorBytes) return bad(p, "has shape " + str(dims) + ", which no tensor can have");
+  if (!n || *n > kMaxTensorElements) return bad(p, "has shape " + str(dims) + ", which no tensor can have");
   std::int64_t bytes = storage_bytes(t, *n);
   if (p.data_location() == ::onnx::TensorProto::EXTERNAL) {
     if (t == DType::string) return bad(p, "holds strings as external data, which the format does not allow");
