@@ -134,8 +134,14 @@ const Type& output_type(const ir::Graph& g, std::size_t k) { return g.type(g.out
 Result<> infer_if(Infer& c) {
   std::vector<Actual> in;
   for (std::size_t i = 1; i < c.in.size(); ++i) in.push_back(actual(c, i));
-  SAHA_TRY(Outcome then_out, infer_call(c, "then_branch", in));
-  SAHA_TRY(Outcome else_out, infer_call(c, "else_branch", in));
+  auto then_result = infer_call(c, "then_branch", in), else_result = infer_call(c, "else_branch", in);
+  // A branch that contradicts itself for these operands can only fail when it is taken (a model for two sampling rates, say): what the node
+  // gives, the other branch gives.
+  auto known_cond = c.numbers(0);
+  bool only_one = known_cond && known_cond->size() == 1;
+  if (!then_result && (!else_result || (only_one && (*known_cond)[0]))) return std::move(then_result.error());
+  if (!else_result && only_one && !(*known_cond)[0]) return std::move(else_result.error());
+  const Outcome &then_out = then_result ? *then_result : *else_result, &else_out = else_result ? *else_result : *then_result;
   std::size_t n = then_out.types.size();
   if (n != else_out.types.size() || std::size_t(c.num_out) > n) return c.fail("the branches have " + to_string(n) + " and " + to_string(else_out.types.size()) + " outputs, the node has " + to_string(c.num_out));
   auto taken = c.numbers(0);

@@ -13,6 +13,21 @@ ir::GraphRef built(Builder& b, const Vals& out) {
 TypeRef f64n(std::vector<Dim> d) { return ir::tensor_type(DType::f64, std::move(d)); }
 }  // namespace
 
+TEST(If, a_branch_that_cannot_take_these_shapes_only_fails_when_it_is_taken) {
+  Builder t, e, b;
+  ir::GraphRef then_branch = built(t, {t.op("Neg", {t.input(f64n({sym("N")}))})});
+  ir::GraphRef else_branch = built(e, {e.op("Squeeze", {e.input(f64n({sym("N")})), e.constant(Tensor::of_ints(std::vector<std::int64_t>{0}))})});
+  Val c = b.input(ir::tensor_type(DType::boolean, {})), x = b.input(f64n({2}));
+  Val y = b.op("If", {c, x}, {{"then_branch", then_branch}, {"else_branch", else_branch}});
+  ASSERT_FALSE(b.error()) << b.error()->message;
+  EXPECT_EQ(b.type(y), *f64n({2}));
+  auto graph = std::move(b).build({y});
+  ASSERT_TRUE(graph) << graph.error().message;
+  for (bool taken : {true, false}) {
+    std::vector<Datum> in = {Tensor::scalar(DType::boolean, taken), f64({2}, {1, 2})};
+    EXPECT_EQ(bool(run(*graph, in)), taken);
+  }
+}
 TEST(If, joins_types_and_differentiates_the_branch_that_ran) {
   Builder t, e, b;
   Val x1 = t.input(f64n({sym("N")})), w1 = t.input(f64n({}));
