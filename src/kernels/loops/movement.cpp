@@ -85,6 +85,7 @@ template <bool Planes>
 void run_move(const plan::Call& call) {
   const MoveParams& p = *static_cast<const MoveParams*>(call.params);
   const int64_t begin = int64_t{call.begin} * p.rows_per_piece, end = least(p.rows, int64_t{call.end} * p.rows_per_piece);
+  if (begin >= end) return;  // a dim is 0
   const auto as = [&](auto type) {
     using T = decltype(type);
     const auto* x = static_cast<const T*>(call.operands[0]);
