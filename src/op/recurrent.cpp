@@ -90,6 +90,11 @@ Result<> infer_recurrent(Infer& c) {
   if (!agree(c.dims(1)[1], gates * h) || !agree(c.dims(2)[1], gates * h) || !agree(c.dims(1)[2], c.dims(0)[2])) return c.fail("W " + ir::str(*c.in[1]) + " and R " + ir::str(*c.in[2]) + " do not fit X " + ir::str(*c.in[0]) + " and " + h.str() + " hidden units");
   const bool batch_first = c.i("layout") != 0;
   const Dim &steps = c.dims(0)[batch_first ? 1 : 0], &batch = c.dims(0)[batch_first ? 0 : 1];
+  if (c.has(3) && c.in[3]->ranked && (c.rank(3) != 2 || !agree(c.dims(3)[0], d) || !agree(c.dims(3)[1], Dim(2) * gates * h))) return c.fail("B is " + ir::str(*c.in[3]) + ", which does not fit " + h.str() + " hidden units");
+  for (std::size_t i : {5, 6})
+    if (c.has(i) && c.in[i]->is_tensor() && c.in[i]->ranked &&
+        (c.rank(i) != 3 || !agree(c.dims(i)[0], batch_first ? batch : d) || !agree(c.dims(i)[1], batch_first ? d : batch) || !agree(c.dims(i)[2], h)))
+      return c.fail(std::string(i == 5 ? "initial_h" : "initial_c") + " is " + ir::str(*c.in[i]) + ", the batch is " + batch.str() + " and there are " + h.str() + " hidden units");
   SAHA_DO(c.give(c.dtype(0), batch_first ? std::vector<Dim>{batch, steps, d, h} : std::vector<Dim>{steps, d, batch, h}));
   for (int k = 1; k < c.num_out; ++k) SAHA_DO(c.give(c.dtype(0), batch_first ? std::vector<Dim>{batch, d, h} : std::vector<Dim>{d, batch, h}));
   return {};

@@ -26,6 +26,11 @@ template <bool Lstm> std::optional<Prepared> recurrent(const NodeSite& s) {
   std::string direction = s.s("direction");
   bool reversed[2] = {direction == "reverse", true};
   std::span<const bool> directions(reversed, direction == "bidirectional" ? 2 : 1);
+  // The kernel reads what these shapes promise; whatever else a model says is for the reference to refuse.
+  if (x.size() != 3 || r.size() != 3) return {};
+  const std::int64_t n = std::int64_t(directions.size()), h = r[2], rows = (Lstm ? 4 : 3) * h;
+  if (r != Dims{n, rows, h} || s.dims(1) != Dims{n, rows, x[2]} || (s.has(3) && s.dims(3) != Dims{n, 2 * rows})) return {};
+  for (std::size_t i : {5, 6}) if (s.has(i) && s.dims(i) != Dims{n, x[1], h}) return {};
   auto p = Lstm ? kernels::prepare_lstm(s.isa, x[0], x[1], x[2], r[2], directions, int(s.out.size()))
                 : kernels::prepare_gru(s.isa, x[0], x[1], x[2], r[2], directions, s.i("linear_before_reset") != 0, int(s.out.size()));
   auto packed = packed_buffer(kernels::packed_recurrent_size(p));
