@@ -1,0 +1,78 @@
+"""Seeds of the fuzzers, made anew each time: fuzz_seeds.py FOLDER writes FOLDER/<target>/*. Needs numpy and onnx."""
+import gzip
+import io
+import os
+import pathlib
+import struct
+import sys
+import wave
+import zlib
+
+import numpy as np
+from onnx import TensorProto, helper, numpy_helper
+
+out = pathlib.Path(sys.argv[1])
+root = pathlib.Path(__file__).resolve().parent.parent
+
+
+def put(target, name, content):
+    folder = out / target
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+
+
+def value(name, shape, dtype=TensorProto.FLOAT):
+    return helper.make_tensor_value_info(name, dtype, shape)
+
+
+def model(nodes, inputs, outputs, constants=(), opset=17):
+    graph = helper.make_graph(nodes, "g", inputs, outputs, [numpy_helper.from_array(a, n) for n, a in constants])
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8).SerializeToString()
+
+
+rng = np.random.default_rng(0)
+weights = rng.standard_normal((2, 1, 3, 3)).astype(np.float32)
+put("onnx", "conv", model([helper.make_node("Conv", ["x", "w"], ["c"], "conv", pads=[1] * 4), helper.make_node("Relu", ["c"], ["y"])],
+                          [value("x", ["N", 1, 5, 5])], [value("y", None)], [("w", weights)]))
+put("onnx", "shape", model([helper.make_node("Shape", ["x"], ["s"]), helper.make_node("Gather", ["s", "i"], ["n"]), helper.make_node("Concat", ["n", "m"], ["t"], axis=0),
+                            helper.make_node("Reshape", ["x", "t"], ["y"])], [value("x", ["N", 2, 3])], [value("y", None)],
+                           [("i", np.array([0])), ("m", np.array([-1]))]))
+branches = {b: helper.make_graph([helper.make_node(o, ["x"], [b])], b, [], [value(b, None)]) for b, o in (("then_branch", "Neg"), ("else_branch", "Abs"))}
+put("onnx", "if", model([helper.make_node("If", ["c"], ["y"], **branches)], [value("c", [], TensorProto.BOOL), value("x", [3])], [value("y", None)]))
+body = helper.make_graph([helper.make_node("Identity", ["c"], ["d"]), helper.make_node("Add", ["a", "x"], ["b"])], "body",
+                         [value("i", [], TensorProto.INT64), value("c", [], TensorProto.BOOL), value("a", [3])], [value("d", [], TensorProto.BOOL), value("b", [3])])
+put("onnx", "loop", model([helper.make_node("Loop", ["n", "", "x"], ["y"], body=body)], [value("n", [], TensorProto.INT64), value("x", [3])], [value("y", [3])]))
+put("onnx", "old", model([helper.make_node("Dropout", ["x"], ["d"], ratio=0.5), helper.make_node("Upsample", ["d", "s"], ["y"], mode="nearest")],
+                         [value("x", [1, 1, 2, 2])], [value("y", None)], [("s", np.array([1, 1, 2, 2], np.float32))], opset=9))
+
+put("graph_text", "matmul", "graph (x: float32[N, 3]) {\n  w: float32[3, 2] = float32[3, 2] {1, 2, 3, 4, 5, 6}\n  y: float32[N, 2] = MatMul(x, w) @ \"layer\"\n  return y\n}\n")
+put("graph_text", "top", "graph (x: float32[4*H + 1], \"odd name\": seq(int64[*])) {\n  v, %7 = TopK(x, int64[1] {1}, _) {axis = 0, largest = 0}\n  return v\n}\n")
+put("graph_text", "if", "graph (c: bool[], x: float32[N]) {\n  z = If(c, x) {then_branch = graph (y: float32[N]) { return y }, else_branch = graph (y: float32[N]) { n = Neg(y)\n return n }}\n  return z\n}\n")
+
+for path in sorted(root.glob("examples/**/*.yaml")):
+    put("yaml", f"{path.parent.name}.{path.name}", path.read_bytes())
+    if path.name.endswith(".req.yaml"):
+        put("requirements", f"{path.parent.name}.{path.name}", path.read_bytes())
+put("yaml", "scalars", "a: [1, 'x''y', \"\\u00e4\\n\", ~, {b: >-\n   folded\n   text\n }]\nc: |\n  block\n")
+for i, text in enumerate(("accuracy(test) >= 85 % and p90(latency) <= 5 ms", "for each s in slices(camera, light) where n(s) >= 200: accuracy(s) >= 80 %",
+                          "for all d in Linf(x, 2 gray): argmax(score(d)) == label", "rpm >= 2000 1/min => COC <= 1500")):
+    put("requirements", f"assertion{i}", text)
+
+npy, npz = io.BytesIO(), io.BytesIO()
+np.save(npy, rng.standard_normal((3, 4)).astype(np.float32))
+np.savez_compressed(npz, x=np.arange(12, dtype=np.uint8).reshape(3, 4), y=np.arange(3))
+sound = io.BytesIO()
+with wave.open(sound, "wb") as w:
+    w.setnchannels(1), w.setsampwidth(2), w.setframerate(8000), w.writeframes(bytes(200))
+
+
+def chunk(kind, data):
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+png = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", struct.pack(">IIBBBBB", 4, 4, 8, 2, 0, 0, 0)) + chunk(b"IDAT", zlib.compress(bytes(4 * 13))) + chunk(b"IEND", b"")
+bmp = b"BM" + struct.pack("<IHHIIiiHHIIiiII", 54 + 48, 0, 0, 54, 40, 4, 4, 1, 24, 0, 48, 2835, 2835, 0, 0) + bytes(48)
+idx = struct.pack(">HBBII", 0, 8, 2, 3, 4) + bytes(12)
+for number, name, content in ((0, "npy", npy.getvalue()), (1, "npz", npz.getvalue()), (2, "csv", b'a,b\n1,"x, ""y"""\n2,z\n'), (3, "wav", sound.getvalue()),
+                              (4, "png", png), (4, "bmp", bmp), (5, "idx", idx), (6, "gzip", gzip.compress(b"text" * 20, mtime=0))):
+    put("data", name, bytes([number]) + content)
