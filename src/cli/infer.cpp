@@ -55,6 +55,8 @@ Result<Datum> read_value(const std::string& file, const ir::Graph& g, ir::ValueI
       row.push_back(*x);
     }
     item.tensor = Tensor::of(DType::f64, {std::int64_t(row.size())}, row);
+  } else if (ending == ".npz") {
+    return Error{ErrorCode::invalid_data, "an .npz holds several arrays, one .npy is taken", "write the array that is meant with numpy.save"};
   } else {
     SAHA_TRY(item.tensor, data::decode_image(bytes, steps.image_options()));
   }

@@ -1,4 +1,6 @@
 // saha run: the whole life cycle, resumed where it was.
+#include <filesystem>
+
 #include "cli/verbs.hpp"
 #include "lifecycle/pipeline.hpp"
 #include "system/interrupt.hpp"
@@ -25,6 +27,9 @@ std::string fixed(std::string s, std::size_t width) {
 
 Result<int> run(const Args& args) {
   std::vector<std::string> files = args.arguments.empty() ? std::vector<std::string>{"saha.yaml"} : args.arguments;
+  for (const std::string& file : files)
+    if (!std::filesystem::exists(file))
+      return Error{ErrorCode::invalid_file, "there is no file '" + file + "'", "a saha.yaml of three lines is enough:  saha: 1,  model: {file: model.onnx},  targets: {server: host}"};
   yaml::Diagnostics diagnostics;
   auto config = lifecycle::read_config(files, args.all("set"), diagnostics);
   std::string said = diagnostics.render(config ? "" : "nothing was run");

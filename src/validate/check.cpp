@@ -153,7 +153,7 @@ class Checker {
   }
 
   Type data_set(const std::string& name, Place p) {
-    if (!is_data(name)) return error(p, "unknown data set '" + name + "'", yaml::did_you_mean(name, data_names()));
+    if (!is_data(name)) return error(p, "unknown data set '" + name + "'", data_names().empty() ? "no data is declared: add  data: {" + name + ": FILE OR FOLDER}" : yaml::did_you_mean(name, data_names()));
     used_data.insert(name);
     if (name == "calibration" || name == "train") {
       warn(p, "'" + name + "' was seen while the model was made; a requirement on it proves little", "use 'test'");
