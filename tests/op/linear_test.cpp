@@ -1,5 +1,5 @@
 // MatMul, Gemm, Einsum, Det, convolutions and pools: values, symbolic shapes, adjoints, gradients, messages.
-#include <chrono>
+#include <ctime>
 
 #include "gradient_testing.hpp"
 #include "tensor/requant.hpp"
@@ -132,11 +132,11 @@ TEST(Gemm, integer_form_counts_its_channels_along_the_columns) {
 }
 TEST(Conv, a_hundred_million_products_take_about_a_second) {
   Tensor x = random_tensor(rng, {1, 64, 56, 56}, DType::f32), w = random_tensor(rng, {64, 64, 3, 3}, DType::f32);
-  auto from = std::chrono::steady_clock::now();
+  std::clock_t from = std::clock();  // of this process: what else the machine does is not counted
   eval1("Conv", {x, w}, {{"pads", Is{1, 1, 1, 1}}});
-  double s = std::chrono::duration<double>(std::chrono::steady_clock::now() - from).count();
-  RecordProperty("seconds", std::to_string(s));
-  EXPECT_LT(s, 10) << "115.6 M products";
+  double s = double(std::clock() - from) / CLOCKS_PER_SEC;
+  RecordProperty("cpu_seconds", std::to_string(s));
+  EXPECT_LT(s, 10) << "115.6 M products";  // about 0.3 optimised; sanitizers and debug builds need more
 }
 TEST(Linear, messages_name_the_numbers) {
   EXPECT_EQ(message(eval("MatMul", {f32({2, 3}, {0}), f32({2, 3}, {0})})), "MatMul: A [2, 3] has 3 columns, B [2, 3] has 2 rows");
