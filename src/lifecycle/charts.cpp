@@ -9,7 +9,7 @@
 namespace saha::lifecycle::charts {
 namespace {
 std::string num(double v) { char b[32]; std::snprintf(b, sizeof b, "%.1f", v); return b; }
-std::string tick(double v) { char b[32]; std::snprintf(b, sizeof b, "%.3g", v); return b; }
+std::string tick(double v) { char b[32]; std::snprintf(b, sizeof b, std::fabs(v) >= 1000 && std::fabs(v) < 1e6 ? "%.0f" : "%.3g", v); return b; }
 std::string open(const std::string& title, int w, int h) {
   return "<svg role=\"img\" viewBox=\"0 0 " + std::to_string(w) + " " + std::to_string(h) + "\" width=\"" + std::to_string(w) + "\" height=\"" + std::to_string(h) + "\"><title>" + html::escape(title) + "</title>";
 }

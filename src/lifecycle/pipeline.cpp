@@ -10,6 +10,7 @@
 #include "formats/onnx/onnx.hpp"
 #include "lifecycle/answers.hpp"
 #include "lifecycle/choose.hpp"
+#include "lifecycle/html.hpp"
 #include "lifecycle/picture.hpp"
 #include "measure/bench.hpp"
 #include "op/op_def.hpp"
@@ -616,7 +617,7 @@ Result<> Pipeline::package() {
       return Json{{"files", {"model.onnx", "manifest.json"}}, {"bytes", bytes.size()}, {"sha256", v->sha256}};
     };
     fs::path place = c_.report_dir / "package" / t.name;
-    SAHA_TRY(Stored s, stage("package/" + t.name, 1, manifest, make, [&](const Json& j) { return (place / "model.onnx").string() + ", " + number(double(j["bytes"].get<std::int64_t>()) / 1024, "KiB"); }));
+    SAHA_TRY(Stored s, stage("package/" + t.name, 1, manifest, make, [&](const Json& j) { return (place / "model.onnx").string() + ", " + html::bytes(double(j["bytes"].get<std::int64_t>())); }));
     SAHA_DO(system::make_folders(place));
     for (const char* f : {"model.onnx", "manifest.json"}) {
       SAHA_TRY(std::string bytes, system::read_text(s.folder / f, std::uint64_t{1} << 32));
