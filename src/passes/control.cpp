@@ -2,19 +2,11 @@
 // operand.
 #include <algorithm>
 
+#include "op/captures.hpp"
 #include "passes/passes.hpp"
 
 namespace saha::passes {
 namespace {
-/// How many operands stand before the captures; the node's sub-graphs take captures after their formal inputs.
-std::optional<std::size_t> first_capture(const ir::Node& n) {
-  auto number = [&](const char* a) { auto* v = ir::attr<std::int64_t>(*n.attrs, a); return v ? std::size_t(*v) : 0; };
-  if (is(&n, "If")) return 1;
-  if (is(&n, "Loop")) return 2 + number("carried");
-  if (is(&n, "Scan")) return number("carried") + number("num_scan_inputs");
-  return {};
-}
-
 /// g without its last inputs at `drop`; `values[i]` stands for such an input where it is a constant.
 Result<ir::Graph> without_inputs(const ir::Graph& g, const std::vector<char>& drop, const std::vector<std::shared_ptr<const Tensor>>& values) {
   op::Builder b;
@@ -45,7 +37,7 @@ Result<ir::Graph> without_inputs(const ir::Graph& g, const std::vector<char>& dr
 
 Result<ir::Graph> close_over_constants(const ir::Graph& g, const Options&) {
   return op::rewrite(g, [](const ir::Graph&, const ir::Node& n, const op::Vals& in, op::Builder& b) -> std::optional<op::Vals> {
-    auto first = first_capture(n);
+    auto first = is(&n, "SequenceMap") ? std::nullopt : op::first_capture(n);   // SequenceMap's captures are operands like any other
     if (!first || in.size() <= *first) return {};
     std::size_t captures = in.size() - *first;
     std::vector<char> drop(captures, 0);

@@ -89,8 +89,10 @@ std::pair<int, int> counted(const fs::path& model, const std::string& sections) 
   std::string text = "saha: 1\n" + sections + "requirements:\n  - {id: accuracy, assert: \"accuracy(test) >= 1 %\"}\n", out;
   if (auto w = system::write_file(requirements, text); !w) { ADD_FAILURE() << w.error().message; return {}; }
   std::string messages;
-  auto r = system::run_process({SAHA_BINARY, "validate", model.string(), "--requirements", requirements.string(), "--json"},
-                               {.on_stdout = [&](std::string_view l) { out += std::string(l) + "\n"; }, .on_stderr = [&](std::string_view l) { messages += std::string(l) + "\n"; }});
+  system::ProcessOptions options;
+  options.on_stdout = [&](std::string_view l) { out += std::string(l) + "\n"; };
+  options.on_stderr = [&](std::string_view l) { messages += std::string(l) + "\n"; };
+  auto r = system::run_process({SAHA_BINARY, "validate", model.string(), "--requirements", requirements.string(), "--json"}, options);
   auto json = nlohmann::json::parse(out, nullptr, false);
   if (!r || json.is_discarded() || !json.contains("requirements")) { ADD_FAILURE() << model << ": " << out << messages; return {}; }
   int right = -1, all = -1;

@@ -9,6 +9,7 @@
 #include "formats/onnx/tensor_proto.hpp"
 #include "formats/onnx/upgrade.hpp"
 #include "op/builder.hpp"
+#include "op/captures.hpp"
 #include "system/file.hpp"
 
 namespace saha::onnx {
@@ -96,18 +97,12 @@ Result<> Exporter::sub_graph(const ir::Graph& g, std::span<const std::string> ca
 }
 
 /// How many operands come before the captures of a node with sub-graphs.
-std::size_t formal_operands(const ir::Graph& g, const ir::Node& n) {
-  std::string_view op = n.op.str();
-  auto number = [&](const char* a) { auto* v = ir::attr<std::int64_t>(*n.attrs, a); return v ? std::size_t(*v) : 0; };
-  if (op == "If") return 1;
-  if (op == "Loop") return std::min<std::size_t>(n.num_operands, 2 + number("carried"));
-  if (op == "Scan") return number("carried") + number("num_scan_inputs");
-  if (op == "SequenceMap") return number("formal");
+std::size_t formal_operands(const ir::Node& n) {
+  if (auto first = op::first_capture(n)) return std::min<std::size_t>(n.num_operands, *first);
   // Others: what the sub-graphs take beyond their formal inputs was captured; their formal inputs are one each.
   std::size_t captures = 0;
   for (const ir::NamedAttr& a : *n.attrs)
     if (auto* sub = std::get_if<ir::GraphRef>(&a.value)) captures = std::max(captures, (*sub)->inputs().empty() ? 0 : (*sub)->inputs().size() - 1);
-  (void)g;
   return n.num_operands - std::min<std::size_t>(captures, n.num_operands);
 }
 
@@ -133,7 +128,7 @@ Result<> Exporter::node(const ir::Graph& g, const ir::Node& n, Env& env, ::onnx:
   }
   std::vector<std::string> captured;
   if (control) {
-    std::size_t formal = std::min(formal_operands(g, n), inputs.size());
+    std::size_t formal = std::min(formal_operands(n), inputs.size());
     captured.assign(inputs.begin() + std::ptrdiff_t(formal), inputs.end());
     inputs.resize(formal);
   }
