@@ -4,19 +4,17 @@
 #include <cpuid.h>
 #endif
 
-// One table per family of loops and level, defined beside the loops.
-#define SAHA_KERNEL_TABLES(isa)                                                                                             \
-  namespace isa {                                                                                                           \
-  extern const std::span<const Kernel> kGemm, kConv, kDepthwise, kElementwise, kRows, kPool, kMovement, kResize, kRecurrent; \
-  }
+#include <initializer_list>
 
-namespace saha::kernels {
+#include "kernels/tables.hpp"
 
 SAHA_KERNEL_TABLES(generic)
 #if defined(__x86_64__)
 SAHA_KERNEL_TABLES(avx2)
 SAHA_KERNEL_TABLES(avx512)
 #endif
+
+namespace saha::kernels {
 
 std::string_view name(Isa isa) {
   switch (isa) {
@@ -27,57 +25,50 @@ std::string_view name(Isa isa) {
   return "?";
 }
 
-#if defined(__x86_64__)
-namespace {
-
-std::uint64_t enabled_state() {  // XCR0: which registers the operating system saves
-  std::uint32_t low, high;
-  asm volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
-  return low | static_cast<std::uint64_t>(high) << 32;
+Isa highest_isa(const CpuWords& words) {
+  const auto all = [](std::uint64_t word, std::initializer_list<int> bits) {
+    for (int bit : bits)
+      if (!(word >> bit & 1)) return false;
+    return true;
+  };
+  const bool fma_avx_f16c = all(words.leaf1_ecx, {12, 28, 29}), avx2 = all(words.leaf7_ebx, {5}), ymm = all(words.xcr0, {1, 2});
+  if (!(fma_avx_f16c && avx2 && ymm)) return Isa::generic;
+  const bool f_dq_bw_vl = all(words.leaf7_ebx, {16, 17, 30, 31}), masks_and_zmm = all(words.xcr0, {5, 6, 7});
+  return f_dq_bw_vl && masks_and_zmm ? Isa::avx512 : Isa::avx2;
 }
-
-bool bit(std::uint32_t word, int n) { return word >> n & 1; }
-
-}  // namespace
 
 Isa detect_isa() {
+  CpuWords words;
+#if defined(__x86_64__)
   std::uint32_t a, b, c, d;
-  if (!__get_cpuid(1, &a, &b, &c, &d)) return Isa::generic;
-  const bool fma = bit(c, 12), osxsave = bit(c, 27), avx = bit(c, 28), f16c = bit(c, 29);
-  if (!(fma && osxsave && avx && f16c)) return Isa::generic;
-  const std::uint64_t state = enabled_state();
-  if ((state & 0x6) != 0x6 || !__get_cpuid_count(7, 0, &a, &b, &c, &d) || !bit(b, 5)) return Isa::generic;
-  const bool avx512 = bit(b, 16) && bit(b, 17) && bit(b, 30) && bit(b, 31) && (state & 0xe6) == 0xe6;
-  return avx512 ? Isa::avx512 : Isa::avx2;
-}
-
-bool has_vnni() {
-  std::uint32_t a, b, c, d;
-  return detect_isa() == Isa::avx512 && __get_cpuid_count(7, 0, &a, &b, &c, &d) && bit(c, 11);
-}
-#else
-Isa detect_isa() { return Isa::generic; }
-bool has_vnni() { return false; }
+  if (__get_cpuid(1, &a, &b, &c, &d)) words.leaf1_ecx = c;
+  if (__get_cpuid_count(7, 0, &a, &b, &c, &d)) words.leaf7_ebx = b;
+  if (words.leaf1_ecx >> 27 & 1) {  // XGETBV may be asked
+    std::uint32_t low, high;
+    asm volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+    words.xcr0 = low | static_cast<std::uint64_t>(high) << 32;
+  }
 #endif
+  return highest_isa(words);
+}
 
 std::span<const std::span<const Kernel>> kernels(Isa isa) {
-#define SAHA_TABLES_OF(isa) \
-  static const std::span<const Kernel> tables[] = {isa::kGemm, isa::kConv, isa::kDepthwise, isa::kElementwise, isa::kRows, isa::kPool, isa::kMovement, isa::kResize, isa::kRecurrent}; \
-  return tables
   switch (isa) {
 #if defined(__x86_64__)
-    case Isa::avx512: { SAHA_TABLES_OF(avx512); }
-    case Isa::avx2: { SAHA_TABLES_OF(avx2); }
+    case Isa::avx512: return avx512::tables();
+    case Isa::avx2: return avx2::tables();
 #endif
-    default: { SAHA_TABLES_OF(generic); }
+    default: return generic::tables();
   }
 }
 
-plan::Run find(std::string_view name, Isa isa) {
-  for (std::span<const Kernel> table : kernels(isa))
+plan::Run find(std::string_view name, std::span<const std::span<const Kernel>> tables) {
+  for (std::span<const Kernel> table : tables)
     for (const Kernel& k : table)
       if (k.name == name) return k.run;
   return nullptr;
 }
+
+plan::Run find(std::string_view name, Isa isa) { return find(name, kernels(isa)); }
 
 }  // namespace saha::kernels

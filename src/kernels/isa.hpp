@@ -1,5 +1,6 @@
 #pragma once
 // Which instructions a kernel is compiled for, and the table of all kernels by name.
+#include <cstdint>
 #include <span>
 #include <string_view>
 
@@ -15,10 +16,15 @@ enum class Isa : std::uint8_t {
 
 std::string_view name(Isa isa);
 
+/// What CPUID and XGETBV say: the features of leaves 1 and 7, and the registers that the operating system saves.
+struct CpuWords {
+  std::uint32_t leaf1_ecx = 0, leaf7_ebx = 0;
+  std::uint64_t xcr0 = 0;
+};
+/// The highest level all of whose instructions are there. A level needs what the level below it needs.
+Isa highest_isa(const CpuWords& words);
 /// The highest level that this CPU and its operating system run.
 Isa detect_isa();
-/// True where AVX-512 VNNI is there too.
-bool has_vnni();
 
 /// Lanes of float32 in a vector: what packed buffers are laid out by.
 constexpr int lanes(Isa isa) { return isa == Isa::avx512 ? 16 : isa == Isa::avx2 ? 8 : 4; }
@@ -33,5 +39,6 @@ std::span<const std::span<const Kernel>> kernels(Isa isa);
 
 /// The kernel of that name for that level; nullptr where there is none. Packed buffers and params are made for one level and fit no other.
 plan::Run find(std::string_view name, Isa isa);
+plan::Run find(std::string_view name, std::span<const std::span<const Kernel>> tables);
 
 }  // namespace saha::kernels

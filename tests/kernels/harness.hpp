@@ -1,9 +1,9 @@
 #pragma once
-// Runs kernels at every level that this CPU has, whole and piece by piece, and makes data.
+// Runs kernels at every level, whole and piece by piece, and makes data.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
-
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
@@ -13,24 +13,42 @@
 #include <vector>
 
 #include "kernels/isa.hpp"
+#include "kernels/tables.hpp"
+
+#if defined(__x86_64__)
+SAHA_KERNEL_TABLES(avx512_by_avx2)
+#endif
 
 namespace saha::kernels::test {
 
+/// AVX-512's kernels are here twice: this CPU has AVX2 but not AVX-512, so its 16 lanes are worked on by AVX2's instructions.
+inline bool emulated(Isa isa) { return isa == Isa::avx512 && detect_isa() == Isa::avx2; }
+
+/// Every level that this CPU can run, in its own instructions or by those of the level below.
 inline std::vector<Isa> levels() {
   std::vector<Isa> all;
-  for (int i = 0; i <= static_cast<int>(detect_isa()); ++i) all.push_back(static_cast<Isa>(i));
-  static bool said = false;
-  if (!said && detect_isa() != Isa::avx512) std::puts("levels above " "this CPU's are compiled but not run here (avx512)"), said = true;
+  for (Isa isa : {Isa::generic, Isa::avx2, Isa::avx512})
+    if (isa <= detect_isa() || emulated(isa)) all.push_back(isa);
   return all;
+}
+
+inline std::span<const std::span<const Kernel>> tables(Isa isa) {
+#if defined(__x86_64__)
+  if (emulated(isa)) return avx512_by_avx2::tables();
+#endif
+  return kernels(isa);
 }
 
 /// Elements at an alignment of 64 bytes plus `offset` elements, on the heap with nothing behind them, so that a sanitizer sees every overrun.
 template <class T>
 class Aligned {
  public:
-  explicit Aligned(std::size_t n, std::size_t offset = 0)
-      : memory_(static_cast<T*>(std::aligned_alloc(64, ((n + offset) * sizeof(T) + 63) / 64 * 64 + 64))), offset_(offset), size_(n) {
-    std::memset(static_cast<void*>(memory_.get()), 0xff, (n + offset) * sizeof(T));  // NaN where nothing is written
+  explicit Aligned(std::size_t n, std::size_t offset = 0) : offset_(offset), size_(n) {
+    const std::size_t bytes = (n + offset) * sizeof(T);
+    void* memory = nullptr;
+    if (::posix_memalign(&memory, 64, std::max<std::size_t>(bytes, 1)) != 0) std::abort();
+    memory_.reset(static_cast<T*>(memory));
+    std::memset(memory, 0xff, bytes);  // NaN where nothing is written
   }
   T* data() { return memory_.get() + offset_; }
   const T* data() const { return memory_.get() + offset_; }
@@ -61,7 +79,7 @@ inline std::vector<float> noise(std::int64_t n, float low = -1, float high = 1) 
 /// Calls a kernel on its whole grid.
 template <class Params>
 void run_whole(std::string_view kernel, Isa isa, const Params& params, std::vector<const void*> operands, std::uint32_t grid, std::uint64_t scratch) {
-  plan::Run run = find(kernel, isa);
+  plan::Run run = find(kernel, tables(isa));
   ASSERT_NE(run, nullptr) << kernel << " " << name(isa);
   Aligned<std::byte> s(scratch);
   std::vector<void*> o;
@@ -72,7 +90,7 @@ void run_whole(std::string_view kernel, Isa isa, const Params& params, std::vect
 /// Calls a kernel piece by piece, last piece first.
 template <class Params>
 void run_pieces(std::string_view kernel, Isa isa, const Params& params, std::vector<const void*> operands, std::uint32_t grid, std::uint64_t scratch) {
-  plan::Run run = find(kernel, isa);
+  plan::Run run = find(kernel, tables(isa));
   ASSERT_NE(run, nullptr) << kernel << " " << name(isa);
   std::vector<void*> o;
   for (const void* p : operands) o.push_back(const_cast<void*>(p));

@@ -1,11 +1,17 @@
 #pragma once
 // The vector type that every loop is written over, for the instruction set that this file is being compiled for:
 // SAHA_ISA is the namespace, SAHA_ISA_LEVEL its number (kernels/isa.hpp). Nothing here is visible outside that namespace, so no
-// instruction of a higher level can be linked into a lower one.
+// instruction of a higher level can be linked into a lower one. With SAHA_ISA_EMULATED the lanes are the level's, the instructions the
+// compiler's: so tests run a level's loops on a machine that lacks it.
 #include <cstddef>
 #include <cstdint>
 #if SAHA_ISA_LEVEL > 0
 #include <immintrin.h>
+#endif
+#if !defined(SAHA_ISA_EMULATED)
+#define SAHA_INTRINSICS SAHA_ISA_LEVEL
+#else
+#define SAHA_INTRINSICS 0
 #endif
 
 namespace saha::kernels::SAHA_ISA {
@@ -37,8 +43,8 @@ inline V to_float(I v) { return __builtin_convertvector(v, V); }
 
 // load_n, store_n: the first n lanes only, 0 <= n <= W; nothing else is read (it becomes 0) or written.
 // max, min: the second operand where either is NaN, so that max(bound, x) keeps a NaN in x.
-// fma: a * b + c, rounded once where the machine can, twice in generic.
-#if SAHA_ISA_LEVEL == 2
+// fma: a * b + c, rounded once where the compiler's target can, else twice.
+#if SAHA_INTRINSICS == 2
 inline V splat(float x) { return reinterpret_cast<V>(_mm512_set1_ps(x)); }
 inline V fma(V a, V b, V c) { return reinterpret_cast<V>(_mm512_fmadd_ps(reinterpret_cast<__m512>(a), reinterpret_cast<__m512>(b), reinterpret_cast<__m512>(c))); }
 inline V max(V a, V b) { return reinterpret_cast<V>(_mm512_max_ps(reinterpret_cast<__m512>(a), reinterpret_cast<__m512>(b))); }
@@ -49,7 +55,7 @@ inline V ceil(V a) { return reinterpret_cast<V>(_mm512_roundscale_ps(reinterpret
 inline V round_even(V a) { return reinterpret_cast<V>(_mm512_roundscale_ps(reinterpret_cast<__m512>(a), 8)); }
 inline V load_n(const float* p, int n) { return reinterpret_cast<V>(_mm512_maskz_loadu_ps(static_cast<__mmask16>((1u << n) - 1), p)); }
 inline void store_n(float* p, V v, int n) { _mm512_mask_storeu_ps(p, static_cast<__mmask16>((1u << n) - 1), reinterpret_cast<__m512>(v)); }
-#elif SAHA_ISA_LEVEL == 1
+#elif SAHA_INTRINSICS == 1
 inline V splat(float x) { return _mm256_set1_ps(x); }
 inline V fma(V a, V b, V c) { return _mm256_fmadd_ps(a, b, c); }
 inline V max(V a, V b) { return _mm256_max_ps(a, b); }
@@ -75,11 +81,21 @@ inline void store_n(float* p, V v, int n) {  // a masked store is a slow microco
   if (n & 1) _mm_store_ss(p, part);
 }
 #else
-inline V splat(float x) { return V{x, x, x, x}; }
-inline V fma(V a, V b, V c) { return a * b + c; }
+inline V splat(float x) { return x - V{}; }  // x + 0 would lose the sign of -0
+inline V fma(V a, V b, V c) {
+#if defined(__FMA__)
+  for (int i = 0; i < W; ++i) c[i] = __builtin_fmaf(a[i], b[i], c[i]);
+  return c;
+#else
+  return a * b + c;
+#endif
+}
 inline V max(V a, V b) { return a > b ? a : b; }
 inline V min(V a, V b) { return a < b ? a : b; }
-inline V sqrt(V a) { return V{__builtin_sqrtf(a[0]), __builtin_sqrtf(a[1]), __builtin_sqrtf(a[2]), __builtin_sqrtf(a[3])}; }
+inline V sqrt(V a) {
+  for (int i = 0; i < W; ++i) a[i] = __builtin_sqrtf(a[i]);
+  return a;
+}
 inline V round_even(V a) {  // adding 2^23 leaves no bits behind the point
   const V magic = with_sign(splat(8388608.f), a);
   return abs(a) < 8388608.f ? with_sign(abs((a + magic) - magic), a) : a;
@@ -110,9 +126,9 @@ inline I inside(int64_t start, int64_t n) {
 }
 /// Only the lanes of the mask are read; the others become 0.
 inline V load_masked(const float* p, I mask) {
-#if SAHA_ISA_LEVEL == 2
+#if SAHA_INTRINSICS == 2
   return reinterpret_cast<V>(_mm512_maskz_loadu_ps(_mm512_movepi32_mask(reinterpret_cast<__m512i>(mask)), p));
-#elif SAHA_ISA_LEVEL == 1
+#elif SAHA_INTRINSICS == 1
   return _mm256_maskload_ps(p, reinterpret_cast<__m256i>(mask));
 #else
   V v{};
@@ -149,7 +165,7 @@ inline V even(V a, V b) { return every_second(a, b, AllLanes{}, 0); }
 inline V odd(V a, V b) { return every_second(a, b, AllLanes{}, 0L); }
 
 // The same within blocks that cost one instruction; in_order() puts a function of such vectors into the order of even() and odd().
-#if SAHA_ISA_LEVEL == 1
+#if SAHA_INTRINSICS == 1
 inline V block_even(V a, V b) { return _mm256_shuffle_ps(a, b, 0x88); }
 inline V block_odd(V a, V b) { return _mm256_shuffle_ps(a, b, 0xdd); }
 inline V in_order(V v) { return reinterpret_cast<V>(_mm256_permute4x64_epi64(reinterpret_cast<__m256i>(v), 0xd8)); }

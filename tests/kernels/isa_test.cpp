@@ -1,0 +1,86 @@
+#include "kernels/isa.hpp"
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <bit>
+#include <set>
+
+#include "tests/kernels/harness.hpp"
+
+namespace saha::kernels {
+namespace generic {
+extern const char* broken_rule(float* end);
+}
+#if defined(__x86_64__)
+namespace avx2 {
+extern const char* broken_rule(float* end);
+}
+namespace avx512 {
+extern const char* broken_rule(float* end);
+}
+namespace avx512_by_avx2 {
+extern const char* broken_rule(float* end);
+}
+#endif
+
+namespace {
+using namespace test;
+
+constexpr CpuWords kAvx2{1u << 12 | 1u << 28 | 1u << 29, 1u << 5, 0x6};
+constexpr CpuWords kAvx512{kAvx2.leaf1_ecx, kAvx2.leaf7_ebx | 1u << 16 | 1u << 17 | 1u << 30 | 1u << 31, 0xe6};
+
+TEST(Isa, a_missing_feature_takes_one_to_the_highest_level_without_it) {
+  EXPECT_EQ(highest_isa({}), Isa::generic);
+  EXPECT_EQ(highest_isa(kAvx2), Isa::avx2);
+  EXPECT_EQ(highest_isa(kAvx512), Isa::avx512);
+  EXPECT_EQ(highest_isa({~0u, ~0u, ~0ull}), Isa::avx512);
+  for (int i = 0; i < 64; ++i) {
+    const std::uint32_t word = i < 32 ? ~(1u << i) : ~0u;
+    const CpuWords lacking[] = {{kAvx512.leaf1_ecx & word, kAvx512.leaf7_ebx, kAvx512.xcr0},
+                                {kAvx512.leaf1_ecx, kAvx512.leaf7_ebx & word, kAvx512.xcr0},
+                                {kAvx512.leaf1_ecx, kAvx512.leaf7_ebx, kAvx512.xcr0 & ~(1ull << i)}};
+    const std::uint64_t needs[][2] = {{kAvx512.leaf1_ecx, kAvx2.leaf1_ecx}, {kAvx512.leaf7_ebx, kAvx2.leaf7_ebx}, {kAvx512.xcr0, kAvx2.xcr0}};
+    for (int k = 0; k < 3; ++k) {
+      const Isa want = needs[k][1] >> i & 1 ? Isa::generic : needs[k][0] >> i & 1 ? Isa::avx2 : Isa::avx512;
+      EXPECT_EQ(highest_isa(lacking[k]), want) << "word " << k << " without bit " << i;
+    }
+  }
+}
+
+TEST(Isa, every_level_has_every_kernel_and_no_name_twice) {
+  std::set<std::string_view> first;
+  for (Isa isa : levels()) {
+    std::set<std::string_view> names;
+    for (std::span<const Kernel> table : tables(isa))
+      for (const Kernel& k : table) {
+        EXPECT_TRUE(names.insert(k.name).second) << k.name;
+        EXPECT_EQ(find(k.name, tables(isa)), k.run);
+      }
+    if (first.empty()) first = names;
+    EXPECT_EQ(names, first) << name(isa);
+  }
+  EXPECT_FALSE(first.empty());
+  EXPECT_EQ(find("no_such_kernel", Isa::generic), nullptr);
+}
+
+TEST(Isa, vectors_of_every_level_keep_their_rules_to_the_last_lane) {
+  const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+  void* memory = ::mmap(nullptr, 2 * page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  ASSERT_NE(memory, MAP_FAILED);
+  auto* end = static_cast<std::byte*>(memory) + page;
+  ASSERT_EQ(::mprotect(end, page, PROT_NONE), 0);
+  const auto check = [&](const char* level, const char* (*broken_rule)(float*)) {
+    const char* broken = broken_rule(reinterpret_cast<float*>(end));
+    EXPECT_EQ(broken, nullptr) << level << ": " << broken;
+  };
+  check("generic", generic::broken_rule);
+#if defined(__x86_64__)
+  if (detect_isa() >= Isa::avx2) check("avx2", avx2::broken_rule), check("avx512 by avx2", avx512_by_avx2::broken_rule);
+  if (detect_isa() >= Isa::avx512) check("avx512", avx512::broken_rule);
+#endif
+  ::munmap(memory, 2 * page);
+}
+
+}  // namespace
+}  // namespace saha::kernels
