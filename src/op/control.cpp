@@ -421,6 +421,68 @@ Result<> eval_scan(Eval& c) {
   return {};
 }
 
+/// The same as a Loop that takes its slices itself; its gradient is that loop's.
+Vals scan_as_loop(const Site& s, const ScanShape& shape, int num_out) {
+  const ir::Graph& g = s.graph("body");
+  Builder body;
+  Val turn = body.input(ir::tensor_type(DType::i64, {})), go = body.input(ir::tensor_type(DType::boolean, {}));
+  Vals in;
+  auto steps = [](Builder& b, Val x, std::int64_t axis) { return b.op("Gather", {b.op("Shape", {x}), b.constant(Tensor::scalar_int(axis))}); };
+  for (std::size_t i = 0; i < s.in.size(); ++i) {
+    Val x = body.input(i < shape.carried ? g[g.inputs()[i]].type : s.b.type_ref(s.in[i]));
+    if (i >= shape.carried && i < shape.carried + shape.scans) {
+      std::size_t j = i - shape.carried;
+      Val at = shape.in_back[j] ? steps(body, x, shape.in_axis[j]) - body.constant(Tensor::scalar_int(1)) - turn : turn;
+      x = body.op("Gather", {x, at}, {{"axis", shape.in_axis[j]}});
+    }
+    in.push_back(x);
+  }
+  Vals made = body.inline_graph(g, in), out = {go};
+  out.insert(out.end(), made.begin(), made.end());
+  auto graph = std::move(body).build(out);
+  if (!graph) {
+    s.b.fail(std::move(graph.error()).within("Scan, gradient"));
+    return {};
+  }
+  Vals operands = {steps(s.b, s.in[shape.carried], shape.in_axis[0]), {}};
+  operands.insert(operands.end(), s.in.begin(), s.in.end());
+  Vals y = s.b.ops("Loop", operands, {{"body", std::make_shared<const ir::Graph>(std::move(*graph))}, {"carried", std::int64_t(shape.carried)}}, num_out);
+  for (std::size_t k = shape.carried; k < y.size(); ++k) {
+    std::size_t j = k - shape.carried;
+    if (shape.out_back[j]) y[k] = s.b.op("Slice", {y[k], s.b.ints({-1}), s.b.ints({std::numeric_limits<std::int64_t>::min()}), s.b.ints({0}), s.b.ints({-1})});
+    auto rank = std::int64_t(s.b.type(y[k]).dims.size()), a = shape.out_axis[j] < 0 ? shape.out_axis[j] + rank : shape.out_axis[j];
+    if (a == 0) continue;
+    ir::Ints perm;
+    for (std::int64_t i = 1; i <= a; ++i) perm.push_back(i);
+    perm.push_back(0);
+    for (std::int64_t i = a + 1; i < rank; ++i) perm.push_back(i);
+    y[k] = s.b.op("Transpose", {y[k]}, {{"perm", std::move(perm)}});
+  }
+  return y;
+}
+/// scan_shape() reports as Eval and Infer do.
+struct ScanSite : AttrView {
+  Error fail(std::string what) const { return {ErrorCode::invalid_model, "Scan: " + std::move(what)}; }
+};
+Vals scan_vjp(const Site& s, const Vals& dy) {
+  auto shape = scan_shape(ScanSite{{s.attrs}}, s.in.size());
+  if (!shape) {
+    s.b.fail(std::move(shape.error()));
+    return {};
+  }
+  Vals y = scan_as_loop(s, *shape, int(dy.size())), sum(s.in.size());
+  for (std::size_t k = 0; k < y.size() && !s.b.error(); ++k) {
+    if (!dy[k]) continue;
+    auto d = gradients(s.b, y[k], dy[k], s.in);
+    if (!d) {
+      s.b.fail(std::move(d.error()));
+      return {};
+    }
+    for (std::size_t i = 0; i < sum.size(); ++i) if ((*d)[i]) sum[i] = sum[i] ? sum[i] + (*d)[i] : (*d)[i];
+  }
+  return sum;
+}
+
 // ---- SequenceMap(input_sequence, additional..., captures...): body(elements..., captures...) --------------------------------------
 Result<> infer_sequence_map(Infer& c) {
   std::vector<Actual> in;
@@ -461,7 +523,7 @@ constexpr OpDef kOps[] = {
     {.name = "Loop", .since_version = 25, .signature = "(M: int64?, cond: bool?, values: value...?) -> (outputs: value...) | body: graph, carried: int = 0",
      .traits = kControl, .infer = infer_loop, .eval = eval_loop, .vjp = loop_vjp},
     {.name = "Scan", .since_version = 25, .signature = "(values: value...) -> (outputs: value...) | body: graph, num_scan_inputs: int, carried: int = 0, scan_input_axes: ints?, scan_input_directions: ints?, scan_output_axes: ints?, scan_output_directions: ints?",
-     .traits = kControl, .infer = infer_scan, .eval = eval_scan},
+     .traits = kControl, .infer = infer_scan, .eval = eval_scan, .vjp = scan_vjp},
     {.name = "SequenceMap", .since_version = 17, .signature = "(input_sequence: value, values: value...?) -> (outputs: value...) | body: graph, formal: int = 1",
      .traits = kControl, .infer = infer_sequence_map, .eval = eval_sequence_map},
 };

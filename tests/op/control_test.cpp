@@ -168,6 +168,40 @@ TEST(Scan, runs_backward_along_any_axis) {
   EXPECT_TRUE(identical((*r)[1].tensor, f64({2, 3}, {3, 5, 6, 30, 50, 60})));
 }
 
+TEST(Scan, gradient_agrees_with_central_differences) {
+  // s <- s * x, scan: s + x; x runs backward along axis 1, the scan output forward and backward along its last axis.
+  Builder body, b;
+  Val s = body.input(f64n({2})), x = body.input(f64n({2}));
+  Val product = s * x;
+  ir::GraphRef g = built(body, {product, product + x, x * x});
+  Val state = b.input(f64n({2})), seq = b.input(f64n({2, 3}));
+  Vals y = b.ops("Scan", {state, seq}, {{"body", g}, {"carried", std::int64_t{1}}, {"num_scan_inputs", std::int64_t{1}}, {"scan_input_axes", ir::Ints{1}}, {"scan_input_directions", ir::Ints{1}}, {"scan_output_axes", ir::Ints{-1, 0}}, {"scan_output_directions", ir::Ints{0, 1}}}, 3);
+  Attrs all = {{"keepdims", std::int64_t{0}}};
+  Val weight = b.constant(f64({2, 3}, {1, 2, 3, 4, 5, 6})), back = b.constant(f64({3, 2}, {1, -2, 3, -4, 5, -6}));
+  Val loss = b.op("ReduceSum", {y[0]}, all) + b.op("ReduceSum", {y[1] * weight}, all) + b.op("ReduceSum", {y[2] * back}, all);
+  auto d = gradients(b, loss, b.constant(f64({}, {1})), {state, seq});
+  ASSERT_TRUE(d) << d.error().message;
+  auto graph = std::move(b).build({loss, (*d)[0], (*d)[1]});
+  ASSERT_TRUE(graph) << graph.error().message;
+  std::mt19937 rng(2);
+  std::vector<Datum> in = {random_tensor(rng, {2}), random_tensor(rng, {2, 3})};
+  auto r = run(*graph, in);
+  ASSERT_TRUE(r) << r.error().message;
+  for (std::size_t k = 0; k < 2; ++k)
+    for (std::int64_t i = 0; i < in[k].tensor.size(); ++i) {
+      double value[2], step = 1e-6;
+      for (int side : {0, 1}) {
+        Tensor moved = Tensor::zeros(DType::f64, in[k].tensor.dims);
+        copy_elements(in[k].tensor, 0, 1, moved, 0, moved.size());
+        moved.as<double>()[i] += side ? step : -step;
+        auto changed = in;
+        changed[k] = moved;
+        value[side] = (*run(*graph, changed))[0].tensor.at(0);
+      }
+      EXPECT_NEAR((*r)[1 + k].tensor.at(i), (value[1] - value[0]) / (2 * step), 1e-8) << "operand " << k << " element " << i;
+    }
+}
+
 TEST(TopK, equal_values_keep_their_order_and_nan_is_largest) {
   auto r = eval("TopK", {f32({5}, {1, 3, NAN, 3, 2}), ints({3})}, {}, 2);
   ASSERT_TRUE(r);
