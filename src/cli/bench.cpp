@@ -33,7 +33,7 @@ constexpr Option kOptions[] = {
     {"reference", 0, "WHAT", "what results are compared with: operators (their references, however long they take), an engine, or auto", false, "auto"},
     {"no-compare", 0, "", "do not compare the results"},
     {"input", 0, "F", "input values in the order of the inputs: .npy or .pb (ONNX test data); else random by --seed", true},
-    {"shape", 0, "NAME=1x3x224x224", "shape of an input with free dims, which are 1 otherwise", true},
+    {"shape", 0, "NAME=1x3x224x224", "shape of an input with free dims, which are otherwise 1 or the first sizes that the model takes", true},
 };
 
 std::string format(const char* pattern, double v) {

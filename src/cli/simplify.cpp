@@ -114,8 +114,12 @@ Result<int> run(const Args& args) {
   measure::Difference worst;
   int compared = 0;
   std::string not_compared;
+  const measure::Shapes dims = samples == 0 ? shapes : measure::fitting_shapes(base, shapes, [&](const measure::Shapes& tried) {
+    auto in = measure::random_inputs(base, tried, std::uint64_t(seed));
+    return in && op::run(base, std::span<const Datum>(*in));
+  });
   for (std::int64_t i = 0; i < samples; ++i) {
-    auto in = measure::random_inputs(base, shapes, std::uint64_t(seed + i));
+    auto in = measure::random_inputs(base, dims, std::uint64_t(seed + i));
     if (!in) { not_compared = in.error().message; break; }
     auto a = op::run(base, std::span<const Datum>(*in)), b = op::run(simple.graph, std::span<const Datum>(*in));
     if (!a) { not_compared = a.error().message; continue; }
@@ -152,7 +156,7 @@ Result<int> run(const Args& args) {
     Json passes = Json::array();
     for (const auto& p : simple.passes) passes.push_back({{"pass", p.name}, {"before", p.before}, {"after", p.after}, {"seconds", p.seconds}});
     Json j{{"schema", "saha.simplify/1"}, {"saha", SAHA_VERSION}, {"nodes_before", nodes_before}, {"nodes_after", nodes_after}, {"before", before}, {"after", after}, {"bytes_before", bytes_before}, {"bytes_after", bytes_after},
-           {"seconds", seconds}, {"compared_on", compared}, {"max_difference", worst.absolute}, {"max_relative", worst.relative}, {"passes", passes}, {"output", out.empty() ? Json() : Json(out)}};
+           {"seconds", seconds}, {"compared_on", compared}, {"compared_dims", dims}, {"max_difference", worst.absolute}, {"max_relative", worst.relative}, {"passes", passes}, {"output", out.empty() ? Json() : Json(out)}};
     print(j.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
     return 0;
   }
@@ -168,8 +172,8 @@ Result<int> run(const Args& args) {
   std::snprintf(line, sizeof line, "%.1f -> %.1f KiB, %.0f ms; ", double(bytes_before) / 1024, double(bytes_after) / 1024, seconds * 1e3);
   std::string s = t.str(system::terminal_width(STDOUT_FILENO), system::use_color(system::ColorMode::automatic, STDOUT_FILENO)) + line;
   if (compared) {
-    std::snprintf(line, sizeof line, "%d random inputs: max |diff| %.2g (allowed %.2g)\n", compared, worst.absolute, tolerance);
-    s += line;
+    std::snprintf(line, sizeof line, ": max |diff| %.2g (allowed %.2g)\n", worst.absolute, tolerance);
+    s += std::to_string(compared) + " random inputs" + (dims.empty() ? "" : " (" + measure::shapes_text(dims) + ")") + line;
   } else s += "not compared: " + (not_compared.empty() ? std::string("--samples 0") : not_compared) + "\n";
   if (opset != options.opset) s += "opset " + std::to_string(options.opset) + " -> " + std::to_string(opset) + ", which the fused operators need\n";
   if (nodes_after > nodes_before) s += "warning: the result has more nodes than the original\n";

@@ -353,8 +353,9 @@ Result<> Pipeline::simplify() {
     // The result is compared with the original before it is used.
     measure::Difference worst;
     int compared = 0;
+    const measure::Shapes dims = measure::fitting_shapes(original.model.graph, {});
     for (std::uint64_t seed = 0; seed < 4; ++seed) {
-      auto in = measure::random_inputs(m.graph, {}, c_.seed + seed);
+      auto in = measure::random_inputs(m.graph, dims, c_.seed + seed);
       if (!in) break;  // inputs that are no tensors: the test set decides below
       auto a = op::run(original.model.graph, std::span<const Datum>(*in)), b = op::run(m.graph, std::span<const Datum>(*in));
       if (!a) continue;  // random values are not what the model takes (indices): the test set decides below

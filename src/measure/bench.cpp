@@ -214,7 +214,7 @@ Result<Bench> bench(const std::string& file, const BenchOptions& options) {
   SAHA_TRY(const ir::Model model, onnx::import_file(path));
   const ir::Graph& graph = model.graph;
   std::vector<Datum> inputs = options.inputs;
-  if (inputs.empty()) { SAHA_TRY(inputs, random_inputs(graph, options.shapes, options.seed)); }
+  if (inputs.empty()) { SAHA_TRY(inputs, random_inputs(graph, fitting_shapes(graph, options.shapes), options.seed)); }
   Bench bench;
   bench.load_average = system::load_average();
   for (std::size_t i = 0; i < inputs.size(); ++i)
@@ -225,7 +225,7 @@ Result<Bench> bench(const std::string& file, const BenchOptions& options) {
     std::string free;
     for (auto v : graph.inputs())
       if (options.inputs.empty() && !options.shapes.count(graph.name(v)) && !ir::is_static(graph.type(v))) free += (free.empty() ? "" : ", ") + graph.name(v) + " " + ir::str(graph.type(v));
-    if (!free.empty()) e.help = "free dims were taken as 1 (" + free + "); --shape NAME=1x3x224x224 sets them";
+    if (!free.empty()) e.help = "no sizes were found that the model takes in its free dims (" + free + "); --shape NAME=1x3x224x224 sets them";
     return std::move(e);
   }
   bench.macs = *macs;

@@ -21,7 +21,7 @@ struct BenchOptions {
   int runs = 200, warmup = 20;              ///< per engine
   double seconds = 60;                      ///< an engine that takes longer than this in all stops early, after 10 runs at least
   std::uint64_t seed = 0;
-  Shapes shapes;                            ///< for free dims; else 1
+  Shapes shapes;                            ///< for free dims; else as fitting_shapes finds them
   std::vector<Datum> inputs;                ///< in the order of the graph's inputs; empty: random from the seed
   std::optional<double> tolerance;          ///< of Difference::relative; nothing: by precision
   bool compare = true;                      ///< with the reference

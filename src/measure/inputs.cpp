@@ -5,6 +5,8 @@
 #include <charconv>
 #include <limits>
 
+#include "passes/specialize.hpp"
+
 namespace saha::measure {
 namespace {
 
@@ -142,6 +144,80 @@ Result<std::vector<Dims>> input_dims(const ir::Graph& graph, const Shapes& shape
     all.push_back(std::move(dims));
   }
   return all;
+}
+
+namespace {
+/// Whether shape inference finds nothing wrong with these input shapes.
+bool infers(const ir::Graph& graph, const Shapes& shapes) {
+  std::vector<ir::TypeRef> types;
+  for (auto v : graph.inputs()) {
+    const auto at = shapes.find(graph.name(v));
+    types.push_back(at == shapes.end() ? ir::TypeRef{} : ir::tensor_type(graph.type(v).dtype, {at->second.begin(), at->second.end()}));
+  }
+  return passes::specialize(graph, types).has_value();
+}
+}  // namespace
+
+Shapes fitting_shapes(const ir::Graph& graph, const Shapes& given, const std::function<bool(const Shapes&)>& runs) {
+  const auto base = input_dims(graph, given);
+  if (!base) return given;   // the caller meets the same error
+  struct Symbol { std::string name; bool first_axis; };
+  std::vector<Symbol> symbols;
+  for (auto v : graph.inputs()) {
+    const auto& dims = graph.type(v).dims;
+    for (std::size_t i = 0; i < dims.size() && !given.count(graph.name(v)); ++i)
+      if (auto s = dims[i].symbol_name()) {
+        const auto at = std::find_if(symbols.begin(), symbols.end(), [&](const Symbol& x) { return x.name == *s; });
+        if (at == symbols.end()) symbols.push_back({*s, i == 0});
+        else at->first_axis |= i == 0;
+      }
+  }
+  if (symbols.empty()) return given;
+  using Sizes = std::map<std::string, std::int64_t>;
+  const auto shapes_of = [&](const Sizes& sizes) {
+    Shapes shapes = given;
+    for (std::size_t k = 0; k < graph.inputs().size(); ++k) {
+      const auto v = graph.inputs()[k];
+      if (given.count(graph.name(v)) || ir::is_static(graph.type(v))) continue;
+      Dims dims = (*base)[k];
+      for (std::size_t i = 0; i < dims.size(); ++i)
+        if (auto s = graph.type(v).dims[i].symbol_name(); s && sizes.count(*s)) dims[i] = sizes.at(*s);
+      shapes[graph.name(v)] = std::move(dims);
+    }
+    return shapes;
+  };
+  // All at 1; then for each size: all symbols but those of the first axis, all, each alone.
+  constexpr std::int64_t kLadder[] = {2, 4, 8, 16, 32, 48, 64, 128, 224, 256, 320, 512, 640};
+  constexpr std::size_t kAlone = 6, kRuns = 6;
+  std::vector<Sizes> tries{{}};
+  for (std::int64_t size : kLadder) {
+    Sizes inner, all;
+    for (const auto& s : symbols) {
+      all[s.name] = size;
+      if (!s.first_axis) inner[s.name] = size;
+    }
+    if (!inner.empty()) tries.push_back(inner);
+    if (all != inner) tries.push_back(all);
+    for (std::size_t i = 0; i < symbols.size() && symbols.size() > 1 && i < kAlone; ++i) tries.push_back({{symbols[i].name, size}});
+  }
+  std::size_t ran = 0;
+  for (const auto& sizes : tries) {
+    Shapes shapes = shapes_of(sizes);
+    if (!infers(graph, shapes)) continue;
+    if (!runs || runs(shapes)) return shapes;
+    if (++ran == kRuns) break;
+  }
+  return given;
+}
+
+std::string shapes_text(const Shapes& shapes) {
+  std::string text;
+  for (const auto& [name, dims] : shapes) {
+    if (!text.empty()) text += ", ";
+    text += name;
+    for (std::size_t i = 0; i < dims.size(); ++i) text.append(i ? "x" : " ").append(std::to_string(dims[i]));
+  }
+  return text;
 }
 
 Result<std::vector<Datum>> random_inputs(const ir::Graph& graph, const Shapes& shapes, std::uint64_t seed) {

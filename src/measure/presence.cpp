@@ -16,7 +16,7 @@ Result<std::vector<Presence>> presence(const std::string& model) {
     std::error_code ignored;
     load.model = std::filesystem::absolute(model, ignored).string();
     SAHA_TRY(const ir::Model read, onnx::import_file(load.model));
-    SAHA_TRY(load.inputs, random_inputs(read.graph, {}, 0));
+    SAHA_TRY(load.inputs, random_inputs(read.graph, fitting_shapes(read.graph, {}), 0));
     for (auto v : read.graph.inputs()) load.names.push_back(read.graph.name(v));
   }
   std::vector<Presence> rows;

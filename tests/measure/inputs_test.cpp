@@ -85,5 +85,23 @@ TEST(Inputs, free_dims_are_1_and_a_symbol_means_the_same_everywhere) {
   EXPECT_EQ(unknown.error().help, "its inputs are x:0, y");
 }
 
+TEST(Inputs, free_dims_grow_until_the_model_takes_them) {
+  op::Builder b;
+  const auto x = b.input(ir::tensor_type(DType::f32, {ir::Dim::symbol("N"), 1, ir::Dim::symbol("H"), ir::Dim::symbol("W")}), "x");
+  const auto y = b.op("Conv", {x, b.constant(Tensor::zeros(DType::f32, {1, 1, 3, 20}))});
+  const auto graph = std::move(b).build({y});
+  ASSERT_TRUE(graph) << graph.error().message;
+  const auto shapes = fitting_shapes(*graph, {});
+  EXPECT_EQ(shapes, (Shapes{{"x", {1, 1, 32, 32}}}));   // the batch stays 1
+  EXPECT_EQ(shapes_text(shapes), "x 1x1x32x32");
+  EXPECT_EQ(fitting_shapes(*graph, {{"x", {2, 1, 5, 5}}}), (Shapes{{"x", {2, 1, 5, 5}}}));   // what is given stays, right or wrong
+  int asked = 0;
+  EXPECT_EQ(fitting_shapes(*graph, {}, [&](const Shapes& s) { ++asked; return s.at("x")[2] == 64; }), (Shapes{{"x", {1, 1, 64, 64}}}));
+  asked = 0;
+  EXPECT_EQ(fitting_shapes(*graph, {}, [&](const Shapes&) { ++asked; return false; }), Shapes{});
+  EXPECT_EQ(asked, 6);
+  EXPECT_EQ(fitting_shapes(two_inputs(), {}), (Shapes{{"x:0", {1, 3}}, {"y", {1, 3}}}));
+}
+
 }  // namespace
 }  // namespace saha::measure

@@ -211,7 +211,7 @@ Result<::onnx::ModelProto> Exporter::run() {
   opsets_[""] = opset_;
   m.set_ir_version(model_.ir_version ? model_.ir_version : 10);
   m.set_producer_name(model_.producer.empty() ? "saha" : model_.producer);
-  m.set_producer_version(model_.producer_version);
+  if (!model_.producer_version.empty()) m.set_producer_version(model_.producer_version);   // an empty field takes two bytes
   if (!model_.doc.empty()) m.set_doc_string(model_.doc);
   // What only saha has (Fused, adjoints) is written as what it means.
   SAHA_TRY(ir::Graph g, op::rewrite(model_.graph, [](const ir::Graph& from, const ir::Node& n, const op::Vals& in, op::Builder& b) -> std::optional<op::Vals> {
