@@ -220,8 +220,8 @@ class Model {
 
 /// As `saha bench --json`.
 nb::dict bench(const std::string& file, const std::vector<std::string>& backends, int threads, int runs, int warmup, double seconds, std::uint64_t seed, bool compare) {
-  measure::BenchOptions options{.backends = backends, .threads = threads, .runs = runs, .warmup = warmup, .seconds = seconds, .seed = seed, .compare = compare};
-  auto b = value_of(unlocked([&] { return measure::bench(file, options); }));
+  measure::BenchOptions options{.threads = threads, .runs = runs, .warmup = warmup, .seconds = seconds, .seed = seed, .compare = compare};
+  auto b = value_of(unlocked([&] { return measure::bench({.file = file, .backends = backends}, options); }));
   auto finite = [](double v) -> nb::object { return std::isfinite(v) ? nb::cast(v) : nb::none(); };
   nb::dict j;
   j["schema"] = "saha.bench/1", j["saha"] = SAHA_VERSION, j["model"] = file, j["inputs"] = b.inputs, j["macs"] = b.macs, j["how"] = "measured";

@@ -18,7 +18,7 @@ def want(condition, message):
 
 want(report.get("schema") == "saha.report/1", "not a saha.report/1")
 stages = [s["name"] for s in report.get("stages", [])]
-for stage in ("goals", "data", "train", "simplify", "validate/float32/native", "measure/float32/server", "choose/server", "package/server", "report"):
+for stage in ("goals", "data", "train", "simplify", "validate/float32/native", "measure/server", "choose/server", "package/server", "report"):
     want(stage in stages, f"stage '{stage}' is missing")
 for s in report.get("stages", []):
     want(s["status"] in ("ok", "cached"), f"stage '{s['name']}' is {s['status']}: {s.get('note')}")

@@ -215,6 +215,7 @@ std::string layer_table(const measure::Bench& bench, bool all, int width, bool c
 
 Result<int> run(const Args& args) {
   const std::string& model = args.arguments[0];
+  measure::BenchModel subject{.file = model};
   measure::BenchOptions options;
   SAHA_TRY(const auto threads, args.integer("threads", 0, 1024));
   SAHA_TRY(const auto runs, args.integer("runs", 1, 10'000'000));
@@ -224,16 +225,16 @@ Result<int> run(const Args& args) {
   options.runs = int(runs);
   options.warmup = int(warmup);
   options.seed = std::uint64_t(seed);
-  options.backends = split(args.get("backend"));
-  options.profile = args.has("profile");
+  subject.backends = split(args.get("backend"));
+  subject.profile = args.has("profile");
   options.compare = !args.has("no-compare");
   options.reference = args.get("reference", "auto");
   if (args.has("tolerance")) { SAHA_TRY(options.tolerance, args.number("tolerance", 0, 1e30)); }
   for (const auto& text : args.all("shape")) {
     SAHA_TRY(auto shape, measure::parse_shape(text));
-    options.shapes.insert(std::move(shape));
+    subject.shapes.insert(std::move(shape));
   }
-  SAHA_TRY(options.inputs, read_inputs(args.all("input"), model));
+  SAHA_TRY(subject.inputs, read_inputs(args.all("input"), model));
   std::optional<system::Progress> progress;
   const std::string mode = args.get("progress", "auto");
   options.on_progress = [&](std::string_view what, int done, int total) {
@@ -242,7 +243,7 @@ Result<int> run(const Args& args) {
     progress->note(std::string(what));
     progress->set(done);
   };
-  auto measured = measure::bench(model, options);
+  auto measured = measure::bench(subject, options);
   progress.reset();
   if (!measured) return std::move(measured.error());
   const measure::Bench& bench = *measured;

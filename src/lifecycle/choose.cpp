@@ -3,23 +3,29 @@
 #include <algorithm>
 #include <cmath>
 
+#include "measure/paired.hpp"
 #include "validate/statistics.hpp"
 
 namespace saha::lifecycle {
 namespace {
-/// Simplest first: fewer foreign parts, then fewer changes to the model.
+constexpr double kConfidence = 0.95;
+
+/// Simplest first: fewer foreign parts, then the graph with fewer nodes.
 int complexity(const Candidate& c) { return (c.backend == "native" ? 0 : 10) + (c.precision == "float32" ? 0 : 5) + (c.variant == "original" ? 1 : 0); }
 
-/// The figure that is minimised, with its 95 % interval.
-struct Measure { double value, lower, upper; };
-Measure figure(const Candidate& c, const std::string& by) {
-  if (by == "size") return {double(c.size_bytes), double(c.size_bytes), double(c.size_bytes)};
-  if (by == "peak(ram)") return {double(c.peak_bytes), 0.98 * double(c.peak_bytes), 1.02 * double(c.peak_bytes)};
-  double q = by == "p50(latency)" ? 0.5 : 0.9;
-  std::vector<double> sorted = c.ms;
-  std::sort(sorted.begin(), sorted.end());
-  double value = q == 0.5 ? c.p50_ms : c.p90_ms;
-  return {value, validate::quantile_lower(sorted, q, 0.95).value_or(0), validate::quantile_upper(sorted, q, 0.95).value_or(value)};
+/// The figure that is minimised.
+double figure(const Candidate& c, const std::string& by) {
+  if (by == "size") return double(c.size_bytes);
+  if (by == "peak(ram)") return double(c.peak_bytes);
+  return by == "p50(latency)" ? c.p50_ms : c.p90_ms;
+}
+/// How much larger it is than the best one's. Sizes are exact, a process's peak memory is the same to 2 %.
+measure::Ratio over(const Candidate& c, const Candidate& best, const std::string& by) {
+  const double ratio = figure(c, by) / std::max(figure(best, by), 1e-9);
+  if (by == "size") return {ratio, ratio, ratio};
+  if (by == "peak(ram)") return {ratio, 0.96 * ratio, 1.04 * ratio};
+  auto paired = measure::paired_ratio({c.ms, c.bursts}, {best.ms, best.bursts}, by == "p50(latency)" ? 0.5 : 0.9, kConfidence, 0);
+  return paired ? *paired : measure::Ratio{ratio, 0, ratio};   // too few bursts to tell them apart
 }
 std::string text(double v, const std::string& by) {
   char b[64];
@@ -27,6 +33,12 @@ std::string text(double v, const std::string& by) {
   else if (v < 1) std::snprintf(b, sizeof b, "%.3g us", v * 1e3);
   else std::snprintf(b, sizeof b, "%.3g ms", v);
   return b;
+}
+/// ", 1.25 [1.21, 1.30] times that of float32/native"
+std::string times(const measure::Ratio& r, const std::string& whose) {
+  char b[96];
+  std::snprintf(b, sizeof b, r.lower < r.upper ? ", %.3g [%.3g, %.3g] times that of " : ", %.3g times that of ", r.value, r.lower, r.upper);
+  return b + whose;
 }
 }  // namespace
 
@@ -75,25 +87,23 @@ Decision choose(const std::vector<Candidate*>& candidates, const Choose& how) {
     return d;
   }
   d.violated = false;
-  Candidate* best = *std::min_element(fit.begin(), fit.end(), [&](const Candidate* a, const Candidate* b) { return figure(*a, how.by).value < figure(*b, how.by).value; });
-  Measure m = figure(*best, how.by);
+  Candidate* best = *std::min_element(fit.begin(), fit.end(), [&](const Candidate* a, const Candidate* b) { return figure(*a, how.by) < figure(*b, how.by); });
   Candidate* chosen = best;
   for (Candidate* c : fit) {
     if (c == best) continue;
-    Measure x = figure(*c, how.by);
-    if (x.lower > m.upper) continue;
+    if (over(*c, *best, how.by).lower > 1) continue;
     d.ties.push_back(c->id());
     if (complexity(*c) < complexity(*chosen)) chosen = c;
   }
   if (chosen != best) {
     std::replace(d.ties.begin(), d.ties.end(), chosen->id(), best->id());
-    d.because = "the simplest of " + std::to_string(d.ties.size() + 1) + " that the measurement cannot tell apart in " + how.by + " (" + best->id() + " " + text(m.value, how.by) + ", " + chosen->id() + " " + text(figure(*chosen, how.by).value, how.by) + ")";
-  } else if (!d.ties.empty()) d.because = "best " + how.by + ", " + text(m.value, how.by) + ", tied with " + d.ties[0] + (d.ties.size() > 1 ? " and others" : "") + "; of tied ones the simplest";
-  else d.because = "best " + how.by + " of those that meet every must: " + text(m.value, how.by);
+    d.because = "the simplest of " + std::to_string(d.ties.size() + 1) + " that the measurement cannot tell apart in " + how.by + " (" + best->id() + " " + text(figure(*best, how.by), how.by) + ", " + chosen->id() + " " + text(figure(*chosen, how.by), how.by) + ")";
+  } else if (!d.ties.empty()) d.because = "best " + how.by + ", " + text(figure(*best, how.by), how.by) + ", tied with " + d.ties[0] + (d.ties.size() > 1 ? " and others" : "") + "; of tied ones the simplest";
+  else d.because = "best " + how.by + " of those that meet every must: " + text(figure(*best, how.by), how.by);
   for (Candidate* c : fit) {
     if (c == chosen) continue;
     bool tied = std::find(d.ties.begin(), d.ties.end(), c->id()) != d.ties.end();
-    d.others.emplace_back(c->id(), (tied ? "tied, but less simple: " : "slower or larger: ") + how.by + " " + text(figure(*c, how.by).value, how.by));
+    d.others.emplace_back(c->id(), (tied ? "tied, but less simple: " : "slower or larger: ") + how.by + " " + text(figure(*c, how.by), how.by) + (c == best ? "" : times(over(*c, *best, how.by), best->id())));
   }
   d.chosen = chosen;
   return d;

@@ -1,6 +1,7 @@
 #pragma once
 // The choice: among the candidates that meet every must, the one that is best in what is minimised; what the measurement cannot tell apart is
-// a tie, and of tied candidates the simpler one wins.
+// a tie, and of tied candidates the simpler one wins. Latencies are compared by pairs of bursts of one run: a tie is where the interval of the
+// ratio contains 1.
 #include <string>
 #include <utility>
 #include <vector>
@@ -14,7 +15,8 @@ namespace saha::lifecycle {
 /// A model on an engine, with what was found.
 struct Candidate {
   std::string variant, backend, version, precision, target;
-  std::vector<double> ms;
+  std::vector<double> ms;                    ///< of every run, and how many of them each burst made: candidates of a target were measured in one
+  std::vector<int> bursts;                   ///< run, so that burst i of one pairs with burst i of another
   double p50_ms = 0, p90_ms = 0, min_ms = 0, load_ms = 0;
   std::uint64_t peak_bytes = 0, size_bytes = 0;
   std::int64_t samples = 0, correct = 0;

@@ -79,7 +79,7 @@ std::string engines(const Json& r) {
   std::string s;
   for (const auto& m : r["measurements"]) {
     std::vector<charts::Point> points;
-    Table t{m["variant"].get<std::string>() + " on " + m["target"].get<std::string>() + ", " + text(m["threads"]) + " thread(s), interleaved; measured", {"engine", "p50", "p90", "p99", "min", "ratio", "load", "peak RAM", "max |diff|"}, {false, true, true, true, true, true, true, true, true}, {}, {}};
+    Table t{m["variant"].get<std::string>() + " on " + m["target"].get<std::string>() + ", " + text(m["threads"]) + " thread(s); all models of the target in one run, burst by burst; measured", {"engine", "p50", "p90", "p99", "min", "ratio", "load", "peak RAM", "max |diff|"}, {false, true, true, true, true, true, true, true, true}, {}, {}};
     int k = 0;
     for (const auto& e : m["result"]["rows"]) {
       char ratio[16];

@@ -1,5 +1,5 @@
-// Interleaving: rounds, in each of which every engine runs one burst, in an order that moves on from round to round. A burst begins with
-// unmeasured runs, in which caches are filled anew and the threads of the engine before go to sleep.
+// Interleaving: rounds, in each of which every model on every engine runs one burst, in an order that moves on from round to round. A burst
+// begins with unmeasured runs, in which caches are filled anew and the threads of the engine before go to sleep.
 #include "measure/bench.hpp"
 
 #include <algorithm>
@@ -19,8 +19,19 @@ namespace {
 constexpr double kBurstMs = 40, kSettleMs = 3;
 constexpr double kLeastBurst = 4;  // runs: of a slow model the unmeasured run would else be half of the work
 constexpr std::size_t kLeastRuns = 10;
+constexpr int kLeastRounds = 20;   // however fast the model: pairs of bursts are what two rows are compared by
+
+/// A model that is being measured.
+struct Subject {
+  const BenchModel& model;
+  std::string path;
+  ir::Graph graph;
+  std::vector<Datum> inputs;
+  Bench bench;
+};
 
 struct Running {
+  std::size_t subject = 0;
   EngineRow row;
   Worker worker;
   Loaded loaded;
@@ -38,28 +49,50 @@ std::string joined(const std::vector<std::string>& words) {
   return text;
 }
 
-Result<std::vector<Running>> start(const std::string& file, const ir::Graph& graph, const std::vector<Datum>& inputs, const BenchOptions& options, Bench& bench) {
-  std::vector<std::string> names = options.backends, known, input_names;
+Result<Subject> prepare(const BenchModel& model, const BenchOptions& options) {
+  std::error_code ignored;
+  const std::string path = std::filesystem::absolute(model.file, ignored).string();
+  SAHA_TRY(ir::Model read, onnx::import_file(path));
+  Subject s{model, path, std::move(read.graph), model.inputs, {}};
+  if (s.inputs.empty()) { SAHA_TRY(s.inputs, random_inputs(s.graph, fitting_shapes(s.graph, model.shapes), options.seed)); }
+  s.bench.load_average = system::load_average();
+  for (std::size_t i = 0; i < s.inputs.size(); ++i)
+    s.bench.inputs.push_back(s.graph.name(s.graph.inputs()[i]) + " " + (s.inputs[i].is_tensor() ? std::string(name(s.inputs[i].tensor.dtype)) + " " + str(s.inputs[i].tensor.dims) : "(not a tensor)"));
+  auto macs = count_macs(s.graph, s.inputs);
+  if (!macs) {
+    Error& e = macs.error();
+    std::string free;
+    for (auto v : s.graph.inputs())
+      if (model.inputs.empty() && !model.shapes.count(s.graph.name(v)) && !ir::is_static(s.graph.type(v))) free += (free.empty() ? "" : ", ") + s.graph.name(v) + " " + ir::str(s.graph.type(v));
+    if (!free.empty()) e.help = "no sizes were found that the model takes in its free dims (" + free + "); --shape NAME=1x3x224x224 sets them";
+    return std::move(e);
+  }
+  s.bench.macs = *macs;
+  return s;
+}
+
+Result<> start(Subject& s, std::size_t number, const BenchOptions& options, std::vector<Running>& running) {
+  std::vector<std::string> names = s.model.backends, known, input_names;
   for (const auto& info : backends::all()) known.push_back(info.name);
   if (names.empty()) names = known;
   for (const auto& name : names)
     if (std::find(known.begin(), known.end(), name) == known.end()) return Error{ErrorCode::invalid_file, "there is no backend '" + name + "'", "the backends are " + joined(known)};
-  for (auto v : graph.inputs()) input_names.push_back(graph.name(v));
-  std::vector<Running> running;
+  for (auto v : s.graph.inputs()) input_names.push_back(s.graph.name(v));
+  const std::size_t before = running.size();
   for (const auto& name : names) {
-    tell(options, "loading " + name, int(running.size()), int(names.size()));
+    tell(options, "loading " + name, int(running.size() - before), int(names.size()));
     SAHA_TRY(Worker worker, Worker::start());
     if (auto opened = worker.open(name); !opened) {
       Error& e = opened.error();
-      if (!options.backends.empty()) return std::move(e).within("backend '" + name + "' was asked for but is not here; nothing was run");
-      bench.missing.push_back({name, e.message, e.help});
+      if (!s.model.backends.empty()) return std::move(e).within("backend '" + name + "' was asked for but is not here; nothing was run");
+      s.bench.missing.push_back({name, e.message, e.help});
       continue;
     }
-    auto loaded = worker.load({.backend = name, .model = file, .threads = options.threads, .names = input_names, .inputs = inputs});
+    auto loaded = worker.load({.backend = name, .model = s.path, .threads = options.threads, .names = input_names, .inputs = s.inputs});
     if (!loaded) {
       Error& e = loaded.error();
-      if (!options.backends.empty()) return std::move(e).within("backend '" + name + "' was asked for but cannot run this model; nothing was measured");
-      bench.missing.push_back({name, e.message, e.help});
+      if (!s.model.backends.empty()) return std::move(e).within("backend '" + name + "' was asked for but cannot run this model; nothing was measured");
+      s.bench.missing.push_back({name, e.message, e.help});
       continue;
     }
     EngineRow row;
@@ -69,10 +102,10 @@ Result<std::vector<Running>> start(const std::string& file, const ir::Graph& gra
     row.load_ms = loaded->load_ms;
     row.first_ms = loaded->first_ms;
     row.notes = loaded->notes;
-    running.push_back({std::move(row), std::move(worker), std::move(*loaded), 0, 0, std::size_t(std::max(options.runs, 1))});
+    running.push_back({number, std::move(row), std::move(worker), std::move(*loaded), 0, 0, std::size_t(std::max(options.runs, 1))});
   }
-  if (running.empty()) return Error{ErrorCode::unsupported, "no engine runs this model; native: " + bench.missing.front().reason, bench.missing.front().help};
-  return running;
+  if (running.size() == before) return Error{ErrorCode::unsupported, "no engine runs this model; native: " + s.bench.missing.front().reason, s.bench.missing.front().help};
+  return {};
 }
 
 Result<> warm_up(Running& r, int runs) {
@@ -82,9 +115,17 @@ Result<> warm_up(Running& r, int runs) {
   return {};
 }
 
+// Runs of a burst: the same for all that still run, so that their rounds stay pairs, and no more than the slowest does in kBurstMs.
+int burst_runs(const std::vector<Running>& running, int runs) {
+  double n = std::max(1.0, std::ceil(double(runs) / kLeastRounds));
+  for (const Running& r : running)
+    if (r.left > 0) n = std::min(n, std::max(std::round(kBurstMs / r.estimate_ms), kLeastBurst));
+  return int(n);
+}
+
 // One burst. Takes the times over and lowers what is left.
-Result<> measure(Running& r, double seconds) {
-  const int n = int(std::min(std::max(std::round(kBurstMs / r.estimate_ms), kLeastBurst), double(r.left)));
+Result<> measure(Running& r, int runs, double seconds) {
+  const int n = int(std::min(std::size_t(runs), r.left));
   auto burst = r.worker.burst(n, kSettleMs);
   if (!burst) return std::move(burst.error()).within(r.row.backend);
   for (double ms : burst->wall_ms) {
@@ -92,6 +133,7 @@ Result<> measure(Running& r, double seconds) {
     r.spent_ms += ms;
   }
   for (double ms : burst->cpu_ms) r.row.cpu_min_ms = r.row.cpu_min_ms == 0 ? ms : std::min(r.row.cpu_min_ms, ms);
+  r.row.bursts.push_back(n);
   r.left -= std::size_t(n);
   if (r.spent_ms > seconds * 1e3 && r.row.ms.size() >= kLeastRuns) r.left = 0;
   return {};
@@ -103,10 +145,14 @@ Result<> interleave(std::vector<Running>& running, const BenchOptions& options) 
   for (const auto& r : running) total += int(r.left);
   for (std::size_t first = 0;; ++first) {
     int left = 0;
+    const int n = burst_runs(running, options.runs);
     for (std::size_t k = 0; k < running.size(); ++k) {
       Running& r = running[(first + k) % running.size()];
       if (system::interrupted()) return Error{ErrorCode::cancelled, "interrupted while measuring " + r.row.backend};
-      if (r.left > 0) { SAHA_DO(measure(r, options.seconds)); }
+      if (r.left > 0) {
+        if (options.on_burst) options.on_burst(r.subject, r.row.backend);
+        SAHA_DO(measure(r, n, options.seconds));
+      }
       left += int(r.left);
     }
     tell(options, "measuring", total - left, total);
@@ -138,7 +184,7 @@ Result<std::vector<Datum>> outputs(Running& r, const ir::Graph& graph) {
   return ordered.size() == given->size() ? Result<std::vector<Datum>>(std::move(ordered)) : std::move(given);
 }
 
-Result<> compare(std::vector<Running>& running, const ir::Graph& graph, const std::vector<Datum>& inputs, const BenchOptions& options, Bench& bench) {
+Result<> compare(std::span<Running> running, const ir::Graph& graph, const std::vector<Datum>& inputs, const BenchOptions& options, Bench& bench) {
   tell(options, "comparing", 0, 1);
   std::vector<std::vector<Datum>> results;
   for (auto& r : running) {
@@ -172,7 +218,7 @@ Result<> compare(std::vector<Running>& running, const ir::Graph& graph, const st
   return {};
 }
 
-Result<> profile(std::vector<Running>& running, const BenchOptions& options, Bench& bench) {
+Result<> profile(std::span<Running> running, const BenchOptions& options, Bench& bench) {
   const auto native = std::find_if(running.begin(), running.end(), [](const Running& r) { return r.row.backend == "native"; });
   if (native == running.end()) return Error{ErrorCode::unsupported, "--profile shows the layers of the native engine, which is not among the backends"};
   tell(options, "profiling", 0, 1);
@@ -208,38 +254,41 @@ Result<double> count_macs(const ir::Graph& graph, std::span<const Datum> inputs)
   return macs;
 }
 
-Result<Bench> bench(const std::string& file, const BenchOptions& options) {
-  std::error_code ignored;
-  const std::string path = std::filesystem::absolute(file, ignored).string();
-  SAHA_TRY(const ir::Model model, onnx::import_file(path));
-  const ir::Graph& graph = model.graph;
-  std::vector<Datum> inputs = options.inputs;
-  if (inputs.empty()) { SAHA_TRY(inputs, random_inputs(graph, fitting_shapes(graph, options.shapes), options.seed)); }
-  Bench bench;
-  bench.load_average = system::load_average();
-  for (std::size_t i = 0; i < inputs.size(); ++i)
-    bench.inputs.push_back(graph.name(graph.inputs()[i]) + " " + (inputs[i].is_tensor() ? std::string(name(inputs[i].tensor.dtype)) + " " + str(inputs[i].tensor.dims) : "(not a tensor)"));
-  auto macs = count_macs(graph, inputs);
-  if (!macs) {
-    Error& e = macs.error();
-    std::string free;
-    for (auto v : graph.inputs())
-      if (options.inputs.empty() && !options.shapes.count(graph.name(v)) && !ir::is_static(graph.type(v))) free += (free.empty() ? "" : ", ") + graph.name(v) + " " + ir::str(graph.type(v));
-    if (!free.empty()) e.help = "no sizes were found that the model takes in its free dims (" + free + "); --shape NAME=1x3x224x224 sets them";
-    return std::move(e);
+Result<std::vector<Bench>> bench(std::span<const BenchModel> models, const BenchOptions& options) {
+  std::vector<Subject> subjects;
+  for (const BenchModel& m : models) {
+    SAHA_TRY(Subject s, prepare(m, options));
+    subjects.push_back(std::move(s));
   }
-  bench.macs = *macs;
-  SAHA_TRY(auto running, start(path, graph, inputs, options, bench));
+  std::vector<Running> running;
+  std::vector<std::size_t> first;  // of each subject's rows, which lie together
+  for (std::size_t i = 0; i < subjects.size(); ++i) {
+    first.push_back(running.size());
+    SAHA_DO(start(subjects[i], i, options, running));
+  }
+  first.push_back(running.size());
   SAHA_DO(interleave(running, options));
   for (auto& r : running) {
     r.row.summary = summarize(r.row.ms);
     SAHA_TRY(r.row.peak_bytes, r.worker.peak_bytes());
-    r.row.ratio = running.front().row.summary.p50 > 0 ? r.row.summary.p50 / running.front().row.summary.p50 : 1;
   }
-  if (options.profile) { SAHA_DO(profile(running, options, bench)); }
-  if (options.compare) { SAHA_DO(compare(running, graph, inputs, options, bench)); }
-  for (auto& r : running) bench.engines.push_back(std::move(r.row));
-  return bench;
+  std::vector<Bench> benches;
+  for (std::size_t i = 0; i < subjects.size(); ++i) {
+    Subject& s = subjects[i];
+    const auto own = std::span(running).subspan(first[i], first[i + 1] - first[i]);
+    const double yardstick = own.front().row.summary.p50;
+    for (Running& r : own) r.row.ratio = yardstick > 0 ? r.row.summary.p50 / yardstick : 1;
+    if (s.model.profile) { SAHA_DO(profile(own, options, s.bench)); }
+    if (options.compare) { SAHA_DO(compare(own, s.graph, s.inputs, options, s.bench)); }
+    for (Running& r : own) s.bench.engines.push_back(std::move(r.row));
+    benches.push_back(std::move(s.bench));
+  }
+  return benches;
+}
+
+Result<Bench> bench(const BenchModel& model, const BenchOptions& options) {
+  SAHA_TRY(auto benches, bench(std::span(&model, 1), options));
+  return std::move(benches.front());
 }
 
 }  // namespace saha::measure

@@ -1,8 +1,10 @@
 #pragma once
-// One model on several engines, side by side: each in a process of its own, the same inputs, measured in short bursts by turns.
+// Models on engines, side by side: each pair in a process of its own, measured in short bursts by turns, so that whatever changes the
+// machine's speed meets all of them alike.
 #include <functional>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -15,24 +17,30 @@
 
 namespace saha::measure {
 
+struct BenchModel {
+  std::string file;                         ///< as it stands on disk
+  std::vector<std::string> backends = {};   ///< by name, each must be there; empty: all that are
+  std::vector<Datum> inputs = {};           ///< in the order of the graph's inputs; empty: random from the seed
+  Shapes shapes = {};                       ///< of random inputs, for free dims; else as fitting_shapes finds them
+  bool profile = false;                     ///< layers of the native engine, and the machine's peak
+};
+
 struct BenchOptions {
-  std::vector<std::string> backends;        ///< by name, each must be there; empty: all that are
   int threads = 1;
-  int runs = 200, warmup = 20;              ///< per engine
+  int runs = 200, warmup = 20;              ///< per model and engine
   double seconds = 60;                      ///< an engine that takes longer than this in all stops early, after 10 runs at least
   std::uint64_t seed = 0;
-  Shapes shapes;                            ///< for free dims; else as fitting_shapes finds them
-  std::vector<Datum> inputs;                ///< in the order of the graph's inputs; empty: random from the seed
   std::optional<double> tolerance;          ///< of Difference::relative; nothing: by precision
   bool compare = true;                      ///< with the reference
   std::string reference = "auto";           ///< "operators": the operators' references, however long they take; or an engine's name; auto: by kReferenceMacs
-  bool profile = false;                     ///< layers of the native engine, and the machine's peak
   std::function<void(std::string_view what, int done, int total)> on_progress;
+  std::function<void(std::size_t model, std::string_view backend)> on_burst;   ///< before each measured burst
 };
 
 struct EngineRow {
   std::string backend, version, precision;
   std::vector<double> ms;                   ///< every measured run
+  std::vector<int> bursts;                  ///< how many of them each burst made: burst i is of the same round in every row of one bench()
   Summary summary;                          ///< of ms
   double cpu_min_ms = 0;                    ///< least processor time of a run, all threads: what a busy machine does not change
   double ratio = 1;                         ///< p50 over the first row's
@@ -66,8 +74,10 @@ struct Bench {
   bool wrong() const;
 };
 
-/// `file` is the model as it stands on disk. Fails where an engine that was asked for by name is missing or cannot run the model.
-Result<Bench> bench(const std::string& file, const BenchOptions& options);
+/// Fails where an engine that was asked for by name is missing or cannot run the model.
+Result<Bench> bench(const BenchModel& model, const BenchOptions& options);
+/// All models in one run, each round one burst of every model on every engine: their rows compare by pairs of bursts. One Bench a model.
+Result<std::vector<Bench>> bench(std::span<const BenchModel> models, const BenchOptions& options);
 
 /// Largest work of a graph that `auto` compares with the operators' references; above it the first engine is the reference.
 inline constexpr double kReferenceMacs = 100e6;

@@ -8,10 +8,12 @@
 
 namespace saha::measure {
 
-double quantile(std::span<const double> xs, double q) {
-  const double rank = std::ceil(q * double(xs.size()) - 1e-9);  // 0.9 * 10 is 9 and a bit in binary
-  return xs[std::size_t(std::clamp(rank, 1.0, double(xs.size()))) - 1];
+std::size_t quantile_place(std::size_t n, double q) {
+  const double rank = std::ceil(q * double(n) - 1e-9);  // 0.9 * 10 is 9 and a bit in binary
+  return std::size_t(std::clamp(rank, 1.0, double(n))) - 1;
 }
+
+double quantile(std::span<const double> xs, double q) { return xs[quantile_place(xs.size(), q)]; }
 
 Summary summarize(std::span<const double> times) {
   if (times.empty()) return {};

@@ -4,6 +4,8 @@
 
 namespace saha::measure {
 
+/// Where the q-quantile of n sorted values stands: the ceil(q n)-th, counted from 0; n > 0.
+std::size_t quantile_place(std::size_t n, double q);
 /// The smallest x of xs such that at least q of them are <= x: the ceil(q n)-th, 0 < q <= 1. xs is sorted and not empty.
 double quantile(std::span<const double> xs, double q);
 

@@ -5,6 +5,7 @@
 
 #include <cmath>
 
+#include "measure/paired.hpp"
 #include "measure/presence.hpp"
 #include "measure/worker.hpp"
 #include "system/file.hpp"
@@ -31,9 +32,7 @@ TEST_F(Model, every_engine_that_is_here_gets_a_row_of_sound_figures) {
   BenchOptions options;
   options.runs = 30;
   options.warmup = 3;
-  options.profile = true;
-  options.shapes = {{"x", {3, 4}}};
-  auto bench = measure::bench(write(), options);
+  auto bench = measure::bench({.file = write(), .shapes = {{"x", {3, 4}}}, .profile = true}, options);
   ASSERT_TRUE(bench) << bench.error().message;
   EXPECT_EQ(bench->engines.size() + bench->missing.size(), 4u);
   ASSERT_FALSE(bench->engines.empty());
@@ -66,15 +65,13 @@ TEST_F(Model, every_engine_that_is_here_gets_a_row_of_sound_figures) {
 
 TEST_F(Model, an_engine_asked_for_by_name_that_cannot_be_had_is_an_error_and_nothing_is_measured) {
   BenchOptions options;
-  options.backends = {"native", "no-such-engine"};
-  auto bench = measure::bench(write(), options);
+  auto bench = measure::bench({.file = write(), .backends = {"native", "no-such-engine"}}, options);
   ASSERT_FALSE(bench);
   EXPECT_EQ(bench.error().message, "there is no backend 'no-such-engine'");
   EXPECT_EQ(bench.error().code, ErrorCode::invalid_file);
   EXPECT_NE(bench.error().help.find("native, onnxruntime"), std::string::npos) << bench.error().help;
   ::setenv("SAHA_OPENVINO", "/nowhere/lib.so", 1);
-  options.backends = {"openvino"};
-  auto missing = measure::bench(write(), options);
+  auto missing = measure::bench({.file = write(), .backends = {"openvino"}}, options);
   ::unsetenv("SAHA_OPENVINO");
   ASSERT_FALSE(missing);
   EXPECT_NE(missing.error().message.find("backend 'openvino' was asked for but is not here; nothing was run: "), std::string::npos) << missing.error().message;
@@ -83,41 +80,86 @@ TEST_F(Model, an_engine_asked_for_by_name_that_cannot_be_had_is_an_error_and_not
 
 TEST_F(Model, an_engine_whose_difference_exceeds_the_tolerance_is_wrong) {
   BenchOptions options;
-  options.backends = {"native"};
   options.runs = 3;
   options.tolerance = 0;
-  options.inputs = {Datum(Tensor::of(DType::f32, {1, 4}, {1, 1, 1, 1}))};
-  auto exact = measure::bench(write(), options);
+  const BenchModel model{.file = write(), .backends = {"native"}, .inputs = {Datum(Tensor::of(DType::f32, {1, 4}, {1, 1, 1, 1}))}};
+  auto exact = measure::bench(model, options);
   ASSERT_TRUE(exact) << exact.error().message;
   EXPECT_FALSE(exact->wrong());
   EXPECT_EQ(exact->engines[0].difference->absolute, 0);
   options.tolerance = -1;  // nothing is good enough
-  auto wrong = measure::bench(write(), options);
+  auto wrong = measure::bench(model, options);
   ASSERT_TRUE(wrong) << wrong.error().message;
   EXPECT_TRUE(wrong->wrong());
 }
 
 TEST_F(Model, the_reference_can_be_an_engine_and_must_be_one_that_was_measured) {
   BenchOptions options;
-  options.backends = {"native"};
   options.runs = 1;
   options.reference = "native";
-  auto itself = measure::bench(write(), options);
+  auto itself = measure::bench({.file = write(), .backends = {"native"}}, options);
   ASSERT_TRUE(itself) << itself.error().message;
   EXPECT_EQ(itself->reference, "native");
   EXPECT_FALSE(itself->engines[0].difference);
   options.reference = "openvino";
-  auto absent = measure::bench(write(), options);
+  auto absent = measure::bench({.file = write(), .backends = {"native"}}, options);
   ASSERT_FALSE(absent);
   EXPECT_NE(absent.error().message.find("--reference is 'openvino'"), std::string::npos) << absent.error().message;
 }
 
+// Two copies of one network, measured in one run.
+class Twins : public Model {
+ protected:
+  Result<std::vector<Bench>> measured(const BenchOptions& options) {
+    const auto other = folder_->path() / "other.onnx";
+    EXPECT_TRUE(system::write_file(other, *system::read_text(write())));
+    const Shapes shapes{{"x", {2000, 4}}};  // some microseconds, many ticks of the clock
+    const BenchModel models[] = {{.file = write(), .backends = {"native"}, .shapes = shapes}, {.file = other.string(), .backends = {"native"}, .shapes = shapes}};
+    return measure::bench(models, options);
+  }
+};
+
+TEST_F(Twins, take_turns_burst_by_burst_and_the_first_turn_moves_on) {
+  std::string order;
+  BenchOptions options;
+  options.runs = 60;
+  options.on_burst = [&](std::size_t model, std::string_view backend) {
+    EXPECT_EQ(backend, "native");
+    order += char('a' + model);
+  };
+  auto benches = measured(options);
+  ASSERT_TRUE(benches) << benches.error().message;
+  ASSERT_EQ(benches->size(), 2u);
+  std::string wanted;
+  for (int i = 0; i < 10; ++i) wanted += "abba";
+  EXPECT_EQ(order, wanted);
+  for (const Bench& b : *benches) {
+    ASSERT_EQ(b.engines.size(), 1u);
+    EXPECT_EQ(b.engines[0].bursts, std::vector<int>(20, 3));
+    EXPECT_EQ(b.engines[0].ms.size(), 60u);
+    EXPECT_EQ(b.engines[0].ratio, 1);
+  }
+}
+
+TEST_F(Twins, tie) {
+  std::string seen;
+  for (int attempt = 0; attempt < 4; ++attempt) {  // a process may share its core with a stranger for a whole run
+    auto benches = measured({});
+    ASSERT_TRUE(benches) << benches.error().message;
+    const EngineRow &a = (*benches)[0].engines[0], &b = (*benches)[1].engines[0];
+    const auto ratio = paired_ratio({a.ms, a.bursts}, {b.ms, b.bursts}, 0.5, 0.95, 0);
+    ASSERT_TRUE(ratio);
+    if (ratio->tie()) return;
+    seen += " " + std::to_string(ratio->value) + " [" + std::to_string(ratio->lower) + ", " + std::to_string(ratio->upper) + "]";
+  }
+  FAIL() << "the same network is told apart from itself four times:" << seen;
+}
+
 TEST_F(Model, an_engine_that_takes_too_long_stops_early) {
   BenchOptions options;
-  options.backends = {"native"};
   options.runs = 100'000'000;
   options.seconds = 0.05;
-  auto bench = measure::bench(write(), options);
+  auto bench = measure::bench({.file = write(), .backends = {"native"}}, options);
   ASSERT_TRUE(bench) << bench.error().message;
   EXPECT_GE(bench->engines[0].ms.size(), 10u);
   EXPECT_LT(bench->engines[0].ms.size(), 100'000'000u);
@@ -126,7 +168,7 @@ TEST_F(Model, an_engine_that_takes_too_long_stops_early) {
 TEST_F(Model, a_file_that_is_no_model_is_an_error_that_names_it) {
   const auto file = folder_->path() / "notes.onnx";
   ASSERT_TRUE(system::write_file(file, "no model"));
-  auto bench = measure::bench(file.string(), {});
+  auto bench = measure::bench({.file = file.string()}, {});
   ASSERT_FALSE(bench);
   EXPECT_NE(bench.error().message.find("notes.onnx"), std::string::npos) << bench.error().message;
 }
