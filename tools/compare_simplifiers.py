@@ -2,10 +2,13 @@
 """Nodes and time of saha simplify beside onnxsim and onnxslim, model by model; nodes count sub-graphs and function bodies.
 
   pip install onnxsim==0.8.1 onnxslim==0.1.98 onnxruntime
-  tools/compare_simplifiers.py build/release/src/cli/saha MODEL.onnx...
+  tools/compare_simplifiers.py build/release/src/cli/saha [--time] MODEL.onnx...
 
-Times are each tool's own, without its check: saha's from --json, the others' around their call. Prints a table and, last,
-`N passed, N failed`: failed is a model with more nodes than the better of the two.
+A peer's result that needs a domain or an opset that the model does not have bears a *: it is what `saha simplify --fuse` is compared
+with, since that is where saha may do the same; saha's own count is compared with the others. Times are each tool's own, without
+its check: saha's from --json, the others' around their call. --time adds the processor time of a run of the result in onnxruntime,
+one thread, by turns with the original, divided by the original's (least of 15 s). The last line is `N passed, N failed`: failed is a model
+with more nodes than the better peer, or a larger file.
 """
 import contextlib
 import io
@@ -34,15 +37,26 @@ def nodes(model):
     return count(model.graph) + sum(len(f.node) for f in model.functions)
 
 
-def peer(simplify, path):
-    try:
-        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-            start = time.perf_counter()
-            model = simplify(path)
-            seconds = time.perf_counter() - start
-        return nodes(model), seconds
-    except BaseException as e:  # a tool that fails on a model is a line of the table
-        return type(e).__name__, None
+def opsets(model):
+    return {o.domain or "": o.version for o in model.opset_import}
+
+
+class Peer:
+    """Nodes and seconds of another tool on a model; where it fails, the error's name instead of nodes."""
+
+    def __init__(self, simplify, path):
+        self.nodes, self.ms, self.foreign = None, "-", False
+        try:
+            with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+                start = time.perf_counter()
+                model = simplify(path)
+                self.ms = f"{(time.perf_counter() - start) * 1e3:.0f}"
+            self.nodes, given = nodes(model), opsets(onnx.load(path, load_external_data=False))
+            used = {n.domain for n in model.graph.node}
+            self.foreign = any(d not in given for d in used) or any(v > given.get(d, v) for d, v in opsets(model).items())
+            self.text = f"{self.nodes}{'*' if self.foreign else ''}"
+        except BaseException as e:  # a tool that fails on a model is a line of the table
+            self.text = type(e).__name__
 
 
 def onnxsim(path):
@@ -55,24 +69,61 @@ def onnxslim(path):
     return onnxslim.slim(onnx.load(path))
 
 
-saha, failed, passed = sys.argv[1], 0, 0
-print(f"{'model':36}{'before':>8}{'saha':>8}{'onnxsim':>10}{'onnxslim':>10}{'saha ms':>10}{'sim ms':>9}{'slim ms':>9}")
-for path in sys.argv[2:]:
-    with tempfile.TemporaryDirectory() as d:
-        out = os.path.join(d, "out.onnx")
-        done = subprocess.run([saha, "simplify", path, "-o", out, "--samples", "0", "--json", "-q"], capture_output=True, text=True)
-        if done.returncode:
-            print(f"{os.path.basename(path):36} saha: {done.stderr.strip()}")
-            failed += 1
-            continue
-        report = json.loads(done.stdout)
-        mine = nodes(onnx.load(out))
-    sim, sim_s = peer(onnxsim, path)
-    slim, slim_s = peer(onnxslim, path)
-    best = min((n for n in (sim, slim) if isinstance(n, int)), default=None)
-    good = best is None or mine <= best
-    passed, failed = passed + good, failed + (not good)
-    ms = lambda s: "-" if s is None else f"{s * 1e3:.0f}"
-    print(f"{os.path.basename(path)[:35]:36}{nodes(onnx.load(path)):>8}{mine:>8}{sim!s:>10}{slim!s:>10}{report['seconds'] * 1e3:>10.1f}{ms(sim_s):>9}{ms(slim_s):>9}{'' if good else '   MORE NODES'}")
-print(f"{passed} passed, {failed} failed")
-sys.exit(1 if failed else 0)
+def saha_result(saha, path, out, *options):
+    done = subprocess.run([saha, "simplify", path, "-o", out, "--samples", "0", "--json", "-q", *options], capture_output=True, text=True)
+    return (json.loads(done.stdout), nodes(onnx.load(out))) if done.returncode == 0 else (None, done.stderr.strip())
+
+
+def runs_slower_by(original, result):
+    """Least processor time of a run of the result in onnxruntime over that of the original."""
+    import numpy as np
+    import onnxruntime as ort
+    ort.set_default_logger_severity(3)
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    sessions = [ort.InferenceSession(p, options, providers=["CPUExecutionProvider"]) for p in (original, result)]
+    feed = {}
+    for i in sessions[0].get_inputs():
+        dims = [d if isinstance(d, int) else 1 for d in i.shape]
+        feed[i.name] = np.random.default_rng(0).standard_normal(dims).astype(np.float32) if i.type == "tensor(float)" else np.zeros(dims, {"tensor(int64)": np.int64, "tensor(int32)": np.int32, "tensor(bool)": np.bool_}[i.type])
+    least, end = [float("inf")] * 2, time.perf_counter() + 15
+    while time.perf_counter() < end:
+        for k, s in enumerate(sessions):
+            start = time.process_time()
+            s.run(None, feed)
+            least[k] = min(least[k], time.process_time() - start)
+    return f"{least[1] / least[0]:.3f}"
+
+
+def main():
+    saha, failed, passed = sys.argv[1], 0, 0
+    timed = "--time" in sys.argv
+    print(f"{'model':34}{'before':>8}{'saha':>7}{'--fuse':>8}{'onnxsim':>13}{'onnxslim':>9}{'saha ms':>9}{'sim ms':>8}{'slim ms':>8}{'KiB':>16}{'  onnxruntime: result, --fuse' if timed else ''}")
+    for path in [a for a in sys.argv[2:] if a != "--time"]:
+        with tempfile.TemporaryDirectory() as d:
+            out, fused = os.path.join(d, "out.onnx"), os.path.join(d, "fused.onnx")
+            report, mine = saha_result(saha, path, out)
+            fuse_report, fuse = saha_result(saha, path, fused, "--fuse")
+            if report is None or fuse_report is None:
+                print(f"{os.path.basename(path):34} saha: {mine if report is None else fuse}")
+                failed += 1
+                continue
+            sim, slim = Peer(onnxsim, path), Peer(onnxslim, path)
+            more = any(p.nodes is not None and (fuse if p.foreign else mine) > p.nodes for p in (sim, slim))
+            larger = report["bytes_after"] > report["bytes_before"]
+            good = not more and not larger
+            passed, failed = passed + good, failed + (not good)
+            speed = ""
+            if timed:
+                try:
+                    speed = f"  {runs_slower_by(path, out)} {runs_slower_by(path, fused)}"
+                except Exception as e:  # inputs that onnxruntime does not take at 1
+                    speed = "  not timed: " + type(e).__name__
+            size = f"{report['bytes_before'] / 1024:.0f}->{report['bytes_after'] / 1024:.0f}"
+            print(f"{os.path.basename(path)[:33]:34}{nodes(onnx.load(path)):>8}{mine:>7}{fuse:>8}{sim.text:>13}{slim.text:>9}{report['seconds'] * 1e3:>9.1f}{sim.ms:>8}{slim.ms:>8}{size:>16}{speed}{'   MORE NODES' if more else ''}{'   LARGER FILE' if larger else ''}", flush=True)
+    print(f"{passed} passed, {failed} failed")
+    sys.exit(1 if failed else 0)
+
+
+if __name__ == "__main__":
+    main()

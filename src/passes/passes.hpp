@@ -17,6 +17,8 @@ Result<ir::Graph> fold_affine(const ir::Graph& g, const Options& o);
 Result<ir::Graph> sink_transposes(const ir::Graph& g, const Options& o);
 Result<ir::Graph> merge_common(const ir::Graph& g, const Options& o);
 Result<ir::Graph> fuse_patterns(const ir::Graph& g, const Options& o);
+Result<ir::Graph> fuse_attention(const ir::Graph& g, const Options& o);
+Result<ir::Graph> merge_products(const ir::Graph& g, const Options& o);
 
 /// A node of the graph that is being built, which made v; null where it is an input or a constant.
 struct Made {

@@ -184,6 +184,73 @@ TEST(Simplify, patterns_fuse_only_where_the_opset_has_the_operator) {
   })"), (Counts{{"LayerNormalization", 1}}));
 }
 
+TEST(Simplify, attention_is_one_node_where_the_opset_has_it) {
+  constexpr std::string_view kHeads = R"(graph (q: float32[1, 3, 8], k: float32[1, 4, 8], v: float32[1, 4, 8], m: float32[1, 1, 3, 4]) {
+    a = Reshape(q, int64[4] {1, 3, 2, 4})
+    b = Transpose(a) {perm = [0, 2, 1, 3]}
+    c = Reshape(k, int64[4] {1, 4, 2, 4})
+    d = Transpose(c) {perm = [0, 2, 3, 1]}
+    e = Reshape(v, int64[4] {1, 4, 2, 4})
+    f = Transpose(e) {perm = [0, 2, 1, 3]}
+    s = MatMul(b, d)
+    t = Div(s, float32[] {2})
+    u = Add(t, m)
+    p = Softmax(u) {axis = -1}
+    h = MatMul(p, f)
+    i = Transpose(h) {perm = [0, 2, 1, 3]}
+    y = Reshape(i, int64[3] {1, 3, 8})
+    return y
+  })";
+  EXPECT_EQ(simplified(kHeads), (Counts{{"Attention", 1}}));
+  EXPECT_EQ(simplified(kHeads, {.opset = 22}), (Counts{{"Reshape", 4}, {"Transpose", 4}, {"MatMul", 2}, {"Div", 1}, {"Add", 1}, {"Softmax", 1}}));
+  EXPECT_EQ(simplified(R"(graph (q: float32[2, 2, 3, 4], k: float32[2, 2, 5, 4], v: float32[2, 2, 5, 6]) {
+    c = Mul(q, float32[] {0.7})
+    d = Transpose(k) {perm = [0, 1, 3, 2]}
+    s = MatMul(c, d)
+    p = Softmax(s) {axis = 3}
+    y = MatMul(p, v)
+    return y
+  })"), (Counts{{"Attention", 1}}));
+  EXPECT_EQ(simplified(R"(graph (q: float32[2, 2, 3, 4], k: float32[2, 2, 4, 5], v: float32[2, 2, 5, 6]) {
+    s = MatMul(q, k)
+    p = Softmax(s) {axis = -1}
+    y = MatMul(p, v)
+    return y, p
+  })"), (Counts{{"MatMul", 2}, {"Softmax", 1}}));   // the weights are read
+  EXPECT_EQ(simplified(R"(graph (q: float32[2, 2, 3, 4], k: float32[1, 2, 4, 5], v: float32[2, 2, 5, 6]) {
+    s = MatMul(q, k)
+    p = Softmax(s) {axis = -1}
+    y = MatMul(p, v)
+    return y
+  })"), (Counts{{"MatMul", 2}, {"Softmax", 1}}));   // keys are broadcast
+}
+
+TEST(Simplify, products_of_one_value_are_one_product_beside_attention) {
+  constexpr std::string_view kThree = R"(graph (x: float32[2, 3, 32]) {
+    u = Expand(float32[1, 4] {1, 2, 3, 4}, int64[2] {32, 4})
+    v = Expand(float32[1, 2] {5, 6}, int64[2] {32, 2})
+    w = Expand(float32[1, 4] {7, 8, 9, 10}, int64[2] {32, 4})
+    a = MatMul(x, u)
+    b = Add(a, float32[4] {1, 2, 3, 4})
+    c = MatMul(x, v)
+    d = Add(float32[2] {5, 6}, c)
+    e = MatMul(x, w)
+    f = Add(e, float32[4] {7, 8, 9, 10})
+    y = Mul(b, f)
+    z = Relu(d)
+    return y, z
+  })";
+  EXPECT_EQ(simplified(kThree), (Counts{{"MatMul", 1}, {"Add", 1}, {"Split", 1}, {"Mul", 1}, {"Relu", 1}}));
+  EXPECT_EQ(simplified(kThree, {.opset = 22}), (Counts{{"MatMul", 3}, {"Add", 3}, {"Mul", 1}, {"Relu", 1}}));
+  EXPECT_EQ(simplified(R"(graph (x: float32[2, 3, 32]) {
+    u = Expand(float32[1, 4] {1, 2, 3, 4}, int64[2] {32, 4})
+    v = Expand(float32[1, 2] {5, 6}, int64[2] {32, 2})
+    y = MatMul(x, u)
+    z = MatMul(x, v)
+    return y, z
+  })"), (Counts{{"MatMul", 2}}));   // three nodes would be more
+}
+
 TEST(Simplify, a_large_tile_is_not_folded) {
   EXPECT_EQ(simplified(R"(graph (x: float32[2048]) {
     t = Tile(float32[1] {3}, int64[1] {2048})
