@@ -1,7 +1,7 @@
 // Reshape(Reshape(x)) -> Reshape(x);  Transpose(Transpose(x, p), q) -> Transpose(x, p o q);  Unsqueeze(Unsqueeze(x)) -> one;
 // Slice(Slice(x)) on different axes -> one;  Concat(.., Concat(..)) -> one;  Cast(Cast(x)) through a wider type -> one;
 // Gemm(Transpose(a), b) -> Gemm with transA;  Conv(Pad(x)) -> Conv with pads;
-// AveragePool(Pad(x)) -> AveragePool with pads that count;  a Transpose of axes of extent 1 before a view is part of the view.
+// AveragePool(Pad(x)) -> AveragePool with pads that count;  a Transpose of axes of extent 1 before or after a view is part of the view.
 #include <algorithm>
 
 #include "passes/passes.hpp"
@@ -13,10 +13,8 @@ using op::Vals;
 using Found = std::optional<Vals>;
 
 /// Moves axes of extent 1 only: in memory nothing happens.
-bool moves_nothing(op::Builder& b, const ir::Node* n) {
-  if (!is(n, "Transpose")) return false;
-  const auto* perm = ir::attr<ir::Ints>(*n->attrs, "perm");
-  const ir::Type& x = b.type(operand(b, *n, 0));
+bool moves_nothing(const ir::Node* n, const ir::Type& x) {
+  const auto* perm = is(n, "Transpose") ? ir::attr<ir::Ints>(*n->attrs, "perm") : nullptr;
   if (!perm || !x.ranked || perm->size() != x.dims.size()) return false;
   std::int64_t last = -1;
   for (std::int64_t a : *perm) {
@@ -30,7 +28,7 @@ bool is_reshaping(const ir::Node* n) { return is(n, "Reshape") || is(n, "Flatten
 
 Found reshape(const ir::Node& n, const Vals& in, const ir::Type& y, op::Builder& b) {
   const ir::Node* p = b.producer(in[0]);
-  if (!is_reshaping(p) && !moves_nothing(b, p)) return {};
+  if (!is_reshaping(p) && !(p && moves_nothing(p, b.type(operand(b, *p, 0))))) return {};
   Val x = operand(b, *p, 0);
   if (is(&n, "Reshape")) {
     auto shape = int_elements(b, in[1]);
@@ -42,7 +40,7 @@ Found reshape(const ir::Node& n, const Vals& in, const ir::Type& y, op::Builder&
     }
     return Vals{b.op("Reshape", {x, in[1]}, *n.attrs)};
   }
-  // Flatten, Squeeze or Unsqueeze of a view: a Reshape where the shape can be written down with one open dim at most.
+  // Flatten, Squeeze, Unsqueeze or such a Transpose of a view: a Reshape where the shape can be written down with one open dim at most.
   if (!y.ranked) return {};
   std::vector<std::int64_t> shape;
   int open = 0;
@@ -210,6 +208,7 @@ Result<ir::Graph> compose_views(const ir::Graph& g, const Options&) {
     const ir::Type& y = from.type(from.result(n));
     if (is(&n, "Unsqueeze") || is(&n, "Squeeze")) if (auto r = unsqueeze(n, in, b)) return r;
     if (is(&n, "Reshape") || ((is(&n, "Flatten") || is(&n, "Squeeze") || is(&n, "Unsqueeze")) && is(b.producer(in[0]), "Reshape"))) return reshape(n, in, y, b);
+    if (is(&n, "Transpose") && is_reshaping(b.producer(in[0])) && moves_nothing(&n, b.type(in[0]))) return reshape(n, in, y, b);
     if (is(&n, "Transpose")) return transpose(n, in, b);
     if (is(&n, "Concat")) return concat(n, in, b, single_use);
     if (is(&n, "Cast")) return cast(n, in, b);

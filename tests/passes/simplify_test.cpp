@@ -109,6 +109,21 @@ TEST(Simplify, a_transpose_of_single_axes_is_part_of_the_view) {
   })"), (Counts{{"Reshape", 1}}));
 }
 
+TEST(Simplify, a_transpose_of_single_axes_after_a_view_is_part_of_it) {
+  EXPECT_EQ(simplified(R"(graph (x: float32[1, 4, 2, 3]) {
+    r = Reshape(x, int64[3] {4, 1, 6})
+    t = Transpose(r) {perm = [1, 0, 2]}
+    y = Relu(t)
+    return y
+  })"), (Counts{{"Reshape", 1}, {"Relu", 1}}));
+  EXPECT_EQ(simplified(R"(graph (x: float32[2, 4, 2, 3]) {
+    r = Reshape(x, int64[3] {4, 2, 6})
+    t = Transpose(r) {perm = [1, 0, 2]}
+    y = Relu(t)
+    return y
+  })"), (Counts{{"Reshape", 1}, {"Transpose", 1}, {"Relu", 1}}));
+}
+
 TEST(Simplify, padding_goes_into_convolution_and_average_pool) {
   EXPECT_EQ(simplified(R"(graph (x: float32[1, 1, 4, 4]) {
     p = Pad(x, int64[8] {0, 0, 1, 1, 0, 0, 1, 1})
