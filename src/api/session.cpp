@@ -66,7 +66,8 @@ Result<std::shared_ptr<const Session::Impl>> make(ir::Model model, const Session
   for (const ValueInfo& v : impl->inputs)
     impl->fixed = impl->fixed && v.dtype != DType::none && v.ranked && std::all_of(v.dims.begin(), v.dims.end(), [](std::int64_t d) { return d >= 0; });
   if (options.simplify) {
-    auto simple = passes::simplify(model.graph, {.fuse = true});
+    static const std::string kSpeltOut[] = {"fuse_attention", "merge_products"};   // as the native backend does
+    auto simple = passes::simplify(model.graph, {.fuse = true}, kSpeltOut);
     if (!simple) return std::move(simple.error()).within("while simplifying");
     model.graph = std::move(simple->graph);
   }

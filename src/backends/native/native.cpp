@@ -91,7 +91,9 @@ class NativeBackend final : public runtime::Backend {
     if (options.precision != "float32" && options.precision != "default") return Error{ErrorCode::unsupported, "the native engine computes in float32, not in " + options.precision};
     // Constants that sub-graphs capture, shape arithmetic and folds are settled once, before any plan. A model that the passes refuse runs
     // as it is: its own message comes from the run.
-    auto simple = passes::simplify(model.graph);
+    // Attention is left spelt out: its products and its softmax have fast kernels, it has none.
+    static const std::string kSpeltOut[] = {"fuse_attention", "merge_products"};
+    auto simple = passes::simplify(model.graph, {}, kSpeltOut);
     return std::unique_ptr<runtime::Program>(std::make_unique<NativeProgram>(Network::make(simple ? std::move(simple->graph) : model.graph, isa_), std::max(1, options.threads)));
   }
 
