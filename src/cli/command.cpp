@@ -8,6 +8,7 @@
 #include <charconv>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "cli/verbs.hpp"
@@ -19,6 +20,7 @@
 namespace saha::cli {
 namespace {
 constexpr Option kGlobal[] = {
+    {"C", 'C', "DIR", "go to this folder first; every path is relative to it"},
     {"json", 0, "", "print one JSON object on stdout in place of the table"},
     {"quiet", 'q', "", "errors and results only"},
     {"verbose", 'v', "", "say why; -vv for debugging", true},
@@ -55,7 +57,7 @@ template <class Names> std::string nearest(std::string_view word, const Names& n
 
 const Option* find_option(const Command& c, std::string_view name) {
   for (auto table : {c.options, std::span<const Option>(kGlobal)})
-    for (const Option& o : table) if (o.name == name) return &o;
+    for (const Option& o : table) if (o.name == name && o.name.size() > 1) return &o;
   return nullptr;
 }
 const Option* find_letter(const Command& c, char letter) {
@@ -78,7 +80,7 @@ Result<Args> parse(const Command& c, std::span<const std::string> words) {
       const Option* o = find_option(c, name);
       if (!o) {
         std::vector<std::string_view> names;
-        for (auto table : {c.options, std::span<const Option>(kGlobal)}) for (const Option& x : table) names.push_back(x.name);
+        for (auto table : {c.options, std::span<const Option>(kGlobal)}) for (const Option& x : table) if (x.name.size() > 1) names.push_back(x.name);
         std::string near = nearest(name, names);
         return usage("'saha " + verb + "' has no option --" + name, near.empty() ? "saha " + verb + " --help shows them" : "did you mean --" + near + "?");
       }
@@ -94,13 +96,14 @@ Result<Args> parse(const Command& c, std::span<const std::string> words) {
     }
     for (auto& [o, value] : found) {
       std::string name(o->name);
-      if (o->value.empty() && value) return usage("--" + name + " takes no value");
+      const std::string dashed = (name.size() > 1 ? "--" : "-") + name;
+      if (o->value.empty() && value) return usage(dashed + " takes no value");
       if (!o->value.empty() && !value) {
-        if (i + 1 >= words.size()) return usage("--" + name + " needs a value: --" + name + " " + std::string(o->value));
+        if (i + 1 >= words.size()) return usage(dashed + " needs a value: " + dashed + " " + std::string(o->value));
         value = words[++i];
       }
       auto& all = a.options[name];
-      if (!all.empty() && !o->repeat) return usage("--" + name + " is given twice");
+      if (!all.empty() && !o->repeat) return usage(dashed + " is given twice");
       all.push_back(value.value_or(""));
     }
   }
@@ -108,7 +111,7 @@ Result<Args> parse(const Command& c, std::span<const std::string> words) {
   // SAHA_THREADS=2 stands for --threads 2, if that is not given; then the table's default.
   for (auto table : {c.options, std::span<const Option>(kGlobal)})
     for (const Option& o : table) {
-      if (o.value.empty() || a.has(o.name)) continue;
+      if (o.value.empty() || o.name.size() == 1 || a.has(o.name)) continue;
       std::string variable = "SAHA_";
       for (char ch : o.name) variable += ch == '-' ? '_' : char(std::toupper(static_cast<unsigned char>(ch)));
       if (const char* v = std::getenv(variable.c_str())) a.options[std::string(o.name)] = {v};
@@ -136,8 +139,7 @@ std::string option_lines(std::span<const Option> options, std::size_t most) {
   std::size_t n = 0;
   for (const Option& o : options) {
     if (n++ == most) { s += "  ...                       saha VERB --help shows " + std::to_string(options.size() - most) + " more\n"; break; }
-    std::string head = std::string(o.letter ? std::string("-") + o.letter + ", " : "") + "--" + std::string(o.name) + (o.value.empty() ? "" : " " + std::string(o.value));
-    s += "  " + left(head, 26) + std::string(o.sentence) + (o.initial.empty() ? "" : " (" + std::string(o.initial) + ")") + "\n";
+    s += "  " + left(spelled(o), 26) + std::string(o.sentence) + (o.initial.empty() ? "" : " (" + std::string(o.initial) + ")") + "\n";
   }
   return s;
 }
@@ -195,6 +197,10 @@ Result<double> Args::number(std::string_view option, double lo, double hi) const
 int Args::verbose() const { return int(all("verbose").size()); }
 
 std::span<const Option> global_options() { return kGlobal; }
+std::string spelled(const Option& o) {
+  const std::string letter = o.letter ? std::string("-") + o.letter : "", name = o.name.size() > 1 ? "--" + std::string(o.name) : "";
+  return letter + (letter.empty() || name.empty() ? "" : ", ") + name + (o.value.empty() ? "" : " " + std::string(o.value));
+}
 
 void print(std::string_view text) {
   while (!text.empty()) {
@@ -229,6 +235,11 @@ int main(std::span<const std::string> words) {
   if (args->has("help")) {
     print(help(*command, std::find(words.begin(), words.end(), "--help") != words.end()));
     return 0;
+  }
+  if (args->has("C")) {
+    std::error_code failed;
+    std::filesystem::current_path(args->get("C"), failed);
+    if (failed) return report(usage("-C is '" + args->get("C") + "', which is no folder to go to: " + failed.message()), json);
   }
   auto code = command->run(*args);
   return code ? *code : report(code.error(), json);

@@ -12,7 +12,7 @@
 namespace saha::cli {
 
 struct Option {
-  std::string_view name;        ///< without the dashes: "threads"
+  std::string_view name;        ///< without the dashes: "threads"; of one letter: there is only the letter
   char letter = 0;              ///< -t; 0: none
   std::string_view value = {};  ///< metavariable, "N"; empty: a switch
   std::string_view sentence;
@@ -56,6 +56,7 @@ struct Command {
 /// In life-cycle order.
 std::span<const Command> commands();
 std::span<const Option> global_options();
+std::string spelled(const Option& option);   ///< "-s, --set KEY=VALUE"
 
 /// Parses, runs, prints an error as the product prints it; returns the exit code.
 int main(std::span<const std::string> words);

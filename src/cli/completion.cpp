@@ -9,9 +9,10 @@ constexpr Argument kShell[] = {{"SHELL", "bash, zsh or fish"}};
 constexpr Argument kName[] = {{"NAME", "saha-yaml or req-yaml; without it, the names", true}};
 constexpr Option kSchemaOptions[] = {{"markdown", 0, "", "a table of the keys instead"}};
 
+std::string dashed(const Option& o) { return (o.name.size() > 1 ? "--" : "-") + std::string(o.name); }
 std::string words(std::span<const Option> options) {
   std::string s;
-  for (const Option& o : options) s += " --" + std::string(o.name);
+  for (const Option& o : options) s += " " + dashed(o);
   return s;
 }
 std::string bash() {
@@ -38,7 +39,7 @@ std::string zsh() {
       for (const Option& o : table) {
         std::string text = quoted(o.sentence);
         for (char& ch : text) if (ch == '[' || ch == ']') ch = ' ';
-        s += " '--" + std::string(o.name) + "[" + text + "]" + (o.value.empty() ? "" : ":value:_files") + "'";
+        s += " '" + dashed(o) + "[" + text + "]" + (o.value.empty() ? "" : ":value:_files") + "'";
       }
     s += " '*:file:_files' ;;\n";
   }
@@ -49,7 +50,7 @@ std::string fish() {
   for (const Command& c : commands()) s += "complete -c saha -n __fish_use_subcommand -f -a " + std::string(c.name) + " -d '" + quoted(c.sentence) + "'\n";
   for (const Command& c : commands())
     for (auto table : {c.options, global_options()})
-      for (const Option& o : table) s += "complete -c saha -n '__fish_seen_subcommand_from " + std::string(c.name) + "' -l " + std::string(o.name) + (o.value.empty() ? "" : " -r") + " -d '" + quoted(o.sentence) + "'\n";
+      for (const Option& o : table) s += "complete -c saha -n '__fish_seen_subcommand_from " + std::string(c.name) + "' " + (o.name.size() > 1 ? "-l " : "-s ") + std::string(o.name) + (o.value.empty() ? "" : " -r") + " -d '" + quoted(o.sentence) + "'\n";
   return s;
 }
 
@@ -78,7 +79,7 @@ std::string reference_page() {
   std::string s = "# Command line\n\nMade by `saha help --markdown` from the table of commands.\n\nResults on stdout, progress and errors on stderr. Exit codes: 0 done, 1 the work or a requirement failed, 2 the command line or a hand-written file is wrong, 3 inconclusive.\n";
   auto options = [&](std::span<const Option> list) {
     s += "\n| option | meaning | default |\n|---|---|---|\n";
-    for (const Option& o : list) s += "| `" + std::string(o.letter ? std::string("-") + o.letter + ", " : "") + "--" + std::string(o.name) + (o.value.empty() ? "" : " " + cell(o.value)) + "` | " + cell(o.sentence) + " | " + cell(o.initial) + " |\n";
+    for (const Option& o : list) s += "| `" + cell(spelled(o)) + "` | " + cell(o.sentence) + " | " + cell(o.initial) + " |\n";
   };
   for (const Command& c : commands()) {
     s += "\n## saha " + std::string(c.name) + "\n\n" + std::string(c.sentence) + ".\n\n    saha " + std::string(c.example) + "\n";

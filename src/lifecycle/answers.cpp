@@ -172,4 +172,29 @@ Json summary(const Answers& a, const data::Dataset& data) {
   return j;
 }
 
+Json kept(const Answers& a) {
+  return {{"decisive", a.decisive}, {"meaning", a.meaning}, {"correct", a.samples.correct}, {"predicted", a.samples.predicted}, {"value", a.samples.value}, {"target", a.samples.target},
+          {"score", a.samples.score}, {"confidence", a.confidence}, {"outputs", a.outputs}};
+}
+
+Answers answers_of(const Json& k) {
+  auto reals = [](const Json& list) {
+    std::vector<double> r;
+    for (const auto& x : list) r.push_back(x.is_number() ? x.get<double>() : NAN);
+    return r;
+  };
+  Answers a;
+  a.decisive = k["decisive"];
+  a.meaning = k["meaning"];
+  a.samples.correct = k["correct"].get<std::vector<std::uint8_t>>();
+  a.samples.predicted = k["predicted"].get<std::vector<std::int32_t>>();
+  a.samples.value = reals(k["value"]);
+  a.samples.target = reals(k["target"]);
+  a.samples.score = reals(k["score"]);
+  for (double x : reals(k["confidence"])) a.confidence.push_back(float(x));
+  for (auto& [name, rows] : k["outputs"].items())
+    for (const auto& r : rows) a.outputs[name].push_back(reals(r));
+  return a;
+}
+
 }  // namespace saha::lifecycle

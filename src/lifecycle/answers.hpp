@@ -32,4 +32,8 @@ std::vector<data::InputSpec> input_specs(const ir::Graph& g, const std::vector<d
 /// {"samples", "correct", "accuracy", "lower", "upper", "confidence": 0.95, "confusion": [[..]], "per_class": [..]} or for values {"mae", "rmse"}.
 Json summary(const Answers& a, const data::Dataset& data);
 
+/// Answers as they are kept, and back.
+Json kept(const Answers& a);
+Answers answers_of(const Json& kept);
+
 }  // namespace saha::lifecycle

@@ -97,9 +97,15 @@ class Reader {
   void read(Config& c);
 
  private:
-  fs::path path(const std::string& s) const { return fs::path(s).is_absolute() ? fs::path(s) : (folder_ / s).lexically_normal(); }
+  /// Relative to the file in which it stands; what stands in none, a default or an override, to the life cycle's.
+  fs::path path(const Value& v, const std::string& s) const {
+    fs::path base = folder_;
+    std::error_code e;
+    if (v.given() && v.at().source >= 0 && fs::is_regular_file(d_.file(v.at().source), e)) base = fs::path(d_.file(v.at().source)).parent_path();
+    return fs::path(s).is_absolute() ? fs::path(s) : (base / s).lexically_normal();
+  }
   fs::path existing(const Value& v) {
-    fs::path p = path(v.text());
+    fs::path p = path(v, v.text());
     std::error_code e;
     if (!fs::exists(p, e)) d_.error(v.at(), "'" + p.string() + "' does not exist");
     return p;
@@ -210,7 +216,7 @@ void Reader::model(Config& c) {
       if (labels.has("file")) file = labels["file"].text();
     }
     if (!file.empty()) {
-      auto text = system::read_text(path(file));
+      auto text = system::read_text(path(labels, file));
       if (!text) d_.error(labels.at(), text.error().message);
       else {
         std::string line;
@@ -263,7 +269,7 @@ std::vector<validate::Requirement> Reader::assertions(const Value& list, Config&
   int number = 0;
   for (const Value& v : list.items()) {
     if (is_requirement_file(v.text())) {
-      fs::path p = path(v.text());
+      fs::path p = path(v, v.text());
       auto node = yaml::load(p.string(), d_);
       if (!node) continue;
       auto file = validate::read_requirements(*node, d_);
@@ -322,27 +328,59 @@ void Reader::read(Config& c) {
   }
   if (c.targets.empty()) c.targets.emplace_back().name = "host";
   c.without = texts(root_["simplify"]["without"]);
-  if (root_["simplify"]) c.fold_limit = root_["simplify"]["fold_limit"].integer();
-  if (root_["choose"]) {
-    c.choose.by = root_["choose"]["minimize"].text();
-    c.choose.allow_inconclusive = root_["choose"]["allow_inconclusive"].boolean();
-    if (c.choose.by != "p90(latency)" && c.choose.by != "p50(latency)" && c.choose.by != "size" && c.choose.by != "peak(ram)")
-      d_.error(root_["choose"]["minimize"].at(), "'" + c.choose.by + "' is not one of p90(latency), p50(latency), size and peak(ram)");
-  } else c.choose.by = "p90(latency)";
-  if (root_["run"]) {
-    c.run_dir = root_["run"]["dir"].text();
-    c.seed = std::uint64_t(root_["run"]["seed"].integer());
-    c.keep_going = root_["run"]["keep_going"].boolean();
-  }
-  c.run_dir = path(c.run_dir.string());
-  if (root_["report"]) {
-    c.report_dir = root_["report"]["dir"].text();
-    if (root_["report"].has("title")) c.title = root_["report"]["title"].text();
-    const Value& s = root_["report"]["samples"];
-    c.samples = s.kind() == Value::Kind::boolean ? (s.boolean() ? 40 : 0) : int(s.integer());
-  }
-  c.report_dir = path(c.report_dir.string());
+  c.fold_limit = root_["simplify"]["fold_limit"].integer();
+  c.choose.by = root_["choose"]["minimize"].text();
+  c.choose.allow_inconclusive = root_["choose"]["allow_inconclusive"].boolean();
+  if (c.choose.by != "p90(latency)" && c.choose.by != "p50(latency)" && c.choose.by != "size" && c.choose.by != "peak(ram)")
+    d_.error(root_["choose"]["minimize"].at(), "'" + c.choose.by + "' is not one of p90(latency), p50(latency), size and peak(ram)");
+  c.run_dir = path(root_["run"]["dir"], root_["run"]["dir"].text());
+  c.seed = std::uint64_t(root_["run"]["seed"].integer());
+  c.keep_going = root_["run"]["keep_going"].boolean();
+  c.report_dir = path(root_["report"]["dir"], root_["report"]["dir"].text());
+  if (root_["report"].has("title")) c.title = root_["report"]["title"].text();
+  const Value& pictures = root_["report"]["samples"];
+  c.samples = pictures.kind() == Value::Kind::boolean ? (pictures.boolean() ? 40 : 0) : int(pictures.integer());
   if (c.title.empty()) c.title = c.name;
+}
+
+/// Sections that hold only defaults where they are not written.
+void add_sections(yaml::Node& root) {
+  for (const char* name : {"simplify", "choose", "run", "report"}) {
+    if (root.find(name)) continue;
+    yaml::Entry e;
+    e.key.kind = yaml::Node::Kind::scalar;
+    e.key.text = name;
+    e.value.kind = yaml::Node::Kind::map;
+    root.entries.push_back(std::move(e));
+  }
+}
+
+/// Every value that is in force, in the order of the schema's reader, and where it was written.
+void list_values(const Value& v, const std::string& key, const yaml::Diagnostics& d, std::vector<Config::Said>& out) {
+  if (v.kind() == Value::Kind::map) {
+    for (const auto& [name, value] : v.entries()) list_values(value, key.empty() ? name : key + "." + name, d, out);
+    return;
+  }
+  const yaml::Location at = d.locate(v.at());
+  std::error_code e;
+  const bool in_file = v.at().source >= 0 && fs::is_regular_file(at.file, e);
+  out.push_back({key, v.node().kind == yaml::Node::Kind::scalar ? v.node().text : yaml::print(v.node()), !v.given() ? "default" : in_file ? at.file + ":" + std::to_string(at.line) : at.file});
+}
+
+/// The values of a whole tree as a Config.
+std::optional<Config> config_of(yaml::Node root, const fs::path& file, yaml::Diagnostics& diagnostics) {
+  const Json written = json_of(root);
+  add_sections(root);
+  auto value = config_schema().read(root, diagnostics);
+  if (!value || !diagnostics.ok()) return {};
+  Config c;
+  c.file = file;
+  c.folder = file.parent_path().empty() ? fs::path(".") : file.parent_path();
+  Reader(*value, c.folder, diagnostics).read(c);
+  c.written = written;
+  list_values(*value, "", diagnostics, c.said);
+  if (!diagnostics.ok()) return {};
+  return c;
 }
 
 /// The tree of a file with what it extends below it.
@@ -372,7 +410,6 @@ std::optional<yaml::Node> with_bases(const fs::path& file, yaml::Diagnostics& d,
 std::optional<Config> validation_config(const std::string& model, const std::string& requirements, yaml::Diagnostics& diagnostics) {
   auto file = yaml::load(requirements, diagnostics);
   if (!file) return {};
-  fs::path folder = fs::path(requirements).parent_path();
   auto root = yaml::parse("saha: 1\nrun: {dir: .saha}\n", "saha validate", diagnostics);
   if (!root) return {};
   auto quoted = [](const std::string& s) { std::string q = "'"; for (char c : s) { if (c == '\'') q += c; q += c; } return q + "'"; };
@@ -381,15 +418,7 @@ std::optional<Config> validation_config(const std::string& model, const std::str
     for (const auto& e : m->entries) if (e.key.text != "file") for (auto& mine : root->entries) if (mine.key.text == "model") mine.value.entries.push_back(e);
   for (const auto& e : file->entries) if (e.key.text == "data") root->entries.push_back(e);
   yaml::set(*root, "require", "[" + quoted(fs::absolute(requirements).string()) + "]", "--requirements", diagnostics);
-  auto value = config_schema().read(*root, diagnostics);
-  if (!value || !diagnostics.ok()) return {};
-  Config c;
-  c.file = requirements;
-  c.folder = folder.empty() ? fs::path(".") : folder;
-  Reader(*value, c.folder, diagnostics).read(c);
-  c.resolved = json_of(*root);
-  if (!diagnostics.ok()) return {};
-  return c;
+  return config_of(std::move(*root), requirements, diagnostics);
 }
 
 std::optional<Config> read_config(const std::vector<std::string>& files, const std::vector<std::string>& overrides, yaml::Diagnostics& diagnostics) {
@@ -406,15 +435,7 @@ std::optional<Config> read_config(const std::vector<std::string>& files, const s
     if (eq == std::string::npos) { diagnostics.error({}, "-s takes KEY=VALUE, '" + o + "' has no '='"); return {}; }
     yaml::set(*root, o.substr(0, eq), o.substr(eq + 1), "-s " + o, diagnostics);
   }
-  auto value = config_schema().read(*root, diagnostics);
-  if (!value || !diagnostics.ok()) return {};
-  Config c;
-  c.file = files.back();
-  c.folder = c.file.parent_path().empty() ? fs::path(".") : c.file.parent_path();
-  Reader(*value, c.folder, diagnostics).read(c);
-  c.resolved = json_of(*root);
-  if (!diagnostics.ok()) return {};
-  return c;
+  return config_of(std::move(*root), files.back(), diagnostics);
 }
 
 }  // namespace saha::lifecycle

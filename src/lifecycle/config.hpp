@@ -59,7 +59,9 @@ struct Config {
   bool keep_going = false;
   int samples = 40;                         ///< pictures in the report at most
   double skip_bad = 0;
-  Json resolved;                            ///< every value and where it came from, for --print-config
+  Json written;                             ///< what the files and overrides say together, for the report
+  struct Said { std::string key, value, from; };
+  std::vector<Said> said;                   ///< every value in force and where it came from: "saha.yaml:7", "-s run.seed=1", "default"
 };
 
 /// Reads one or several files (earlier first, this wins), `extends` and the overrides "targets.pico.cores=1". All faults in one go go to

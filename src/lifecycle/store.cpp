@@ -34,6 +34,8 @@ std::string difference(const Json& was, const Json& is, const std::string& path)
     for (auto& [k, v] : was.items()) if (!is.contains(k)) return (path.empty() ? k : path + "." + k) + " is gone";
     return {};
   }
+  auto is_hash = [](const Json& j) { return j.is_string() && j.get_ref<const std::string&>().size() == 64 && j.get_ref<const std::string&>().find_first_not_of("0123456789abcdef") == std::string::npos; };
+  if (is_hash(was) && is_hash(is)) return "the content of " + path + " changed (" + was.get<std::string>().substr(0, 8) + " -> " + is.get<std::string>().substr(0, 8) + ")";
   auto brief = [](const Json& j) { std::string s = j.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace); return s.size() > 60 ? s.substr(0, 57) + ".." : s; };
   return path + " was " + brief(was) + ", is " + brief(is);
 }
@@ -58,13 +60,16 @@ std::optional<Stored> Store::find(const StageKey& key) const {
   auto j = read_json(place / "stage.json");
   if (!j || !j->contains("result") || !j->contains("seconds")) return {};
   std::error_code ignored;
-  fs::last_write_time(place / "stage.json", fs::file_time_type::clock::now(), ignored);  // used now: clean() counts from here
+  if (!looks_) fs::last_write_time(place / "stage.json", fs::file_time_type::clock::now(), ignored);  // used now: clean() counts from here
   return Stored{place / "files", (*j)["result"], (*j)["seconds"].get<double>(), hash, true};
 }
 
 Result<Stored> Store::stage(const StageKey& key, bool force, const std::function<Result<Json>(const fs::path&)>& make) {
   if (!force)
-    if (auto found = find(key)) return std::move(*found);
+    if (auto found = find(key)) {
+      SAHA_DO(remember(key, found->seconds));
+      return std::move(*found);
+    }
   std::string hash = key.hash();
   fs::path tmp = folder_ / "tmp" / (hash.substr(0, 16) + "." + std::to_string(getpid())), place = folder_ / "stages" / hash;
   SAHA_DO(system::remove_path(tmp));
@@ -81,13 +86,27 @@ Result<Stored> Store::stage(const StageKey& key, bool force, const std::function
   std::error_code failed;
   fs::rename(tmp, place, failed);
   if (failed) return Error{ErrorCode::io, "the result of stage '" + key.stage + "' could not be kept in " + place.string() + ": " + failed.message()};
-  SAHA_DO(system::write_file(folder_ / "last" / (plain_name(key.stage) + ".json"), print(key.inputs)));
+  SAHA_DO(remember(key, seconds));
   return Stored{place / "files", std::move(*result), seconds, hash, false};
+}
+
+/// What the stage was last made from, for why().
+Result<> Store::remember(const StageKey& key, double seconds) {
+  return system::write_file(folder_ / "last" / (plain_name(key.stage) + ".json"), print({{"version", key.version}, {"seconds", seconds}, {"inputs", key.inputs}}));
 }
 
 std::string Store::why(const StageKey& key) const {
   auto last = read_json(folder_ / "last" / (plain_name(key.stage) + ".json"));
-  return last ? difference(*last, key.inputs, "") : std::string();
+  if (!last || !last->contains("inputs") || !last->contains("version")) return "it was not made here yet";
+  if ((*last)["version"] != key.version) return "this saha makes it another way than the one that made it last";
+  auto differs = difference((*last)["inputs"], key.inputs, "");
+  return differs.empty() ? "its result is no longer kept" : differs;
+}
+
+std::optional<double> Store::last_seconds(const std::string& stage) const {
+  auto last = read_json(folder_ / "last" / (plain_name(stage) + ".json"));
+  if (!last || !last->contains("seconds") || !(*last)["seconds"].is_number()) return {};
+  return (*last)["seconds"].get<double>();
 }
 
 Result<int> Store::next_run() {
@@ -98,9 +117,9 @@ Result<int> Store::next_run() {
   return n + 1;
 }
 
-Result<std::uint64_t> Store::clean(int days) {
+Result<std::uint64_t> Store::clean(double seconds) {
   std::uint64_t freed = 0;
-  auto oldest = fs::file_time_type::clock::now() - std::chrono::hours(24 * days);
+  auto oldest = fs::file_time_type::clock::now() - std::chrono::duration_cast<fs::file_time_type::duration>(std::chrono::duration<double>(seconds));
   std::error_code failed;
   for (const auto& entry : fs::directory_iterator(folder_ / "stages", failed)) {
     std::error_code e;

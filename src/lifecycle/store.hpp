@@ -33,22 +33,28 @@ class Store {
  public:
   /// `folder` (".saha") is made where missing.
   static Result<Store> open(std::filesystem::path folder);
+  /// Only to look: nothing is made or touched, whether the folder is there or not.
+  static Store look(std::filesystem::path folder) { return Store(std::move(folder), true); }
 
   /// The result of `key`, made by `make` where it is not there yet. `make` writes its files into the folder it is given and returns the
   /// result; on failure nothing is kept but the error. `force` makes it anew.
   Result<Stored> stage(const StageKey& key, bool force, const std::function<Result<Json>(const std::filesystem::path& folder)>& make);
   std::optional<Stored> find(const StageKey& key) const;
-  /// The first thing in which the key differs from the stage's last one, in words; empty where there was none.
+  /// Why a key has no result: the first thing in which it differs from the stage's last one, in words.
   std::string why(const StageKey& key) const;
+  /// How long the stage took when it was last made, whatever from.
+  std::optional<double> last_seconds(const std::string& stage) const;
   /// Number of this run, counted up in the folder.
   Result<int> next_run();
-  /// Removes results that no run of the last `days` used. Returns how many bytes.
-  Result<std::uint64_t> clean(int days);
+  /// Removes results that no run of the last `seconds` used. Returns how many bytes.
+  Result<std::uint64_t> clean(double seconds);
   const std::filesystem::path& folder() const { return folder_; }
 
  private:
-  explicit Store(std::filesystem::path folder) : folder_(std::move(folder)) {}
+  explicit Store(std::filesystem::path folder, bool looks = false) : folder_(std::move(folder)), looks_(looks) {}
+  Result<> remember(const StageKey& key, double seconds);
   std::filesystem::path folder_;
+  bool looks_;
 };
 
 }  // namespace saha::lifecycle

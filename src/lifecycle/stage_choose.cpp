@@ -1,0 +1,110 @@
+// Choose: the requirements judged on the evidence, the best candidate of those that meet them, and what it still gets wrong.
+#include <algorithm>
+
+#include "lifecycle/picture.hpp"
+#include "lifecycle/stages.hpp"
+#include "lifecycle/wording.hpp"
+#include "validate/statistics.hpp"
+
+namespace saha::lifecycle {
+
+/// What was found about one candidate, as the requirements ask for it.
+validate::RecordedEvidence Pipeline::evidence(const Candidate& c, const Target& t) const {
+  validate::RecordedEvidence e;
+  auto record = [&](const std::string& name, const std::string& variant, const std::string& backend) {
+    auto it = answers_.find({variant, backend});
+    if (it == answers_.end()) return;
+    e.samples_of[{name, "test"}] = it->second.samples;
+    for (const auto& [output, rows] : it->second.outputs) e.outputs_of[{{name, "test"}, output}] = rows;
+  };
+  record("candidate", c.variant, c.backend);
+  record("original", "original", o_.as_given ? o_.backend : "native");
+  if (auto it = sets_.find("test"); it != sets_.end()) {
+    auto& labels = e.labels_of["test"];
+    for (std::int64_t i = 0; i < it->second.size(); ++i) labels.push_back(it->second.label(i));
+    for (const std::string& column : it->second.columns()) {
+      auto& values = e.columns_of[{"test", column}];
+      for (std::int64_t i = 0; i < it->second.size(); ++i) values.push_back(it->second.column(column, i));
+    }
+  }
+  std::string where = c.backend + ", " + counted(threads(t), "thread");
+  validate::Measurement latency;
+  for (double ms : c.ms) latency.samples.push_back(ms * 1e-3);
+  latency.where = where;
+  auto value = [&](double v) { validate::Measurement m; m.value = v; m.where = where; return m; };
+  using Q = validate::Quantity;
+  e.measurement_of[{Q::latency_s, "candidate"}] = latency;
+  e.measurement_of[{Q::throughput_per_s, "candidate"}] = value(1e3 / std::max(c.p50_ms, 1e-9));
+  e.measurement_of[{Q::ram_bytes, "candidate"}] = value(double(c.peak_bytes));
+  e.measurement_of[{Q::size_bytes, "candidate"}] = value(double(c.size_bytes));
+  e.measurement_of[{Q::flash_bytes, "candidate"}] = value(double(c.size_bytes));
+  e.measurement_of[{Q::load_time_s, "candidate"}] = value(c.load_ms * 1e-3);
+  return e;
+}
+
+Result<> Pipeline::decide(const Target& t) {
+  std::vector<validate::Requirement> wanted = c_.requirements;
+  wanted.insert(wanted.end(), t.requirements.begin(), t.requirements.end());
+  std::vector<Candidate*> here;
+  for (Candidate& c : candidates_) if (c.target == t.name) here.push_back(&c);
+  for (Candidate* c : here) {
+    auto e = evidence(*c, t);
+    for (const auto& r : wanted) c->outcomes.push_back(validate::evaluate(r, c_.scope, e));
+    if (auto it = answers_.find({c->variant, c->backend}); it != answers_.end() && !it->second.samples.correct.empty()) {
+      c->samples = std::int64_t(it->second.samples.correct.size());
+      c->correct = std::count(it->second.samples.correct.begin(), it->second.samples.correct.end(), 1);
+    }
+  }
+  Decision d = choose(here, c_.choose);
+  Json j{{"target", t.name}, {"chosen", d.chosen ? Json(d.chosen->id()) : Json()}, {"because", d.because}, {"ties", d.ties}, {"others", Json::array()}, {"minimize", c_.choose.by}};
+  for (const auto& [id, why] : d.others) j["others"].push_back({{"id", id}, {"why", why}});
+  std::string text = d.chosen ? t.name + ": " + d.chosen->variant + " on " + d.chosen->backend + ", p90 " + duration(d.chosen->p90_ms) + " measured" : t.name + ": nothing meets every must";
+  j["text"] = text;
+  report_["decisions"].push_back(j);
+  result_.decision += (result_.decision.empty() ? "" : "   ") + text;
+  if (!d.chosen) result_.exit_code = result_.exit_code == 1 || d.violated ? 1 : 3;
+  line(d.chosen ? "ok" : "FAIL", "choose/" + t.name, 0, text + (d.because.empty() ? "" : "; " + d.because));
+  if (d.chosen) {
+    for (Candidate* c : here) c->chosen = c == d.chosen;
+    mistakes(d.chosen->backend);
+  }
+  return {};
+}
+
+void Pipeline::mistakes(const std::string& backend) {
+  auto it = sets_.find("test");
+  auto a = answers_.find({"float32", backend});
+  if (it == sets_.end() || a == answers_.end() || a->second.samples.predicted.empty() || report_.contains("mistakes")) return;
+  const data::Dataset& test = it->second;
+  const Answers& y = a->second;
+  std::vector<std::int64_t> wrong;
+  for (std::size_t i = 0; i < y.samples.correct.size(); ++i) if (!y.samples.correct[i]) wrong.push_back(std::int64_t(i));
+  if (!y.confidence.empty()) std::stable_sort(wrong.begin(), wrong.end(), [&](auto p, auto q) { return y.confidence[std::size_t(p)] > y.confidence[std::size_t(q)]; });
+  Json worst = Json::array();
+  auto name = [&](int label) { return label >= 0 && std::size_t(label) < c_.labels.size() ? c_.labels[std::size_t(label)] : label >= 0 && std::size_t(label) < test.classes().size() ? test.classes()[std::size_t(label)] : std::to_string(label); };
+  for (std::int64_t i : wrong) {
+    if (std::int64_t(worst.size()) >= c_.samples) break;
+    Json w{{"sample", test.title(i)}, {"label", name(test.label(i))}, {"predicted", name(y.samples.predicted[std::size_t(i)])}, {"confidence", y.confidence.empty() ? Json() : Json(y.confidence[std::size_t(i)])}};
+    if (auto raw = test.raw(i)) w["png"] = picture_of(raw->tensor);
+    worst.push_back(std::move(w));
+  }
+  Json slices = Json::object();
+  for (const std::string& column : test.slices()) {
+    std::map<std::string, std::pair<std::int64_t, std::int64_t>> counts;
+    for (std::int64_t i = 0; i < test.size(); ++i) {
+      auto& [k, n] = counts[test.column(column, i)];
+      k += y.samples.correct[std::size_t(i)];
+      ++n;
+    }
+    Json rows = Json::array();
+    for (const auto& [value, kn] : counts) {
+      auto interval = validate::proportion_interval(kn.first, kn.second, 0.95);
+      rows.push_back({{"value", value}, {"correct", kn.first}, {"samples", kn.second}, {"lower", interval.lower}, {"upper", interval.upper}});
+    }
+    slices[column] = rows;
+  }
+  Json s = summary(y, test);
+  report_["mistakes"] = {{"wrong", wrong.size()}, {"worst", worst}, {"slices", slices}, {"confusion", s.contains("confusion") ? s["confusion"] : Json()}, {"classes", c_.labels.empty() ? test.classes() : c_.labels}};
+}
+
+}  // namespace saha::lifecycle

@@ -1,0 +1,113 @@
+// Data: what the sets hold, and that none leaks into another.
+#include <algorithm>
+#include <map>
+
+#include "data/audit.hpp"
+#include "lifecycle/stages.hpp"
+#include "lifecycle/wording.hpp"
+#include "system/hash.hpp"
+
+namespace saha::lifecycle {
+namespace fs = std::filesystem;
+namespace {
+/// SHA-256 over names and contents of what a data set is made of.
+Result<std::string> content_hash(const data::DataSpec& s) {
+  system::Sha256 h;
+  auto file = [&](const fs::path& p) -> Result<> {
+    SAHA_TRY(std::string digest, system::sha256_file(p));
+    h.update(p.filename().string()).update("\n").update(digest).update("\n");
+    return {};
+  };
+  auto folder = [&](const fs::path& root) -> Result<> {
+    std::vector<fs::path> files;
+    std::error_code e;
+    for (const auto& x : fs::recursive_directory_iterator(root, e)) if (x.is_regular_file()) files.push_back(x.path());
+    if (e) return Error{ErrorCode::io, "'" + root.string() + "' cannot be read: " + e.message()};
+    std::sort(files.begin(), files.end());
+    for (const auto& f : files) {
+      SAHA_TRY(std::string digest, system::sha256_file(f));
+      h.update(f.lexically_relative(root).string()).update("\n").update(digest).update("\n");
+    }
+    return {};
+  };
+  if (!s.folder.empty()) SAHA_DO(folder(s.folder));
+  if (!s.csv.empty()) { SAHA_DO(file(s.csv)); if (s.features.empty()) SAHA_DO(folder(s.root.empty() ? (s.csv.parent_path().empty() ? fs::path(".") : s.csv.parent_path()) : s.root)); }
+  if (!s.npz.empty()) SAHA_DO(file(s.npz));
+  for (const auto& [name, p] : s.npy) { h.update(name); SAHA_DO(file(p)); }
+  if (!s.images.empty()) { SAHA_DO(file(s.images)); SAHA_DO(file(s.labels)); }
+  h.update(s.where).update(std::to_string(s.take.value_or(-1)) + " " + std::to_string(s.seed));
+  return system::hex(h.finish());
+}
+}  // namespace
+
+Result<> Pipeline::data() {
+  Json inputs = Json::object();
+  for (const auto& [name, spec] : c_.data) {
+    auto hash = content_hash(spec);
+    if (!hash) return std::move(hash.error());
+    set_hash_[name] = *hash;
+    inputs[name] = *hash;
+  }
+  inputs["skip_bad"] = c_.skip_bad;
+  for (const auto& [name, spec] : c_.data) {
+    auto set = data::Dataset::open(spec);
+    if (!set) return std::move(set.error()).within("data set '" + name + "'");
+    sets_.insert_or_assign(name, std::move(*set));
+  }
+  auto make = [&](const fs::path&) -> Result<Json> {
+    Json j = Json::object();
+    std::map<std::string, data::Audit> audits;
+    for (const auto& [name, set] : sets_) {
+      data::AuditOptions options;
+      options.on_progress = [&, total = set.size()](std::int64_t done) { if (o_.on_progress) o_.on_progress("data/" + name, done, total); };
+      options.stop = o_.stop;
+      SAHA_TRY(data::Audit a, data::audit(set, options));
+      Json ranges = Json::array(), duplicates = Json::array(), unreadable = Json::array(), per_class = Json::array(), shapes = Json::array();
+      for (const auto& r : a.ranges) ranges.push_back({{"name", r.name}, {"min", r.min}, {"max", r.max}, {"mean", r.mean}, {"std", r.std}, {"count", r.count}, {"missing", r.missing}});
+      for (const auto& d : a.duplicates) if (duplicates.size() < 50) duplicates.push_back({{"first", set.title(d.first)}, {"second", set.title(d.second)}, {"same_label", d.same_label}});
+      for (const auto& u : a.unreadable) if (unreadable.size() < 50) unreadable.push_back({{"sample", u.title}, {"reason", u.reason}});
+      for (const auto& [k, n] : a.per_class) per_class.push_back({k, n});
+      for (const auto& [k, n] : a.shapes) shapes.push_back({k, n});
+      Json slices = Json::object();
+      for (const std::string& column : set.slices()) {
+        std::map<std::string, std::int64_t> counts;
+        for (std::int64_t i = 0; i < set.size(); ++i) ++counts[set.column(column, i)];
+        slices[column] = counts;
+      }
+      j[name] = {{"samples", a.samples}, {"per_class", per_class}, {"ranges", ranges}, {"shapes", shapes}, {"duplicates", a.duplicates.size()}, {"duplicate_list", duplicates},
+                 {"unreadable", a.unreadable.size()}, {"unreadable_list", unreadable}, {"slices", slices}};
+      SAHA_TRY(auto readable, data::readable(set, a, c_.skip_bad));
+      (void)readable;
+      audits.emplace(name, std::move(a));
+    }
+    Json leaks = Json::object();
+    for (const char* held : {"test", "val", "calibration"}) {
+      const char* against = std::string_view(held) == "calibration" ? "test" : "train";
+      if (!sets_.count(held) || !sets_.count(against)) continue;
+      auto found = data::leaks(sets_.at(against), audits.at(against), sets_.at(held), audits.at(held));
+      Json some = Json::array();
+      for (const auto& l : found) if (some.size() < 20) some.push_back({sets_.at(against).title(l.train), sets_.at(held).title(l.test)});
+      leaks[held] = {{"against", against}, {"count", found.size()}, {"some", some}};
+      if (!found.empty())
+        return Error{ErrorCode::invalid_data, counted(std::int64_t(found.size()), "sample") + " of '" + std::string(held) + "' stand" + (found.size() == 1 ? "s" : "") + " in '" + against + "' too (same content), the first: " + sets_.at(held).title(found[0].test) + " and " + sets_.at(against).title(found[0].train),
+                     "take them out of '" + std::string(against) + "': a figure on samples that were trained on proves nothing"};
+    }
+    j["leaks"] = leaks;
+    return j;
+  };
+  auto note = [&](const Json& j) -> std::string {
+    std::string s;
+    for (const auto& [name, set] : sets_) {
+      if (!j.contains(name)) continue;
+      s += (s.empty() ? "" : "; ") + name + " " + std::to_string(j[name]["samples"].get<std::int64_t>());
+      if (auto d = j[name]["duplicates"].get<std::int64_t>()) s += " (" + counted(d, "duplicate") + ")";
+    }
+    if (s.empty()) return std::string("no data: accuracy is not judged");
+    return s + (sets_.size() > 1 ? "; no leakage" : "");
+  };
+  SAHA_TRY(Stored s, stage("data", 1, inputs, make, note));
+  report_["data"] = s.result;
+  return {};
+}
+
+}  // namespace saha::lifecycle

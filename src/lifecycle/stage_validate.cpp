@@ -1,0 +1,50 @@
+// Validate: what a model says about every sample of the test set, on one engine.
+#include <optional>
+
+#include "backends/registry.hpp"
+#include "lifecycle/stages.hpp"
+#include "lifecycle/wording.hpp"
+#include "system/file.hpp"
+
+namespace saha::lifecycle {
+namespace fs = std::filesystem;
+
+Result<> Pipeline::evaluate(const std::string& name, const std::string& backend) {
+  const Variant& v = variant(name);
+  auto it = sets_.find("test");
+  if (it == sets_.end()) return {};
+  SAHA_TRY(data::Dataset test, it->second.for_inputs(input_specs(v.model.graph, c_.inputs)));
+  SAHA_TRY(auto engine, backends::open(backend));
+  Json steps = Json::object();
+  for (const auto& i : c_.inputs) steps[i.name] = i.steps.str();
+  Json inputs{{"model", v.sha256}, {"backend", backend}, {"version", engine->version()}, {"test", set_hash_["test"]}, {"preprocess", steps}, {"meaning", c_.output_meaning}};
+  std::optional<Answers> fresh;
+  auto make = [&](const fs::path& folder) -> Result<Json> {
+    SAHA_TRY(auto program, engine->load(v.model, {.threads = threads(c_.targets[0]), .precision = "float32", .file = v.file}));
+    SAHA_TRY(Answers a, answer(*program, test, c_.output_meaning, [&](std::int64_t done) {
+      if (o_.on_progress) o_.on_progress("validate/" + v.name + "/" + backend, done, test.size());
+      return !(o_.stop && o_.stop());
+    }));
+    Json j = summary(a, test);
+    std::vector<std::uint8_t> packed = Json::to_cbor(kept(a));
+    SAHA_DO(system::write_file(folder / "answers.cbor", system::Bytes{reinterpret_cast<const std::byte*>(packed.data()), packed.size()}));
+    fresh = std::move(a);
+    return j;
+  };
+  SAHA_TRY(Stored s, stage("validate/" + v.name + "/" + backend, 1, inputs, make, [](const Json& j) {
+    if (j.contains("accuracy")) return std::to_string(j["correct"].get<std::int64_t>()) + " of " + std::to_string(j["samples"].get<std::int64_t>()) + " right = " + percent(j["accuracy"]) + " [" + percent(j["lower"]) + ", " + percent(j["upper"]) + "]";
+    if (j.contains("mae")) return "mae " + number(j["mae"], "") + ", rmse " + number(j["rmse"], "");
+    return counted(j["samples"].get<std::int64_t>(), "sample") + " run; no output decides";
+  }));
+  if (!fresh) {
+    SAHA_TRY(auto bytes, system::read_bytes(s.folder / "answers.cbor"));
+    Json k = Json::from_cbor(bytes, true, false);
+    if (k.is_discarded()) return Error{ErrorCode::invalid_data, "the kept answers of '" + v.name + "' on " + backend + " are damaged", "saha run --from validate"};
+    fresh = answers_of(k);
+  }
+  answers_[{v.name, backend}] = std::move(*fresh);
+  report_["evaluations"].push_back({{"variant", v.name}, {"backend", backend}, {"result", s.result}});
+  return {};
+}
+
+}  // namespace saha::lifecycle

@@ -1,0 +1,89 @@
+#pragma once
+// Pipeline: one run of a life cycle. pipeline.cpp says which stages there are, what each needs, and walks them; each group of stages is a file:
+// stage_data, stage_train (with what it is given), stage_simplify, stage_validate, stage_measure, stage_choose, stage_package (and report).
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "data/dataset.hpp"
+#include "ir/graph.hpp"
+#include "lifecycle/answers.hpp"
+#include "lifecycle/choose.hpp"
+#include "lifecycle/pipeline.hpp"
+#include "tensor/datum.hpp"
+
+#ifndef SAHA_VERSION
+#define SAHA_VERSION "0"
+#endif
+
+namespace saha::lifecycle {
+
+/// A model of the life cycle: as trained, or simplified.
+struct Variant {
+  std::string name;
+  std::string file, sha256;
+  ir::Model model;
+  std::uint64_t bytes = 0;
+};
+
+/// A stage as the walk sees it.
+struct Step {
+  std::string name;                  ///< "measure/server"
+  std::vector<std::string> needs;    ///< stages that come before it
+  std::function<Result<>()> work;
+  bool optional = false;             ///< its failure keeps no other stage from running
+  bool plain = false;                ///< what others take from it is known before it is made: the content of files
+  bool tolerant = false;             ///< runs with what there is, though a stage that it needs failed
+};
+
+class Pipeline {
+ public:
+  Pipeline(const Config& c, const RunOptions& o, Store store) : c_(c), o_(o), store_(std::move(store)) {}
+  Result<RunResult> run();
+
+ private:
+  Result<std::vector<Step>> steps();
+  Result<> choose_engines();
+  Result<std::set<std::string>> chosen(const std::vector<Step>& steps) const;
+  Result<> walk(const std::vector<Step>& steps);
+  /// The kept result of a stage, or a new one; says a line. In a plan: the kept one, or an error that ends the step.
+  Result<Stored> stage(const std::string& name, int version, Json inputs, const std::function<Result<Json>(const std::filesystem::path&)>& make, const std::function<std::string(const Json&)>& note);
+  void line(std::string status, const std::string& name, double seconds, std::string note, std::string help = {});
+
+  Result<> goals();
+  Result<> data();
+  Result<> train();
+  Result<> simplify();
+  Result<> evaluate(const std::string& variant, const std::string& backend);
+  Result<> measure(const Target& t);
+  Result<> decide(const Target& t);
+  Result<> package(const Target& t);
+  Result<> report();
+
+  Result<Variant> load(const std::string& name, const std::filesystem::path& file) const;
+  const Variant& variant(const std::string& name) const;
+  Result<std::vector<Datum>> first_sample(const Variant& v) const;
+  validate::RecordedEvidence evidence(const Candidate& c, const Target& t) const;
+  void mistakes(const std::string& backend);
+  int threads(const Target& t) const;
+  Json machine() const;
+
+  const Config& c_;
+  const RunOptions& o_;
+  Store store_;
+  std::vector<Target> targets_;
+  std::vector<std::string> backends_;               ///< that are here and that a target wants
+  std::set<std::string> forced_;                    ///< stages that are made anew
+  std::map<std::string, data::Dataset> sets_;
+  std::map<std::string, std::string> set_hash_;
+  std::vector<Variant> variants_;
+  std::map<std::pair<std::string, std::string>, Answers> answers_;   // variant, backend
+  std::vector<Candidate> candidates_;
+  std::optional<Planned> planned_;                  ///< by stage(), in a plan
+  Json report_;
+  RunResult result_;
+};
+
+}  // namespace saha::lifecycle
