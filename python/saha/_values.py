@@ -9,9 +9,9 @@ from saha._error import Error
 _ML = {
     "bfloat16": "bfloat16", "float8e4m3fn": "float8_e4m3fn", "float8e4m3fnuz": "float8_e4m3fnuz", "float8e5m2": "float8_e5m2",
     "float8e5m2fnuz": "float8_e5m2fnuz", "float8e8m0": "float8_e8m0fnu", "float4e2m1": "float4_e2m1fn",
-    "uint4": "uint4", "int4": "int4", "uint2": "uint2", "int2": "int2",
+    "float6e2m3": "float6_e2m3fn", "float6e3m2": "float6_e3m2fn", "uint4": "uint4", "int4": "int4", "uint2": "uint2", "int2": "int2",
 }
-_BITS = {"uint4": 4, "int4": 4, "float4e2m1": 4, "uint2": 2, "int2": 2}
+_BITS = {"uint4": 4, "int4": 4, "float4e2m1": 4, "float6e2m3": 6, "float6e3m2": 6, "uint2": 2, "int2": 2}
 _NAMES = {v: k for k, v in _ML.items()}
 _PLAIN = {"bool", "float16", "float32", "float64", "complex64", "complex128"} | {f"{u}int{b}" for u in ("", "u") for b in (8, 16, 32, 64)}
 
@@ -28,19 +28,18 @@ def numpy_dtype(name):
 
 
 def _pack(a, bits):
-    codes = (a.astype(np.int8).view(np.uint8) if a.dtype.name.startswith("int") else a.view(np.uint8)) & ((1 << bits) - 1)
-    per = 8 // bits
-    codes = np.concatenate([codes, np.zeros(-len(codes) % per, np.uint8)]).reshape(-1, per)
-    return np.bitwise_or.reduce(codes << (np.arange(per, dtype=np.uint8) * bits), axis=1).astype(np.uint8)
+    codes = a.astype(np.int8).view(np.uint8) if a.dtype.name.startswith("int") else a.view(np.uint8)
+    return np.packbits(codes.reshape(-1, 1) >> np.arange(bits, dtype=np.uint8) & 1, bitorder="little")
 
 
 def _unpack(data, dtype, count):
     bits = _BITS[dtype]
-    codes = ((data[:, None] >> (np.arange(8 // bits, dtype=np.uint8) * bits)) & ((1 << bits) - 1)).reshape(-1)[:count]
+    ones = np.unpackbits(data, bitorder="little", count=count * bits).reshape(count, bits)
+    codes = np.bitwise_or.reduce(ones << np.arange(bits, dtype=np.uint8), axis=1) if count else np.zeros(0, np.uint8)
     if dtype.startswith("int"):
         codes = codes.astype(np.int8)
         return np.where(codes >= 1 << (bits - 1), codes - (1 << bits), codes).astype(np.int8).astype(numpy_dtype(dtype))
-    return codes.view(numpy_dtype(dtype)) if dtype == "float4e2m1" else codes.astype(numpy_dtype(dtype))
+    return codes.view(numpy_dtype(dtype)) if dtype.startswith("float") else codes.astype(numpy_dtype(dtype))
 
 
 def _text(s):

@@ -208,7 +208,7 @@ Result<> eval_bit_cast(Eval& c) {
 
 constexpr OpDef kOps[] = {
     {.name = "Cast", .since_version = 28,
-     .signature = "(input: T1) -> (output: T2) where T1: bool number string float8 packed, T2: bool number string float8 packed | to: int, saturate: int = 1, round_mode: string = up",
+     .signature = "(input: T1) -> (output: T2) where T1: bool number string float8 float6 packed, T2: bool number string float8 float6 packed | to: int, saturate: int = 1, round_mode: string = up",
      .traits = kElementwise | kTakesUnranked, .infer = infer_cast, .eval = eval_cast, .vjp = cast_vjp},
     {.name = "CastLike", .since_version = 25,
      .signature = "(input: T1, target_type: T2) -> (output: T2) where T1: bool number string float8 packed, T2: bool number string float8 packed | saturate: int = 1, round_mode: string = up",

@@ -287,10 +287,10 @@ constexpr std::string_view kStored = "it reads and writes integers";
 constexpr OpDef kOps[] = {
     {.name = "QuantizeLinear", .since_version = 28,
      .signature = "(x: T1, y_scale: T2, y_zero_point: T3?) -> (y: T3) where T1: float32 float16 bfloat16 int32, T2: float32 float16 bfloat16 int32 float8e8m0, "
-                  "T3: int8 uint8 int16 uint16 float8e4m3fn float8e4m3fnuz float8e5m2 float8e5m2fnuz packed | axis: int = 1, block_size: int = 0, output_dtype: int = 0, precision: int = 0, saturate: int = 1",
+                  "T3: int8 uint8 int16 uint16 float8e4m3fn float8e4m3fnuz float8e5m2 float8e5m2fnuz float6 packed | axis: int = 1, block_size: int = 0, output_dtype: int = 0, precision: int = 0, saturate: int = 1",
      .traits = kTakesUnranked, .infer = infer_quantize_linear, .eval = eval_quantize_linear, .vjp = quantize_linear_vjp},
     {.name = "DequantizeLinear", .since_version = 28,
-     .signature = "(x: T1, x_scale: T2, x_zero_point: T1?) -> (y: T3) where T1: int8 uint8 int16 uint16 int32 float8e4m3fn float8e4m3fnuz float8e5m2 float8e5m2fnuz packed, "
+     .signature = "(x: T1, x_scale: T2, x_zero_point: T1?) -> (y: T3) where T1: int8 uint8 int16 uint16 int32 float8e4m3fn float8e4m3fnuz float8e5m2 float8e5m2fnuz float6 packed, "
                   "T2: float32 float16 bfloat16 float8e8m0, T3: float32 float16 bfloat16 | axis: int = 1, block_size: int = 0, output_dtype: int = 0",
      .traits = kTakesUnranked, .infer = infer_dequantize_linear, .eval = eval_dequantize_linear, .vjp = dequantize_linear_vjp},
     {.name = "DynamicQuantizeLinear", .since_version = 11, .signature = "(x: float32) -> (y: uint8, y_scale: float32, y_zero_point: uint8)",

@@ -11,11 +11,13 @@ constexpr DTypeSet kFloat = set_of(DType::f16, DType::bf16, DType::f32, DType::f
 constexpr DTypeSet kFloat8 = set_of(DType::f8e4m3fn, DType::f8e4m3fnuz, DType::f8e5m2, DType::f8e5m2fnuz, DType::f8e8m0);
 constexpr DTypeSet kSint = set_of(DType::i8, DType::i16, DType::i32, DType::i64), kUint = set_of(DType::u8, DType::u16, DType::u32, DType::u64);
 constexpr DTypeSet kPacked = set_of(DType::i2, DType::u2, DType::i4, DType::u4, DType::f4e2m1);
+constexpr DTypeSet kFloat6 = set_of(DType::f6e2m3, DType::f6e3m2);
 constexpr DTypeSet kAny = (1u << kNumDTypes) - 2;
 
 DTypeSet set_named(std::string_view n) {
   if (n == "float") return kFloat;
   if (n == "float8") return kFloat8;
+  if (n == "float6") return kFloat6;
   if (n == "sint") return kSint;
   if (n == "uint") return kUint;
   if (n == "int") return kSint | kUint;

@@ -5,7 +5,7 @@
 //
 //   operand   name ": " type suffixes;  suffix  ? optional   ... variadic (the last one)   ! the value decides the shape
 //   type      a variable of the where clause | set | seq(type) | opt(type) | value (a tensor, sequence, optional or map)
-//   set       float (float16 bfloat16 float32 float64)  float8  sint (int8..int64)  uint (uint8..uint64)  int (sint uint)
+//   set       float (float16 bfloat16 float32 float64)  float8  float6  sint (int8..int64)  uint (uint8..uint64)  int (sint uint)
 //             number (float int)  packed (int2 int4 uint2 uint4 float4e2m1)  bool  string  complex  any (every dtype) | a dtype's name
 //   attribute name ": " int|float|string|ints|floats|strings|tensor|graph|type  ["?" optional | "= " default]; without either: required
 #include <cstdint>

@@ -309,7 +309,7 @@ struct Parser {
       }
       if (at >= text.size() || text[at] != '"') return wanted("'\"' after " + to_string(bytes) + " bytes");
       ++at;
-      if (is_packed(t) && bytes > 0 && *n % (8 / bits(t))) x.data[bytes - 1] &= std::byte((1 << (*n % (8 / bits(t)) * bits(t))) - 1);
+      if (int used = int(*n * bits(t) % 8); used) x.data[bytes - 1] &= std::byte((1 << used) - 1);
       if (t == DType::boolean) for (std::int64_t i = 0; i < bytes; ++i) if (x.data[i] > std::byte{1}) return bad("a bool is 0 or 1");
       return x;
     }

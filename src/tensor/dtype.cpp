@@ -9,7 +9,7 @@ constexpr Info kInfo[kNumDTypes] = {
     {"float16", 16, 'f'},  {"float64", 64, 'f'},   {"uint32", 32, 'u'},     {"uint64", 64, 'u'},        {"complex64", 64, 'c'},
     {"complex128", 128, 'c'}, {"bfloat16", 16, 'f'}, {"float8e4m3fn", 8, 'f'}, {"float8e4m3fnuz", 8, 'f'}, {"float8e5m2", 8, 'f'},
     {"float8e5m2fnuz", 8, 'f'}, {"uint4", 4, 'u'}, {"int4", 4, 'i'},        {"float4e2m1", 4, 'f'},     {"float8e8m0", 8, 'f'},
-    {"uint2", 2, 'u'},     {"int2", 2, 'i'}};
+    {"uint2", 2, 'u'},     {"int2", 2, 'i'},      {"float6e2m3", 6, 'f'},     {"float6e3m2", 6, 'f'}};
 const Info& info(DType t) { return kInfo[static_cast<int>(t)]; }
 }  // namespace
 

@@ -24,6 +24,8 @@ Format format(DType t) {
     case DType::f8e5m2: return {5, 2, 15, Specials::ieee};
     case DType::f8e5m2fnuz: return {5, 2, 16, Specials::minus_zero};
     case DType::f4e2m1: return {2, 1, 1, Specials::none};
+    case DType::f6e2m3: return {2, 3, 1, Specials::none};
+    case DType::f6e3m2: return {3, 2, 3, Specials::none};
     default: SAHA_ASSERT(!"a small float format"); return {};
   }
 }
@@ -65,9 +67,9 @@ std::uint32_t encode(DType t, double x, Overflow overflow, RoundMode mode) {
     case Specials::ieee: nan = ones | (1u << (f.mantissa - 1)); largest = ones - 1; break;
     case Specials::all_ones: nan = ones | frac; largest = nan - 1; break;
     case Specials::minus_zero: nan = top; largest = ones | frac; break;
-    case Specials::none: nan = top; largest = ones | frac; break;  // neither: NaN becomes -0, as in ONNX's cases
+    case Specials::none: nan = top; largest = ones | frac; break;  // neither: NaN becomes -0 and -NaN +0, as in ONNX's cases
   }
-  if (std::isnan(x)) return f.specials == Specials::minus_zero ? nan : sign | nan;
+  if (std::isnan(x)) return f.specials == Specials::minus_zero ? nan : sign ^ nan;
   double a = std::fabs(x);
   int ex = a > 0 && !std::isinf(a) ? std::max(std::ilogb(a), 1 - f.bias) : 1 - f.bias;
   double q = std::isinf(a) ? INFINITY : std::nearbyint(std::ldexp(a, f.mantissa - ex));  // in units of the last place

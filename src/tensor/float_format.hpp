@@ -1,6 +1,6 @@
 #pragma once
 // The floating formats below 32 bits: one description each, one decoder, one encoder that rounds once, straight from double.
-// Sources: IEEE 754 (float16), OCP 8-bit floating point (e4m3fn, e5m2), ONNX float8 page (fnuz), OCP microscaling (e2m1, e8m0).
+// Sources: IEEE 754 (float16), OCP 8-bit floating point (e4m3fn, e5m2), ONNX float8 page (fnuz), OCP microscaling (e2m1, e2m3, e3m2, e8m0).
 #include <cstdint>
 
 #include "tensor/dtype.hpp"

@@ -19,7 +19,7 @@
 namespace saha {
 namespace {
 
-// Decoding tables of the 4- and 8-bit formats; float16 has one of 65,536 entries. Made once, read only.
+// Decoding tables of the 4-, 6- and 8-bit formats; float16 has one of 65,536 entries. Made once, read only.
 template <int kBits> const std::array<float, 1 << kBits>& table(DType t) {
   static const auto tables = [] {
     std::array<std::array<float, 1 << kBits>, kNumDTypes> all{};
@@ -51,6 +51,21 @@ template <class C> C from_real(double v) {
 
 struct Run { std::int64_t start, stride, n; };
 
+// Elements below 8 bits; only those of 6 lie across bytes.
+int packed_code(const std::uint8_t* q, int width, std::int64_t element) {
+  const std::int64_t bit = element * width;
+  const int shift = int(bit % 8);
+  q += bit / 8;
+  return (shift + width > 8 ? (q[0] | q[1] << 8) >> shift : q[0] >> shift) & ((1 << width) - 1);
+}
+void put_packed_code(std::uint8_t* q, int width, std::int64_t element, int code) {
+  const std::int64_t bit = element * width;
+  const int shift = int(bit % 8), mask = (1 << width) - 1;
+  q += bit / 8;
+  q[0] = std::uint8_t((q[0] & ~(mask << shift)) | (code & mask) << shift);
+  if (shift + width > 8) q[1] = std::uint8_t((q[1] & ~(mask >> (8 - shift))) | (code & mask) >> (8 - shift));
+}
+
 template <class T, class C> void load_plain(const void* p, Run r, C* out) {
   const T* q = static_cast<const T*>(p) + r.start;
   for (std::int64_t i = 0; i < r.n; ++i) {
@@ -60,12 +75,11 @@ template <class T, class C> void load_plain(const void* p, Run r, C* out) {
 }
 template <class C> void load_packed(const Tensor& t, Run r, C* out) {
   const auto* q = t.as<const std::uint8_t>();
-  const int width = bits(t.dtype), per = 8 / width, mask = (1 << width) - 1;
+  const int width = bits(t.dtype);
   for (std::int64_t i = 0; i < r.n; ++i) {
-    std::int64_t k = r.start + i * r.stride;
-    int v = (q[k / per] >> (int(k % per) * width)) & mask;
-    if (t.dtype == DType::f4e2m1) out[i] = from_real<C>(table<4>(t.dtype)[std::size_t(v)]);
-    else out[i] = C(is_signed_int(t.dtype) && (v >> (width - 1)) ? v - mask - 1 : v);
+    const int v = packed_code(q, width, r.start + i * r.stride);
+    if (is_float(t.dtype)) out[i] = from_real<C>(width == 4 ? table<4>(t.dtype)[std::size_t(v)] : table<6>(t.dtype)[std::size_t(v)]);
+    else out[i] = C(is_signed_int(t.dtype) && (v >> (width - 1)) ? v - (1 << width) : v);
   }
 }
 template <class U, class C, class F> void load_coded(const Tensor& t, Run r, C* out, F value) {
@@ -91,7 +105,7 @@ template <class C> void load_any(const Tensor& t, Run r, C* o) {
       const auto& v = table<8>(t.dtype);
       return load_coded<std::uint8_t>(t, r, o, [&v](std::uint8_t b) { return v[b]; });
     }
-    case DType::i4: case DType::u4: case DType::i2: case DType::u2: case DType::f4e2m1: return load_packed(t, r, o);
+    case DType::i4: case DType::u4: case DType::i2: case DType::u2: case DType::f4e2m1: case DType::f6e2m3: case DType::f6e3m2: return load_packed(t, r, o);
     default: SAHA_ASSERT(!"string and complex elements have no carrier");
   }
 }
@@ -104,16 +118,13 @@ template <class T, class C> void store_plain(const Tensor& t, std::int64_t s, st
   }
 }
 template <class C> void store_packed(const Tensor& t, std::int64_t s, std::int64_t n, const C* in) {
-  const int width = bits(t.dtype), per = 8 / width, mask = (1 << width) - 1;
+  const int width = bits(t.dtype);
   for (std::int64_t i = 0; i < n; ++i) {
-    std::int64_t k = s + i;
     int v;
-    if (t.dtype == DType::f4e2m1) v = int(encode(t.dtype, double(in[i])));
-    else if constexpr (std::is_floating_point_v<C>) v = int(from_real<std::int64_t>(in[i]) & mask);
-    else v = int(std::uint64_t(in[i]) & std::uint64_t(mask));
-    std::uint8_t& q = t.as<std::uint8_t>()[k / per];
-    int shift = int(k % per) * width;
-    q = std::uint8_t((q & ~(mask << shift)) | ((v & mask) << shift));
+    if (is_float(t.dtype)) v = int(encode(t.dtype, double(in[i])));
+    else if constexpr (std::is_floating_point_v<C>) v = int(from_real<std::int64_t>(in[i]) & 0xff);
+    else v = int(std::uint64_t(in[i]) & 0xff);
+    put_packed_code(t.as<std::uint8_t>(), width, s + i, v);
   }
 }
 template <class C> void store_any(const Tensor& t, std::int64_t s, std::int64_t n, const C* in) {
@@ -135,7 +146,7 @@ template <class C> void store_any(const Tensor& t, std::int64_t s, std::int64_t 
     case DType::f8e4m3fn: case DType::f8e4m3fnuz: case DType::f8e5m2: case DType::f8e5m2fnuz: case DType::f8e8m0:
       for (std::int64_t i = 0; i < n; ++i) t.as<std::uint8_t>()[s + i] = std::uint8_t(encode(t.dtype, double(in[i])));
       return;
-    case DType::i4: case DType::u4: case DType::i2: case DType::u2: case DType::f4e2m1: return store_packed(t, s, n, in);
+    case DType::i4: case DType::u4: case DType::i2: case DType::u2: case DType::f4e2m1: case DType::f6e2m3: case DType::f6e3m2: return store_packed(t, s, n, in);
     default: SAHA_ASSERT(!"string and complex elements have no carrier");
   }
 }
@@ -267,13 +278,7 @@ void copy_elements(const Tensor& f, std::int64_t s, std::int64_t d, const Tensor
   }
   const int b = bits(f.dtype);
   if (b < 8) {
-    const int per = 8 / b, mask = (1 << b) - 1;
-    for (std::int64_t i = 0; i < n; ++i) {
-      std::int64_t from = s + i * d, k = at + i;
-      int v = (f.as<const std::uint8_t>()[from / per] >> (int(from % per) * b)) & mask, shift = int(k % per) * b;
-      std::uint8_t& q = to.as<std::uint8_t>()[k / per];
-      q = std::uint8_t((q & ~(mask << shift)) | (v << shift));
-    }
+    for (std::int64_t i = 0; i < n; ++i) put_packed_code(to.as<std::uint8_t>(), b, at + i, packed_code(f.as<const std::uint8_t>(), b, s + i * d));
     return;
   }
   const std::size_t w = std::size_t(b / 8);

@@ -1,5 +1,5 @@
 #pragma once
-// Tensor: a dtype, a shape and a shared buffer. Sub-byte types are packed, low element first; strings have a buffer of their own.
+// Tensor: a dtype, a shape and a shared buffer. Elements below 8 bits are a stream of bits, first element and lowest bit first; strings have a buffer of their own.
 #include <cstddef>
 #include <cstdint>
 #include <memory>

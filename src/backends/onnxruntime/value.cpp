@@ -15,7 +15,7 @@ Result<> Context::check(Status* status) const {
 
 // Both number the types as onnx.proto did until float4e2m1 (23); onnxruntime skips float8e8m0 and goes on with the 2-bit types.
 Result<int> element_type(DType t) {
-  if (t == DType::none || t == DType::f8e8m0) return Error{ErrorCode::unsupported, "onnxruntime has no element type " + std::string(name(t))};
+  if (t == DType::none || t == DType::f8e8m0 || t == DType::f6e2m3 || t == DType::f6e3m2) return Error{ErrorCode::unsupported, "onnxruntime has no element type " + std::string(name(t))};
   if (t == DType::u2) return 24;
   if (t == DType::i2) return 25;
   return int(t);

@@ -96,6 +96,7 @@ std::int64_t opset_of(DType t) {
   if (t == DType::f4e2m1) return 23;
   if (t == DType::f8e8m0) return 24;
   if (t == DType::i2 || t == DType::u2) return 25;
+  if (is_float(t) && bits(t) == 6) return 28;
   return is_float(t) && bits(t) == 8 ? 19 : 1;
 }
 Result<> check_types(const Down& d) {

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "system/file.hpp"
+#include "tensor/float_format.hpp"
 #include "tensor/limit.hpp"
 
 namespace saha::onnx {
@@ -91,7 +92,7 @@ Result<Tensor> tensor_from(const ::onnx::TensorProto& p, ExternalFiles& files) {
     case DType::i64: have = p.int64_data_size(); break;
     case DType::u64: case DType::u32: have = p.uint64_data_size(); break;
     case DType::string: have = p.string_data_size(); break;
-    default: have = p.int32_data_size(); if (is_packed(t)) want = bytes; break;
+    default: have = p.int32_data_size(); if (is_packed(t) && bits(t) != 6) want = bytes; break;
   }
   if (have != want) return bad(p, "holds " + std::to_string(have) + " elements, its shape " + str(dims) + " takes " + std::to_string(want));
   SAHA_TRY(Tensor r, Tensor::make(t, std::move(dims)));
@@ -104,6 +105,13 @@ Result<Tensor> tensor_from(const ::onnx::TensorProto& p, ExternalFiles& files) {
     case DType::string: r.text->assign(p.string_data().begin(), p.string_data().end()); break;
     case DType::i32: copy_field<std::int32_t>(r, p.int32_data()); break;
     case DType::i16: case DType::u16: case DType::f16: case DType::bf16: copy_field<std::uint16_t>(r, p.int32_data()); break;
+    case DType::f6e2m3: case DType::f6e3m2:  // one element each
+      for (int i = 0; i < p.int32_data_size(); ++i) {
+        if (p.int32_data(i) < 0 || p.int32_data(i) > 63) return bad(p, "holds " + std::to_string(p.int32_data(i)) + " at element " + std::to_string(i) + ", which is no code of 6 bits");
+        const double v = decode(t, std::uint32_t(p.int32_data(i)));
+        store(r, i, 1, &v);
+      }
+      break;
     default: copy_field<std::uint8_t>(r, p.int32_data()); break;
   }
   return r;
