@@ -51,25 +51,13 @@ std::vector<std::string> names(const std::string& text) {
 Result<ir::Graph> with_outputs(const ir::Graph& g, const std::vector<std::string>& wanted) {
   std::map<std::string, ir::ValueId> by_name;
   for (std::size_t i = 0; i < g.values().size(); ++i) if (g.values()[i].name) by_name.emplace(*g.values()[i].name, ir::ValueId(i));
-  op::Builder b;
-  op::Vals env(g.values().size()), out;
-  for (ir::ValueId v : g.inputs()) env[std::size_t(v)] = b.input(g[v].type, g[v].name);
-  for (std::size_t i = 0; i < env.size(); ++i) if (g.values()[i].constant) env[i] = b.constant(g.values()[i].constant, g.values()[i].type, g.values()[i].name);
-  for (const ir::Node& n : g.nodes()) {
-    op::Vals in;
-    for (ir::ValueId v : g.operands(n)) in.push_back(v == ir::ValueId::none ? op::Val{} : env[std::size_t(v)]);
-    op::Vals y = b.copy(g, n, in);
-    for (std::size_t k = 0; k < y.size(); ++k) {
-      env[n.first_result + k] = y[k];
-      b.rename(y[k], g[g.result(n, k)].name);
-    }
-  }
+  std::vector<ir::ValueId> outputs;
   for (const std::string& name : wanted) {
     auto it = by_name.find(name);
     if (it == by_name.end()) return Error{ErrorCode::invalid_argument, "the model has no value '" + name + "' to be an output"};
-    out.push_back(env[std::size_t(it->second)]);
+    outputs.push_back(it->second);
   }
-  return std::move(b).build(out);
+  return op::rewrite(g, {}, {}, outputs);
 }
 
 Result<int> run(const Args& args) {

@@ -221,21 +221,6 @@ Vals Builder::copy(const ir::Graph& from, const ir::Node& n, const Vals& in) {
   return r;
 }
 
-Vals Builder::inline_graph(const ir::Graph& g, const Vals& in) {
-  Vals env(g.values().size());
-  for (std::size_t i = 0; i < in.size() && i < g.inputs().size(); ++i) env[std::size_t(g.inputs()[i])] = in[i];
-  for (std::size_t i = 0; i < env.size(); ++i) if (g.values()[i].constant) env[i] = constant(g.values()[i].constant, g.values()[i].type);
-  for (const ir::Node& n : g.nodes()) {
-    Vals a;
-    for (ValueId v : g.operands(n)) a.push_back(v == ValueId::none ? Val{} : env[std::size_t(v)]);
-    Vals y = copy(g, n, a);
-    for (std::size_t k = 0; k < y.size(); ++k) env[n.first_result + k] = y[k];
-  }
-  Vals r;
-  for (ValueId v : g.outputs()) r.push_back(env[std::size_t(v)]);
-  return r;
-}
-
 Result<ir::Graph> Builder::build(const Vals& outputs) && {
   if (error_) return std::move(*error_);
   for (Val v : outputs) core_.output(v.id);

@@ -79,5 +79,9 @@ Result<ir::Graph> expand(const OpDef& def, std::span<const TypeRef> in, const At
 /// stands for the results, or nothing to copy the node. Sub-graphs are left alone. Names of values, inputs and outputs are kept.
 using Rule = std::function<std::optional<Vals>(const ir::Graph& g, const ir::Node& n, const Vals& in, Builder& b)>;
 Result<ir::Graph> rewrite(const ir::Graph& g, const Rule& rule);
+/// The same with other ends: `input` says what stands for input i (by default an input of its type and name), `outputs` are values of g.
+/// Without a rule every node is copied.
+using Input = std::function<Val(std::size_t i, Builder& b)>;
+Result<ir::Graph> rewrite(const ir::Graph& g, const Rule& rule, const Input& input, std::span<const ValueId> outputs);
 
 }  // namespace saha::op

@@ -11,24 +11,29 @@ bool knows_more(const Type& was, const Type& now) {
   if (!was.is_tensor() || !now.is_tensor() || was.dtype == DType::none) return false;
   return (now.dtype == DType::none || now.dtype == was.dtype) && was.ranked && !now.ranked;
 }
+/// What stands for value v of g in b: env holds it, or it is a constant that nobody asked for before.
+Val mapped(Builder& b, const ir::Graph& g, Vals& env, ValueId v, bool named) {
+  if (v == ValueId::none) return {};
+  Val& x = env[std::size_t(v)];
+  if (!x && g[v].constant) x = b.constant(g[v].constant, g[v].type, named ? g[v].name : ir::Name{});
+  return x;
+}
 }  // namespace
 
-Result<ir::Graph> rewrite(const ir::Graph& g, const Rule& rule) {
+Result<ir::Graph> rewrite(const ir::Graph& g, const Rule& rule) { return rewrite(g, rule, {}, g.outputs()); }
+
+Result<ir::Graph> rewrite(const ir::Graph& g, const Rule& rule, const Input& input, std::span<const ValueId> outputs) {
   Builder b;
-  Vals env(g.values().size());
-  for (ValueId v : g.inputs()) env[std::size_t(v)] = b.input(g[v].type, g[v].name);
-  auto mapped = [&](ValueId v) -> Val {
-    if (v == ValueId::none) return {};
-    Val& x = env[std::size_t(v)];
-    if (!x && g[v].constant) x = b.constant(g[v].constant, g[v].type, g[v].name);
-    return x;
-  };
-  Vals in;
+  Vals env(g.values().size()), in, out;
+  for (std::size_t i = 0; i < g.inputs().size(); ++i) {
+    const ValueId v = g.inputs()[i];
+    env[std::size_t(v)] = input ? input(i, b) : b.input(g[v].type, g[v].name);
+  }
   for (const ir::Node& n : g.nodes()) {
     in.clear();
-    for (ValueId v : g.operands(n)) in.push_back(mapped(v));
+    for (ValueId v : g.operands(n)) in.push_back(mapped(b, g, env, v, true));
     b.origin = n.origin;
-    auto y = rule(g, n, in, b);
+    auto y = rule ? rule(g, n, in, b) : std::nullopt;
     if (b.error()) return *b.error();
     if (!y) y = b.copy(g, n, in);
     if (b.error()) return *b.error();
@@ -37,16 +42,15 @@ Result<ir::Graph> rewrite(const ir::Graph& g, const Rule& rule) {
       env[n.first_result + k] = v;
       const ir::Name& name = g[g.result(n, k)].name;
       if (v && name && !b.graph()[v.id].name) b.rename(v, name);
-      // What the model stated of a value still holds where inference alone knows less.
+      // What the model stated of a value still holds where inference alone knows less; of other inputs it stated nothing.
       const TypeRef& was = g[g.result(n, k)].type;
-      if (v && b.producer(v) && knows_more(*was, b.type(v))) b.retype(v, was);
+      if (v && !input && b.producer(v) && knows_more(*was, b.type(v))) b.retype(v, was);
     }
   }
   b.origin = {};
-  Vals out;
-  for (ValueId v : g.outputs()) {
+  for (ValueId v : outputs) {
     // An output keeps its name, whatever stands for it now.
-    Val y = mapped(v);
+    Val y = mapped(b, g, env, v, true);
     const ir::Name& name = g[v].name;
     if (y && name && (!b.graph()[y.id].name || *b.graph()[y.id].name != *name)) {
       if (b.graph()[y.id].name || !b.producer(y)) y = b.op("Identity", {y});
@@ -55,6 +59,19 @@ Result<ir::Graph> rewrite(const ir::Graph& g, const Rule& rule) {
     out.push_back(y);
   }
   return std::move(b).build(out);
+}
+
+Vals Builder::inline_graph(const ir::Graph& g, const Vals& in) {
+  Vals env(g.values().size()), operands, out;
+  for (std::size_t i = 0; i < in.size() && i < g.inputs().size(); ++i) env[std::size_t(g.inputs()[i])] = in[i];
+  for (const ir::Node& n : g.nodes()) {
+    operands.clear();
+    for (ValueId v : g.operands(n)) operands.push_back(mapped(*this, g, env, v, false));
+    Vals y = copy(g, n, operands);
+    std::ranges::copy(y, env.begin() + std::ptrdiff_t(n.first_result));
+  }
+  for (ValueId v : g.outputs()) out.push_back(mapped(*this, g, env, v, false));
+  return out;
 }
 
 Result<ir::Graph> expand(const OpDef& def, std::span<const TypeRef> in, const Attrs& attrs, int num_out) {

@@ -9,29 +9,13 @@ namespace saha::passes {
 namespace {
 /// g without its last inputs at `drop`; `values[i]` stands for such an input where it is a constant.
 Result<ir::Graph> without_inputs(const ir::Graph& g, const std::vector<char>& drop, const std::vector<std::shared_ptr<const Tensor>>& values) {
-  op::Builder b;
-  op::Vals env(g.values().size());
-  for (std::size_t i = 0; i < g.inputs().size(); ++i) {
-    ir::ValueId v = g.inputs()[i];
-    if (!drop[i]) env[std::size_t(v)] = b.input(g[v].type, g[v].name);
-    else if (values[i]) {
-      std::vector<ir::Dim> d(values[i]->dims.begin(), values[i]->dims.end());
-      env[std::size_t(v)] = b.constant(values[i], ir::tensor_type(values[i]->dtype, std::move(d)), g[v].name);
-    }
-  }
-  for (std::size_t i = 0; i < env.size(); ++i) if (g.values()[i].constant) env[i] = b.constant(g.values()[i].constant, g.values()[i].type, g.values()[i].name);
-  for (const ir::Node& n : g.nodes()) {
-    op::Vals in;
-    for (ir::ValueId v : g.operands(n)) in.push_back(v == ir::ValueId::none ? op::Val{} : env[std::size_t(v)]);
-    op::Vals y = b.copy(g, n, in);
-    for (std::size_t k = 0; k < y.size(); ++k) {
-      env[n.first_result + k] = y[k];
-      if (g[g.result(n, k)].name) b.rename(y[k], g[g.result(n, k)].name);
-    }
-  }
-  op::Vals out;
-  for (ir::ValueId v : g.outputs()) out.push_back(env[std::size_t(v)]);
-  return std::move(b).build(out);
+  const auto input = [&](std::size_t i, op::Builder& b) -> op::Val {
+    const ir::Value& x = g[g.inputs()[i]];
+    if (!drop[i]) return b.input(x.type, x.name);
+    if (!values[i]) return {};
+    return b.constant(values[i], ir::tensor_type(values[i]->dtype, {values[i]->dims.begin(), values[i]->dims.end()}), x.name);
+  };
+  return op::rewrite(g, {}, input, g.outputs());
 }
 }  // namespace
 
