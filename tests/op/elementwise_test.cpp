@@ -1,34 +1,20 @@
 // Arithmetic, comparison, integer, cast and generated tensors: values that the specification or IEEE 754 fixes.
-#include <gtest/gtest.h>
-
 #include <algorithm>
 #include <cmath>
 #include <limits>
 
-#include "op/builder.hpp"
+#include "op_testing.hpp"
 
 namespace saha::op {
 namespace {
 using D = DType;
-Result<std::vector<Datum>> run_node(std::string_view name, std::vector<Tensor> in, Attrs attrs = {}, int num_out = 1) {
-  Builder b;
-  Vals v;
-  std::vector<Datum> data;
-  for (Tensor& t : in) {
-    v.push_back(b.input(ir::tensor_type(t.dtype, {t.dims.begin(), t.dims.end()})));
-    data.emplace_back(t);
-  }
-  Vals y = b.ops(find(name)->def->name, v, std::move(attrs), num_out);
-  SAHA_TRY(auto g, std::move(b).build(y));
-  return run(g, data);
-}
-Tensor one(std::string_view name, std::vector<Tensor> in, Attrs attrs = {}) {
-  auto r = run_node(name, std::move(in), std::move(attrs));
+Tensor one(std::string_view name, const std::vector<Tensor>& in, Attrs attrs = {}) {
+  auto r = testing::node(find(name)->def->name, in, std::move(attrs));
   EXPECT_TRUE(r) << r.error().message;
   return r ? (*r)[0].tensor : Tensor::scalar(D::f32, NAN);
 }
-std::string message(std::string_view name, std::vector<Tensor> in, Attrs attrs = {}) {
-  auto r = run_node(name, std::move(in), std::move(attrs));
+std::string message(std::string_view name, const std::vector<Tensor>& in, Attrs attrs = {}) {
+  auto r = testing::node(find(name)->def->name, in, std::move(attrs));
   if (r) return "no error";
   const std::string& m = r.error().message;
   std::size_t at = m.find("): ");   // of one that runs: "node 0 (Cast): " stands in front
@@ -113,6 +99,17 @@ TEST(Cast, small_floats_saturate_or_not_as_told) {
   a.push_back({"saturate", std::int64_t(0)});
   EXPECT_EQ(reals(one("Cast", {v}, a)), (R{INFINITY, -INFINITY, 0.09375}));
 }
+TEST(Cast, six_bits_always_saturate) {
+  Tensor v = Tensor::of(D::f32, {5}, {1e6, -INFINITY, 0.1, -2.6, 0.7});
+  for (std::int64_t saturate : {0, 1}) {
+    Attrs a = to(D::f6e2m3), b = to(D::f6e3m2);
+    a.push_back({"saturate", saturate}), b.push_back({"saturate", saturate});
+    EXPECT_EQ(reals(one("Cast", {v}, a)), (R{7.5, -7.5, 0.125, -2.5, 0.75}));
+    EXPECT_EQ(reals(one("Cast", {v}, b)), (R{28, -28, 0.125, -2.5, 0.75}));
+    EXPECT_EQ(reals(one("Cast", {one("Cast", {v}, b)}, a)), (R{7.5, -7.5, 0.125, -2.5, 0.75}));
+  }
+  EXPECT_EQ(ints(one("Cast", {Tensor::of(D::f6e3m2, {3}, {28, -1.75, 0.25})}, to(D::i8))), (I{28, -1, 0}));
+}
 TEST(Cast, text_and_numbers_convert_both_ways) {
   Tensor s = Tensor::of_strings({6}, {"3.14", "1e-5", "+INF", "-inf", "NaN", " 1000"});
   R v = reals(one("Cast", {s}, to(D::f32)));
@@ -169,7 +166,7 @@ TEST(Random, multinomial_draws_as_often_as_the_weights_say) {
 }
 TEST(Random, dropout_scales_what_it_keeps_and_drops_the_same_of_its_gradient) {
   std::vector<Tensor> in = {Tensor::of(D::f32, {4000}, {1}), Tensor::scalar(D::f32, 0.25), Tensor::scalar(D::boolean, 1)};
-  auto r = run_node("Dropout", in, {{"seed", std::int64_t(3)}}, 2);
+  auto r = testing::node("Dropout", in, {{"seed", std::int64_t(3)}}, 2);
   ASSERT_TRUE(r) << r.error().message;
   R y = reals((*r)[0].tensor), mask = reals((*r)[1].tensor);
   double kept = 0;
@@ -186,7 +183,7 @@ TEST(Training, three_steps_of_momentum_are_those_by_hand) {
   double x = 1, v = 0;
   Tensor tx = Tensor::of(D::f64, {1}, {1}), tv = Tensor::of(D::f64, {1}, {0});
   for (int t = 0; t < 3; ++t) {
-    auto r = run_node("Momentum", {Tensor::scalar(D::f64, 0.1), Tensor::scalar_int(t), tx, Tensor::of(D::f64, {1}, {2 * x}), tv}, a, 2);
+    auto r = testing::node("Momentum", {Tensor::scalar(D::f64, 0.1), Tensor::scalar_int(t), tx, Tensor::of(D::f64, {1}, {2 * x}), tv}, a, 2);
     ASSERT_TRUE(r) << r.error().message;
     v = 0.5 * v + 2 * x;
     x -= 0.1 * v;

@@ -1,28 +1,11 @@
 // com.microsoft: what no CPU kernel of onnxruntime can be asked for, and what a damaged model is told. The rest is compared by
 // tools/peer_check.py.
-#include <gtest/gtest.h>
-
-#include "op/builder.hpp"
+#include "op_testing.hpp"
 
 namespace saha::op {
 namespace {
-Result<std::vector<Datum>> node(ir::OpName op, std::vector<Tensor> in, Attrs attrs = {}, int num_out = 1) {
-  Builder b;
-  Vals v;
-  std::vector<Datum> data;
-  for (Tensor& t : in) {
-    if (t.dtype == DType::none) { v.push_back({}); continue; }
-    v.push_back(b.input(ir::tensor_type(t.dtype, {t.dims.begin(), t.dims.end()})));
-    data.emplace_back(t);
-  }
-  Vals y = b.ops(op, v, attrs, num_out);
-  SAHA_TRY(auto g, std::move(b).build(y));
-  return run(g, data);
-}
-std::vector<double> numbers(const Result<std::vector<Datum>>& r, std::size_t k = 0) {
-  if (!r) { ADD_FAILURE() << r.error().message; return {}; }
-  return values<double>((*r)[k].tensor);
-}
+using testing::node;
+using testing::numbers;
 using V = std::vector<double>;
 std::int64_t i(int v) { return v; }
 }  // namespace

@@ -17,6 +17,26 @@ inline Tensor random_tensor(std::mt19937& rng, Dims d, DType t = DType::f64) {
   for (double& x : v) x = std::uniform_real_distribution<double>(-1, 1)(rng);
   return v.empty() ? Tensor::zeros(t, std::move(d)) : Tensor::of(t, std::move(d), std::span<const double>(v));
 }
+/// One node of a graph whose inputs are the tensors, inferred and run; an operand of no dtype is omitted. Results that are tensors have a
+/// rank before they are run.
+inline Result<std::vector<Datum>> node(ir::OpName op, const std::vector<Tensor>& in, Attrs attrs = {}, int num_out = 1) {
+  Builder b;
+  Vals v;
+  std::vector<Datum> data;
+  for (const Tensor& t : in) {
+    if (t.dtype == DType::none) { v.push_back({}); continue; }
+    v.push_back(b.input(ir::tensor_type(t.dtype, {t.dims.begin(), t.dims.end()})));
+    data.emplace_back(t);
+  }
+  Vals y = b.ops(op, v, std::move(attrs), num_out);
+  SAHA_TRY(auto g, std::move(b).build(y));
+  for (ValueId o : g.outputs()) EXPECT_TRUE(g.type(o).ranked || !g.type(o).is_tensor()) << op.str();
+  return run(g, data);
+}
+inline std::vector<double> numbers(const Result<std::vector<Datum>>& r, std::size_t k = 0) {
+  if (!r) { ADD_FAILURE() << r.error().message; return {}; }
+  return values<double>((*r)[k].tensor);
+}
 /// A graph of one operator over inputs of the tensors' types; operands without a tensor are omitted.
 inline Result<std::vector<Datum>> eval(ir::OpName name, const std::vector<std::optional<Datum>>& in, Attrs attrs = {}, int num_out = 1) {
   const Entry* e = find(name.str());

@@ -1,32 +1,12 @@
 // Quantising and dequantising in every granularity and type, and the integer primitives.
-#include <gtest/gtest.h>
-
 #include <cmath>
 
-#include "op/builder.hpp"
+#include "op_testing.hpp"
 
 namespace saha::op {
 namespace {
-/// One node on constants.
-Result<std::vector<Datum>> node(ir::OpName op, std::vector<Tensor> in, Attrs attrs = {}, int num_out = 1) {
-  Builder b;
-  Vals v;
-  std::vector<Datum> data;
-  for (Tensor& t : in) {
-    if (t.dtype == DType::none) { v.push_back({}); continue; }
-    std::vector<Dim> d(t.dims.begin(), t.dims.end());
-    v.push_back(b.input(ir::tensor_type(t.dtype, d)));
-    data.emplace_back(t);
-  }
-  Vals y = b.ops(op, v, attrs, num_out);
-  SAHA_TRY(auto g, std::move(b).build(y));
-  for (std::size_t k = 0; k < y.size(); ++k) EXPECT_TRUE(g.type(g.outputs()[k]).ranked);
-  return run(g, data);
-}
-std::vector<double> numbers(const Result<std::vector<Datum>>& r, std::size_t k = 0) {
-  if (!r) { ADD_FAILURE() << r.error().message; return {}; }
-  return values<double>((*r)[k].tensor);
-}
+using testing::node;
+using testing::numbers;
 using V = std::vector<double>;
 }  // namespace
 
@@ -56,7 +36,7 @@ TEST(Quantize, the_precision_of_the_division_decides_ties) {
   EXPECT_EQ(numbers(node("QuantizeLinear", {x, Tensor::scalar(DType::f32, 1), Tensor::scalar(DType::i16, 0)}, {{"precision", std::int64_t(DType::f16)}})), V{2048});
 }
 TEST(Quantize, what_was_quantised_comes_back_in_every_type) {
-  for (DType t : {DType::u8, DType::i8, DType::u16, DType::i16, DType::u4, DType::i4, DType::u2, DType::i2, DType::f4e2m1, DType::f8e4m3fn, DType::f8e4m3fnuz, DType::f8e5m2, DType::f8e5m2fnuz}) {
+  for (DType t : {DType::u8, DType::i8, DType::u16, DType::i16, DType::u4, DType::i4, DType::u2, DType::i2, DType::f4e2m1, DType::f6e2m3, DType::f6e3m2, DType::f8e4m3fn, DType::f8e4m3fnuz, DType::f8e5m2, DType::f8e5m2fnuz}) {
     Tensor x = Tensor::of(DType::f32, {3}, {0, 0.5, 0.25}), s = Tensor::scalar(DType::f32, 0.5);
     auto q = node("QuantizeLinear", {x, s}, {{"output_dtype", std::int64_t(t)}});
     ASSERT_TRUE(q) << name(t) << ": " << q.error().message;
