@@ -42,11 +42,40 @@ Val cum_sum_adjoint(const Site& s, std::size_t, Val dy) {
   return s.b.op("CumSum", {dy, s.in[1]}, {{"reverse", std::int64_t(!s.i("reverse"))}, {"exclusive", s.i("exclusive")}});
 }
 
+/// dy_j/dx_i is the product of the factors before x_i, times that of those between x_i and y_j: nothing is divided by, so x may be zero.
+/// Places i lie along the axis, j along one more behind it.
+Vals cum_prod_vjp(const Site& s, const Vals& dy) {
+  Builder& b = s.b;
+  const Tensor* given = b.data(s.in[1]);
+  const auto rank = std::int64_t(s.type(0).dims.size());
+  if (!given || given->size() != 1) {
+    b.fail({ErrorCode::unsupported, "CumProd: its gradient needs a constant axis"});
+    return {};
+  }
+  const std::int64_t axis = given->int_at(0) + (given->int_at(0) < 0 ? rank : 0);
+  const bool reverse = s.i("reverse"), exclusive = s.i("exclusive");
+  const Attrs outer = {{"reverse", s.i("reverse")}, {"exclusive", std::int64_t{1}}};
+  Val zero = b.constant(Tensor::scalar_int(0)), one = b.constant(Tensor::scalar_int(1)), next = b.constant(Tensor::scalar_int(axis + 1));
+  Val place = b.op("Range", {zero, b.op("Gather", {b.op("Shape", {s.in[0]}), b.constant(Tensor::scalar_int(axis))}), one});
+  const auto with_ones = [&](std::int64_t n) {
+    std::vector<std::int64_t> axes;
+    for (std::int64_t k = 1; k <= n; ++k) axes.push_back(k);
+    return n ? b.op("Unsqueeze", {place, b.ints(axes)}) : place;
+  };
+  Val j = with_ones(rank - axis - 1), i = with_ones(rank - axis);
+  Val not_after = b.op(reverse ? ir::OpName("GreaterOrEqual") : ir::OpName("LessOrEqual"), {j, i});
+  Val reached = exclusive ? b.op("Not", {not_after}) : b.op(reverse ? ir::OpName("LessOrEqual") : ir::OpName("GreaterOrEqual"), {j, i});
+  const auto wide = [&](Val v) { return b.op("Unsqueeze", {v, b.ints({axis})}); };
+  Val between = b.op("CumProd", {b.op("Where", {not_after, b.scalar(1, s.in[0]), wide(s.in[0])}), next}, s.attrs);
+  Val sum = b.op("ReduceSum", {b.op("Where", {reached, between * wide(dy[0]), b.scalar(0, dy[0])}), b.ints({axis + 1})}, {{"keepdims", std::int64_t{0}}});
+  return {b.op("CumProd", {s.in[0], s.in[1]}, outer) * sum};
+}
+
 constexpr std::string_view kSignature = "(x: T, axis: T2) -> (y: T) where T: float uint32 uint64 int32 int64, T2: int32 int64 | reverse: int = 0, exclusive: int = 0";
 
 constexpr OpDef kOps[] = {
     {.name = "CumSum", .since_version = 14, .signature = kSignature, .infer = infer_cumulative, .eval = eval_cumulative<false>, .linear = joint({0}), .adjoint = cum_sum_adjoint, .rounding = ErrorModel::dot},
-    {.name = "CumProd", .since_version = 26, .signature = kSignature, .infer = infer_cumulative, .eval = eval_cumulative<true>, .rounding = ErrorModel::dot},
+    {.name = "CumProd", .since_version = 26, .signature = kSignature, .infer = infer_cumulative, .eval = eval_cumulative<true>, .vjp = cum_prod_vjp, .rounding = ErrorModel::dot},
 };
 }  // namespace
 

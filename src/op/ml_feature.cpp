@@ -2,6 +2,7 @@
 #include <map>
 #include <unordered_map>
 
+#include "op/adjoint.hpp"
 #include "op/builder.hpp"
 #include "op/elementwise.hpp"
 #include "op/ml_scores.hpp"
@@ -34,6 +35,13 @@ Result<> eval_normalizer(Eval& c) {
   fill(y, std::span<const double>(x));
   return c.give(std::move(y));
 }
+Val to_float(const Site& s) { return s.b.op("Cast", {s.in[0]}, {{"to", std::int64_t(DType::f32)}}); }
+Vals normalizer_body(const Site& s) {
+  const std::string norm = s.s("norm");
+  Val x = to_float(s), one = s.b.scalar(1, x);
+  Val size = s.b.op(norm == "MAX" ? ir::OpName("ReduceMax") : norm == "L1" ? ir::OpName("ReduceL1") : ir::OpName("ReduceL2"), {x, s.b.ints({-1})});
+  return {x / s.b.op("Where", {s.b.op("Equal", {size, s.b.scalar(0, x)}), one, size})};
+}
 Result<> eval_scaler(Eval& c) {
   auto scale = c.fs("scale"), offset = c.fs("offset");
   const Tensor& x = c.x(0);
@@ -49,6 +57,16 @@ Result<> eval_scaler(Eval& c) {
   SAHA_TRY(Tensor y, c.make(DType::f32, x.dims));
   fill(y, std::span<const double>(v));
   return c.give(std::move(y));
+}
+Vals scaler_body(const Site& s) {
+  const auto listed = [&](std::string_view name) {
+    Tensor t = float_vector(s.fs(name));
+    return s.b.constant(t.size() == 1 ? t.reshaped({}) : t);
+  };
+  Val x = to_float(s);
+  if (!s.fs("offset").empty()) x = x - listed("offset");
+  if (!s.fs("scale").empty()) x = x * listed("scale");
+  return {x};
 }
 struct BinarizeF {
   double threshold = 0;
@@ -78,6 +96,13 @@ Result<> eval_imputer(Eval& c) {
     fill(y, std::span<const std::int64_t>(v));
   }
   return c.give(std::move(y));
+}
+
+/// What was put in place of an element does not depend on it.
+Vals imputer_vjp(const Site& s, const Vals& dy) {
+  const double what = double(s.f("replaced_value_float"));
+  Val replaced = std::isnan(what) ? s.b.op("IsNaN", {s.in[0]}) : s.b.op("Equal", {s.in[0], s.b.scalar(what, s.in[0])});
+  return {s.b.op("Where", {replaced, s.b.scalar(0, dy[0]), dy[0]})};
 }
 
 // ---- LabelEncoder, CategoryMapper, OneHotEncoder --------------------------------------------------------------------------------
@@ -204,6 +229,7 @@ Result<> eval_array_feature(Eval& c) {
     for (std::int64_t k = 0; k < n; ++k) copy_elements(x, r * f + at[std::size_t(k)], 1, y, r * n + k, 1);
   return c.give(std::move(y));
 }
+Val array_feature_adjoint(const Site& s, std::size_t, Val dy) { return index_adjoint(s, "ArrayFeatureExtractor", 0, dy); }
 Result<> infer_feature_vectorizer(Infer& c) {
   auto sizes = c.is("inputdimensions");
   Dim rows(1), total(0);
@@ -321,14 +347,14 @@ constexpr std::string_view kDomain = "ai.onnx.ml";
 constexpr std::string_view kLookup = "it looks values up";
 constexpr OpDef kOps[] = {
     {.name = "Normalizer", .domain = kDomain, .signature = "(X: T) -> (Y: float32) where T: float32 float64 int64 int32 | norm: string = MAX",
-     .infer = infer_to_float, .eval = eval_normalizer, .rounding = ErrorModel::dot},
+     .infer = infer_to_float, .eval = eval_normalizer, .body = normalizer_body, .rounding = ErrorModel::dot},
     {.name = "Scaler", .domain = kDomain, .signature = "(X: T) -> (Y: float32) where T: float32 float64 int64 int32 | offset: floats?, scale: floats?",
-     .infer = infer_to_float, .eval = eval_scaler, .rounding = ErrorModel::ulp, .max_ulp = 2},
+     .infer = infer_to_float, .eval = eval_scaler, .body = scaler_body, .rounding = ErrorModel::ulp, .max_ulp = 2},
     {.name = "Binarizer", .domain = kDomain, .signature = "(X: T) -> (Y: T) where T: float32 float64 int64 int32 | threshold: float = 0",
      .traits = kElementwise, .blocks = &kBinarize, .no_gradient = "its result is piecewise constant"},
     {.name = "Imputer", .domain = kDomain,
      .signature = "(X: T) -> (Y: T) where T: float32 float64 int64 int32 | imputed_value_floats: floats?, imputed_value_int64s: ints?, replaced_value_float: float = 0, replaced_value_int64: int = 0",
-     .infer = infer_same, .eval = eval_imputer},
+     .infer = infer_same, .eval = eval_imputer, .vjp = imputer_vjp},
     {.name = "LabelEncoder", .domain = kDomain, .since_version = 4,
      .signature = "(X: T1) -> (Y: T2) where T1: string int64 float32 int32 int16 float64, T2: string int64 float32 int32 int16 float64 | default_float: float = -0, default_int64: int = -1, "
                   "default_string: string = _Unused, default_tensor: tensor?, keys_floats: floats?, keys_int64s: ints?, keys_strings: strings?, keys_tensor: tensor?, values_floats: floats?, "
@@ -340,7 +366,7 @@ constexpr OpDef kOps[] = {
     {.name = "OneHotEncoder", .domain = kDomain, .signature = "(X: T) -> (Y: float32) where T: string int64 int32 float32 float64 | cats_int64s: ints?, cats_strings: strings?, zeros: int = 1",
      .infer = infer_one_hot_encoder, .eval = eval_one_hot_encoder, .no_gradient = kLookup},
     {.name = "ArrayFeatureExtractor", .domain = kDomain, .signature = "(X: T, Y: int64) -> (Z: T) where T: float32 float64 int64 int32 string",
-     .traits = kMovement, .infer = infer_array_feature, .eval = eval_array_feature, .linear = joint({0})},
+     .traits = kMovement, .infer = infer_array_feature, .eval = eval_array_feature, .linear = joint({0}), .adjoint = array_feature_adjoint},
     {.name = "FeatureVectorizer", .domain = kDomain, .signature = "(X: T...) -> (Y: float32) where T: int32 int64 float32 float64 | inputdimensions: ints?",
      .infer = infer_feature_vectorizer, .eval = eval_feature_vectorizer},
     {.name = "ZipMap", .domain = kDomain, .signature = "(X: float32) -> (Z: value) | classlabels_int64s: ints?, classlabels_strings: strings?",

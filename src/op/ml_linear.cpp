@@ -1,5 +1,6 @@
 // Linear models and support vector machines. Source: ONNX-ML operator specification (ai.onnx.ml 1); what it leaves open follows
 // onnx's reference evaluator (LinearClassifier: one score s of two classes becomes -s and s) and onnxruntime (SVMClassifier).
+#include "op/adjoint.hpp"
 #include "op/builder.hpp"
 #include "op/ml_scores.hpp"
 
@@ -50,6 +51,21 @@ Result<> eval_linear_regressor(Eval& c) {
     store(y, i * m.targets, m.targets, s.data());
   }
   return c.give(std::move(y));
+}
+
+/// Of the scores as they are and of logistic ones; the other transforms mix the targets.
+Vals linear_regressor_vjp(const Site& s, const Vals& dy) {
+  const auto post = post_transform_of(s.s("post_transform"));
+  const ir::Floats w = s.fs("coefficients");
+  const std::int64_t targets = s.i("targets"), count = std::int64_t(w.size());
+  if ((post != PostTransform::none && post != PostTransform::logistic) || targets < 1 || count % targets) {
+    s.b.fail({ErrorCode::unsupported, "LinearRegressor with post_transform " + s.s("post_transform") + ", " + std::to_string(count) + " coefficients and " + std::to_string(targets) + " targets has no gradient"});
+    return {};
+  }
+  Tensor rows = Tensor::zeros(DType::f32, {targets, count / targets});
+  std::copy(w.begin(), w.end(), rows.as<float>());
+  Val d = post == PostTransform::logistic ? dy[0] * s.out[0] * (1.0 - s.out[0]) : dy[0];
+  return {reshaped_like(s.b.op("Cast", {s.b.op("MatMul", {d, s.b.constant(rows)})}, {{"to", std::int64_t(s.type(0).dtype)}}), s.in[0])};
 }
 
 Result<> infer_linear_classifier(Infer& c) {
@@ -297,7 +313,7 @@ constexpr std::string_view kDomain = "ai.onnx.ml";
 constexpr OpDef kOps[] = {
     {.name = "LinearRegressor", .domain = kDomain,
      .signature = "(X: T) -> (Y: float32) where T: float32 float64 int64 int32 | coefficients: floats?, intercepts: floats?, post_transform: string = NONE, targets: int = 1",
-     .infer = infer_linear_regressor, .eval = eval_linear_regressor, .rounding = ErrorModel::dot},
+     .infer = infer_linear_regressor, .eval = eval_linear_regressor, .vjp = linear_regressor_vjp, .rounding = ErrorModel::dot},
     {.name = "LinearClassifier", .domain = kDomain,
      .signature = "(X: T1) -> (Y: T2, Z: float32) where T1: float32 float64 int64 int32, T2: string int64 | classlabels_ints: ints?, classlabels_strings: strings?, coefficients: floats, "
                   "intercepts: floats?, multi_class: int = 0, post_transform: string = NONE",

@@ -281,6 +281,13 @@ Result<> eval_compress(Eval& c) {
 }
 Val compress_adjoint(const Site& s, std::size_t, Val dy) { return index_adjoint(s, "Compress", 0, dy); }
 
+/// Each element of Y is the first of those equal to it.
+Vals unique_vjp(const Site& s, const Vals& dy) {
+  Val first = s.num_out > 1 ? s.out[1] : s.b.ops("Unique", s.in, s.attrs, 2)[1], shape = s.b.op("Shape", {s.in[0]});
+  if (s.has_attr("axis")) return {s.b.op("GatherGrad", {dy[0], first, shape}, {{"axis", s.i("axis")}})};
+  return {reshaped_like(s.b.op("GatherGrad", {dy[0], first, s.b.op("ReduceProd", {shape})}), s.in[0])};
+}
+
 // ---- OneHot(indices, depth, values) ----------------------------------------------------------------------------------------------
 Result<> infer_onehot(Infer& c) {
   std::vector<Dim> d = c.dims(0);
@@ -331,7 +338,7 @@ constexpr OpDef kOps[] = {
     {.name = "NonZero", .since_version = 13, .signature = "(X: T) -> (Y: int64) where T: number bool string complex",
      .traits = kDataShape, .infer = infer_nonzero, .eval = eval_nonzero, .no_gradient = kIndex, .no_bounds = kIndex},
     {.name = "Unique", .since_version = 28, .signature = "(X: T) -> (Y: T, indices: int64, inverse_indices: int64, counts: int64) where T: number bool string complex | axis: int?, sorted: int = 1",
-     .traits = kDataShape, .infer = infer_unique, .eval = eval_unique, .no_bounds = "its size depends on which elements are equal"},
+     .traits = kDataShape, .infer = infer_unique, .eval = eval_unique, .vjp = unique_vjp, .no_bounds = "its size depends on which elements are equal"},
     {.name = "Compress", .since_version = 28, .signature = "(input: T, condition: bool!) -> (output: T) where T: number bool string complex | axis: int?",
      .traits = kMovement | kDataShape, .infer = infer_compress, .eval = eval_compress, .linear = joint({0}), .adjoint = compress_adjoint},
     {.name = "OneHot", .since_version = 28, .signature = "(indices: T1, depth: T2!, values: T3) -> (output: T3) where T1: int float16 float32 float64, T2: int float16 float32 float64, T3: number bool string complex | axis: int = -1",

@@ -263,12 +263,26 @@ Result<> eval_stft(Eval& c) {
   return c.give(std::move(y));
 }
 
+/// Frames are gathered, weighted by the window and transformed.
+Vals stft_body(const Site& s) {
+  Builder& b = s.b;
+  const auto number = [&](std::size_t i) { return b.op("Cast", {b.op("Reshape", {s.in[i], b.ints({})})}, {{"to", std::int64_t(DType::i64)}}); };
+  Val zero = b.constant(Tensor::scalar_int(0)), one = b.constant(Tensor::scalar_int(1));
+  Val length = b.op("Gather", {b.op("Shape", {s.in[0]}), one}), step = number(1);
+  Val n = s.has(3) ? number(3) : s.has(2) ? b.op("Size", {s.in[2]}) : length;
+  Val frames = b.op("Max", {length - n + step, zero}) / step;
+  Val places = b.op("Unsqueeze", {b.op("Range", {zero, frames, one}) * step, b.ints({1})}) + b.op("Range", {zero, n, one});
+  Val framed = b.op("Gather", {s.in[0], places}, {{"axis", std::int64_t{1}}});  // [batch, frames, n, 1 or 2]
+  if (s.has(2)) framed = framed * b.op("Unsqueeze", {s.in[2], b.ints({1})});
+  return {b.op("DFT", {framed, {}, b.constant(Tensor::scalar_int(2))}, {{"onesided", s.i("onesided")}})};
+}
+
 constexpr OpDef kOps[] = {
     {.name = "DFT", .since_version = 20, .signature = "(input: T1, dft_length: T2!?, axis: int64!?) -> (output: T1) where T1: float, T2: int32 int64 | inverse: int = 0, onesided: int = 0",
      .infer = infer_dft, .eval = eval_dft, .linear = joint({0}), .adjoint = dft_adjoint, .rounding = ErrorModel::dot},
     {.name = "STFT", .since_version = 17,
      .signature = "(signal: T1, frame_step: T2!, window: T1?, frame_length: T2!?) -> (output: T1) where T1: float, T2: int32 int64 | onesided: int = 1",
-     .infer = infer_stft, .eval = eval_stft, .linear = bilinear(0, 2), .rounding = ErrorModel::dot},
+     .infer = infer_stft, .eval = eval_stft, .body = stft_body, .linear = bilinear(0, 2), .rounding = ErrorModel::dot},
 };
 }  // namespace
 

@@ -124,12 +124,40 @@ TEST(Gradient, of_choices_sums_and_signals_matches) {
   check("Clip", {{{7}}, -2, 2, {}, {{1, Tensor::scalar(D::f64, -0.5)}, {2, Tensor::scalar(D::f64, 0.9)}}}, 1);
   check("Where", {{{2, 1}, {3}}, -2, 2, {}, {{0, Tensor::of(D::boolean, {2, 3}, {1, 0, 1, 0, 0, 1})}}}, 2);
   for (std::int64_t reverse : {0, 1})
-    for (std::int64_t exclusive : {0, 1}) check("CumSum", {{{2, 4}}, -2, 2, {{"reverse", reverse}, {"exclusive", exclusive}}, {{1, Tensor::scalar_int(1)}}}, 3);
+    for (std::int64_t exclusive : {0, 1})
+      for (std::int64_t axis : {0, 1, -1}) {
+        check("CumSum", {{{2, 4, 3}}, -2, 2, {{"reverse", reverse}, {"exclusive", exclusive}}, {{1, Tensor::scalar_int(axis)}}}, 3);
+        check("CumProd", {{{2, 4, 3}}, -2, 2, {{"reverse", reverse}, {"exclusive", exclusive}}, {{1, Tensor::scalar_int(axis)}}}, 3);
+        check("CumProd", {{{2, 4}}, 0, 0, {{"reverse", reverse}, {"exclusive", exclusive}}, {{1, Tensor::scalar_int(axis)}}}, 3);   // of zeros
+      }
   check("Cast", {{{5}}, -2, 2, attr("to", std::int64_t(D::f64))}, 4);
   check("DFT", {{{1, 6, 2}}}, 5);
   check("DFT", {{{1, 5, 2}}, -2, 2, attr("inverse", std::int64_t(1))}, 6);
   check("DFT", {{{2, 8, 1}}}, 7);
   check("SumTo", {{{2, 3, 4}}, -2, 2, {}, {{1, Tensor::zeros(D::f32, {3, 1})}}}, 8);
+}
+TEST(Gradient, of_selected_elements_goes_to_where_they_were) {
+  check("ArrayFeatureExtractor", {{{2, 5}}, -2, 2, {}, {{1, Tensor::of(D::i64, {3}, {4, 0, 4})}}}, 1);
+  check("ArrayFeatureExtractor", {{{4}}, -2, 2, {}, {{1, Tensor::of(D::i64, {1, 2}, {1, 3})}}}, 2);
+  check("Unique", {{{3, 4}}}, 3);
+  check("Unique", {{{3, 4}}, -2, 2, {{"axis", std::int64_t(1)}, {"sorted", std::int64_t(0)}}}, 4);
+  check("Imputer", {{{2, 3}}, -2, 2, {{"imputed_value_floats", ir::Floats{0.5f}}, {"replaced_value_float", NAN}}}, 5);
+  // Elements that were replaced, and one of two that are equal: by hand, for no difference of either side exists there.
+  const auto slope = [](ir::OpName op, const Tensor& x, const Attrs& attrs) {
+    Builder b;
+    Val in = b.input(ir::tensor_type(D::f64, {x.dims.begin(), x.dims.end()})), y = b.op(op, {in}, attrs);
+    auto d = gradients(b, y, y, {in});   // dy = y
+    EXPECT_TRUE(d) << d.error().message;
+    auto g = std::move(b).build(*d);
+    EXPECT_TRUE(g) << g.error().message;
+    const Datum at = x;
+    auto r = run(*g, std::span(&at, 1));
+    EXPECT_TRUE(r) << r.error().message;
+    return values<double>((*r)[0].tensor);
+  };
+  using V = std::vector<double>;
+  EXPECT_EQ(slope("Imputer", Tensor::of(D::f64, {4}, {1, 9, 2, 9}), {{"imputed_value_floats", ir::Floats{5}}, {"replaced_value_float", 9.f}}), (V{1, 0, 2, 0}));
+  EXPECT_EQ(slope("Unique", Tensor::of(D::f64, {2, 2}, {3, 1, 3, 2}), {}), (V{3, 1, 0, 2}));
 }
 TEST(Gradient, of_losses_matches) {
   Tensor labels = Tensor::of(D::i64, {3}, {2, 0, 1}), weight = Tensor::of(D::f64, {4}, {0.5, 1, 2, 1});

@@ -1,29 +1,13 @@
 // ai.onnx.ml: scores and labels by hand, and what a damaged model is told.
-#include <gtest/gtest.h>
-
 #include <cmath>
 
-#include "op/builder.hpp"
 #include "op/forest.hpp"
+#include "gradient_testing.hpp"
 
 namespace saha::op {
 namespace {
-Result<std::vector<Datum>> node(ir::OpName op, std::vector<Tensor> in, Attrs attrs = {}, int num_out = 1) {
-  Builder b;
-  Vals v;
-  std::vector<Datum> data;
-  for (Tensor& t : in) {
-    v.push_back(b.input(ir::tensor_type(t.dtype, {t.dims.begin(), t.dims.end()})));
-    data.emplace_back(t);
-  }
-  Vals y = b.ops(op, v, attrs, num_out);
-  SAHA_TRY(auto g, std::move(b).build(y));
-  return run(g, data);
-}
-std::vector<double> numbers(const Result<std::vector<Datum>>& r, std::size_t k = 0) {
-  if (!r) { ADD_FAILURE() << r.error().message; return {}; }
-  return values<double>((*r)[k].tensor);
-}
+using testing::node;
+using testing::numbers;
 using V = std::vector<double>;
 const ir::Ints kNodes{0, 1, 2};
 /// One split of feature 0 at 0.5 into two leaves.
@@ -40,6 +24,23 @@ TEST(MachineLearning, a_linear_classifier_labels_its_largest_score) {
   EXPECT_EQ(numbers(r), (V{7, 9}));
   EXPECT_EQ(numbers(r, 1), (V{1, 0.5, 0, 1.5}));
   EXPECT_FALSE(node("LinearClassifier", {x}, {{"coefficients", ir::Floats{1, 0, 0}}, {"classlabels_ints", ir::Ints{7, 9}}}, 2));
+}
+TEST(MachineLearning, gradients_are_the_central_differences) {
+  // Results are float32: a wide step for what is linear, a tolerance for what is not.
+  Tensor x = Tensor::of(DType::f64, {2, 3}, {1, -0.5, 0.25, -2, 0.75, 3}), row = x.reshaped({6});
+  const ir::Floats w{1, -2, 0.5f, 3, 0.25f, -1};
+  for (const Attrs& a : {Attrs{}, Attrs{{"offset", ir::Floats{0.5f}}}, Attrs{{"offset", ir::Floats{1, 2, 3}}, {"scale", ir::Floats{2, -1, 0.5f}}}}) {
+    EXPECT_LE(testing::gradient_gap({"Scaler", {x}, a}, 0.25), 1e-6);
+    EXPECT_LE(testing::body_gap({"Scaler", {x}, a}), 1e-7);
+  }
+  EXPECT_LE(testing::gradient_gap({"LinearRegressor", {x}, {{"coefficients", w}, {"targets", std::int64_t(2)}}}, 0.25), 1e-6);
+  EXPECT_LE(testing::gradient_gap({"LinearRegressor", {row}, {{"coefficients", w}, {"intercepts", ir::Floats{2}}}}, 0.25), 1e-6);
+  EXPECT_LE(testing::gradient_gap({"LinearRegressor", {x}, {{"coefficients", w}, {"targets", std::int64_t(2)}, {"post_transform", std::string("LOGISTIC")}}}, 0x1p-8), 1e-3);
+  for (std::string norm : {"MAX", "L1", "L2"}) {
+    EXPECT_LE(testing::gradient_gap({"Normalizer", {x}, {{"norm", norm}}}, 0x1p-8), 1e-3) << norm;
+    EXPECT_LE(testing::body_gap({"Normalizer", {x}, {{"norm", norm}}}), 1e-6) << norm;
+    EXPECT_LE(testing::body_gap({"Normalizer", {Tensor::of(DType::f64, {2, 2}, {0, 0, 1, 3})}, {{"norm", norm}}}), 1e-6) << norm;   // a row of zeros
+  }
 }
 TEST(MachineLearning, one_score_serves_two_classes) {
   Tensor x = Tensor::of(DType::f32, {2, 1}, {2, -3});

@@ -1,12 +1,10 @@
 // DFT and STFT against the defining sum, in every kind of length: powers of two, small primes, large primes.
-#include <gtest/gtest.h>
-
 #include <cmath>
 #include <complex>
 #include <numbers>
 #include <random>
 
-#include "op/builder.hpp"
+#include "gradient_testing.hpp"
 
 namespace saha::op {
 namespace {
@@ -62,6 +60,17 @@ TEST(Signal, a_frame_of_stft_is_the_transform_of_the_windowed_frame) {
   for (std::int64_t i = 0; i < 8; ++i) frame.as<double>()[i] = x.at(6 + i) * window.at(i);
   auto f = run_entry("DFT", {frame}, {{"inverse", std::int64_t(0)}, {"onesided", std::int64_t(1)}});
   for (std::int64_t i = 0; i < 10; ++i) EXPECT_NEAR((*y)[0].tensor.at(20 + i), (*f)[0].tensor.at(i), 1e-12);
+}
+TEST(Signal, the_body_of_stft_is_its_reference_and_gives_its_gradient) {
+  const Tensor step = Tensor::scalar_int(3), size = Tensor::scalar_int(5), window = noise(DType::f64, {5}, 11);
+  for (std::int64_t length : {4, 5, 12})
+    for (std::int64_t parts : {1, 2}) {
+      testing::Case c{"STFT", {noise(DType::f64, {2, length, parts}, 12), step, window, size}, {{"onesided", std::int64_t(parts == 1)}}};
+      EXPECT_LE(testing::body_gap(c), 1e-12) << length;
+      if (length > 4) EXPECT_LE(testing::gradient_gap(c), 1e-8) << length;
+      c.in[2].reset();   // no window
+      EXPECT_LE(testing::body_gap(c), 1e-12) << length;
+    }
 }
 TEST(Signal, lengths_that_give_no_transform_are_refused) {
   Attrs a = {{"inverse", std::int64_t(0)}, {"onesided", std::int64_t(0)}};
