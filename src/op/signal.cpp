@@ -274,7 +274,9 @@ Vals stft_body(const Site& s) {
   Val places = b.op("Unsqueeze", {b.op("Range", {zero, frames, one}) * step, b.ints({1})}) + b.op("Range", {zero, n, one});
   Val framed = b.op("Gather", {s.in[0], places}, {{"axis", std::int64_t{1}}});  // [batch, frames, n, 1 or 2]
   if (s.has(2)) framed = framed * b.op("Unsqueeze", {s.in[2], b.ints({1})});
-  return {b.op("DFT", {framed, {}, b.constant(Tensor::scalar_int(2))}, {{"onesided", s.i("onesided")}})};
+  Val bins = b.op("DFT", {framed, {}, b.constant(Tensor::scalar_int(2))});   // all of them: only so has it a gradient
+  if (!s.i("onesided")) return {bins};
+  return {b.op("Slice", {bins, b.ints({0}), b.op("Reshape", {n / b.constant(Tensor::scalar_int(2)) + one, b.ints({1})}), b.ints({2})})};
 }
 
 constexpr OpDef kOps[] = {

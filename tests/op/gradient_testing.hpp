@@ -38,7 +38,7 @@ inline double gradient_gap(const Case& c, double h = 1e-5) {
     if (!is_float(b.type(y).dtype)) continue;
     Dims d;
     for (const Dim& k : b.type(y).dims) d.push_back(k.known().value_or(-1));
-    Val s = b.op("ReduceSum", {y * b.constant(random_tensor(rng, d))}, {{"keepdims", std::int64_t{0}}});
+    Val s = b.op("ReduceSum", {y * b.constant(random_tensor(rng, d, b.type(y).dtype))}, {{"keepdims", std::int64_t{0}}});
     loss = loss ? loss + s : s;
   }
   Vals wrt;

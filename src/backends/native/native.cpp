@@ -86,7 +86,7 @@ class NativeBackend final : public runtime::Backend {
  public:
   explicit NativeBackend(kernels::Isa isa) : isa_(isa) {}
   std::string name() const override { return "native"; }
-  std::string version() const override { return SAHA_VERSION; }
+  std::string version() const override { return std::string(SAHA_VERSION " ") + std::string(kernels::name(isa_)); }  // results differ in their last bits by level
   Result<std::unique_ptr<runtime::Program>> load(const ir::Model& model, const runtime::LoadOptions& options) override {
     if (options.precision != "float32" && options.precision != "default") return Error{ErrorCode::unsupported, "the native engine computes in float32, not in " + options.precision};
     // Constants that sub-graphs capture, shape arithmetic and folds are settled once, before any plan. A model that the passes refuse runs
