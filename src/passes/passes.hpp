@@ -11,6 +11,7 @@ Result<ir::Graph> resolve_branches(const ir::Graph& g, const Options& o);
 Result<ir::Graph> fold_constants(const ir::Graph& g, const Options& o);
 Result<ir::Graph> resolve_shapes(const ir::Graph& g, const Options& o);
 Result<ir::Graph> remove_identities(const ir::Graph& g, const Options& o);
+Result<ir::Graph> drop_zero_states(const ir::Graph& g, const Options& o);
 Result<ir::Graph> compose_views(const ir::Graph& g, const Options& o);
 Result<ir::Graph> compose_arithmetic(const ir::Graph& g, const Options& o);
 Result<ir::Graph> fold_affine(const ir::Graph& g, const Options& o);

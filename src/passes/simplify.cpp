@@ -63,6 +63,7 @@ std::span<const Pass> pipeline() {
       Pass{"fold_constants", "f(constants) -> constant", fold_constants},                                        // shapes become numbers here
       Pass{"resolve_shapes", "Reshape(x, known dims) -> Reshape(x, constant)", resolve_shapes},
       Pass{"remove_identities", "x + 0, x * 1, Identity(x), Reshape to x's own shape -> x", remove_identities},
+      Pass{"drop_zero_states", "LSTM(x, .., 0, 0) -> LSTM(x, ..); GRU, RNN", drop_zero_states},
       Pass{"compose_views", "Reshape(Reshape(x)) -> Reshape(x); Transpose(Transpose(x)) -> Transpose(x)", compose_views},
       Pass{"sink_transposes", "f(Transpose(x)) -> Transpose(f(x))", sink_transposes},                            // they meet below and compose in the next round
       Pass{"compose_arithmetic", "(x * c) * d -> x * (c d)", compose_arithmetic},

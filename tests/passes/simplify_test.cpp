@@ -124,6 +124,19 @@ TEST(Simplify, a_transpose_of_single_axes_after_a_view_is_part_of_it) {
   })"), (Counts{{"Reshape", 1}, {"Transpose", 1}, {"Relu", 1}}));
 }
 
+TEST(Simplify, an_initial_state_of_zeros_is_none) {
+  EXPECT_EQ(simplified(R"(graph (x: float32[2, N, 1], c: float32[1, N, 1]) {
+    s = Shape(x) {start = 1, end = 2}
+    d = Concat(s, int64[1] {1}) {axis = 0}
+    e = Expand(float32[] {0}, d)
+    h = Unsqueeze(e, int64[1] {0})
+    y, a, b = LSTM(x, float32[1, 4, 1] {1, 2, 3, 4}, float32[1, 4, 1] {4, 3, 2, 1}, _, _, h, c) {hidden_size = 1}
+    g, k = GRU(x, float32[1, 3, 1] {1, 2, 3}, float32[1, 3, 1] {4, 3, 2}, _, _, h) {hidden_size = 1}
+    o, p = GRU(x, float32[1, 3, 1] {1, 2, 3}, float32[1, 3, 1] {4, 3, 2}, _, _, c) {hidden_size = 1}
+    return y, g, o
+  })"), (Counts{{"LSTM", 1}, {"GRU", 2}}));
+}
+
 TEST(Simplify, padding_goes_into_convolution_and_average_pool) {
   EXPECT_EQ(simplified(R"(graph (x: float32[1, 1, 4, 4]) {
     p = Pad(x, int64[8] {0, 0, 1, 1, 0, 0, 1, 1})

@@ -41,7 +41,7 @@ class Exporter {
   static void attribute(const ir::NamedAttr& a, ::onnx::AttributeProto& p);
   /// g as the body of a node: the last inputs are captures, which have the outer names `captured`.
   Result<> sub_graph(const ir::Graph& g, std::span<const std::string> captured, ::onnx::GraphProto& p);
-  static void state_type(const ir::Type& t, ::onnx::ValueInfoProto& v);
+  void state_type(const ir::Type& t, ::onnx::ValueInfoProto& v) const;
   const std::string& name(const ir::Graph& g, ValueId v, Env& env) {
     std::string& s = env[std::size_t(v)];
     if (s.empty()) s = names_.fresh(g[v].name ? *g[v].name : std::string(), "v");
@@ -52,16 +52,20 @@ class Exporter {
   ExportOptions options_;
   std::int64_t opset_ = kNewestOpset;
   std::map<std::string, std::int64_t> opsets_;
+  std::set<std::string> unnamed_;   ///< symbols that the import made for dims of inputs without a name
+  bool plain_ = false;              ///< whether a node of ai.onnx was written
   Names names_, node_names_;
 };
 
-void Exporter::state_type(const ir::Type& t, ::onnx::ValueInfoProto& v) {
+void Exporter::state_type(const ir::Type& t, ::onnx::ValueInfoProto& v) const {
   if (t.is_tensor() && t.dtype == DType::none) return;
   *v.mutable_type() = proto_from(t);
   if (!t.is_tensor() || !t.ranked) return;
   auto* shape = v.mutable_type()->mutable_tensor_type()->mutable_shape();
-  for (int i = 0; i < shape->dim_size(); ++i)  // a symbol of saha's own says nothing to a reader
-    if (shape->dim(i).has_dim_param() && shape->dim(i).dim_param().find('#') != std::string::npos) shape->mutable_dim(i)->clear_dim_param();
+  for (int i = 0; i < shape->dim_size(); ++i) {  // a symbol of saha's own says nothing to a reader
+    const std::string& s = shape->dim(i).dim_param();
+    if (s.find('#') != std::string::npos || s == v.name() + "." + std::to_string(i) || unnamed_.count(s)) shape->mutable_dim(i)->clear_dim_param();
+  }
 }
 
 void Exporter::attribute(const ir::NamedAttr& a, ::onnx::AttributeProto& p) {
@@ -113,6 +117,7 @@ Result<> Exporter::node(const ir::Graph& g, const ir::Node& n, Env& env, ::onnx:
   std::int64_t opset = domain.empty() ? opset_ : opsets_.count(domain) ? opsets_[domain] : entry->def->since_version;
   auto record = downgrade(g, n, opset, model_.opsets.count("com.microsoft") != 0);
   if (!record) return std::move(record.error());
+  plain_ |= record->domain.empty();
   opsets_.emplace(record->domain, record->domain.empty() ? opset_ : record->domain == domain ? opset : 1);
   // Constants that only the older form needs come first.
   std::vector<std::string> inputs;
@@ -144,7 +149,8 @@ Result<> Exporter::node(const ir::Graph& g, const ir::Node& n, Env& env, ::onnx:
   for (const ir::NamedAttr& a : record->attrs) {
     if (a.name == "carried" || a.name == "formal") continue;   // saha's own bookkeeping of closed sub-graphs
     const op::AttrParam* declared = entry->signature.attr(a.name);
-    if (!record->older && declared && declared->initial && ir::same_attrs({a}, {{a.name, *declared->initial}})) continue;
+    const bool same_default = !record->older || domain == "ai.onnx.ml";   // defaults of that domain never changed
+    if (same_default && declared && declared->initial && ir::same_attrs({a}, {{a.name, *declared->initial}})) continue;
     auto* attr = p.mutable_node(place)->add_attribute();
     if (auto* sub = std::get_if<ir::GraphRef>(&a.value)) {
       attr->set_name(a.name);
@@ -223,12 +229,16 @@ Result<::onnx::ModelProto> Exporter::run() {
   auto* p = m.mutable_graph();
   p->set_name(model_.name.empty() ? "graph" : model_.name);
   Env env(g.values().size());
+  for (ValueId v : g.inputs())
+    for (std::size_t i = 0; i < g.type(v).dims.size(); ++i)
+      if (auto s = g.type(v).dims[i].symbol_name(); s && *s == g.name(v) + "." + std::to_string(i)) unnamed_.insert(*s);
   for (ValueId v : g.inputs()) {
     auto* i = p->add_input();
     i->set_name(name(g, v, env));
     state_type(g.type(v), *i);
   }
   SAHA_DO(body(g, env, *p, true));
+  if (!plain_ && !model_.opsets.count("") && opsets_.size() > 1) opsets_.erase("");
   for (const auto& [d, v] : opsets_) {
     auto* o = m.add_opset_import();
     o->set_domain(d);

@@ -1,6 +1,7 @@
 #include "formats/onnx/tensor_proto.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <charconv>
 #include <cstring>
 
@@ -117,10 +118,32 @@ Result<Tensor> tensor_from(const ::onnx::TensorProto& p, ExternalFiles& files) {
   return r;
 }
 
+namespace {
+/// Small numbers take less room as a list of varints than as they lie in memory: whether they do.
+template <class T>
+bool shorter_as_list(const Tensor& t) {
+  std::int64_t bytes = 0;
+  for (std::int64_t i = 0; i < t.size(); ++i) {
+    const std::int64_t v = t.as<T>()[i];
+    bytes += v < 0 ? 10 : (std::int64_t(std::bit_width(std::uint64_t(v | 1))) + 6) / 7;
+  }
+  return bytes < t.bytes();
+}
+constexpr std::int64_t kMostListed = 1 << 16;   // bytes; what is larger is read as it lies
+}  // namespace
+
 ::onnx::TensorProto proto_from(const Tensor& t) {
   ::onnx::TensorProto p;
   p.set_data_type(int(t.dtype));
   for (std::int64_t d : t.dims) p.add_dims(d);
+  if (t.dtype == DType::i64 && t.bytes() <= kMostListed && shorter_as_list<std::int64_t>(t)) {
+    p.mutable_int64_data()->Assign(t.as<std::int64_t>(), t.as<std::int64_t>() + t.size());
+    return p;
+  }
+  if (t.dtype == DType::i32 && t.bytes() <= kMostListed && shorter_as_list<std::int32_t>(t)) {
+    p.mutable_int32_data()->Assign(t.as<std::int32_t>(), t.as<std::int32_t>() + t.size());
+    return p;
+  }
   if (t.dtype == DType::string) for (const std::string& s : *t.text) p.add_string_data(s);
   else p.set_raw_data(t.data.get(), std::size_t(t.bytes()));
   return p;
