@@ -175,6 +175,15 @@ Result<> eval_matmul_nbits(Eval& c) {
   fill(y, std::span<const double>(out));
   return c.give(std::move(y));
 }
+/// The weights as the operator itself reads them: it multiplies the unit matrix.
+Vals matmul_nbits_vjp(const Site& s, const Vals& dy) {
+  Vals in = s.in;
+  in.resize(std::min<std::size_t>(in.size(), 5));   // without the bias
+  const std::int64_t k = s.i("K");
+  in[0] = s.b.op("EyeLike", {s.b.op("ConstantOfShape", {s.b.ints({k, k})}, {{"value", Tensor::scalar(s.type(0).dtype, 0).reshaped({1})}})});
+  Val transposed = s.b.op("MatMulNBits", in, s.attrs);   // [K, N]
+  return {s.b.op("MatMul", {dy[0], s.b.op("Transpose", {transposed}, {{"perm", ir::Ints{1, 0}}})})};
+}
 
 // ---- activations, normalisation ----------------------------------------------------------------------------------------------------
 Vals fast_gelu_body(const Site& s) { return {s.b.op("Gelu", {s.has(1) ? s.in[0] + s.in[1] : s.in[0]}, {{"approximate", std::string("tanh")}})}; }
@@ -317,7 +326,7 @@ constexpr OpDef kOps[] = {
     {.name = "MatMulNBits", .domain = kDomain,
      .signature = "(A: T1, B: uint8, scales: T1, zero_points: T3?, g_idx: int32?, bias: T1?) -> (Y: T1) where T1: float32 float16 bfloat16, T3: uint8 float32 float16 bfloat16 | "
                   "K: int, N: int, accuracy_level: int = 0, bits: int = 4, block_size: int, weight_prepacked: int = 0",
-     .infer = infer_matmul_nbits, .eval = eval_matmul_nbits, .rounding = ErrorModel::dot},
+     .infer = infer_matmul_nbits, .eval = eval_matmul_nbits, .vjp = matmul_nbits_vjp, .rounding = ErrorModel::dot},
     {.name = "FastGelu", .domain = kDomain, .signature = "(X: T, bias: T?) -> (Y: T) where T: float", .body = fast_gelu_body},
     {.name = "BiasGelu", .domain = kDomain, .signature = "(A: T, B: T) -> (C: T) where T: float", .body = bias_gelu_body},
     {.name = "QuickGelu", .domain = kDomain, .signature = "(X: T) -> (Y: T) where T: float | alpha: float = 1.702", .body = quick_gelu_body},

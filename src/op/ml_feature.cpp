@@ -359,22 +359,22 @@ constexpr OpDef kOps[] = {
      .signature = "(X: T1) -> (Y: T2) where T1: string int64 float32 int32 int16 float64, T2: string int64 float32 int32 int16 float64 | default_float: float = -0, default_int64: int = -1, "
                   "default_string: string = _Unused, default_tensor: tensor?, keys_floats: floats?, keys_int64s: ints?, keys_strings: strings?, keys_tensor: tensor?, values_floats: floats?, "
                   "values_int64s: ints?, values_strings: strings?, values_tensor: tensor?",
-     .infer = infer_label_encoder, .eval = eval_label_encoder, .no_gradient = kLookup},
+     .infer = infer_label_encoder, .eval = eval_label_encoder, .no_gradient = kLookup, .no_bounds = kLookup, .no_integer = kLookup},
     {.name = "CategoryMapper", .domain = kDomain,
      .signature = "(X: T1) -> (Y: T2) where T1: string int64, T2: string int64 | cats_int64s: ints?, cats_strings: strings?, default_int64: int = -1, default_string: string = _Unused",
-     .infer = infer_category_mapper, .eval = eval_category_mapper, .no_gradient = kLookup},
+     .infer = infer_category_mapper, .eval = eval_category_mapper, .no_gradient = kLookup, .no_bounds = kLookup, .no_integer = kLookup},
     {.name = "OneHotEncoder", .domain = kDomain, .signature = "(X: T) -> (Y: float32) where T: string int64 int32 float32 float64 | cats_int64s: ints?, cats_strings: strings?, zeros: int = 1",
-     .infer = infer_one_hot_encoder, .eval = eval_one_hot_encoder, .no_gradient = kLookup},
+     .infer = infer_one_hot_encoder, .eval = eval_one_hot_encoder, .no_gradient = kLookup, .no_bounds = kLookup, .no_integer = kLookup},
     {.name = "ArrayFeatureExtractor", .domain = kDomain, .signature = "(X: T, Y: int64) -> (Z: T) where T: float32 float64 int64 int32 string",
      .traits = kMovement, .infer = infer_array_feature, .eval = eval_array_feature, .linear = joint({0}), .adjoint = array_feature_adjoint},
     {.name = "FeatureVectorizer", .domain = kDomain, .signature = "(X: T...) -> (Y: float32) where T: int32 int64 float32 float64 | inputdimensions: ints?",
      .infer = infer_feature_vectorizer, .eval = eval_feature_vectorizer},
     {.name = "ZipMap", .domain = kDomain, .signature = "(X: float32) -> (Z: value) | classlabels_int64s: ints?, classlabels_strings: strings?",
-     .infer = infer_zip_map, .eval = eval_zip_map, .no_gradient = "its result is no tensor"},
+     .infer = infer_zip_map, .eval = eval_zip_map, .no_gradient = "its result is no tensor", .no_bounds = "its result is no tensor", .no_integer = "its result is no tensor"},
     {.name = "CastMap", .domain = kDomain, .signature = "(X: value) -> (Y: T) where T: string float32 int64 | cast_to: string = TO_FLOAT, map_form: string = DENSE, max_map: int = 1",
-     .infer = infer_cast_map, .eval = eval_cast_map, .no_gradient = "its operand is no tensor"},
+     .infer = infer_cast_map, .eval = eval_cast_map, .no_gradient = "its operand is no tensor", .no_bounds = "its operand is no tensor", .no_integer = "its operand is no tensor"},
     {.name = "DictVectorizer", .domain = kDomain, .signature = "(X: value) -> (Y: T) where T: int64 float32 float64 string | int64_vocabulary: ints?, string_vocabulary: strings?",
-     .infer = infer_dict_vectorizer, .eval = eval_dict_vectorizer, .no_gradient = "its operand is no tensor"},
+     .infer = infer_dict_vectorizer, .eval = eval_dict_vectorizer, .no_gradient = "its operand is no tensor", .no_bounds = "its operand is no tensor", .no_integer = "its operand is no tensor"},
 };
 }  // namespace
 

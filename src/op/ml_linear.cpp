@@ -1,5 +1,7 @@
 // Linear models and support vector machines. Source: ONNX-ML operator specification (ai.onnx.ml 1); what it leaves open follows
 // onnx's reference evaluator (LinearClassifier: one score s of two classes becomes -s and s) and onnxruntime (SVMClassifier).
+#include <functional>
+
 #include "op/adjoint.hpp"
 #include "op/builder.hpp"
 #include "op/ml_scores.hpp"
@@ -53,19 +55,29 @@ Result<> eval_linear_regressor(Eval& c) {
   return c.give(std::move(y));
 }
 
-/// Of the scores as they are and of logistic ones; the other transforms mix the targets.
-Vals linear_regressor_vjp(const Site& s, const Vals& dy) {
+/// Of scores z = post(x * rows^T + ..), as they are or logistic; the other post-transforms mix the targets.
+Vals scores_vjp(const Site& s, Val dz, Val z, std::int64_t targets, bool negated_first) {
   const auto post = post_transform_of(s.s("post_transform"));
   const ir::Floats w = s.fs("coefficients");
-  const std::int64_t targets = s.i("targets"), count = std::int64_t(w.size());
+  const auto count = std::int64_t(w.size());
   if ((post != PostTransform::none && post != PostTransform::logistic) || targets < 1 || count % targets) {
-    s.b.fail({ErrorCode::unsupported, "LinearRegressor with post_transform " + s.s("post_transform") + ", " + std::to_string(count) + " coefficients and " + std::to_string(targets) + " targets has no gradient"});
+    s.b.fail({ErrorCode::unsupported, "a linear model with post_transform " + s.s("post_transform") + ", " + std::to_string(count) + " coefficients and " + std::to_string(targets) + " targets has no gradient"});
     return {};
   }
-  Tensor rows = Tensor::zeros(DType::f32, {targets, count / targets});
-  std::copy(w.begin(), w.end(), rows.as<float>());
-  Val d = post == PostTransform::logistic ? dy[0] * s.out[0] * (1.0 - s.out[0]) : dy[0];
+  Tensor rows = Tensor::zeros(DType::f32, {targets + negated_first, count / targets});
+  float* to = rows.as<float>();
+  if (negated_first) to = std::transform(w.begin(), w.end(), to, std::negate<>());
+  std::copy(w.begin(), w.end(), to);
+  Val d = post == PostTransform::logistic ? dz * z * (1.0 - z) : dz;
   return {reshaped_like(s.b.op("Cast", {s.b.op("MatMul", {d, s.b.constant(rows)})}, {{"to", std::int64_t(s.type(0).dtype)}}), s.in[0])};
+}
+Vals linear_regressor_vjp(const Site& s, const Vals& dy) { return scores_vjp(s, dy[0], s.out[0], s.i("targets"), false); }
+Vals linear_classifier_vjp(const Site& s, const Vals& dy) {
+  auto targets = std::int64_t(s.fs("intercepts").size());
+  const auto features = s.type(0).dims.back().known();
+  if (targets == 0 && features && *features > 0) targets = std::int64_t(s.fs("coefficients").size()) / *features;
+  const bool second = targets == 1 && Labels(s, "classlabels_strings", "classlabels_ints").size() == 2;  // its scores are -s and s
+  return dy.size() > 1 && dy[1] ? scores_vjp(s, dy[1], s.out[1], targets, second) : Vals{};
 }
 
 Result<> infer_linear_classifier(Infer& c) {
@@ -317,7 +329,7 @@ constexpr OpDef kOps[] = {
     {.name = "LinearClassifier", .domain = kDomain,
      .signature = "(X: T1) -> (Y: T2, Z: float32) where T1: float32 float64 int64 int32, T2: string int64 | classlabels_ints: ints?, classlabels_strings: strings?, coefficients: floats, "
                   "intercepts: floats?, multi_class: int = 0, post_transform: string = NONE",
-     .infer = infer_linear_classifier, .eval = eval_linear_classifier, .rounding = ErrorModel::dot},
+     .infer = infer_linear_classifier, .eval = eval_linear_classifier, .vjp = linear_classifier_vjp, .rounding = ErrorModel::dot},
     {.name = "SVMRegressor", .domain = kDomain,
      .signature = "(X: T) -> (Y: float32) where T: float32 float64 int64 int32 | coefficients: floats?, kernel_params: floats?, kernel_type: string = LINEAR, n_supports: int = 0, "
                   "one_class: int = 0, post_transform: string = NONE, rho: floats?, support_vectors: floats?",

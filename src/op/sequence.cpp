@@ -177,26 +177,26 @@ Result<> eval_get(Eval& c) {
 Result<> infer_has(Infer& c) { return c.give(DType::boolean, {}); }
 Result<> eval_has(Eval& c) { return c.give(Tensor::scalar(DType::boolean, c.has(0) && c.in[0]->kind != Datum::Kind::none)); }
 
-constexpr std::string_view kList = "a list has no gradient; passes unroll it";
+constexpr std::string_view kList = "it works on a list; passes unroll it";
 constexpr OpDef kOps[] = {
     {.name = "SequenceConstruct", .since_version = 11, .signature = "(inputs: T...) -> (output_sequence: seq(T)) where T: number bool string complex",
-     .traits = kTakesUnranked, .infer = infer_construct, .eval = eval_construct, .no_gradient = kList},
-    {.name = "SequenceEmpty", .since_version = 11, .signature = "() -> (output: seq(T)) where T: number bool string complex | dtype: int = 1", .infer = infer_empty, .eval = eval_empty, .no_gradient = kList},
+     .traits = kTakesUnranked, .infer = infer_construct, .eval = eval_construct, .no_gradient = kList, .no_bounds = kList, .no_integer = kList},
+    {.name = "SequenceEmpty", .since_version = 11, .signature = "() -> (output: seq(T)) where T: number bool string complex | dtype: int = 1", .infer = infer_empty, .eval = eval_empty, .no_gradient = kList, .no_bounds = kList, .no_integer = kList},
     {.name = "SequenceAt", .since_version = 11, .signature = "(input_sequence: value, position: I) -> (tensor: value) where I: int32 int64",
-     .traits = kTakesUnranked, .infer = infer_at, .eval = eval_at, .no_gradient = kList},
+     .traits = kTakesUnranked, .infer = infer_at, .eval = eval_at, .no_gradient = kList, .no_bounds = kList, .no_integer = kList},
     {.name = "SequenceErase", .since_version = 11, .signature = "(input_sequence: value, position: I?) -> (output_sequence: value) where I: int32 int64",
-     .traits = kTakesUnranked, .infer = infer_erase, .eval = eval_erase, .no_gradient = kList},
+     .traits = kTakesUnranked, .infer = infer_erase, .eval = eval_erase, .no_gradient = kList, .no_bounds = kList, .no_integer = kList},
     {.name = "SequenceInsert", .since_version = 11, .signature = "(input_sequence: value, tensor: value, position: I?) -> (output_sequence: value) where I: int32 int64",
-     .traits = kTakesUnranked, .infer = infer_insert, .eval = eval_insert, .no_gradient = kList},
+     .traits = kTakesUnranked, .infer = infer_insert, .eval = eval_insert, .no_gradient = kList, .no_bounds = kList, .no_integer = kList},
     {.name = "SequenceLength", .since_version = 11, .signature = "(input_sequence: value) -> (length: int64)",
-     .traits = kTakesUnranked, .infer = infer_length, .eval = eval_length, .no_gradient = kList},
+     .traits = kTakesUnranked, .infer = infer_length, .eval = eval_length, .no_gradient = kList, .no_bounds = kList, .no_integer = kList},
     {.name = "ConcatFromSequence", .since_version = 11, .signature = "(input_sequence: value) -> (concat_result: value) | axis: int, new_axis: int = 0",
-     .traits = kTakesUnranked | kDataShape, .infer = infer_concat_from, .eval = eval_concat_from, .no_gradient = kList},
+     .traits = kTakesUnranked | kDataShape, .infer = infer_concat_from, .eval = eval_concat_from, .no_gradient = kList, .no_bounds = kList, .no_integer = kList},
     {.name = "SplitToSequence", .since_version = 24, .signature = "(input: T, split: I?!) -> (output_sequence: seq(T)) where T: number bool string complex, I: int32 int64 | axis: int = 0, keepdims: int = 1",
-     .infer = infer_split_to, .eval = eval_split_to, .no_gradient = kList},
-    {.name = "Optional", .since_version = 28, .signature = "(input: value?) -> (output: value) | type: type?", .traits = kTakesUnranked, .infer = infer_optional, .eval = eval_optional, .no_gradient = kList},
-    {.name = "OptionalGetElement", .since_version = 28, .signature = "(input: value) -> (output: value)", .traits = kTakesUnranked, .infer = infer_get, .eval = eval_get, .no_gradient = kList},
-    {.name = "OptionalHasElement", .since_version = 28, .signature = "(input: value?) -> (output: bool)", .traits = kTakesUnranked, .infer = infer_has, .eval = eval_has, .no_gradient = kList},
+     .infer = infer_split_to, .eval = eval_split_to, .no_gradient = kList, .no_bounds = kList, .no_integer = kList},
+    {.name = "Optional", .since_version = 28, .signature = "(input: value?) -> (output: value) | type: type?", .traits = kTakesUnranked, .infer = infer_optional, .eval = eval_optional, .no_gradient = kList, .no_bounds = kList, .no_integer = kList},
+    {.name = "OptionalGetElement", .since_version = 28, .signature = "(input: value) -> (output: value)", .traits = kTakesUnranked, .infer = infer_get, .eval = eval_get, .no_gradient = kList, .no_bounds = kList, .no_integer = kList},
+    {.name = "OptionalHasElement", .since_version = 28, .signature = "(input: value?) -> (output: bool)", .traits = kTakesUnranked, .infer = infer_has, .eval = eval_has, .no_gradient = kList, .no_bounds = kList, .no_integer = kList},
 };
 }  // namespace
 

@@ -1,6 +1,6 @@
 // com.microsoft: what no CPU kernel of onnxruntime can be asked for, and what a damaged model is told. The rest is compared by
 // tools/peer_check.py.
-#include "op_testing.hpp"
+#include "gradient_testing.hpp"
 
 namespace saha::op {
 namespace {
@@ -25,6 +25,7 @@ TEST(Microsoft, packed_weights_are_read_low_nibble_first) {
   EXPECT_EQ(numbers(node("MatMulNBits", {a, b, s}, attrs)), V{-2});
   Tensor first = Tensor::of(DType::f32, {1, 8}, {0, 1, 0, 0, 0, 0, 0, 0});
   EXPECT_EQ(numbers(node("MatMulNBits", {first, b, s}, attrs)), V{0.5});
+  EXPECT_LE(testing::gradient_gap({"MatMulNBits", {a, b, s}, attrs}, 0.25), 1e-6);
   EXPECT_FALSE(node("MatMulNBits", {a, Tensor::of(DType::u8, {3}, {0}), s}, attrs));
   EXPECT_FALSE(node("MatMulNBits", {a, b, Tensor::of(DType::f32, {2}, {1})}, attrs));
   EXPECT_FALSE(node("MatMulNBits", {a, b, s}, {{"K", i(8)}, {"N", i(1)}, {"block_size", i(0)}}));

@@ -36,6 +36,11 @@ TEST(MachineLearning, gradients_are_the_central_differences) {
   EXPECT_LE(testing::gradient_gap({"LinearRegressor", {x}, {{"coefficients", w}, {"targets", std::int64_t(2)}}}, 0.25), 1e-6);
   EXPECT_LE(testing::gradient_gap({"LinearRegressor", {row}, {{"coefficients", w}, {"intercepts", ir::Floats{2}}}}, 0.25), 1e-6);
   EXPECT_LE(testing::gradient_gap({"LinearRegressor", {x}, {{"coefficients", w}, {"targets", std::int64_t(2)}, {"post_transform", std::string("LOGISTIC")}}}, 0x1p-8), 1e-3);
+  const Attrs two{{"coefficients", w}, {"intercepts", ir::Floats{0, 1}}, {"classlabels_ints", ir::Ints{0, 1}}}, one{{"coefficients", ir::Floats{1, -2, 0.5f}}, {"classlabels_ints", ir::Ints{0, 1}}};
+  for (const Attrs& a : {two, one}) {
+    EXPECT_LE(testing::gradient_gap({"LinearClassifier", {x}, a, 2}, 0.25), 1e-6);
+    EXPECT_LE(testing::gradient_gap({"LinearClassifier", {x}, with(a, {{"post_transform", std::string("LOGISTIC")}}), 2}, 0x1p-8), 1e-3);
+  }
   for (std::string norm : {"MAX", "L1", "L2"}) {
     EXPECT_LE(testing::gradient_gap({"Normalizer", {x}, {{"norm", norm}}}, 0x1p-8), 1e-3) << norm;
     EXPECT_LE(testing::body_gap({"Normalizer", {x}, {{"norm", norm}}}), 1e-6) << norm;
