@@ -266,6 +266,28 @@ Result<> eval_feature_vectorizer(Eval& c) {
   }
   return c.give(std::move(y));
 }
+/// Each operand gets back its columns; what was cut off has no gradient.
+Vals feature_vectorizer_vjp(const Site& s, const Vals& dy) {
+  const auto sizes = s.is("inputdimensions");
+  Vals d;
+  std::int64_t column = 0;
+  for (std::size_t i = 0; i < s.in.size(); ++i) {
+    const std::vector<Dim>& dims = s.type(i).dims;
+    Dim product(1);
+    for (std::size_t k = dims.size() > 1; k < dims.size(); ++k) product = product * dims[k];
+    const auto features = product.known();
+    if (!features) {
+      s.b.fail({ErrorCode::unsupported, "FeatureVectorizer: the gradient needs the number of features, operand " + std::to_string(i) + " is " + ir::str(s.type(i))});
+      return {};
+    }
+    const std::int64_t size = i < sizes.size() ? sizes[i] : *features, taken = std::min(size, *features);
+    Val part = s.b.op("Slice", {dy[0], s.b.ints({column}), s.b.ints({column + taken}), s.b.ints({1})});
+    if (taken < *features) part = s.b.op("Pad", {part, s.b.ints({0, 0, 0, *features - taken})});
+    d.push_back(reshaped_like(s.b.op("Cast", {part}, {{"to", std::int64_t(s.type(i).dtype)}}), s.in[i]));
+    column += size;
+  }
+  return d;
+}
 
 // ---- maps ------------------------------------------------------------------------------------------------------------------------
 TypeRef map_of(DType key) { return ir::map_type(key, ir::tensor_type(DType::f32, {})); }
@@ -368,7 +390,7 @@ constexpr OpDef kOps[] = {
     {.name = "ArrayFeatureExtractor", .domain = kDomain, .signature = "(X: T, Y: int64) -> (Z: T) where T: float32 float64 int64 int32 string",
      .traits = kMovement, .infer = infer_array_feature, .eval = eval_array_feature, .linear = joint({0}), .adjoint = array_feature_adjoint},
     {.name = "FeatureVectorizer", .domain = kDomain, .signature = "(X: T...) -> (Y: float32) where T: int32 int64 float32 float64 | inputdimensions: ints?",
-     .infer = infer_feature_vectorizer, .eval = eval_feature_vectorizer},
+     .infer = infer_feature_vectorizer, .eval = eval_feature_vectorizer, .linear = kJointAll, .vjp = feature_vectorizer_vjp},
     {.name = "ZipMap", .domain = kDomain, .signature = "(X: float32) -> (Z: value) | classlabels_int64s: ints?, classlabels_strings: strings?",
      .infer = infer_zip_map, .eval = eval_zip_map, .no_gradient = "its result is no tensor", .no_bounds = "its result is no tensor", .no_integer = "its result is no tensor"},
     {.name = "CastMap", .domain = kDomain, .signature = "(X: value) -> (Y: T) where T: string float32 int64 | cast_to: string = TO_FLOAT, map_form: string = DENSE, max_map: int = 1",

@@ -36,6 +36,9 @@ TEST(MachineLearning, gradients_are_the_central_differences) {
   EXPECT_LE(testing::gradient_gap({"LinearRegressor", {x}, {{"coefficients", w}, {"targets", std::int64_t(2)}}}, 0.25), 1e-6);
   EXPECT_LE(testing::gradient_gap({"LinearRegressor", {row}, {{"coefficients", w}, {"intercepts", ir::Floats{2}}}}, 0.25), 1e-6);
   EXPECT_LE(testing::gradient_gap({"LinearRegressor", {x}, {{"coefficients", w}, {"targets", std::int64_t(2)}, {"post_transform", std::string("LOGISTIC")}}}, 0x1p-8), 1e-3);
+  Tensor other = Tensor::of(DType::f64, {2, 2, 2}, {1, 2, 3, 4, 5, 6, 7, 8});
+  for (const ir::Ints& sizes : {ir::Ints{}, ir::Ints{3, 4}, ir::Ints{2, 6}, ir::Ints{4, 1}})
+    EXPECT_LE(testing::gradient_gap({"FeatureVectorizer", {x, other}, {{"inputdimensions", sizes}}}, 0.25), 1e-6);
   const Attrs two{{"coefficients", w}, {"intercepts", ir::Floats{0, 1}}, {"classlabels_ints", ir::Ints{0, 1}}}, one{{"coefficients", ir::Floats{1, -2, 0.5f}}, {"classlabels_ints", ir::Ints{0, 1}}};
   for (const Attrs& a : {two, one}) {
     EXPECT_LE(testing::gradient_gap({"LinearClassifier", {x}, a, 2}, 0.25), 1e-6);
