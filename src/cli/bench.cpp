@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 #include <numeric>
 
+#include "base/figures.hpp"
 #include "cli/verbs.hpp"
 #include "data/npy.hpp"
 #include "formats/onnx/onnx.hpp"
@@ -36,23 +37,10 @@ constexpr Option kOptions[] = {
     {"shape", 0, "NAME=1x3x224x224", "shape of an input with free dims, which are otherwise 1 or the first sizes that the model takes", true},
 };
 
-std::string format(const char* pattern, double v) {
-  char text[64];
-  std::snprintf(text, sizeof text, pattern, v);
-  return text;
-}
-// Three digits and a unit: "0.85 us", "412 us", "6.20 ms", "1.03 s".
-std::string duration(double ms) {
-  const auto digits = [](double v, const char* unit) { return format(v >= 99.95 ? "%.0f" : v >= 9.995 ? "%.1f" : "%.2f", v) + unit; };
-  if (ms < 0.9995) return digits(ms * 1e3, " us");
-  return ms < 9999.5 ? digits(ms, " ms") : digits(ms * 1e-3, " s");
-}
-std::string mebibytes(double bytes) { return format("%.1f MiB", bytes / (1 << 20)); }
-std::string thousands(double v) {
-  std::string s = format("%.0f", v);
-  for (int at = int(s.size()) - 3; at > 0; at -= 3) s.insert(std::size_t(at), ",");
-  return s;
-}
+using figures::fixed;
+using figures::scientific;
+std::string milliseconds(double ms) { return figures::column::duration(ms * 1e-3); }
+std::string mebibytes(double bytes) { return fixed(bytes / 0x1p20, 1) + " MiB"; }
 
 Result<std::vector<Datum>> read_inputs(const std::vector<std::string>& files, const std::string& model) {
   if (files.empty()) return std::vector<Datum>();
@@ -156,9 +144,9 @@ std::string heading(const measure::Bench& bench, const measure::BenchOptions& op
   std::string inputs;
   for (const auto& i : bench.inputs) inputs += (inputs.empty() ? "" : ", ") + i;
   const auto cpu = system::cpu();
-  return inputs + ", " + format(bench.macs < 1e7 ? "%.3f" : "%.1f", bench.macs * 1e-6) + " MMAC; " + std::to_string(options.runs) + " runs each, interleaved, " +
+  return inputs + ", " + fixed(bench.macs * 1e-6, bench.macs < 1e7 ? 3 : 1) + " MMAC; " + std::to_string(options.runs) + " runs each, interleaved, " +
          std::to_string(options.warmup) + " warm-up, " + std::to_string(options.threads) + (options.threads == 1 ? " thread; " : " threads; ") + cpu.model + " " + isa_words(cpu) +
-         format(", load %.1f", bench.load_average) + "; all measured\n";
+         ", load " + fixed(bench.load_average, 1) + "; all measured\n";
 }
 
 std::string engine_table(const measure::Bench& bench, int width, bool color) {
@@ -168,10 +156,10 @@ std::string engine_table(const measure::Bench& bench, int width, bool color) {
   std::size_t longest = 7;
   for (const auto& r : bench.engines) longest = std::max(longest, r.backend.size() + 1 + short_version(r).size());
   for (const auto& r : bench.engines) {
-    const std::string diff = !r.difference ? (bench.reference == r.backend ? "reference" : "-") : std::isfinite(r.difference->absolute) ? format("%.1e", r.difference->absolute) : "infinite";
-    std::vector<std::string> cells{r.backend + " " + short_version(r), duration(r.summary.p50), duration(r.summary.p90), duration(r.summary.min), format("%.2f", r.ratio),
-                                   thousands(1e3 / r.summary.p50), duration(r.load_ms), mebibytes(double(r.peak_bytes)), diff};
-    if (r.wrong) cells.push_back("WRONG: " + format("%.1e", r.difference->relative) + " relative, allowed " + format("%g", r.tolerance));
+    const std::string diff = !r.difference ? (bench.reference == r.backend ? "reference" : "-") : std::isfinite(r.difference->absolute) ? scientific(r.difference->absolute) : "infinite";
+    std::vector<std::string> cells{r.backend + " " + short_version(r), milliseconds(r.summary.p50), milliseconds(r.summary.p90), milliseconds(r.summary.min), fixed(r.ratio, 2),
+                                   figures::grouped(1e3 / r.summary.p50), milliseconds(r.load_ms), mebibytes(double(r.peak_bytes)), diff};
+    if (r.wrong) cells.push_back("WRONG: " + scientific(r.difference->relative) + " relative, allowed " + figures::significant(r.tolerance, 6));
     table.add(std::move(cells), r.wrong ? system::Ink::red : system::Ink::plain);
   }
   std::string text = table.str(width, color);
@@ -201,15 +189,15 @@ std::string layer_table(const measure::Bench& bench, bool all, int width, bool c
       ms += l.time.ms, macs += l.time.macs, bytes += l.time.bytes, ++rest;
       continue;
     }
-    add({l.time.name, l.time.op, l.time.output, format("%.3f", l.time.ms), format("%.1f", 100 * l.time.ms / total_ms), format("%.2f", l.time.macs * 1e-6), format("%.1f", l.gmacs),
-         format("%.1f", l.time.bytes / (1 << 20)), l.memory ? "memory" : "compute", format("%.0f", l.percent), l.time.kernel});
+    add({l.time.name, l.time.op, l.time.output, fixed(l.time.ms, 3), fixed(100 * l.time.ms / total_ms, 1), fixed(l.time.macs * 1e-6, 2), fixed(l.gmacs, 1),
+         fixed(l.time.bytes / (1 << 20), 1), l.memory ? "memory" : "compute", fixed(l.percent, 0), l.time.kernel});
   }
   if (rest > 0)
-    add({std::to_string(rest) + " more", "", "", format("%.3f", ms), format("%.1f", 100 * ms / total_ms), format("%.2f", macs * 1e-6), format("%.1f", ms > 0 ? macs / ms * 1e-6 : 0), format("%.1f", bytes / (1 << 20))});
+    add({std::to_string(rest) + " more", "", "", fixed(ms, 3), fixed(100 * ms / total_ms, 1), fixed(macs * 1e-6, 2), fixed(ms > 0 ? macs / ms * 1e-6 : 0, 1), fixed(bytes / (1 << 20), 1)});
   std::string text = table.str(width, color);
-  text += "limits: " + format("%.1f GMAC/s", bench.peak->best_gmacs()) + " of float32 on " + std::to_string(bench.peak->threads) + (bench.peak->threads == 1 ? " thread (" : " threads (");
-  for (std::size_t i = 0; i < bench.peak->isas.size(); ++i) text += (i ? ", " : "") + bench.peak->isas[i].isa + " " + format("%.1f", bench.peak->isas[i].gmacs);
-  text += ") and " + format("%.1f GB/s", bench.peak->read_gbytes) + " read from memory, measured; above 100 %: the data stayed in the caches\n";
+  text += "limits: " + fixed(bench.peak->best_gmacs(), 1) + " GMAC/s" + " of float32 on " + std::to_string(bench.peak->threads) + (bench.peak->threads == 1 ? " thread (" : " threads (");
+  for (std::size_t i = 0; i < bench.peak->isas.size(); ++i) text += (i ? ", " : "") + bench.peak->isas[i].isa + " " + fixed(bench.peak->isas[i].gmacs, 1);
+  text += ") and " + fixed(bench.peak->read_gbytes, 1) + " GB/s" + " read from memory, measured; above 100 %: the data stayed in the caches\n";
   return text;
 }
 
@@ -260,11 +248,11 @@ Result<int> run(const Args& args) {
     if (bench.peak) print(layer_table(bench, args.verbose() > 0, width, color));
     for (const auto& r : bench.engines)
       for (const auto& note : r.notes) say(args, "note: " + r.backend + ": " + note);
-    if (!bench.reference.empty()) say(args, "max |diff| is to the " + bench.reference + (bench.reference == "operator reference" ? "" : options.reference == "auto" ? " (" + format("%.0f", bench.macs * 1e-6) + " MMAC are many for the operator reference: --reference operators)" : ""));
+    if (!bench.reference.empty()) say(args, "max |diff| is to the " + bench.reference + (bench.reference == "operator reference" ? "" : options.reference == "auto" ? " (" + fixed(bench.macs * 1e-6, 0) + " MMAC are many for the operator reference: --reference operators)" : ""));
     if (bench.load_average > 0.5 * system::cpu().physical) {
       std::string least;
-      for (const auto& r : bench.engines) least += (least.empty() ? "" : ", ") + r.backend + " " + duration(r.cpu_min_ms);
-      say(args, "note: the machine was busy (load " + format("%.1f", bench.load_average) + "); least processor time of a run, which that changes little: " + least);
+      for (const auto& r : bench.engines) least += (least.empty() ? "" : ", ") + r.backend + " " + milliseconds(r.cpu_min_ms);
+      say(args, "note: the machine was busy (load " + fixed(bench.load_average, 1) + "); least processor time of a run, which that changes little: " + least);
     }
     say(args, "repro: " + repro);
   }

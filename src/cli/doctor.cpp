@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "backends/engine/locate.hpp"
+#include "base/figures.hpp"
 #include "cli/verbs.hpp"
 #include "measure/presence.hpp"
 #include "system/machine.hpp"
@@ -49,11 +50,7 @@ struct Row {
   std::string what, detail, install;
 };
 
-std::string gibibytes(double bytes) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%.1f", bytes / (1 << 30));
-  return text;
-}
+std::string gibibytes(double bytes) { return figures::fixed(bytes / 0x1p30, 1); }
 
 Result<int> run(const Args& args) {
   std::vector<Row> rows;

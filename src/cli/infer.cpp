@@ -9,6 +9,7 @@
 #include <numeric>
 
 #include "backends/registry.hpp"
+#include "base/figures.hpp"
 #include "cli/verbs.hpp"
 #include "data/csv.hpp"
 #include "data/npy.hpp"
@@ -128,11 +129,6 @@ Result<std::vector<Datum>> inputs_from_folder(const std::filesystem::path& folde
   return values;
 }
 
-std::string short_number(double v) {
-  char b[40];
-  std::snprintf(b, sizeof b, "%.6g", v);
-  return b;
-}
 /// The best classes of a [1, N] or [N] float result; nothing where it is none.
 std::vector<std::pair<std::size_t, double>> best(const Tensor& t, std::size_t top) {
   if (!is_float(t.dtype) || t.size() < 2 || t.size() > 100'000 || t.size() != (t.rank() ? t.dims.back() : 0)) return {};
@@ -205,7 +201,7 @@ Result<int> run(const Args& args) {
     if (t.dtype == DType::string) for (std::int64_t i = 0; i < std::min<std::int64_t>(t.size(), 10); ++i) text += "  " + (*t.text)[std::size_t(i)];
     else if (is_complex(t.dtype)) text += "  complex";
     else if (classes.empty() || t.size() <= 4) {
-      for (std::int64_t i = 0; i < std::min<std::int64_t>(t.size(), 8); ++i) text += "  " + short_number(t.at(i));
+      for (std::int64_t i = 0; i < std::min<std::int64_t>(t.size(), 8); ++i) text += "  " + figures::significant(t.at(i), 6);
       if (t.size() > 8) text += "  ..";
     }
     text += "\n";
@@ -215,7 +211,7 @@ Result<int> run(const Args& args) {
       for (auto& [index, value] : classes) {
         std::string label = index < labels.size() ? labels[index] : std::string();
         o["top"].push_back({{"index", index}, {"label", label.empty() ? Json() : Json(label)}, {"value", std::isfinite(value) ? Json(value) : Json()}});
-        table.add({"  " + std::to_string(index), label, short_number(value)});
+        table.add({"  " + std::to_string(index), label, figures::significant(value, 6)});
       }
       if (t.size() > 4) text += table.str();
     }

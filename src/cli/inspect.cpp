@@ -5,6 +5,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include "base/figures.hpp"
 #include "cli/verbs.hpp"
 #include "formats/onnx/onnx.hpp"
 #include "measure/inputs.hpp"
@@ -30,21 +31,9 @@ struct Row {
   double macs = 0, bytes = 0, parameters = 0;
 };
 
-std::string grouped(double v) {
-  char b[40];
-  std::snprintf(b, sizeof b, "%.0f", v);
-  std::string s = b;
-  for (int at = int(s.size()) - 3; at > 0; at -= 3) s.insert(std::size_t(at), ",");
-  return s;
-}
-std::string sized(double bytes) {
-  char b[40];
-  if (bytes < 10240) std::snprintf(b, sizeof b, "%.0f B", bytes);
-  else if (bytes < 10 * 1048576.0) std::snprintf(b, sizeof b, "%.1f KiB", bytes / 1024);
-  else std::snprintf(b, sizeof b, "%.1f MiB", bytes / 1048576);
-  return b;
-}
-std::string mega(double v) { char b[40]; std::snprintf(b, sizeof b, "%.2f", v / 1e6); return b; }
+using figures::fixed;
+using figures::grouped;
+std::string mega(double v) { return fixed(v / 1e6, 2); }
 
 double elements(const ir::Type& t) {
   double n = 1;
@@ -155,25 +144,20 @@ Result<int> run(const Args& args) {
   std::string s = file + "  ONNX, opset " + opset + "; " + std::to_string(ir::count_nodes(m.graph)) + " nodes of " + std::to_string(ops.size()) + " operators; sha256 " + hash.substr(0, 8) + (m.producer.empty() ? "" : "; by " + m.producer) + "\n";
   for (ir::ValueId v : m.graph.inputs()) s += "  input   " + m.graph.name(v) + "  " + ir::str(m.graph.type(v)) + "\n";
   for (ir::ValueId v : m.graph.outputs()) s += "  output  " + m.graph.name(v) + "  " + ir::str(m.graph.type(v)) + "\n";
-  s += "  parameters " + grouped(parameters) + " (" + sized(parameter_bytes) + ")   work " + mega(macs) + " MMAC   peak activations " + sized(double(live)) + " (modelled, order as stored" + (dims ? "" : ", free dims count as 1") + ")\n";
+  s += "  parameters " + grouped(parameters) + " (" + figures::column::bytes(parameter_bytes) + ")   work " + mega(macs) + " MMAC   peak activations " + figures::column::bytes(double(live)) + " (modelled, order as stored" + (dims ? "" : ", free dims count as 1") + ")\n";
   for (const std::string& n : m.notes) s += "  note: " + n + "\n";
   using system::Align;
   int width = system::terminal_width(STDOUT_FILENO);
   if (args.has("layers")) {
     system::Table t({{"layer"}, {"operator"}, {"output"}, {"MMAC", Align::right}, {"%", Align::right}, {"parameters", Align::right}, {"KiB moved", Align::right}});
     for (const Row& r : rows) {
-      char share[16], moved[32];
-      std::snprintf(share, sizeof share, "%.1f", macs > 0 ? 100 * r.macs / macs : 0);
-      std::snprintf(moved, sizeof moved, "%.1f", r.bytes / 1024);
-      t.add({r.name, r.op, r.output, mega(r.macs), share, grouped(r.parameters), moved});
+      t.add({r.name, r.op, r.output, mega(r.macs), fixed(macs > 0 ? 100 * r.macs / macs : 0, 1), grouped(r.parameters), fixed(r.bytes / 1024, 1)});
     }
     s += t.str(width);
   } else {
     system::Table t({{"operator"}, {"count", Align::right}, {"MMAC", Align::right}, {"%", Align::right}, {"parameters", Align::right}});
     for (auto& [op, sum] : by_work) {
-      char share[16];
-      std::snprintf(share, sizeof share, "%.1f", macs > 0 ? 100 * sum.macs / macs : 0);
-      t.add({op, std::to_string(sum.count), mega(sum.macs), share, grouped(sum.parameters)});
+      t.add({op, std::to_string(sum.count), mega(sum.macs), fixed(macs > 0 ? 100 * sum.macs / macs : 0, 1), grouped(sum.parameters)});
     }
     s += t.str(width);
     say(args, "saha inspect " + file + " --layers shows each node");

@@ -4,12 +4,13 @@
 #include <cmath>
 #include <map>
 
+#include "base/figures.hpp"
 #include "lifecycle/html.hpp"
 
 namespace saha::lifecycle::charts {
 namespace {
-std::string num(double v) { char b[32]; std::snprintf(b, sizeof b, "%.1f", v); return b; }
-std::string tick(double v) { char b[32]; std::snprintf(b, sizeof b, std::fabs(v) >= 1000 && std::fabs(v) < 1e6 ? "%.0f" : "%.3g", v); return b; }
+std::string num(double v) { return figures::fixed(v, 1); }
+std::string tick(double v) { return std::fabs(v) >= 1000 && std::fabs(v) < 1e6 ? figures::fixed(v, 0) : figures::significant(v, 3); }
 std::string open(const std::string& title, int w, int h) {
   return "<svg role=\"img\" viewBox=\"0 0 " + std::to_string(w) + " " + std::to_string(h) + "\" width=\"" + std::to_string(w) + "\" height=\"" + std::to_string(h) + "\"><title>" + html::escape(title) + "</title>";
 }

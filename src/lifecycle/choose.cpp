@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/figures.hpp"
 #include "measure/paired.hpp"
 #include "validate/statistics.hpp"
 
@@ -27,18 +28,11 @@ measure::Ratio over(const Candidate& c, const Candidate& best, const std::string
   auto paired = measure::paired_ratio({c.ms, c.bursts}, {best.ms, best.bursts}, by == "p50(latency)" ? 0.5 : 0.9, kConfidence, 0);
   return paired ? *paired : measure::Ratio{ratio, 0, ratio};   // too few bursts to tell them apart
 }
-std::string text(double v, const std::string& by) {
-  char b[64];
-  if (by == "size" || by == "peak(ram)") std::snprintf(b, sizeof b, "%.4g KiB", v / 1024);
-  else if (v < 1) std::snprintf(b, sizeof b, "%.3g us", v * 1e3);
-  else std::snprintf(b, sizeof b, "%.3g ms", v);
-  return b;
-}
+std::string text(double v, const std::string& by) { return by == "size" || by == "peak(ram)" ? figures::bytes(v) : figures::duration(v * 1e-3); }
 /// ", 1.25 [1.21, 1.30] times that of float32/native"
 std::string times(const measure::Ratio& r, const std::string& whose) {
-  char b[96];
-  std::snprintf(b, sizeof b, r.lower < r.upper ? ", %.3g [%.3g, %.3g] times that of " : ", %.3g times that of ", r.value, r.lower, r.upper);
-  return b + whose;
+  const std::string interval = r.lower < r.upper ? " [" + figures::significant(r.lower, 3) + ", " + figures::significant(r.upper, 3) + "]" : "";
+  return ", " + figures::significant(r.value, 3) + interval + " times that of " + whose;
 }
 }  // namespace
 

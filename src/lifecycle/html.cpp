@@ -1,6 +1,6 @@
 #include "lifecycle/html.hpp"
 
-#include <cmath>
+#include "base/figures.hpp"
 
 namespace saha::lifecycle::html {
 
@@ -19,32 +19,9 @@ std::string text(const Json& v) {
   if (v.is_null()) return "-";
   if (v.is_string()) return escape(v.get<std::string>());
   if (v.is_boolean()) return v.get<bool>() ? "yes" : "no";
-  if (v.is_number_integer()) return count(double(v.get<std::int64_t>()));
-  if (v.is_number()) { char b[40]; std::snprintf(b, sizeof b, "%.4g", v.get<double>()); return b; }
+  if (v.is_number_integer()) return figures::grouped(double(v.get<std::int64_t>()));
+  if (v.is_number()) return figures::significant(v.get<double>(), 4);
   return escape(v.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace));
-}
-std::string percent(double v) { char b[32]; std::snprintf(b, sizeof b, "%.1f %%", v * 100); return b; }
-std::string duration_ms(double ms) {
-  char b[40];
-  auto digits = [](double v) { return v >= 99.95 ? 0 : v >= 9.995 ? 1 : 2; };
-  if (ms < 0.9995) std::snprintf(b, sizeof b, "%.*f us", digits(ms * 1e3), ms * 1e3);
-  else if (ms < 9999.5) std::snprintf(b, sizeof b, "%.*f ms", digits(ms), ms);
-  else std::snprintf(b, sizeof b, "%.2f s", ms / 1e3);
-  return b;
-}
-std::string bytes(double v) {
-  char b[40];
-  if (v < 10240) std::snprintf(b, sizeof b, "%.0f B", v);
-  else if (v < 10.0 * (1 << 20)) std::snprintf(b, sizeof b, "%.1f KiB", v / 1024);
-  else std::snprintf(b, sizeof b, "%.1f MiB", v / (1 << 20));
-  return b;
-}
-std::string count(double v) {
-  char b[40];
-  std::snprintf(b, sizeof b, "%.0f", v);
-  std::string s = b;
-  for (int at = int(s.size()) - 3; at > (s[0] == '-' ? 1 : 0); at -= 3) s.insert(std::size_t(at), ",");
-  return s;
 }
 std::string short_hash(const std::string& h) { return h.substr(0, 8); }
 

@@ -11,10 +11,6 @@ namespace saha::lifecycle::html {
 std::string escape(std::string_view text);
 /// A string, number or null of a report, as text; null is "-".
 std::string text(const Json& v);
-std::string percent(double v);                 ///< 0.966 -> "96.6 %"
-std::string duration_ms(double ms);            ///< "10.4 us", "6.20 ms"
-std::string bytes(double v);                   ///< "23.9 KiB"
-std::string count(double v);                   ///< "1,431"
 std::string short_hash(const std::string& h);  ///< its first 8 digits
 
 /// Cells are HTML already. `numeric` columns are aligned right; a click on a heading sorts where scripts run.

@@ -3,6 +3,7 @@
 #include <map>
 #include <set>
 
+#include "base/figures.hpp"
 #include "lifecycle/charts.hpp"
 #include "lifecycle/html.hpp"
 #include "lifecycle/pipeline.hpp"
@@ -10,9 +11,11 @@
 namespace saha::lifecycle {
 namespace {
 using namespace html;
+namespace column = figures::column;
 
 std::string get(const Json& j, const char* key) { return j.contains(key) ? text(j[key]) : "-"; }
 double real(const Json& j, const char* key) { return j.contains(key) && j[key].is_number() ? j[key].get<double>() : 0; }
+std::string milliseconds(double ms) { return column::duration(ms * 1e-3); }
 std::string badge(const std::string& verdict) { return "<span class=\"badge " + escape(verdict) + "\">" + escape(verdict) + "</span>"; }
 
 std::string decision(const Json& r) {
@@ -41,9 +44,9 @@ std::string candidates(const Json& r) {
   std::vector<charts::Point> by_latency, by_size;
   for (const auto& c : r["candidates"]) {
     std::string accuracy = "-";
-    if (!c["accuracy"].is_null()) accuracy = percent(c["accuracy"]["value"]) + "<br><span class=\"meta\">[" + percent(c["accuracy"]["lower"]) + ", " + percent(c["accuracy"]["upper"]) + "]</span>";
+    if (!c["accuracy"].is_null()) accuracy = column::percent(c["accuracy"]["value"]) + "<br><span class=\"meta\">[" + column::percent(c["accuracy"]["lower"]) + ", " + column::percent(c["accuracy"]["upper"]) + "]</span>";
     bool chosen = c["chosen"];
-    t.rows.push_back({text(c["id"]) + (chosen ? " &#10003;" : ""), text(c["target"]), badge(c["verdict"]), accuracy, duration_ms(c["p50_ms"]), duration_ms(c["p90_ms"]), duration_ms(c["min_ms"]), duration_ms(c["load_ms"]), bytes(real(c, "peak_bytes")), bytes(real(c, "size_bytes")), text(c["backend"]) + " " + text(c["version"]) + ", " + text(c["precision"])});
+    t.rows.push_back({text(c["id"]) + (chosen ? " &#10003;" : ""), text(c["target"]), badge(c["verdict"]), accuracy, milliseconds(c["p50_ms"]), milliseconds(c["p90_ms"]), milliseconds(c["min_ms"]), milliseconds(c["load_ms"]), column::bytes(real(c, "peak_bytes")), column::bytes(real(c, "size_bytes")), text(c["backend"]) + " " + text(c["version"]) + ", " + text(c["precision"])});
     t.row_class.push_back(chosen ? "chosen" : c["verdict"] == "passed" ? "" : "out");
     int k = series.emplace(c["backend"].get<std::string>(), int(series.size())).first->second;
     if (c["accuracy"].is_null()) continue;
@@ -82,9 +85,7 @@ std::string engines(const Json& r) {
     Table t{m["variant"].get<std::string>() + " on " + m["target"].get<std::string>() + ", " + text(m["threads"]) + " thread(s); all models of the target in one run, burst by burst; measured", {"engine", "p50", "p90", "p99", "min", "ratio", "load", "peak RAM", "max |diff|"}, {false, true, true, true, true, true, true, true, true}, {}, {}};
     int k = 0;
     for (const auto& e : m["result"]["rows"]) {
-      char ratio[16];
-      std::snprintf(ratio, sizeof ratio, "%.2f", e["ratio"].get<double>());
-      t.rows.push_back({text(e["backend"]) + " " + text(e["version"]), duration_ms(e["p50_ms"]), duration_ms(e["p90_ms"]), duration_ms(e["p99_ms"]), duration_ms(e["min_ms"]), ratio, duration_ms(e["load_ms"]), bytes(real(e, "peak_bytes")), e["max_difference"].is_null() ? "-" : text(e["max_difference"])});
+      t.rows.push_back({text(e["backend"]) + " " + text(e["version"]), milliseconds(e["p50_ms"]), milliseconds(e["p90_ms"]), milliseconds(e["p99_ms"]), milliseconds(e["min_ms"]), figures::fixed(e["ratio"].get<double>(), 2), milliseconds(e["load_ms"]), column::bytes(real(e, "peak_bytes")), e["max_difference"].is_null() ? "-" : text(e["max_difference"])});
       points.push_back({e["p50_ms"], double(-k), e["min_ms"], e["p99_ms"], 0, 0, e["backend"], k, false, false});
       points.back().y_low = points.back().y_high = double(-k);
       ++k;
@@ -104,13 +105,9 @@ std::string layers(const Json& r) {
   Table t{"The native engine, layer by layer; time measured, limit modelled from the machine's measured peak", {"layer", "operator", "output", "kernel", "time", "%", "MMAC", "GMAC/s", "limit", "% of limit"}, {false, false, false, false, true, true, true, true, false, true}, {}, {}};
   for (const auto& l : r["layers"]) {
     double ms = l["ms"];
-    char share[16], macs[24], speed[24], limit[16];
-    std::snprintf(share, sizeof share, "%.1f", total > 0 ? 100 * ms / total : 0);
-    std::snprintf(macs, sizeof macs, "%.3f", real(l, "macs") / 1e6);
-    std::snprintf(speed, sizeof speed, "%.1f", real(l, "gmacs"));
-    std::snprintf(limit, sizeof limit, "%.0f", real(l, "percent"));
-    t.rows.push_back({text(l["name"]), text(l["op"]), text(l["output"]), text(l["kernel"]), "<span data-v=\"" + std::to_string(ms) + "\">" + duration_ms(ms) + "</span>", share, macs, speed, text(l["limit"]), limit});
-    if (bars.size() < 40) bars.push_back({l["name"].get<std::string>() + " " + l["op"].get<std::string>(), std::string(share) + " %", ms * 1e3, l["limit"] == "memory" ? 1 : 0});
+    const std::string share = figures::fixed(total > 0 ? 100 * ms / total : 0, 1);
+    t.rows.push_back({text(l["name"]), text(l["op"]), text(l["output"]), text(l["kernel"]), "<span data-v=\"" + std::to_string(ms) + "\">" + milliseconds(ms) + "</span>", share, figures::fixed(real(l, "macs") / 1e6, 3), figures::fixed(real(l, "gmacs"), 1), text(l["limit"]), figures::fixed(real(l, "percent"), 0)});
+    if (bars.size() < 40) bars.push_back({l["name"].get<std::string>() + " " + l["op"].get<std::string>(), share + " %", ms * 1e3, l["limit"] == "memory" ? 1 : 0});
   }
   return charts::bars("Time of each layer; blue limited by arithmetic, orange by memory", "us", bars) + details("the figures", t.str());
 }
@@ -124,7 +121,7 @@ std::string simplified(const Json& r) {
   Table t{"Nodes by operator, sub-graphs included", {"operator", "before", "after"}, {false, true, true}, {}, {}};
   for (const auto& op : ops) t.rows.push_back({escape(op), s["before"].contains(op) ? text(s["before"][op]) : "0", s["after"].contains(op) ? text(s["after"][op]) : "0"});
   t.rows.push_back({"total", text(s["nodes_before"]), text(s["nodes_after"])});
-  std::string note = "<p>" + bytes(real(s, "bytes_before")) + " &rarr; " + bytes(real(s, "bytes_after")) + "; compared with the original on " + text(s["compared_on"]) + " random inputs: largest difference " + text(s["max_difference"]) + ".</p>";
+  std::string note = "<p>" + column::bytes(real(s, "bytes_before")) + " &rarr; " + column::bytes(real(s, "bytes_after")) + "; compared with the original on " + text(s["compared_on"]) + " random inputs: largest difference " + text(s["max_difference"]) + ".</p>";
   std::string g;
   if (r.contains("graph")) g = "<div class=\"two\"><div><h3>Before</h3>" + charts::graph("The graph as trained", r["graph"]["before"]) + "</div><div><h3>After</h3>" + charts::graph("The simplified graph", r["graph"]["after"]) + "</div></div>";
   return t.str() + note + g;
@@ -163,9 +160,7 @@ std::string mistakes(const Json& r) {
       s += "<tr><th scope=\"row\">" + name(i) + "</th>";
       for (std::size_t k = 0; k < c.size(); ++k) {
         double v = c[i][k];
-        char alpha[16];
-        std::snprintf(alpha, sizeof alpha, "%.2f", i == k ? 0.0 : 0.65 * v / most);
-        s += "<td style=\"background:rgba(213,94,0," + std::string(alpha) + ")\">" + (v > 0 ? count(v) : std::string("&middot;")) + "</td>";
+        s += "<td style=\"background:rgba(213,94,0," + figures::fixed(i == k ? 0.0 : 0.65 * v / most, 2) + ")\">" + (v > 0 ? figures::grouped(v) : std::string("&middot;")) + "</td>";
       }
       s += "</tr>";
     }
@@ -173,13 +168,13 @@ std::string mistakes(const Json& r) {
   }
   for (auto& [column, rows] : m["slices"].items()) {
     Table t{"Accuracy by " + column + ", 95 % intervals", {escape(column), "right", "of", "accuracy", "interval"}, {false, true, true, true, false}, {}, {}};
-    for (const auto& x : rows) t.rows.push_back({text(x["value"]), text(x["correct"]), text(x["samples"]), percent(real(x, "correct") / std::max(1.0, real(x, "samples"))), "[" + percent(x["lower"]) + ", " + percent(x["upper"]) + "]"});
+    for (const auto& x : rows) t.rows.push_back({text(x["value"]), text(x["correct"]), text(x["samples"]), column::percent(real(x, "correct") / std::max(1.0, real(x, "samples"))), "[" + column::percent(x["lower"]) + ", " + column::percent(x["upper"]) + "]"});
     s += t.str();
   }
   if (!m["worst"].empty()) {
     std::string pictures, list;
     for (const auto& w : m["worst"]) {
-      std::string said = "is " + text(w["label"]) + ", said " + text(w["predicted"]) + (w["confidence"].is_null() ? "" : " at " + percent(w["confidence"]));
+      std::string said = "is " + text(w["label"]) + ", said " + text(w["predicted"]) + (w["confidence"].is_null() ? "" : " at " + column::percent(w["confidence"]));
       if (w.contains("png") && w["png"].is_string()) pictures += "<figure><img alt=\"" + text(w["sample"]) + ": " + said + "\" src=\"data:image/png;base64," + w["png"].get<std::string>() + "\"><figcaption>" + said + "<br>" + text(w["sample"]) + "</figcaption></figure>";
       else list += "<li>" + text(w["sample"]) + ": " + said + "</li>";
     }
@@ -207,7 +202,7 @@ std::string provenance(const Json& r) {
   for (const auto& x : r["provenance"]["sources"]) sources.rows.push_back({text(x["what"]), text(x["file"]), "<span class=\"mono\">" + text(x["sha256"]) + "</span>"});
   std::string isa;
   for (const auto& i : r["machine"]["isa"]) isa += (isa.empty() ? "" : " ") + text(i);
-  return stages.str() + sources.str() + "<p>Machine: " + text(r["machine"]["cpu"]) + ", " + text(r["machine"]["cores"]) + " cores, " + bytes(real(r["machine"], "memory_bytes")) + "; " + isa + "</p><p>repro: <code>" + text(r["provenance"]["repro"]) + "</code></p>";
+  return stages.str() + sources.str() + "<p>Machine: " + text(r["machine"]["cpu"]) + ", " + text(r["machine"]["cores"]) + " cores, " + column::bytes(real(r["machine"], "memory_bytes")) + "; " + isa + "</p><p>repro: <code>" + text(r["provenance"]["repro"]) + "</code></p>";
 }
 }  // namespace
 

@@ -1,9 +1,9 @@
 // Choose: the requirements judged on the evidence, the best candidate of those that meet them, and what it still gets wrong.
 #include <algorithm>
 
+#include "base/figures.hpp"
 #include "lifecycle/picture.hpp"
 #include "lifecycle/stages.hpp"
-#include "lifecycle/wording.hpp"
 #include "validate/statistics.hpp"
 
 namespace saha::lifecycle {
@@ -27,7 +27,7 @@ validate::RecordedEvidence Pipeline::evidence(const Candidate& c, const Target& 
       for (std::int64_t i = 0; i < it->second.size(); ++i) values.push_back(it->second.column(column, i));
     }
   }
-  std::string where = c.backend + ", " + counted(threads(t), "thread");
+  std::string where = c.backend + ", " + figures::counted(threads(t), "thread");
   validate::Measurement latency;
   for (double ms : c.ms) latency.samples.push_back(ms * 1e-3);
   latency.where = where;
@@ -58,7 +58,7 @@ Result<> Pipeline::decide(const Target& t) {
   Decision d = choose(here, c_.choose);
   Json j{{"target", t.name}, {"chosen", d.chosen ? Json(d.chosen->id()) : Json()}, {"because", d.because}, {"ties", d.ties}, {"others", Json::array()}, {"minimize", c_.choose.by}};
   for (const auto& [id, why] : d.others) j["others"].push_back({{"id", id}, {"why", why}});
-  std::string text = d.chosen ? t.name + ": " + d.chosen->variant + " on " + d.chosen->backend + ", p90 " + duration(d.chosen->p90_ms) + " measured" : t.name + ": nothing meets every must";
+  std::string text = d.chosen ? t.name + ": " + d.chosen->variant + " on " + d.chosen->backend + ", p90 " + figures::duration(d.chosen->p90_ms * 1e-3) + " measured" : t.name + ": nothing meets every must";
   j["text"] = text;
   report_["decisions"].push_back(j);
   result_.decision += (result_.decision.empty() ? "" : "   ") + text;

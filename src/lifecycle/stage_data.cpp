@@ -2,9 +2,9 @@
 #include <algorithm>
 #include <map>
 
+#include "base/figures.hpp"
 #include "data/audit.hpp"
 #include "lifecycle/stages.hpp"
-#include "lifecycle/wording.hpp"
 #include "system/hash.hpp"
 
 namespace saha::lifecycle {
@@ -89,7 +89,7 @@ Result<> Pipeline::data() {
       for (const auto& l : found) if (some.size() < 20) some.push_back({sets_.at(against).title(l.train), sets_.at(held).title(l.test)});
       leaks[held] = {{"against", against}, {"count", found.size()}, {"some", some}};
       if (!found.empty())
-        return Error{ErrorCode::invalid_data, counted(std::int64_t(found.size()), "sample") + " of '" + std::string(held) + "' stand" + (found.size() == 1 ? "s" : "") + " in '" + against + "' too (same content), the first: " + sets_.at(held).title(found[0].test) + " and " + sets_.at(against).title(found[0].train),
+        return Error{ErrorCode::invalid_data, figures::counted(std::int64_t(found.size()), "sample") + " of '" + std::string(held) + "' stand" + (found.size() == 1 ? "s" : "") + " in '" + against + "' too (same content), the first: " + sets_.at(held).title(found[0].test) + " and " + sets_.at(against).title(found[0].train),
                      "take them out of '" + std::string(against) + "': a figure on samples that were trained on proves nothing"};
     }
     j["leaks"] = leaks;
@@ -100,7 +100,7 @@ Result<> Pipeline::data() {
     for (const auto& [name, set] : sets_) {
       if (!j.contains(name)) continue;
       s += (s.empty() ? "" : "; ") + name + " " + std::to_string(j[name]["samples"].get<std::int64_t>());
-      if (auto d = j[name]["duplicates"].get<std::int64_t>()) s += " (" + counted(d, "duplicate") + ")";
+      if (auto d = j[name]["duplicates"].get<std::int64_t>()) s += " (" + figures::counted(d, "duplicate") + ")";
     }
     if (s.empty()) return std::string("no data: accuracy is not judged");
     return s + (sets_.size() > 1 ? "; no leakage" : "");

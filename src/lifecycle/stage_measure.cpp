@@ -1,7 +1,7 @@
 // Measure: all models of a target on its engines, in one run.
 #include "backends/registry.hpp"
+#include "base/figures.hpp"
 #include "lifecycle/stages.hpp"
-#include "lifecycle/wording.hpp"
 #include "measure/bench.hpp"
 
 namespace saha::lifecycle {
@@ -62,7 +62,7 @@ Result<> Pipeline::measure(const Target& t) {
   SAHA_TRY(Stored s, stage("measure/" + t.name, 1, inputs, make, [](const Json& j) {
     std::string n;
     for (auto& [name, m] : j.items())
-      for (const auto& r : m["rows"]) n += (n.empty() ? "" : "; ") + name + "/" + r["backend"].get<std::string>() + " p90 " + duration(r["p90_ms"]);
+      for (const auto& r : m["rows"]) n += (n.empty() ? "" : "; ") + name + "/" + r["backend"].get<std::string>() + " p90 " + figures::duration(r["p90_ms"].get<double>() * 1e-3);
     return n + " measured";
   }));
   for (std::size_t i = 0; i < subjects.size(); ++i) {

@@ -1,7 +1,6 @@
 // Package what was chosen, and the report of the whole run.
-#include "lifecycle/html.hpp"
+#include "base/figures.hpp"
 #include "lifecycle/stages.hpp"
-#include "lifecycle/wording.hpp"
 #include "system/file.hpp"
 #include "system/hash.hpp"
 
@@ -27,7 +26,7 @@ Result<> Pipeline::package(const Target& t) {
     return Json{{"files", {"model.onnx", "manifest.json"}}, {"bytes", bytes.size()}, {"sha256", v->sha256}};
   };
   fs::path place = c_.report_dir / "package" / t.name;
-  SAHA_TRY(Stored s, stage("package/" + t.name, 1, manifest, make, [&](const Json& j) { return (place / "model.onnx").string() + ", " + html::bytes(double(j["bytes"].get<std::int64_t>())); }));
+  SAHA_TRY(Stored s, stage("package/" + t.name, 1, manifest, make, [&](const Json& j) { return (place / "model.onnx").string() + ", " + figures::column::bytes(double(j["bytes"].get<std::int64_t>())); }));
   if (o_.plan) return {};
   SAHA_DO(system::make_folders(place));
   for (const char* f : {"model.onnx", "manifest.json"}) {

@@ -1,10 +1,10 @@
 // Simplified, and compared with the original before anything uses it.
 #include <algorithm>
 
+#include "base/figures.hpp"
 #include "formats/onnx/onnx.hpp"
 #include "lifecycle/picture.hpp"
 #include "lifecycle/stages.hpp"
-#include "lifecycle/wording.hpp"
 #include "measure/difference.hpp"
 #include "measure/inputs.hpp"
 #include "op/op_def.hpp"
@@ -42,7 +42,7 @@ Result<> Pipeline::simplify() {
       worst.relative = std::max(worst.relative, d.relative);
       ++compared;
     }
-    if (worst.relative > kSimplifyTolerance) return Error{ErrorCode::internal, "the simplified model differs from the original by " + number(worst.relative, "") + " where " + number(kSimplifyTolerance, "") + " is allowed"};
+    if (worst.relative > kSimplifyTolerance) return Error{ErrorCode::internal, "the simplified model differs from the original by " + figures::significant(worst.relative, 3) + " where " + figures::significant(kSimplifyTolerance, 3) + " is allowed"};
     std::string path = (folder / "model.onnx").string();
     SAHA_DO(onnx::export_file(m, path));
     Json passes = Json::array();
@@ -52,7 +52,7 @@ Result<> Pipeline::simplify() {
                 {"bytes_before", original.bytes}, {"bytes_after", fs::file_size(path, e)}, {"passes", passes}, {"compared_on", compared}, {"max_difference", worst.absolute}, {"max_relative", worst.relative}};
   };
   SAHA_TRY(Stored s, stage("simplify", 1, inputs, make, [](const Json& j) {
-    return std::to_string(j["nodes_before"].get<std::int64_t>()) + " -> " + std::to_string(j["nodes_after"].get<std::int64_t>()) + " nodes; max |diff| " + number(j["max_difference"].get<double>(), "on ") + counted(j["compared_on"].get<std::int64_t>(), "random input");
+    return std::to_string(j["nodes_before"].get<std::int64_t>()) + " -> " + std::to_string(j["nodes_after"].get<std::int64_t>()) + " nodes; max |diff| " + figures::significant(j["max_difference"].get<double>(), 3) + " on " + figures::counted(j["compared_on"].get<std::int64_t>(), "random input");
   }));
   SAHA_TRY(Variant v, load("float32", s.folder / "model.onnx"));
   report_["simplify"] = s.result;

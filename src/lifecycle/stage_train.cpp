@@ -1,10 +1,10 @@
 // The model as it is given, or as the user's own command trains it.
 #include <ctime>
 
+#include "base/figures.hpp"
 #include "formats/onnx/onnx.hpp"
 #include "lifecycle/stages.hpp"
 #include "lifecycle/user_command.hpp"
-#include "lifecycle/wording.hpp"
 #include "system/file.hpp"
 #include "system/hash.hpp"
 #include "system/process.hpp"
@@ -85,7 +85,7 @@ Result<> Pipeline::train() {
   };
   SAHA_TRY(Stored s, stage("train", 1, inputs, make, [](const Json& j) {
     std::string n = std::to_string(j["nodes"].get<std::int64_t>()) + " nodes";
-    if (!j["curve"].empty()) for (auto& [k, v] : j["curve"].back().items()) if (v.is_number()) n += ", " + k + " " + (v.is_number_integer() ? std::to_string(v.get<std::int64_t>()) : number(v.get<double>(), ""));
+    if (!j["curve"].empty()) for (auto& [k, v] : j["curve"].back().items()) if (v.is_number()) n += ", " + k + " " + (v.is_number_integer() ? std::to_string(v.get<std::int64_t>()) : figures::significant(v.get<double>(), 3));
     return n;
   }));
   SAHA_TRY(Variant v, load("original", s.folder / "model.onnx"));

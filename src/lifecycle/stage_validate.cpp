@@ -2,8 +2,8 @@
 #include <optional>
 
 #include "backends/registry.hpp"
+#include "base/figures.hpp"
 #include "lifecycle/stages.hpp"
-#include "lifecycle/wording.hpp"
 #include "system/file.hpp"
 
 namespace saha::lifecycle {
@@ -32,9 +32,9 @@ Result<> Pipeline::evaluate(const std::string& name, const std::string& backend)
     return j;
   };
   SAHA_TRY(Stored s, stage("validate/" + v.name + "/" + backend, 1, inputs, make, [](const Json& j) {
-    if (j.contains("accuracy")) return std::to_string(j["correct"].get<std::int64_t>()) + " of " + std::to_string(j["samples"].get<std::int64_t>()) + " right = " + percent(j["accuracy"]) + " [" + percent(j["lower"]) + ", " + percent(j["upper"]) + "]";
-    if (j.contains("mae")) return "mae " + number(j["mae"], "") + ", rmse " + number(j["rmse"], "");
-    return counted(j["samples"].get<std::int64_t>(), "sample") + " run; no output decides";
+    if (j.contains("accuracy")) return std::to_string(j["correct"].get<std::int64_t>()) + " of " + std::to_string(j["samples"].get<std::int64_t>()) + " right = " + figures::column::percent(j["accuracy"]) + " [" + figures::column::percent(j["lower"]) + ", " + figures::column::percent(j["upper"]) + "]";
+    if (j.contains("mae")) return "mae " + figures::significant(j["mae"], 3) + ", rmse " + figures::significant(j["rmse"], 3);
+    return figures::counted(j["samples"].get<std::int64_t>(), "sample") + " run; no output decides";
   }));
   if (!fresh) {
     SAHA_TRY(auto bytes, system::read_bytes(s.folder / "answers.cbor"));

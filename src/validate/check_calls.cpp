@@ -1,4 +1,5 @@
 // Calls: who is called, how many arguments, of which kind, and numbers that make a region empty.
+#include "base/figures.hpp"
 #include "validate/checker.hpp"
 
 namespace saha::validate {
@@ -103,9 +104,9 @@ bool Checker::arguments(const Expr& e, const std::vector<Argument>& wanted, std:
   }
   std::size_t most = repeats ? 64 : std::max(least, wanted.size());
   if (plain.size() < least || plain.size() > most) {
-    std::string want = least == most ? counted(least, "argument")
-                       : repeats     ? "at least " + counted(least, "argument")
-                                     : std::to_string(least) + " to " + counted(most, "argument");
+    std::string want = least == most ? figures::counted(std::int64_t(least), "argument")
+                       : repeats     ? "at least " + figures::counted(std::int64_t(least), "argument")
+                                     : std::to_string(least) + " to " + figures::counted(std::int64_t(most), "argument");
     const Word* w = find_word(n);
     error(e.place, "'" + n + "' wants " + want + ", not " + std::to_string(plain.size()), w ? "like '" + usage(*w) + "'" : "");
     return false;

@@ -1,4 +1,5 @@
 // What a name means where it stands: a bound variable, a field, a word of the language, a data set, a class, a model.
+#include "base/figures.hpp"
 #include "validate/checker.hpp"
 
 namespace saha::validate {
@@ -164,7 +165,7 @@ Type Checker::single(const Expr& e, const std::string& n) {
     return t;
   }
   if (const Word* w = find_word(n)) {
-    if (w->least > 0) return error(e.place, "'" + n + "' wants " + counted(w->least, "argument"), "write '" + usage(*w) + "'");
+    if (w->least > 0) return error(e.place, "'" + n + "' wants " + figures::counted(std::int64_t(w->least), "argument"), "write '" + usage(*w) + "'");
     return note(*w, e.place);
   }
   if (is_data(n)) return data_set(n, e.place);

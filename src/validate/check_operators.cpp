@@ -1,4 +1,5 @@
 // Types of literals, sums, products, comparisons and conditions; what only shares can get wrong.
+#include "base/figures.hpp"
 #include "validate/checker.hpp"
 
 namespace saha::validate {
@@ -37,7 +38,6 @@ std::string described(const Type& t) {
   return "?";
 }
 
-std::string counted(std::size_t n, std::string_view what) { return std::to_string(n) + " " + std::string(what) + (n == 1 ? "" : "s"); }
 
 Type Checker::type(const Expr& e) {
   switch (e.kind) {
@@ -130,10 +130,10 @@ Type Checker::sum(const Expr& e) {
   if (!agree(e.args[0], l, e.args[1], r)) return {};
   bool literal_share = e.args[1].kind == Expr::Kind::number && e.args[1].unit == "%";
   if (l.fraction && !l.constant && literal_share)
-    warn(e.args[1].place, "a difference of shares is in pp", "write '" + yaml::print_number(e.args[1].value) + " pp'");
+    warn(e.args[1].place, "a difference of shares is in pp", "write '" + figures::shortest(e.args[1].value) + " pp'");
   Type t = l.kind == Kind::outputs ? l : r;
   if (l.kind == Kind::outputs && r.kind == Kind::outputs && l.width >= 0 && r.width >= 0 && l.width != r.width) {
-    return error(e.place, print(e.args[0]) + " has " + counted(static_cast<std::size_t>(l.width), "value") + ", " + print(e.args[1]) +
+    return error(e.place, print(e.args[0]) + " has " + figures::counted(l.width, "value") + ", " + print(e.args[1]) +
                               " has " + std::to_string(r.width));
   }
   t.any_dimension = l.any_dimension && r.any_dimension;
@@ -245,7 +245,7 @@ void Checker::shares(Place place, const Expr& left, const Type& l, Op op, const 
     Op o = side == 0 ? op : flipped(op);
     double v = *limit.constant;
     if (limit.difference) {
-      error(limit_expr.place, print(limit_expr) + " is a difference; a share is in %", "write '" + yaml::print_number(v * 100) + " %'");
+      error(limit_expr.place, print(limit_expr) + " is a difference; a share is in %", "write '" + figures::shortest(v * 100) + " %'");
     } else if (limit.bare && v > 1 && v <= 100) {
       error(limit_expr.place, print(limit_expr) + " is no share: it has no unit, and shares lie in [0, 1]",
             "write '" + print(limit_expr) + " %'");

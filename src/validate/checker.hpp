@@ -29,7 +29,6 @@ struct Type {
 Type number();
 Type of(Type::Kind kind);
 std::string described(const Type& t);                            ///< "a quantity in s"
-std::string counted(std::size_t n, std::string_view what);      ///< "1 argument", "2 arguments"
 
 class Checker {
  public:

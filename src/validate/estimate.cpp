@@ -5,6 +5,7 @@
 #include <limits>
 #include <numeric>
 
+#include "base/figures.hpp"
 #include "validate/statistics.hpp"
 
 namespace saha::validate {
@@ -41,7 +42,7 @@ void proportion(Estimate& e, std::int64_t k, std::int64_t n) {
   e.point = static_cast<double>(k) / static_cast<double>(n);
   e.lower = [k, n](double confidence) { return proportion_lower(k, n, confidence); };
   e.upper = [k, n](double confidence) { return proportion_upper(k, n, confidence); };
-  e.text = std::to_string(k) + " of " + std::to_string(n) + " = " + yaml::print_fraction(e.point);
+  e.text = std::to_string(k) + " of " + std::to_string(n) + " = " + figures::percent(e.point);
   e.advice = [k, n](double limit, bool at_least, double confidence) {
     auto more = more_samples(k, n, limit, at_least, confidence);
     return more ? std::to_string(*more) + " more at this rate"
@@ -133,7 +134,7 @@ Result<Estimate> class_statistic(Estimate e, const Expr& atom, const std::string
   e.point = averaged([](const Share& s) { return s.point(); });
   e.lower = [averaged, part](double c) { return averaged([&](const Share& s) { return s.lower(part(c)); }); };
   e.upper = [averaged, part](double c) { return averaged([&](const Share& s) { return s.upper(part(c)); }); };
-  e.text = yaml::print_fraction(e.point) + " of " + std::to_string(actual.size()) +
+  e.text = figures::percent(e.point) + " of " + std::to_string(actual.size()) +
            (shares.size() > 1 ? ", mean of " + std::to_string(shares.size()) + " classes" : "");
   e.figures = {{e.name, e.point, "", e.how}, {"samples", static_cast<double>(actual.size()), "", "counted"}};
   return e;
@@ -170,7 +171,7 @@ Result<Estimate> auc(Estimate e, const std::string& model, const Slice& slice, R
   double size = std::min(m, n), hits = e.point * size, misses = size - hits;
   e.lower = [=](double c) { return hits <= 0 ? 0 : incomplete_beta_inverse(hits, misses + 1, 1 - c); };
   e.upper = [=](double c) { return misses <= 0 ? 1 : 1 - incomplete_beta_inverse(misses, hits + 1, 1 - c); };
-  e.text = yaml::print_fraction(e.point) + " of " + std::to_string(positives) + " positive and " +
+  e.text = figures::percent(e.point) + " of " + std::to_string(positives) + " positive and " +
            std::to_string(score.size() - static_cast<std::size_t>(positives)) + " negative";
   e.figures = {{e.name, e.point, "", e.how}, {"samples", m + n, "", "counted"}};
   return e;
@@ -266,7 +267,7 @@ Result<Estimate> measurement(Estimate e, const std::string& name, const std::str
     e.upper = [sorted, q](double c) { return quantile_upper(sorted, q, c).value_or(kInfinity); };
     e.advice = [n, q](double, bool at_least, double c) {
       std::int64_t need = samples_for_quantile(q, c, !at_least);
-      return n < need ? std::to_string(need - n) + " more calls for a bound of p" + yaml::print_number(std::round(q * 100))
+      return n < need ? std::to_string(need - n) + " more calls for a bound of p" + figures::shortest(std::round(q * 100))
                       : std::string("more calls narrow it");
     };
     if (n < tries) e.short_of = std::to_string(n) + " of " + std::to_string(tries) + " calls measured";
@@ -274,14 +275,14 @@ Result<Estimate> measurement(Estimate e, const std::string& name, const std::str
     return e;
   }
   if (q > 0 && m->how == How::measured)
-    return lacking("the latency of '" + model + "' has no single calls, so p" + yaml::print_number(q * 100) + " is not known");
+    return lacking("the latency of '" + model + "' has no single calls, so p" + figures::shortest(q * 100) + " is not known");
   if (!std::isfinite(m->value)) return lacking(std::string(validate::name(quantity)) + " of '" + model + "' is not finite");
   double spread = std::abs(m->value) * m->uncertainty;
   e.point = m->value;
   e.exact = m->uncertainty == 0;
   e.lower = [v = m->value - spread](double) { return v; };
   e.upper = [v = m->value + spread](double) { return v; };
-  e.text = print_value(e.point, e.gives) + source + (e.exact ? "" : ", +-" + yaml::print_fraction(m->uncertainty));
+  e.text = print_value(e.point, e.gives) + source + (e.exact ? "" : ", +-" + figures::percent(m->uncertainty));
   e.advice = [](double, bool, double) { return std::string("the model's uncertainty does not clear the limit; measure it"); };
   e.figures = {{e.name, e.point, std::string(unit), e.how}};
   return e;
@@ -333,20 +334,16 @@ Result<std::int64_t> Recall::size(const Slice& slice) {
 
 std::string print_value(double value, Gives gives) {
   switch (gives) {
-    case Gives::fraction: return yaml::print_fraction(value);
-    case Gives::seconds: return yaml::print_duration(value);
-    case Gives::bytes: return yaml::print_bytes(value);
+    case Gives::fraction: return figures::percent(value);
+    case Gives::seconds: return figures::duration(value);
+    case Gives::bytes: return figures::bytes(value);
     case Gives::joules: {
       double a = std::abs(value);
       double factor = a >= 1 ? 1 : a >= 1e-3 ? 1e3 : 1e6;
-      return yaml::print_number(std::round(value * factor * 1000) / 1000) + (factor == 1 ? " J" : factor == 1e3 ? " mJ" : " uJ");
+      return figures::shortest(std::round(value * factor * 1000) / 1000) + (factor == 1 ? " J" : factor == 1e3 ? " mJ" : " uJ");
     }
-    case Gives::per_second: return yaml::print_number(std::round(value * 10) / 10) + " 1/s";
-    default: {
-      char buffer[32];
-      std::snprintf(buffer, sizeof buffer, "%.4g", value);
-      return buffer;
-    }
+    case Gives::per_second: return figures::shortest(std::round(value * 10) / 10) + " 1/s";
+    default: return figures::significant(value, 4);
   }
 }
 

@@ -1,6 +1,7 @@
 // A requirement said in plain English: who must, what, over what, how surely, and what happens otherwise.
 #include <algorithm>
 
+#include "base/figures.hpp"
 #include "validate/check.hpp"
 #include "validate/vocabulary.hpp"
 
@@ -35,7 +36,7 @@ class English {
   std::string value(const Expr& e) const {
     switch (e.kind) {
       case Expr::Kind::number: {
-        std::string n = yaml::print_number(e.value);
+        std::string n = figures::shortest(e.value);
         return e.unit.empty() ? n : e.unit == "pp" ? n + " percentage points" : n + " " + e.unit;
       }
       case Expr::Kind::name: {
@@ -112,7 +113,7 @@ class English {
   std::string filled(const Word& w, const Expr& e) const {
     std::string text(w.english);
     if (double q = percentile_of(e.path.back()); q > 0 && e.path.back() != "p50")
-      text = "the " + yaml::print_number(q * 100) + "th percentile of latency{m}";
+      text = "the " + figures::shortest(q * 100) + "th percentile of latency{m}";
     std::vector<std::string> plain;
     std::string except;
     for (std::size_t i = 0; i < e.args.size(); ++i) {
@@ -138,7 +139,7 @@ class English {
 std::string level_words(const Level& l) {
   switch (l.kind) {
     case Level::Kind::prove: return "proved for every such input";
-    case Level::Kind::bound: return "shown with " + yaml::print_fraction(l.confidence) + " confidence";
+    case Level::Kind::bound: return "shown with " + figures::percent(l.confidence) + " confidence";
     case Level::Kind::test: return l.tries > 0 ? "tested with " + std::to_string(l.tries) + " tries" : "tested with every sample";
   }
   return "?";
@@ -166,7 +167,7 @@ std::string explain(const Requirement& r, const Scope& scope) {
            (r.arithmetic == Arithmetic::model ? "" : " in " + std::string(name(r.arithmetic)) + " arithmetic") + ".";
   else if (r.arithmetic != Arithmetic::model) out += " Arithmetic: " + std::string(name(r.arithmetic)) + ".";
   if (r.accept.given) {
-    out += " Accepted where " + std::string(r.accept.more_than ? "more than " : "at least ") + yaml::print_fraction(r.accept.proved) +
+    out += " Accepted where " + std::string(r.accept.more_than ? "more than " : "at least ") + figures::percent(r.accept.proved) +
            " hold and " + (r.accept.violated == 0 ? "none is" : "at most " + std::to_string(r.accept.violated) + " are") + " violated.";
   }
   if (r.fallback) out += " If that is not reached, it is enough that it is " + level_words(*r.fallback) + ".";

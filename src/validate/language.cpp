@@ -6,6 +6,7 @@
 #include <charconv>
 #include <cmath>
 
+#include "base/figures.hpp"
 #include "yaml/diagnostic.hpp"
 #include "yaml/units.hpp"
 
@@ -434,7 +435,7 @@ void print_into(std::string& out, const Expr& e, Rule least) {
   if (parentheses) out += '(';
   switch (e.kind) {
     case Expr::Kind::number:
-      out += yaml::print_number(e.value);
+      out += figures::shortest(e.value);
       if (!e.unit.empty()) out += " " + e.unit;
       break;
     case Expr::Kind::name: out += dotted(e.path); break;

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/figures.hpp"
 #include "validate/report.hpp"
 #include "validate/statistics.hpp"
 #include "validate/vocabulary.hpp"
@@ -44,8 +45,8 @@ void relation(const Expr& e, std::size_t i, const Requirement& r, const Scope& s
     auto none_wrong = static_cast<std::int64_t>(std::ceil(std::log(1 - level.confidence) / std::log(l)));
     double better = l + std::min(0.02, (1 - l) / 2), best = l + (1 - l) / 2;
     out.push_back(text + print(level) + ": " + std::to_string(none_wrong) + " samples if none is wrong, " +
-                  std::to_string(samples_at(best, l, level.confidence)) + " at a true rate of " + yaml::print_fraction(best) + ", " +
-                  std::to_string(samples_at(better, l, level.confidence)) + " at " + yaml::print_fraction(better));
+                  std::to_string(samples_at(best, l, level.confidence)) + " at a true rate of " + figures::percent(best) + ", " +
+                  std::to_string(samples_at(better, l, level.confidence)) + " at " + figures::percent(better));
   } else if (double q = percentile_of(f.path.back()); q > 0) {
     std::int64_t least = samples_for_quantile(q, level.confidence, op == Op::le || op == Op::lt);
     std::int64_t tries = level.tries > 0 ? level.tries : 200;
@@ -64,7 +65,7 @@ std::vector<std::string> plan(const Requirement& r, const Scope& scope) {
   });
   if (out.empty() && r.level && r.level->kind == Level::Kind::test && r.level->tries > 0) {
     out.push_back(r.id + ": " + std::to_string(r.level->tries) + " tries; without a failure they show a failure rate < " +
-                  yaml::print_fraction(failure_rate_bound(r.level->tries, 0.95)) + " at 95 %");
+                  figures::percent(failure_rate_bound(r.level->tries, 0.95)) + " at 95 %");
   }
   return out;
 }

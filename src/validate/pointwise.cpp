@@ -6,6 +6,7 @@
 #include <numeric>
 #include <random>
 
+#include "base/figures.hpp"
 #include "validate/statistics.hpp"
 
 namespace saha::validate {
@@ -53,7 +54,7 @@ std::string shown(const PointValue& v, const Scope& scope) {
   switch (v.kind) {
     case Kind::label: {
       auto i = static_cast<std::size_t>(v.number);
-      return "class " + (v.number >= 0 && i < scope.labels.size() ? scope.labels[i] : yaml::print_number(v.number));
+      return "class " + (v.number >= 0 && i < scope.labels.size() ? scope.labels[i] : figures::shortest(v.number));
     }
     case Kind::text: return v.text;
     case Kind::boolean: return v.boolean ? "true" : "false";
@@ -439,7 +440,7 @@ PointVerdict run_on_samples(const Requirement& r, const std::string& model, cons
   out.figures = {{"tries", static_cast<double>(tried), "", "counted"}, {"failures", static_cast<double>(failed), "", "counted"}};
   if (std::isfinite(run.largest)) out.figures.push_back({"largest", run.largest, "", "measured"});
   if (tried == 0)
-    return give_up(timeout ? "no sample was run within " + yaml::print_duration(r.timeout_s)
+    return give_up(timeout ? "no sample was run within " + figures::duration(r.timeout_s)
                            : "no sample of '" + data + "' meets the condition; vacuous");
 
   std::string text = std::to_string(held) + " of " + std::to_string(tried) + " hold";
@@ -456,7 +457,7 @@ PointVerdict run_on_samples(const Requirement& r, const std::string& model, cons
     if (!r.accept.given) return give_up("level " + print(level) + " over samples needs accept: {proved: '>= 95 %'}");
     double lower = proportion_lower(held, tried, level.confidence), upper = proportion_upper(held, tried, level.confidence);
     bool enough = r.accept.more_than ? lower > r.accept.proved : lower >= r.accept.proved;
-    out.text = text + ", lower bound " + yaml::print_fraction(lower);
+    out.text = text + ", lower bound " + figures::percent(lower);
     out.figures.push_back({"lower bound", lower, "", "bound"});
     if (upper < r.accept.proved) out.verdict = Verdict::violated;
     else if (enough && !timeout) out.verdict = Verdict::passed;
@@ -467,14 +468,14 @@ PointVerdict run_on_samples(const Requirement& r, const std::string& model, cons
   bool accepted = r.accept.more_than ? share > r.accept.proved : share >= r.accept.proved;
   if (r.accept.given && !accepted) {
     out.verdict = Verdict::violated;
-    out.text = text + " = " + yaml::print_fraction(share) + ", accepted are " + (r.accept.more_than ? "> " : ">= ") +
-               yaml::print_fraction(r.accept.proved);
+    out.text = text + " = " + figures::percent(share) + ", accepted are " + (r.accept.more_than ? "> " : ">= ") +
+               figures::percent(r.accept.proved);
     return out;
   }
   if (std::isfinite(run.largest)) text += ", largest " + print_value(run.largest, Gives::number);
-  if (failed == 0) text += "; failure rate < " + yaml::print_fraction(failure_rate_bound(tried, 0.95)) + " at 95 %";
+  if (failed == 0) text += "; failure rate < " + figures::percent(failure_rate_bound(tried, 0.95)) + " at 95 %";
   const std::int64_t wanted = take > 0 && level.tries > 0 ? std::min(level.tries, take) : std::max(level.tries, take);
-  if (timeout) return give_up(text + "; " + yaml::print_duration(r.timeout_s) + " were not enough for the rest");
+  if (timeout) return give_up(text + "; " + figures::duration(r.timeout_s) + " were not enough for the rest");
   if (tried < wanted) return give_up(text + "; " + std::to_string(wanted) + " were asked for");
   out.verdict = Verdict::passed;
   out.text = text;

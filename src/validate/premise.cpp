@@ -6,6 +6,8 @@
 #include <limits>
 #include <map>
 
+#include "base/figures.hpp"
+
 namespace saha::validate {
 namespace {
 
@@ -59,8 +61,8 @@ std::optional<EmptyPremise> empty_premise(const Expr& premise, const Scope& scop
       Scope::Range alone = domain;
       narrow(alone, op, *value);
       if (empty(alone)) {
-        return EmptyPremise{place, "the premise never holds: " + relation + " lies outside its domain [" + yaml::print_number(domain.first) +
-                                       ", " + yaml::print_number(domain.second) + "]"};
+        return EmptyPremise{place, "the premise never holds: " + relation + " lies outside its domain [" + figures::shortest(domain.first) +
+                                       ", " + figures::shortest(domain.second) + "]"};
       }
       Scope::Range& all = allowed.emplace(dotted(name.path), domain).first->second;
       narrow(all, op, *value);

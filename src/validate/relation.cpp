@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <memory>
 
+#include "base/figures.hpp"
 #include "validate/statistics.hpp"
 
 namespace saha::validate {
@@ -116,7 +117,7 @@ std::string told(const Form& f, Op op, Verdict v, double confidence, bool point_
   double value = points(f).first - f.constant;
   Gives gives = f.terms[0].first.gives;
   auto difference = [&](double d) {
-    if (gives == Gives::fraction) return yaml::print_number(std::round(d * 10000) / 100) + " pp";
+    if (gives == Gives::fraction) return figures::shortest(std::round(d * 10000) / 100) + " pp";
     return print_value(d, gives);
   };
   out += "; difference " + difference(value);
@@ -126,9 +127,7 @@ std::string told(const Form& f, Op op, Verdict v, double confidence, bool point_
   if (f.constant != 0 && v != Verdict::passed) out += " (limit " + difference(-f.constant) + ")";
   if (paired(f) && f.terms[0].first.binary) {
     Discordant d = discordant(f.terms[0].first, f.terms[1].first);
-    char p[32];
-    std::snprintf(p, sizeof p, "%.2g", mcnemar_exact(d.first, d.second));
-    out += ", paired; " + std::to_string(d.first) + " better, " + std::to_string(d.second) + " worse, McNemar p " + p;
+    out += ", paired; " + std::to_string(d.first) + " better, " + std::to_string(d.second) + " worse, McNemar p " + figures::significant(mcnemar_exact(d.first, d.second), 2);
   }
   return out + (short_of.empty() ? "" : "; " + short_of);
 }

@@ -5,6 +5,8 @@
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
+#include "base/figures.hpp"
+
 namespace saha::validate {
 namespace {
 
@@ -20,10 +22,7 @@ std::string padded(std::string s, std::size_t width) {
 }
 
 std::string time_text(double seconds) {
-  if (seconds < 0.01) return "0 s";
-  char buffer[32];
-  std::snprintf(buffer, sizeof buffer, seconds < 10 ? "%.2g s" : "%.0f s", seconds);
-  return buffer;
+  return (seconds < 0.01 ? "0" : seconds < 10 ? figures::significant(seconds, 2) : figures::fixed(seconds, 0)) + " s";
 }
 
 // Lines of at most `width` characters, broken at spaces.
@@ -167,9 +166,7 @@ std::string junit(std::span<const Outcome> outcomes, const Subject& subject) {
   std::string cases;
   for (const Outcome& o : outcomes) {
     seconds += o.seconds;
-    char time[32];
-    std::snprintf(time, sizeof time, "%.3f", o.seconds);
-    cases += "    <testcase classname=\"" + xml(subject.requirements_file) + "\" name=\"" + xml(o.id) + "\" time=\"" + time + "\"";
+    cases += "    <testcase classname=\"" + xml(subject.requirements_file) + "\" name=\"" + xml(o.id) + "\" time=\"" + figures::fixed(o.seconds, 3) + "\"";
     if (o.location.line > 0) cases += " file=\"" + xml(o.location.file) + "\" line=\"" + std::to_string(o.location.line) + "\"";
     cases += ">\n";
     std::string message = "message=\"" + xml(o.evidence) + "\"", body = xml(o.text) + (o.why.empty() ? "" : "\n" + xml(o.why));
@@ -189,10 +186,8 @@ std::string junit(std::span<const Outcome> outcomes, const Subject& subject) {
     }
     cases += "    </testcase>\n";
   }
-  char time[32];
-  std::snprintf(time, sizeof time, "%.3f", seconds);
   std::string totals = "tests=\"" + std::to_string(outcomes.size()) + "\" failures=\"" + std::to_string(failures) + "\" errors=\"" +
-                       std::to_string(errors) + "\" skipped=\"" + std::to_string(skipped) + "\" time=\"" + time + "\"";
+                       std::to_string(errors) + "\" skipped=\"" + std::to_string(skipped) + "\" time=\"" + figures::fixed(seconds, 3) + "\"";
   return "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites " + totals + ">\n  <testsuite name=\"" + xml(subject.requirements_file) +
          "\" " + totals + ">\n" + cases + "  </testsuite>\n</testsuites>\n";
 }

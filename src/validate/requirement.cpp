@@ -4,6 +4,7 @@
 #include <charconv>
 #include <map>
 
+#include "base/figures.hpp"
 #include "yaml/units.hpp"
 
 namespace saha::validate {
@@ -166,7 +167,7 @@ std::string_view name(Arithmetic a) {
 std::string print(const Level& level) {
   switch (level.kind) {
     case Level::Kind::prove: return "prove";
-    case Level::Kind::bound: return "bound " + yaml::print_fraction(level.confidence);
+    case Level::Kind::bound: return "bound " + figures::percent(level.confidence);
     case Level::Kind::test: return level.tries > 0 ? "test " + std::to_string(level.tries) : "test";
   }
   return "?";

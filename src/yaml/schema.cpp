@@ -5,6 +5,7 @@
 #include <cmath>
 #include <nlohmann/json.hpp>
 
+#include "base/figures.hpp"
 #include "yaml/units.hpp"
 
 namespace saha::yaml {
@@ -409,11 +410,11 @@ std::string Schema::type_name() const {
       return range("a whole number", r.least_integer != std::numeric_limits<std::int64_t>::min(), std::to_string(r.least_integer),
                    r.most_integer != std::numeric_limits<std::int64_t>::max(), std::to_string(r.most_integer));
     case RuleKind::number:
-      return range("a number", std::isfinite(r.least), print_number(r.least), std::isfinite(r.most), print_number(r.most));
+      return range("a number", std::isfinite(r.least), figures::shortest(r.least), std::isfinite(r.most), figures::shortest(r.most));
     case RuleKind::duration: return "a duration like 90 s";
     case RuleKind::size: return "a size like 64 MiB";
     case RuleKind::frequency: return "a frequency like 125 MHz";
-    case RuleKind::fraction: return "a fraction from " + print_fraction(r.least) + " to " + print_fraction(r.most);
+    case RuleKind::fraction: return "a fraction from " + figures::percent(r.least) + " to " + figures::percent(r.most);
     case RuleKind::list: return "a list";
     case RuleKind::map: return r.what;
     case RuleKind::names: return "a map of names";

@@ -99,19 +99,6 @@ Result<double> in_base(std::string_view text, std::string_view what, std::string
   return value;
 }
 
-std::string digits(double value, int significant) {
-  char buffer[64];
-  auto [end, fault] = std::to_chars(buffer, buffer + sizeof buffer, value, std::chars_format::general, significant);
-  return fault == std::errc() ? std::string(buffer, end) : "?";
-}
-
-std::string scaled(double value, int significant, std::span<const std::pair<double, std::string_view>> steps) {
-  for (const auto& [factor, unit] : steps) {
-    if (std::abs(value) >= factor || &unit == &steps.back().second) return digits(value / factor, significant) + " " + std::string(unit);
-  }
-  return digits(value, significant);
-}
-
 }  // namespace
 
 Dimension operator*(const Dimension& a, const Dimension& b) { return combined(a, b, 1); }
@@ -219,36 +206,6 @@ Result<double> fraction(std::string_view text) {
   if (m.unit.empty()) return m.value;
   if (m.unit == "%" || m.unit == "pp") return m.value / 100;
   return Error{ErrorCode::invalid_file, "'" + std::string(text) + "' is not a fraction", "for example '97 %' or 0.97"};
-}
-
-std::string print_number(double value) {
-  char buffer[64];
-  auto [end, fault] = std::to_chars(buffer, buffer + sizeof buffer, value);
-  return fault == std::errc() ? std::string(buffer, end) : "?";
-}
-
-std::string print_fraction(double value) {
-  double percent = value * 100;
-  if (percent > 99.9 && percent < 100) {  // 99.97 % must not print as 100 %
-    char buffer[64];
-    std::string text = "100";
-    for (int places = 1; places <= 8 && text.starts_with("100"); ++places) {
-      auto [end, fault] = std::to_chars(buffer, buffer + sizeof buffer, percent, std::chars_format::fixed, places);
-      if (fault == std::errc()) text.assign(buffer, end);
-    }
-    return text + " %";
-  }
-  return digits(percent, 3) + " %";
-}
-
-std::string print_duration(double seconds) {
-  static constexpr std::pair<double, std::string_view> kSteps[] = {{1, "s"}, {1e-3, "ms"}, {1e-6, "us"}, {1e-9, "ns"}};
-  return seconds == 0 ? "0 s" : seconds >= 100 ? digits(std::round(seconds), 12) + " s" : scaled(seconds, 3, kSteps);
-}
-
-std::string print_bytes(double bytes) {
-  static constexpr std::pair<double, std::string_view> kSteps[] = {{1073741824, "GiB"}, {1048576, "MiB"}, {1024, "KiB"}, {1, "B"}};
-  return scaled(bytes, 4, kSteps);
 }
 
 }  // namespace saha::yaml

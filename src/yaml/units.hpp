@@ -57,10 +57,4 @@ Result<std::int64_t> size_bytes(std::string_view text);      ///< "64MiB", "20 G
 Result<double> frequency_hz(std::string_view text);          ///< "125 MHz"
 Result<double> fraction(std::string_view text);              ///< "97 %" and "0.97" are 0.97, "0.5 pp" is 0.005
 
-std::string print_number(double value);  ///< the shortest text that reads back as the same double
-/// For people, three to four digits: "84.7 %", "6.2 ms", "64 KiB".
-std::string print_fraction(double value);
-std::string print_duration(double seconds);
-std::string print_bytes(double bytes);
-
 }  // namespace saha::yaml

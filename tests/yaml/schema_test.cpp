@@ -188,14 +188,3 @@ TEST(Units, compound_units_have_dimensions) {
   EXPECT_FALSE(u.define("a b", {1, {}}));
   EXPECT_DOUBLE_EQ(u.find("kn")->factor, 0.514444);
 }
-
-TEST(Units, numbers_print_for_people) {
-  EXPECT_EQ(print_fraction(0.8472), "84.7 %");
-  EXPECT_EQ(print_fraction(0.9997), "99.97 %");
-  EXPECT_EQ(print_fraction(1), "100 %");
-  EXPECT_EQ(print_duration(0.00041), "410 us");
-  EXPECT_EQ(print_duration(0.0062), "6.2 ms");
-  EXPECT_EQ(print_duration(211), "211 s");
-  EXPECT_EQ(print_bytes(65536), "64 KiB");
-  EXPECT_EQ(print_number(0.1), "0.1");
-}
