@@ -96,17 +96,28 @@ keep("jax_mlp", to_onnx(f, [(2, 8)]), **{"in_0": rng.standard_normal((2, 8)).ast
 g = lambda x: jnp.cumsum(jax.nn.gelu(x), axis=1).sum(axis=0)
 keep("jax_cumsum", to_onnx(g, [(3, 5)]), **{"in_0": rng.standard_normal((3, 5)).astype(np.float32)})
 """),
-    "paddle2onnx": ("paddlepaddle paddle2onnx onnx", """
+    "paddle2onnx": ("paddle2onnx paddlepaddle onnx", """
 import paddle
 class Net(paddle.nn.Layer):
     def __init__(self):
         super().__init__(); self.c = paddle.nn.Conv2D(3, 8, 3, 2, 1); self.b = paddle.nn.BatchNorm2D(8); self.l = paddle.nn.Linear(8, 4)
     def forward(self, x):
         x = paddle.nn.functional.hardswish(self.b(self.c(x))); return paddle.nn.functional.softmax(self.l(x.mean([2, 3])))
-m = Net(); m.eval()
-x = paddle.randn([2, 3, 32, 32])
-paddle.onnx.export(m, os.path.join(out, "paddle_cnn"), input_spec=[paddle.static.InputSpec([None, 3, 32, 32], "float32", "x")], opset_version=13)
-np.savez(os.path.join(out, "paddle_cnn.npz"), x=x.numpy())
+class Text(paddle.nn.Layer):
+    def __init__(self):
+        super().__init__(); self.e = paddle.nn.Embedding(20, 16); self.t = paddle.nn.TransformerEncoderLayer(16, 2, 32, activation="gelu"); self.r = paddle.nn.LSTM(16, 8, direction="bidirect")
+    def forward(self, x):
+        y = self.r(self.t(self.e(x)))[0]; return paddle.argmax(y, axis=-1), paddle.flatten(y, 1)
+class Up(paddle.nn.Layer):
+    def __init__(self):
+        super().__init__(); self.c = paddle.nn.Conv2D(3, 4, 1); self.d = paddle.nn.Conv2DTranspose(4, 2, 2, 2); self.p = paddle.nn.AdaptiveAvgPool2D(2)
+    def forward(self, x):
+        y = paddle.nn.functional.interpolate(paddle.nn.functional.swish(self.c(x)), size=[16, 16], mode="bilinear"); a, b = paddle.split(self.d(y), 2, axis=1)
+        return paddle.flatten(self.p(paddle.concat([a, b, a * b], axis=1)), 1)
+for name, m, x in [("cnn", Net(), rng.standard_normal((2, 3, 32, 32)).astype(np.float32)), ("text", Text(), rng.integers(0, 20, (2, 5))), ("up", Up(), rng.standard_normal((2, 3, 8, 8)).astype(np.float32))]:
+    m.eval()
+    paddle.onnx.export(m, os.path.join(out, "paddle_" + name), input_spec=[paddle.static.InputSpec([None] + list(x.shape[1:]), str(x.dtype), "x")], opset_version=13)
+    np.savez(os.path.join(out, "paddle_" + name + ".npz"), x=x)
 """),
 }
 
@@ -162,9 +173,12 @@ def main():
         if install.returncode:
             rows.append((name, "-", "not tried", "its packages could not be installed: " + install.stderr.strip().splitlines()[-1][:160]))
             continue
-        made = subprocess.run([python, "-c", COMMON + textwrap.dedent(code), models], capture_output=True, text=True)
+        program = os.path.join(place, "recipe.py")   # a file: paddle reads the source of what it exports
+        with open(program, "w") as f:
+            f.write(COMMON + textwrap.dedent(code))
+        made = subprocess.run([python, program, models], capture_output=True, text=True)
         if made.returncode:
-            rows.append((name, "-", "export stopped", (made.stderr.strip() or f"it ended with code {made.returncode}").splitlines()[-1][:160]))
+            rows.append((name, "-", "export stopped", (made.stderr.strip() or made.stdout.strip() or f"code {made.returncode}").splitlines()[-1][:160]))
         first = packages.split()[0]
         versions[name] = subprocess.run([python, "-c", f"import importlib.metadata as m; print(m.version('{first}'))"], capture_output=True, text=True).stdout.strip()
         for line in subprocess.run([python, "-c", COMPARE, saha, models], capture_output=True, text=True).stdout.splitlines():

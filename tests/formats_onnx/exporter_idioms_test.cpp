@@ -156,6 +156,28 @@ const std::vector<Idiom>& idioms() {
       o = Concat(fs, gs) {axis = 2}
       return o
     })", {{"Transpose", 1}, {"LSTM", 1}, {"Slice", 2}, {"Squeeze", 2}, {"Concat", 1}}},
+    {"paddle2onnx", "a convolution's bias apart, an Identity after each step, a hard swish", 13, R"(graph (x: float32[N, 1, 2, 2]) {
+      c = Conv(x, float32[2, 1, 1, 1] {2, 3}) {kernel_shape = [1, 1]}
+      r = Reshape(float32[2] {1, 2}, int64[4] {1, 2, 1, 1})
+      a = Add(c, r)
+      i = Identity(a)
+      b = BatchNormalization(i, float32[2] {1, 2}, float32[2] {0.5, -1}, float32[2] {0.1, 0.2}, float32[2] {1, 4})
+      h = HardSigmoid(b) {alpha = 0.16666667, beta = 0.5}
+      m = Mul(h, b)
+      p = ReduceMean(m, int64[2] {2, 3}) {keepdims = 0}
+      y = Identity(p)
+      return y
+    })", {{"Conv", 1}, {"HardSigmoid", 1}, {"Mul", 1}, {"ReduceMean", 1}}},
+    {"paddle2onnx", "a scale as a product and a sum with zero, dropout as Identity", 13, R"(graph (q: float32[1, 2, 3], k: float32[1, 2, 3]) {
+      m = Mul(q, float32[1] {0.5})
+      a = Add(m, float32[1] {0})
+      i = Identity(a)
+      t = Transpose(k) {perm = [0, 2, 1]}
+      s = MatMul(i, t)
+      p = Softmax(s) {axis = -1}
+      y = Identity(p)
+      return y
+    })", {{"Mul", 1}, {"Transpose", 1}, {"MatMul", 1}, {"Softmax", 1}}},
     {"skl2onnx", "a perceptron that ends in a label looked up", 21, R"(graph (x: float32[N, 2]) {
       c = Cast(x) {to = 1}
       m = MatMul(c, float32[2, 3] {1, -2, 3, 4, 5, -6})
