@@ -10,7 +10,17 @@
 namespace saha::lifecycle::charts {
 namespace {
 std::string num(double v) { return figures::fixed(v, 1); }
-std::string tick(double v) { return std::fabs(v) >= 1000 && std::fabs(v) < 1e6 ? figures::fixed(v, 0) : figures::significant(v, 3); }
+std::string tick(double v, int digits = 3) { return std::fabs(v) >= 1000 && std::fabs(v) < 1e6 && digits == 3 ? figures::fixed(v, 0) : figures::significant(v, digits); }
+/// Each with its text, in as many digits as tell them apart: 23.87, 23.88.
+std::vector<std::pair<double, std::string>> marked(const std::vector<double>& ticks) {
+  std::vector<std::pair<double, std::string>> r;
+  for (int digits = 3; digits <= 12; ++digits) {
+    r.clear();
+    for (double v : ticks) r.emplace_back(v, tick(v, digits));
+    if (std::adjacent_find(r.begin(), r.end(), [](const auto& a, const auto& b) { return a.second == b.second; }) == r.end()) break;
+  }
+  return r;
+}
 std::string open(const std::string& title, int w, int h) {
   return "<svg role=\"img\" viewBox=\"0 0 " + std::to_string(w) + " " + std::to_string(h) + "\" width=\"" + std::to_string(w) + "\" height=\"" + std::to_string(h) + "\"><title>" + html::escape(title) + "</title>";
 }
@@ -51,10 +61,11 @@ Scale scale(double low, double high, bool log, double from, double to) {
   double pad = std::max((high - low) * 0.08, std::max(std::fabs(high), 1e-9) * 1e-3);
   return {low - pad, high + pad, false, from, to};
 }
-std::string axes(const Scale& x, const Scale& y, const std::string& x_title, const std::string& y_title) {
+std::string axes(const Scale& x, const Scale& y, const std::string& x_title, const std::string& y_title, bool y_ticks = true) {
   std::string s = line(x.from, y.from, x.to, y.from, "class=\"axis\"") + line(x.from, y.from, x.from, y.to, "class=\"axis\"");
-  for (double v : x.ticks()) s += line(x(v), y.from, x(v), y.from + 4, "class=\"axis\"") + label(x(v), y.from + 17, tick(v), "text-anchor=\"middle\" class=\"soft\"");
-  for (double v : y.ticks()) s += line(x.from - 4, y(v), x.from, y(v), "class=\"axis\"") + label(x.from - 7, y(v) + 4, tick(v), "text-anchor=\"end\" class=\"soft\"");
+  for (const auto& [v, text] : marked(x.ticks())) s += line(x(v), y.from, x(v), y.from + 4, "class=\"axis\"") + label(x(v), y.from + 17, text, "text-anchor=\"middle\" class=\"soft\"");
+  if (y_ticks)
+    for (const auto& [v, text] : marked(y.ticks())) s += line(x.from - 4, y(v), x.from, y(v), "class=\"axis\"") + label(x.from - 7, y(v) + 4, text, "text-anchor=\"end\" class=\"soft\"");
   s += label((x.from + x.to) / 2, y.from + 35, x_title, "text-anchor=\"middle\"");
   return s + "<text transform=\"translate(14 " + num((y.from + y.to) / 2) + ") rotate(-90)\" text-anchor=\"middle\">" + html::escape(y_title) + "</text>";
 }
@@ -74,9 +85,12 @@ std::string scatter(const std::string& title, const std::string& x_title, const 
     y0 = std::min({y0, p.y, p.y_low});
     y1 = std::max({y1, p.y, p.y_high});
   }
-  constexpr int kWidth = 560, kHeight = 340;
-  Scale x = scale(std::max(x0, 1e-9), std::max(x1, 1e-9), x0 > 0 && x1 / x0 > 10, 62, kWidth - 20), y = scale(y0, y1, false, kHeight - 50, 16);
-  std::string s = open(title, kWidth, kHeight) + axes(x, y, x_title, y_title);
+  // Without a title y only keeps rows apart.
+  const bool rows = y_title.empty();
+  constexpr int kWidth = 560;
+  const int height = rows ? 90 + 50 * int(points.size()) : 340;
+  Scale x = scale(std::max(x0, 1e-9), std::max(x1, 1e-9), x0 > 0 && x1 / x0 > 10, 62, kWidth - 20), y = scale(rows ? y0 - 0.5 : y0, rows ? y1 + 0.5 : y1, false, height - 50, 16);
+  std::string s = open(title, kWidth, height) + axes(x, y, x_title, y_title, !rows);
   if (front) {
     std::vector<const Point*> best;
     for (const Point& p : points) {
@@ -105,7 +119,7 @@ std::string scatter(const std::string& title, const std::string& x_title, const 
     bool right = px > kWidth * 0.6;
     s += label(right ? px - 10 : px + 10, std::max(ly, 12.0), p.label, right ? "text-anchor=\"end\"" : "");
   }
-  return "<figure>" + s + "</svg></figure>";
+  return "<figure>" + s + "</svg><figcaption>" + html::escape(title) + "</figcaption></figure>";
 }
 
 std::string bars(const std::string& title, const std::string& unit, const std::vector<Bar>& all) {
@@ -120,7 +134,7 @@ std::string bars(const std::string& title, const std::string& unit, const std::v
     s += label(left - 8, y + 13, name, "text-anchor=\"end\"") + "<rect x=\"" + std::to_string(left) + "\" y=\"" + num(y) + "\" width=\"" + num(std::max(w, 1.0)) + "\" height=\"16\" fill=\"" + color(all[i].series) + "\"><title>" + html::escape(all[i].label + ": " + tick(all[i].value) + " " + unit) + "</title></rect>" +
          label(left + w + 6, y + 13, tick(all[i].value) + " " + unit + (all[i].note.empty() ? "" : ", " + all[i].note), "class=\"soft\"");
   }
-  return "<figure>" + s + "</svg></figure>";
+  return "<figure>" + s + "</svg><figcaption>" + html::escape(title) + "</figcaption></figure>";
 }
 
 std::string curves(const std::string& title, const std::string& x_title, const std::vector<Curve>& all) {
@@ -136,7 +150,7 @@ std::string curves(const std::string& title, const std::string& x_title, const s
     s += "<path d=\"" + path + "\" fill=\"none\" stroke-width=\"2\" stroke=\"" + color(int(k)) + "\"/>";
     s += shape(int(k), 460, 24 + 20 * double(k), false) + label(474, 28 + 20 * double(k), all[k].label);
   }
-  return "<figure>" + s + "</svg></figure>";
+  return "<figure>" + s + "</svg><figcaption>" + html::escape(title) + "</figcaption></figure>";
 }
 
 std::string graph(const std::string& title, const Json& p) {

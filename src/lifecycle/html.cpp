@@ -55,7 +55,7 @@ h1{font-size:1.6rem;margin:.2rem 0}h2{font-size:1.2rem;margin:2.2rem 0 .2rem}h3{
 nav a{margin-right:.9rem}a{color:var(--accent)}
 .scroll{overflow-x:auto}table{border-collapse:collapse;width:100%;font-size:.93rem;margin:.3rem 0 1rem}
 caption{text-align:left;padding:.2rem 0}th,td{border-bottom:1px solid var(--line);padding:.35rem .6rem;text-align:left;vertical-align:top}
-td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}th button{all:unset;cursor:pointer;font-weight:600}th button:focus-visible{outline:2px solid var(--accent)}
+td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}td.n{white-space:nowrap}th button{all:unset;cursor:pointer;font-weight:600}th button:focus-visible{outline:2px solid var(--accent)}
 tr.chosen td{font-weight:600;background:var(--card)}tr.out td{color:var(--soft)}
 .passed{color:var(--good)}.violated,.FAIL{color:var(--bad)}.inconclusive,.skip{color:var(--open)}
 .badge{border:1px solid currentColor;border-radius:.9rem;padding:0 .55rem;white-space:nowrap;font-size:.85rem}
@@ -65,7 +65,7 @@ svg text{fill:var(--fg);font:12px system-ui,sans-serif}svg .axis{stroke:var(--so
 .pictures{display:flex;flex-wrap:wrap;gap:.7rem}.pictures figure{width:7rem;margin:0;font-size:.8rem}.pictures img{width:7rem;height:7rem;image-rendering:pixelated;border:1px solid var(--line);background:#000}
 .heat td{text-align:right;min-width:2.4rem}.mono{font-family:ui-monospace,monospace;font-size:.85rem;overflow-wrap:anywhere}
 details{margin:.4rem 0}summary{cursor:pointer}
-@media print{nav,button{display:none}th button{display:inline}details{display:block}section{break-inside:avoid}body{font-size:11pt}a::after{content:""}}
+@media print{@page{margin:14mm}nav{display:none}th button{display:inline}.scroll{overflow:visible}tr,figure,.decision{break-inside:avoid}h2,h3,caption{break-after:avoid}body{font-size:9.5pt}table{font-size:8.5pt}th,td{padding:.2rem .35rem}header,main,footer{max-width:none;padding:.3rem 0}}
 )css";
 
 const char* const kScript = R"js(
