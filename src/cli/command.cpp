@@ -218,8 +218,9 @@ int main(std::span<const std::string> words) {
   if (words.empty() || words[0] == "-h" || words[0] == "--help" || (words[0] == "help" && words.size() == 1)) { print(overview()); return 0; }
   if (words[0] == "--version") { print("saha " SAHA_VERSION "\n"); return 0; }
   if (words.size() == 2 && words[0] == "help" && words[1] == "--markdown") { print(reference_page()); return 0; }
-  bool asks_help = words[0] == "help";
-  std::string verb = asks_help ? words[1] : words[0];
+  const bool asks_help = words[0] == "help", as_man = asks_help && words[1] == "--man";
+  if (as_man && words.size() == 2) { print(man_page()); return 0; }
+  std::string verb = as_man ? words[2] : asks_help ? words[1] : words[0];
   const Command* command = nullptr;
   for (const Command& c : commands()) if (c.name == verb) command = &c;
   if (!command) {
@@ -228,7 +229,7 @@ int main(std::span<const std::string> words) {
     std::string near = nearest(verb, names);
     return report(usage("'" + verb + "' is no verb of saha", near.empty() ? "saha shows the verbs" : "did you mean 'saha " + near + "'?"), false);
   }
-  if (asks_help) { print(help(*command, true)); return 0; }
+  if (asks_help) { print(as_man ? man_page(*command) : help(*command, true)); return 0; }
   auto args = parse(*command, words.subspan(1));
   bool json = std::find(words.begin(), words.end(), "--json") != words.end();
   if (!args) return report(args.error(), json);

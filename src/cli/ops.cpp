@@ -6,11 +6,12 @@
 #include "cli/verbs.hpp"
 #include "op/op_def.hpp"
 #include "system/terminal.hpp"
+#include "yaml/diagnostic.hpp"
 
 namespace saha::cli {
 namespace {
 using Json = nlohmann::ordered_json;
-constexpr Argument kArguments[] = {{"NAME", "an operator; without it, all", true}};
+constexpr Argument kArguments[] = {{"OPERATOR", "its name; without it, all", true}};
 constexpr Option kOptions[] = {
     {"missing", 0, "FACT", "only operators that lack it: gradient, bounds or integer"},
     {"markdown", 0, "", "the page docs/ops.md"},
@@ -51,7 +52,12 @@ Result<int> run(const Args& args) {
     if (!missing.empty() && s != State::missing) continue;
     rows.push_back(&d);
   }
-  if (!wanted.empty() && rows.empty()) return Error{ErrorCode::invalid_argument, "'" + wanted + "' is not an operator saha knows", "saha ops lists them"};
+  if (!wanted.empty() && rows.empty()) {
+    std::vector<std::string> names;
+    for (const op::Entry& e : op::entries()) names.emplace_back(e.def->name.str());
+    const auto near = yaml::nearest(wanted, names);
+    return Error{ErrorCode::invalid_argument, "'" + wanted + "' is not an operator saha knows", near ? "did you mean '" + *near + "'?" : "saha ops lists them"};
+  }
   if (args.json()) {
     Json list = Json::array();
     for (const op::OpDef* d : rows)

@@ -18,4 +18,7 @@ extern const Command kCompletion;
 
 /// docs/cli.md.
 std::string reference_page();
+/// saha(1), and that of one verb, as roff.
+std::string man_page();
+std::string man_page(const Command& command);
 }  // namespace saha::cli
