@@ -10,6 +10,7 @@
 #include <numeric>
 
 #include "base/figures.hpp"
+#include "cli/page.hpp"
 #include "cli/verbs.hpp"
 #include "data/npy.hpp"
 #include "formats/onnx/onnx.hpp"
@@ -26,7 +27,7 @@ constexpr std::size_t kShownLayers = 12;
 
 constexpr Argument kArguments[] = {{"MODEL", "an ONNX file"}};
 constexpr Option kOptions[] = {
-    {"backend", 0, "A,B", "these engines, each of which must be here; else all that are"},
+    {"backend", 0, "BACKENDS", "these engines (A,B), each of which must be here; else all that are"},
     {"runs", 0, "N", "measured runs of each", false, "200"},
     {"warmup", 0, "N", "unmeasured runs before", false, "20"},
     {"profile", 0, "", "the native engine layer by layer, against the machine's measured peak"},
@@ -35,6 +36,7 @@ constexpr Option kOptions[] = {
     {"no-compare", 0, "", "do not compare the results"},
     {"input", 0, "F", "input values in the order of the inputs: .npy or .pb (ONNX test data); else random by --seed", true},
     {"shape", 0, "NAME=1x3x224x224", "shape of an input with free dims, which are otherwise 1 or the first sizes that the model takes", true},
+    kReportOption,
 };
 
 using figures::fixed;
@@ -239,8 +241,10 @@ Result<int> run(const Args& args) {
                       std::to_string(options.warmup) + " --seed " + std::to_string(options.seed);
   for (const auto& text : args.all("shape")) repro += " --shape " + system::shell_quoted(text);
   for (const auto& text : args.all("input")) repro += " --input " + system::shell_quoted(text);
+  const Json object = json(bench, model, options, repro);
+  SAHA_DO(write_reports(args, object, "saha bench " + model));
   if (args.json()) {
-    print(json(bench, model, options, repro).dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
+    print(object.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
   } else {
     const bool color = system::use_color(args.get("color") == "always" ? system::ColorMode::always : args.get("color") == "never" ? system::ColorMode::never : system::ColorMode::automatic, STDOUT_FILENO);
     const int width = system::terminal_width(STDOUT_FILENO);

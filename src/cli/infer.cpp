@@ -32,7 +32,7 @@ constexpr Option kOptions[] = {
     {"save", 0, "DIR", "where each output is written as NAME.npy"},
     {"inputs", 0, "DIR", "a folder with input_0.pb, input_1.pb .. (ONNX's test-data form), in the order of the model's inputs"},
     {"outputs", 0, "DIR", "where output_0.pb .. are written"},
-    {"backend", 0, "NAME", "the engine that runs it; 'reference' is the operators' definition itself", false, "native"},
+    {"backend", 0, "BACKEND", "the engine that runs it; 'reference' is the operators' definition itself", false, "native"},
 };
 
 Result<Datum> read_value(const std::string& file, const ir::Graph& g, ir::ValueId v, const data::Preprocess& steps) {

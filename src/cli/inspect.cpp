@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/figures.hpp"
+#include "cli/page.hpp"
 #include "cli/verbs.hpp"
 #include "formats/onnx/onnx.hpp"
 #include "measure/inputs.hpp"
@@ -24,6 +25,7 @@ constexpr Option kOptions[] = {
     {"layers", 0, "", "one row per node"},
     {"sort", 0, "KEY", "order of the rows: stored, macs, bytes or parameters", false, "stored"},
     {"shape", 0, "NAME=1x3x224x224", "shape of an input with free dims, which count as 1 otherwise", true},
+    kReportOption,
 };
 
 struct Row {
@@ -119,23 +121,24 @@ Result<int> run(const Args& args) {
   std::stable_sort(by_work.begin(), by_work.end(), [](const auto& a, const auto& b) { return a.second.macs != b.second.macs ? a.second.macs > b.second.macs : a.second.count > b.second.count; });
 
   std::uint64_t live = peak(g);
+  Json j{{"schema", "saha.inspect/1"}, {"saha", SAHA_VERSION}, {"file", file}, {"format", "ONNX"}, {"sha256", hash}, {"opsets", m.opsets}, {"ir_version", m.ir_version}, {"producer", m.producer}, {"nodes", ir::count_nodes(m.graph)}};
+  for (auto [name, list] : {std::pair{"inputs", m.graph.inputs()}, {"outputs", m.graph.outputs()}}) {
+    j[name] = Json::array();
+    for (ir::ValueId v : list) j[name].push_back({{"name", m.graph.name(v)}, {"type", ir::str(m.graph.type(v))}});
+  }
+  j["parameters"] = parameters;
+  j["parameter_bytes"] = parameter_bytes;
+  j["macs"] = macs;
+  j["peak_activation_bytes"] = live;
+  j["how"] = "modelled";
+  j["operators"] = Json::array();
+  for (auto& [op, s] : by_work) j["operators"].push_back({{"op", op}, {"count", s.count}, {"macs", s.macs}, {"parameters", s.parameters}});
+  j["layers"] = Json::array();
+  for (const Row& r : rows) j["layers"].push_back({{"name", r.name}, {"op", r.op}, {"output", r.output}, {"macs", r.macs}, {"bytes", r.bytes}, {"parameters", r.parameters}});
+  j["metadata"] = m.metadata;
+  j["notes"] = m.notes;
+  SAHA_DO(write_reports(args, j, "saha inspect " + file));
   if (args.json()) {
-    Json j{{"schema", "saha.inspect/1"}, {"saha", SAHA_VERSION}, {"file", file}, {"format", "ONNX"}, {"sha256", hash}, {"opsets", m.opsets}, {"ir_version", m.ir_version}, {"producer", m.producer}, {"nodes", ir::count_nodes(m.graph)}};
-    for (auto [name, list] : {std::pair{"inputs", m.graph.inputs()}, {"outputs", m.graph.outputs()}}) {
-      j[name] = Json::array();
-      for (ir::ValueId v : list) j[name].push_back({{"name", m.graph.name(v)}, {"type", ir::str(m.graph.type(v))}});
-    }
-    j["parameters"] = parameters;
-    j["parameter_bytes"] = parameter_bytes;
-    j["macs"] = macs;
-    j["peak_activation_bytes"] = live;
-    j["how"] = "modelled";
-    j["operators"] = Json::array();
-    for (auto& [op, s] : by_work) j["operators"].push_back({{"op", op}, {"count", s.count}, {"macs", s.macs}, {"parameters", s.parameters}});
-    j["layers"] = Json::array();
-    for (const Row& r : rows) j["layers"].push_back({{"name", r.name}, {"op", r.op}, {"output", r.output}, {"macs", r.macs}, {"bytes", r.bytes}, {"parameters", r.parameters}});
-    j["metadata"] = m.metadata;
-    j["notes"] = m.notes;
     print(j.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
     return 0;
   }

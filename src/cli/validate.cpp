@@ -2,8 +2,10 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <memory>
 
+#include "cli/page.hpp"
 #include "cli/verbs.hpp"
 #include "lifecycle/pipeline.hpp"
 #include "system/file.hpp"
@@ -18,22 +20,31 @@ namespace {
 constexpr Argument kArguments[] = {{"MODEL", "an ONNX file"}};
 constexpr Option kOptions[] = {
     {"requirements", 0, "R.req.yaml", "what must hold; its data section says on what"},
-    {"backend", 0, "NAME", "the engine that is judged", false, "native"},
+    {"data", 0, "saha.yaml", "a life cycle whose data and model sections hold here too"},
+    {"backend", 0, "BACKEND", "the engine that is judged", false, "native"},
     {"only", 0, "ID", "judge this requirement only", true},
     {"lint", 0, "", "check the file and stop"},
     {"explain", 0, "", "say each requirement in plain English and stop"},
-    {"report", 0, "FILE", "also write a report: .json, .xml (JUnit) or .sarif", true},
+    {"report", 0, "FILE", "also write a report: .html, .json, .xml (JUnit) or .sarif", true},
 };
+
+/// saha.yaml in the folder of the requirements, whose data they usually speak of; "" where there is none.
+std::string life_cycle_beside(const std::string& requirements) {
+  const auto file = std::filesystem::path(requirements).parent_path() / "saha.yaml";
+  std::error_code ignored;
+  return std::filesystem::is_regular_file(file, ignored) ? file.string() : "";
+}
 
 Result<int> run(const Args& args) {
   std::string file = args.get("requirements");
   if (file.empty()) return Error{ErrorCode::invalid_file, "'saha validate' needs --requirements R.req.yaml", "saha " + std::string(kValidate.example)};
   yaml::Diagnostics diagnostics;
-  auto config = lifecycle::validation_config(args.arguments[0], file, diagnostics);
+  auto config = lifecycle::validation_config(args.arguments[0], file, args.get("data"), diagnostics);
   std::string said = diagnostics.render(config ? "" : "nothing was run");
   if (!config) {
     if (args.json()) print(diagnostics.json());
     std::fputs(said.c_str(), stderr);
+    if (auto beside = life_cycle_beside(file); !args.has("data") && !beside.empty()) std::fprintf(stderr, "help: if these requirements belong to %s, add --data %s\n", beside.c_str(), beside.c_str());
     return 2;
   }
   if (!said.empty() && !args.quiet()) std::fputs(said.c_str(), stderr);
@@ -65,13 +76,16 @@ Result<int> run(const Args& args) {
   subject.version = SAHA_VERSION;
   subject.requirements_file = file;
   subject.strict = args.has("strict");
-  if (auto hash = system::sha256_file(args.arguments[0])) subject.sha256.emplace_back(args.arguments[0], *hash);
+  for (const std::string& f : {args.arguments[0], file, args.get("data")})
+    if (auto hash = system::sha256_file(f)) subject.sha256.emplace_back(f, *hash);
+  for (const auto& [name, hash] : result->data_sha256) subject.sha256.emplace_back("data " + name, hash);
   for (const std::string& out : args.all("report")) {
     std::string text;
-    if (out.ends_with(".json")) text = validate::json(result->outcomes, subject);
+    if (out.ends_with(".html")) text = page(nlohmann::ordered_json::parse(validate::json(result->outcomes, subject)), args.arguments[0] + " against " + file);
+    else if (out.ends_with(".json")) text = validate::json(result->outcomes, subject);
     else if (out.ends_with(".xml")) text = validate::junit(result->outcomes, subject);
     else if (out.ends_with(".sarif")) text = validate::sarif(result->outcomes, subject);
-    else return Error{ErrorCode::invalid_file, "--report is '" + out + "', a name that ends in .json, .xml or .sarif is taken"};
+    else return Error{ErrorCode::invalid_file, "--report is '" + out + "', a name that ends in .html, .json, .xml or .sarif is taken"};
     SAHA_DO(system::write_file(out, text));
   }
   if (args.json()) print(validate::json(result->outcomes, subject));

@@ -407,16 +407,31 @@ std::optional<yaml::Node> with_bases(const fs::path& file, yaml::Diagnostics& d,
 }
 }  // namespace
 
-std::optional<Config> validation_config(const std::string& model, const std::string& requirements, yaml::Diagnostics& diagnostics) {
+std::optional<Config> validation_config(const std::string& model, const std::string& requirements, const std::string& inherited, yaml::Diagnostics& diagnostics) {
   auto file = yaml::load(requirements, diagnostics);
   if (!file) return {};
   auto root = yaml::parse("saha: 1\nrun: {dir: .saha}\n", "saha validate", diagnostics);
   if (!root) return {};
+  // The sections of a file that say what the data are and what the model takes; which model is judged says the command.
+  auto inherit = [&](const yaml::Node& from) {
+    yaml::Node sections;
+    sections.kind = yaml::Node::Kind::map;
+    for (yaml::Entry e : from.entries) {
+      if (e.key.text != "data" && e.key.text != "model" && e.key.text != "evaluate") continue;
+      if (e.key.text == "model") std::erase_if(e.value.entries, [](const yaml::Entry& x) { return x.key.text == "file"; });
+      sections.entries.push_back(std::move(e));
+    }
+    root = yaml::merged(std::move(*root), sections);
+  };
+  if (!inherited.empty()) {
+    std::vector<fs::path> open;
+    auto below = with_bases(inherited, diagnostics, open);
+    if (!below) return {};
+    inherit(*below);
+  }
+  inherit(*file);
   auto quoted = [](const std::string& s) { std::string q = "'"; for (char c : s) { if (c == '\'') q += c; q += c; } return q + "'"; };
   yaml::set(*root, "model.file", quoted(fs::absolute(model).string()), "MODEL", diagnostics);
-  if (const yaml::Node* m = file->find("model"); m && m->kind == yaml::Node::Kind::map)
-    for (const auto& e : m->entries) if (e.key.text != "file") for (auto& mine : root->entries) if (mine.key.text == "model") mine.value.entries.push_back(e);
-  for (const auto& e : file->entries) if (e.key.text == "data") root->entries.push_back(e);
   yaml::set(*root, "require", "[" + quoted(fs::absolute(requirements).string()) + "]", "--requirements", diagnostics);
   return config_of(std::move(*root), requirements, diagnostics);
 }

@@ -67,8 +67,9 @@ struct Config {
 /// Reads one or several files (earlier first, this wins), `extends` and the overrides "targets.pico.cores=1". All faults in one go go to
 /// `diagnostics`; nothing is returned where there are errors.
 std::optional<Config> read_config(const std::vector<std::string>& files, const std::vector<std::string>& overrides, yaml::Diagnostics& diagnostics);
-/// What `saha validate` judges: one model against one *.req.yaml, whose own model and data sections say the rest.
-std::optional<Config> validation_config(const std::string& model, const std::string& requirements, yaml::Diagnostics& diagnostics);
+/// What `saha validate` judges: one model against one *.req.yaml, whose own model and data sections say the rest. `inherited` is a saha.yaml
+/// whose data and model sections stand below those, or "".
+std::optional<Config> validation_config(const std::string& model, const std::string& requirements, const std::string& inherited, yaml::Diagnostics& diagnostics);
 /// The schema of saha.yaml.
 yaml::Schema config_schema();
 

@@ -194,6 +194,7 @@ Result<RunResult> Pipeline::run() {
   if (o_.as_given && !o_.plan) {
     if (!candidates_.empty()) result_.outcomes = candidates_.back().outcomes;
     result_.exit_code = validate::exit_code(result_.outcomes);
+    result_.data_sha256 = set_hash_;
   }
   result_.report = std::move(report_);
   return std::move(result_);

@@ -47,6 +47,7 @@ struct RunResult {
   std::filesystem::path html, json;
   int exit_code = 0;                     ///< 0 decided and every must holds, 1 failed or violated, 3 inconclusive
   std::vector<validate::Outcome> outcomes;   ///< of as_given: one a requirement
+  std::map<std::string, std::string> data_sha256;   ///< of as_given: by data set
   std::vector<Planned> plan;             ///< of a plan, in order
   std::string decision;                  ///< "server: float32 on native, p90 0.41 ms measured"
 };

@@ -9,6 +9,7 @@
 #include "backends/registry.hpp"
 #include "formats/onnx/onnx.hpp"
 #include "measure/worker.hpp"
+#include "measure/presence.hpp"
 #include "op/work.hpp"
 #include "passes/specialize.hpp"
 #include "system/interrupt.hpp"
@@ -85,14 +86,14 @@ Result<> start(Subject& s, std::size_t number, const BenchOptions& options, std:
     if (auto opened = worker.open(name); !opened) {
       Error& e = opened.error();
       if (!s.model.backends.empty()) return std::move(e).within("backend '" + name + "' was asked for but is not here; nothing was run");
-      s.bench.missing.push_back({name, e.message, e.help});
+      s.bench.missing.push_back({name, why_not(name, e), e.help});
       continue;
     }
     auto loaded = worker.load({.backend = name, .model = s.path, .threads = options.threads, .names = input_names, .inputs = s.inputs});
     if (!loaded) {
       Error& e = loaded.error();
       if (!s.model.backends.empty()) return std::move(e).within("backend '" + name + "' was asked for but cannot run this model; nothing was measured");
-      s.bench.missing.push_back({name, e.message, e.help});
+      s.bench.missing.push_back({name, why_not(name, e), e.help});
       continue;
     }
     EngineRow row;
@@ -104,7 +105,7 @@ Result<> start(Subject& s, std::size_t number, const BenchOptions& options, std:
     row.notes = loaded->notes;
     running.push_back({number, std::move(row), std::move(worker), std::move(*loaded), 0, 0, std::size_t(std::max(options.runs, 1))});
   }
-  if (running.size() == before) return Error{ErrorCode::unsupported, "no engine runs this model; native: " + s.bench.missing.front().reason, s.bench.missing.front().help};
+  if (running.size() == before) return Error{ErrorCode::unsupported, "no engine runs this model; " + s.bench.missing.front().backend + ": " + s.bench.missing.front().reason, s.bench.missing.front().help};
   return {};
 }
 

@@ -10,6 +10,11 @@
 
 namespace saha::measure {
 
+std::string why_not(std::string_view backend, const Error& error) {
+  const std::string named = std::string(backend) + ": ";
+  return error.message.starts_with(named) ? error.message.substr(named.size()) : error.message;
+}
+
 Result<std::vector<Presence>> presence(const std::string& model) {
   Load load;
   if (!model.empty()) {
@@ -28,7 +33,7 @@ Result<std::vector<Presence>> presence(const std::string& model) {
     auto version = worker.open(info.name);
     row.here = version.has_value();
     if (!version) {
-      row.reason = version.error().message;
+      row.reason = why_not(info.name, version.error());
       row.help = version.error().help;
     } else {
       row.version = *version;
@@ -43,7 +48,7 @@ Result<std::vector<Presence>> presence(const std::string& model) {
             row.fast = int(std::count_if(layers->begin(), layers->end(), [](const runtime::LayerTime& l) { return l.kernel != "reference"; }));
           }
         } else {
-          row.reason = loaded.error().message;
+          row.reason = why_not(info.name, loaded.error());
           row.help = loaded.error().help;
         }
       }

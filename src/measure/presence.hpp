@@ -19,6 +19,9 @@ struct Presence {
   int layers = 0, fast = 0;            ///< of the engine's program, and those with a kernel of their own; 0: the engine does not say
 };
 
+/// The sentence of an error for a line that begins with the engine's name, which it does not repeat.
+std::string why_not(std::string_view backend, const Error& error);
+
 /// One row per engine of the registry. With a model, each that is here also loads it and runs it once, on random inputs.
 Result<std::vector<Presence>> presence(const std::string& model = {});
 

@@ -36,12 +36,14 @@ struct Descriptor {
   ~Descriptor() { if (fd >= 0) ::close(fd); }
 };
 
+Error is_folder(const fs::path& path) { return {ErrorCode::io, "'" + path.string() + "' is a folder, a file is wanted"}; }
+
 template <class Buffer> Result<Buffer> read_whole(const fs::path& path, std::uint64_t limit) {
   Descriptor file{::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
   if (file.fd < 0) return io_error("cannot open", path, errno);
   struct stat info {};
   if (::fstat(file.fd, &info) != 0) return io_error("cannot look at", path, errno);
-  if (S_ISDIR(info.st_mode)) return io_error("cannot read", path, EISDIR);
+  if (S_ISDIR(info.st_mode)) return is_folder(path);
   const bool regular = S_ISREG(info.st_mode);
   if (regular && std::uint64_t(info.st_size) > limit) return too_long(path, std::to_string(info.st_size), limit);
   try {
@@ -77,7 +79,7 @@ Result<MappedFile> map_file(const fs::path& path) {
   if (file.fd < 0) return io_error("cannot open", path, errno);
   struct stat info {};
   if (::fstat(file.fd, &info) != 0) return io_error("cannot look at", path, errno);
-  if (S_ISDIR(info.st_mode)) return io_error("cannot map", path, EISDIR);
+  if (S_ISDIR(info.st_mode)) return is_folder(path);
   if (!S_ISREG(info.st_mode)) return Error{ErrorCode::io, "cannot map '" + path.string() + "': not a regular file"};
   const auto size = std::size_t(info.st_size);
   if (size == 0) return MappedFile{std::shared_ptr<std::byte[]>(new std::byte[1]{}), 0};

@@ -36,7 +36,11 @@ bool Checker::is_data(const std::string& name) const {
 }
 
 Type Checker::data_set(const std::string& name, Place p) {
-  if (!is_data(name)) return error(p, "unknown data set '" + name + "'", data_names().empty() ? "no data is declared: add  data: {" + name + ": FILE OR FOLDER}" : yaml::did_you_mean(name, data_names()));
+  if (!is_data(name)) {
+    return error(p, "unknown data set '" + name + "'",
+                 data_names().empty() ? "no data is declared: add  data: {" + name + ": FILE OR FOLDER}  here, or take it from a life cycle: saha validate --data saha.yaml"
+                                      : yaml::did_you_mean(name, data_names()));
+  }
   used_data.insert(name);
   if (name == "calibration" || name == "train") {
     warn(p, "'" + name + "' was seen while the model was made; a requirement on it proves little", "use 'test'");

@@ -110,6 +110,11 @@ class English {
     return "output '" + e.path.back() + "'" + (e.path.size() == 2 ? " of " + e.path[0] : "") + " at " + joined(arguments, "and");
   }
 
+  // recall(test, malignant): the class may stand without its name.
+  static bool is_class(const Word& w, std::size_t place) {
+    return place < w.arguments.size() && w.arguments[place] == Argument::label && w.english.find("{" + std::to_string(place) + "}") == std::string_view::npos;
+  }
+
   std::string filled(const Word& w, const Expr& e) const {
     std::string text(w.english);
     if (double q = percentile_of(e.path.back()); q > 0 && e.path.back() != "p50")
@@ -119,6 +124,7 @@ class English {
     for (std::size_t i = 0; i < e.args.size(); ++i) {
       if (e.arg_names[i] == "except") except = " in everything but " + value(e.args[i]);
       else if (e.arg_names[i] == "class") except = " for class " + value(e.args[i]);
+      else if (is_class(w, plain.size())) except = " for class " + value(e.args[i]);
       else plain.push_back(value(e.args[i]));
     }
     auto put = [&](const std::string& what, const std::string& with) {

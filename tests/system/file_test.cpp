@@ -49,8 +49,8 @@ TEST_F(Files, what_cannot_be_read_is_named_with_the_reason) {
   EXPECT_EQ(missing.error().message, "cannot open '" + at("none").string() + "': No such file or directory");
   auto folder = read_text(folder_.path());
   ASSERT_FALSE(folder);
-  EXPECT_TRUE(contains(folder.error().message, "Is a directory"));
-  EXPECT_TRUE(contains(map_file(folder_.path()).error().message, "Is a directory"));
+  EXPECT_TRUE(contains(folder.error().message, "is a folder, a file is wanted"));
+  EXPECT_TRUE(contains(map_file(folder_.path()).error().message, "is a folder, a file is wanted"));
   EXPECT_TRUE(contains(map_file("/dev/null").error().message, "not a regular file"));
 }
 

@@ -260,6 +260,16 @@ TEST(Explain, every_requirement_of_the_document_reads_as_english) {
   for (const std::string& text : got) EXPECT_EQ(text.find('{'), std::string::npos) << text;
 }
 
+TEST(Explain, a_class_is_named_whether_or_not_its_argument_is) {
+  for (const char* text : {"recall(test, 1) >= 90 %", "recall(test, class=1) >= 90 %"}) {
+    yaml::Diagnostics d;
+    auto node = yaml::parse(std::string("require: [\"") + text + "\"]", "saha.yaml", d);
+    auto r = read_assertion(node->find("require")->items[0], "R1", d);
+    ASSERT_TRUE(r) << text;
+    EXPECT_EQ(explain(*r, image_scope()), "R1: It must hold that the recall of candidate on test for class 1 is at least 90 %.") << text;
+  }
+}
+
 TEST(Requirements, the_json_schema_lists_every_key) {
   auto j = nlohmann::json::parse(requirements_schema().json_schema("req-yaml", "Requirements"));
   auto& r = j["properties"]["requirements"]["items"];

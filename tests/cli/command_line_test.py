@@ -1,0 +1,164 @@
+"""The command line as a user meets it: every example of the table runs, help is short, a wrong word names the right one, reports are whole.
+
+    command_line_test.py SAHA SOURCE_FOLDER        needs numpy and onnx
+"""
+import json
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+import xml.etree.ElementTree
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+SAHA, SOURCE = "", pathlib.Path()
+REQUIREMENTS = """saha: 1
+requirements:
+  - {id: R1-right, assert: "accuracy(test) >= 70 %", why: "half is chance"}
+  - {id: R2-small, assert: "size <= 1 MiB"}
+"""
+
+
+def picture_model():
+    """The mean of each colour of a picture: what is printed as the examples' model.onnx."""
+    graph = helper.make_graph(
+        [helper.make_node("GlobalAveragePool", ["x"], ["pooled"], "pool"), helper.make_node("Conv", ["pooled", "w"], ["mixed"], "mix"), helper.make_node("Flatten", ["mixed"], ["p"], "flat")],
+        "colours", [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 3, 8, 8])], [helper.make_tensor_value_info("p", TensorProto.FLOAT, [1, 3])],
+        [numpy_helper.from_array(np.eye(3, dtype=np.float32).reshape(3, 3, 1, 1), "w")])
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
+
+
+def saha(*words, cwd, status=0):
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("SAHA_")}
+    done = subprocess.run([SAHA, *words], cwd=cwd, capture_output=True, text=True, timeout=120, env=environment)
+    assert status is None or done.returncode == status, f"saha {' '.join(words)}: exit {done.returncode}, not {status}\n{done.stdout}{done.stderr}"
+    return done
+
+
+def examples(page):
+    return re.findall(r"^    saha (.*)$", page, re.M)
+
+
+class CommandLine(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = pathlib.Path(tempfile.mkdtemp(prefix="saha_cli_"))
+        onnx.save(picture_model(), cls.folder / "model.onnx")
+        rng = np.random.default_rng(3)
+        x = rng.random((60, 3, 8, 8), np.float32)
+        np.savez(cls.folder / "test.npz", x=x, y=x.mean((2, 3)).argmax(1).astype(np.int64))
+        np.save(cls.folder / "x.npy", x[:1])
+        (cls.folder / "labels.txt").write_text("red\ngreen\nblue\n")
+        (cls.folder / "saha.yaml").write_text("saha: 1\nname: colours\nmodel: {file: model.onnx, output: {p: {meaning: logits}}}\ndata: {test: test.npz}\nrequire: [model.req.yaml]\ntargets: {server: {target: host, threads: 1, backends: [native]}}\n")
+        (cls.folder / "model.req.yaml").write_text(REQUIREMENTS)
+
+    @classmethod
+    def tearDownClass(cls):
+        shutil.rmtree(cls.folder)
+
+    def go(self, *words, status=0):
+        return saha(*words, cwd=self.folder, status=status)
+
+    def test_every_example_of_the_table_runs(self):
+        lines = examples(self.go("help", "--markdown").stdout)
+        verbs = self.go("completion", "--words", "verbs").stdout.split()
+        self.assertEqual([line.split()[0] for line in lines], verbs)
+        for line in lines:
+            words = line.split()
+            if words[0] == "infer":   # no encoder of pictures is here: the same call with the values themselves
+                words = ["x.npy" if w == "picture.jpg" else w for w in words]
+            if words[0] == "validate":
+                words += ["--data", "saha.yaml"]   # the example's requirements name their data themselves
+            if words[0] == "bench":
+                words += ["--runs", "3", "--warmup", "1"]
+            if words[0] == "run":
+                words += ["--quick"]
+            with self.subTest(line):
+                self.assertTrue(self.go(*words).stdout or words[0] in ("simplify", "convert"))
+
+    def test_help_of_a_verb_is_short_and_begins_with_an_example(self):
+        for verb in self.go("completion", "--words", "verbs").stdout.split():
+            text = self.go(verb, "-h").stdout
+            self.assertTrue(text.startswith(f"example: saha {verb}"), text)
+            self.assertLessEqual(text.count("\n"), 25, verb)
+            self.assertGreaterEqual(len(self.go(verb, "--help").stdout), len(text))
+
+    def test_a_wrong_word_names_the_nearest_right_one(self):
+        for words, status, near in ((["inspct", "m"], 2, "'saha inspect'"), (["bench", "model.onnx", "--profil"], 2, "--profile"), (["ops", "Cnv"], 1, "'Conv'")):
+            self.assertIn(f"did you mean {near}", self.go(*words, status=status).stderr)
+        (self.folder / "wrong.yaml").write_text("saha: 1\nmodle: {file: model.onnx}\n")
+        self.assertIn("did you mean 'model'", self.go("run", "wrong.yaml", status=2).stderr)
+
+    def test_a_folder_is_no_model(self):
+        said = self.go("inspect", ".", status=1).stderr
+        self.assertIn("'.' is a folder, a file is wanted", said)
+
+    def test_requirements_take_their_data_from_a_life_cycle(self):
+        lonely = self.go("validate", "model.onnx", "--requirements", "model.req.yaml", status=2)
+        self.assertIn("unknown data set 'test'", lonely.stderr)
+        self.assertTrue(lonely.stderr.endswith("add --data saha.yaml\n"), lonely.stderr)
+        judged = self.go("validate", "model.onnx", "--requirements", "model.req.yaml", "--data", "saha.yaml")
+        self.assertIn("60 of 60 = 100 %", judged.stdout)
+        below = self.folder / "below"
+        below.mkdir()
+        elsewhere = saha("validate", "../model.onnx", "--requirements", "../model.req.yaml", "--data", "../saha.yaml", cwd=below)
+        self.assertIn("60 of 60 = 100 %", elsewhere.stdout)
+
+    def test_reports_of_a_judgement_lead_from_requirement_to_evidence_to_hash(self):
+        names = [f"report.{ending}" for ending in ("html", "json", "xml", "sarif")]
+        self.go("validate", "model.onnx", "--requirements", "model.req.yaml", "--data", "saha.yaml", *(w for n in names for w in ("--report", n)))
+        page, whole = (self.folder / names[0]).read_text(), json.loads((self.folder / names[1]).read_text())
+        self.assertEqual(sorted(whole["sha256"]), ["data test", "model.onnx", "model.req.yaml", "saha.yaml"])
+        for word in ["R1-right", "R2-small", "half is chance", "60 of 60", *whole["sha256"].values()]:
+            self.assertIn(word, page)
+        self.assertNotRegex(page, r"(src|href)=.?(http|//)")
+        suite = xml.etree.ElementTree.parse(self.folder / names[2]).getroot()
+        self.assertEqual((suite.tag, suite.get("tests"), suite.get("failures")), ("testsuites", "2", "0"))
+        sarif = json.loads((self.folder / names[3]).read_text())
+        self.assertEqual(sarif["version"], "2.1.0")
+        self.assertEqual([r["kind"] for r in sarif["runs"][0]["results"]], ["pass", "pass"])
+        self.assertIn(".html, .json, .xml or .sarif", self.go("validate", "model.onnx", "--requirements", "model.req.yaml", "--data", "saha.yaml", "--report", "r.pdf", status=2).stderr)
+
+    def test_bench_and_inspect_write_the_page_of_their_object(self):
+        self.go("inspect", "model.onnx", "--report", "i.html", "--report", "i.json")
+        self.assertEqual(json.loads((self.folder / "i.json").read_text())["schema"], "saha.inspect/1")
+        self.assertIn("GlobalAveragePool", (self.folder / "i.html").read_text())
+        self.go("bench", "model.onnx", "--backend", "native", "--runs", "3", "--report", "b.html")
+        self.assertRegex((self.folder / "b.html").read_text(), r">p50<.*\d (us|ms)<")
+
+    def test_manual_pages_are_made_from_the_table(self):
+        whole = self.go("help", "--man").stdout
+        for verb in self.go("completion", "--words", "verbs").stdout.split():
+            self.assertIn(f"saha\\-{verb}", whole)
+            page = self.go("help", "--man", verb).stdout
+            self.assertTrue(page.startswith(f".TH SAHA-{verb.upper()} 1"))
+            self.assertRegex(page, r"\.SH EXAMPLE\n\.nf\nsaha " + verb)
+            if shutil.which("groff"):
+                said = subprocess.run(["groff", "-man", "-Tascii", "-ww", "-z"], input=page, capture_output=True, text=True)
+                self.assertEqual(said.stderr, "", verb)
+
+    def test_completion_names_engines_operators_stages_and_targets(self):
+        lists = {kind: self.go("completion", "--words", kind).stdout.split() for kind in ("backends", "operators", "stages", "targets")}
+        self.assertEqual(lists["backends"][:3], ["native", "onnxruntime", "openvino"])
+        self.assertIn("Conv", lists["operators"])
+        self.assertIn("measure/server", lists["stages"])
+        self.assertIn("measure", lists["stages"])
+        self.assertEqual(lists["targets"], ["targets.server."])
+        if not shutil.which("bash"):
+            return
+        script = """source <("$0" completion bash); saha() { "$SAHA" "$@"; }
+            try() { COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _saha; echo "${COMPREPLY[*]}"; }
+            try saha bench model.onnx --backend on; try saha ops ConvT; try saha run --only measure/; try saha run -s targets.; try saha insp; try saha bench --prof"""
+        got = subprocess.run(["bash", "-c", script, SAHA], cwd=self.folder, capture_output=True, text=True, env={**os.environ, "SAHA": SAHA})
+        self.assertEqual(got.stdout.split("\n")[:-1], ["onnxruntime", "ConvTranspose", "measure/server", "targets.server.", "inspect", "--profile"], got.stderr)
+
+
+if __name__ == "__main__":
+    SAHA, SOURCE = sys.argv[1], pathlib.Path(sys.argv[2])
+    unittest.main(argv=sys.argv[:1] + sys.argv[3:])
