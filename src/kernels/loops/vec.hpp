@@ -43,7 +43,7 @@ inline V to_float(I v) { return __builtin_convertvector(v, V); }
 
 // load_n, store_n: the first n lanes only, 0 <= n <= W; nothing else is read (it becomes 0) or written.
 // max, min: the second operand where either is NaN, so that max(bound, x) keeps a NaN in x.
-// fma: a * b + c, rounded once where the compiler's target can, else twice.
+// fma: a * b + c, rounded once, in generic twice.
 #if SAHA_INTRINSICS == 2
 inline V splat(float x) { return reinterpret_cast<V>(_mm512_set1_ps(x)); }
 inline V fma(V a, V b, V c) { return reinterpret_cast<V>(_mm512_fmadd_ps(reinterpret_cast<__m512>(a), reinterpret_cast<__m512>(b), reinterpret_cast<__m512>(c))); }
@@ -83,8 +83,11 @@ inline void store_n(float* p, V v, int n) {  // a masked store is a slow microco
 #else
 inline V splat(float x) { return x - V{}; }  // x + 0 would lose the sign of -0
 inline V fma(V a, V b, V c) {
-#if defined(__FMA__)
-  for (int i = 0; i < W; ++i) c[i] = __builtin_fmaf(a[i], b[i], c[i]);
+#if SAHA_ISA_LEVEL == 2  // emulated: by halves
+  __m256 x[2], y[2], z[2];
+  __builtin_memcpy(x, &a, sizeof a), __builtin_memcpy(y, &b, sizeof b), __builtin_memcpy(z, &c, sizeof c);
+  z[0] = _mm256_fmadd_ps(x[0], y[0], z[0]), z[1] = _mm256_fmadd_ps(x[1], y[1], z[1]);
+  __builtin_memcpy(&c, z, sizeof c);
   return c;
 #else
   return a * b + c;
