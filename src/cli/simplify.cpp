@@ -10,8 +10,7 @@
 
 #include "cli/verbs.hpp"
 #include "formats/onnx/onnx.hpp"
-#include "measure/difference.hpp"
-#include "measure/inputs.hpp"
+#include "measure/compare.hpp"
 #include "op/builder.hpp"
 #include "passes/specialize.hpp"
 #include "system/file.hpp"
@@ -98,25 +97,8 @@ Result<int> run(const Args& args) {
   SAHA_TRY(auto simple, passes::simplify(base, options, args.all("without"), args.all("only")));
   double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 
-  // Random inputs: original and result, through the references.
-  measure::Difference worst;
-  int compared = 0;
-  std::string not_compared;
-  const measure::Shapes dims = samples == 0 ? shapes : measure::fitting_shapes(base, shapes, [&](const measure::Shapes& tried) {
-    auto in = measure::random_inputs(base, tried, std::uint64_t(seed));
-    return in && op::run(base, std::span<const Datum>(*in));
-  });
-  for (std::int64_t i = 0; i < samples; ++i) {
-    auto in = measure::random_inputs(base, dims, std::uint64_t(seed + i));
-    if (!in) { not_compared = in.error().message; break; }
-    auto a = op::run(base, std::span<const Datum>(*in)), b = op::run(simple.graph, std::span<const Datum>(*in));
-    if (!a) { not_compared = a.error().message; continue; }
-    if (!b) return std::move(b.error()).within("the simplified model does not run where the original does");
-    auto d = measure::difference(*a, *b);
-    worst.absolute = std::max(worst.absolute, d.absolute);
-    worst.relative = std::max(worst.relative, d.relative);
-    ++compared;
-  }
+  SAHA_TRY(auto comparison, measure::compare(base, simple.graph, shapes, samples, std::uint64_t(seed)));
+  const measure::Difference worst = comparison.worst;
   if (worst.relative > tolerance) {
     char b[160];
     std::snprintf(b, sizeof b, "the result differs from the original by %.3g where %.3g is allowed; nothing was written", worst.relative, tolerance);
@@ -144,7 +126,7 @@ Result<int> run(const Args& args) {
     Json passes = Json::array();
     for (const auto& p : simple.passes) passes.push_back({{"pass", p.name}, {"before", p.before}, {"after", p.after}, {"seconds", p.seconds}});
     Json j{{"schema", "saha.simplify/1"}, {"saha", SAHA_VERSION}, {"nodes_before", nodes_before}, {"nodes_after", nodes_after}, {"before", before}, {"after", after}, {"bytes_before", bytes_before}, {"bytes_after", bytes_after},
-           {"seconds", seconds}, {"compared_on", compared}, {"compared_dims", dims}, {"max_difference", worst.absolute}, {"max_relative", worst.relative}, {"passes", passes}, {"output", out.empty() ? Json() : Json(out)}};
+           {"seconds", seconds}, {"compared_on", comparison.inputs}, {"compared_dims", comparison.shapes}, {"max_difference", worst.absolute}, {"max_relative", worst.relative}, {"passes", passes}, {"folding_stopped", simple.fold_stopped}, {"output", out.empty() ? Json() : Json(out)}};
     print(j.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
     return 0;
   }
@@ -159,10 +141,11 @@ Result<int> run(const Args& args) {
   char line[200];
   std::snprintf(line, sizeof line, "%.1f -> %.1f KiB, %.0f ms; ", double(bytes_before) / 1024, double(bytes_after) / 1024, seconds * 1e3);
   std::string s = t.str(system::terminal_width(STDOUT_FILENO), system::use_color(system::ColorMode::automatic, STDOUT_FILENO)) + line;
-  if (compared) {
+  if (comparison.inputs) {
     std::snprintf(line, sizeof line, ": max |diff| %.2g (allowed %.2g)\n", worst.absolute, tolerance);
-    s += std::to_string(compared) + " random inputs" + (dims.empty() ? "" : " (" + measure::shapes_text(dims) + ")") + line;
-  } else s += "not compared: " + (not_compared.empty() ? std::string("--samples 0") : not_compared) + "\n";
+    s += std::to_string(comparison.inputs) + " random inputs" + (comparison.shapes.empty() ? "" : " (" + measure::shapes_text(comparison.shapes) + ")") + line;
+  } else s += "not compared: " + (comparison.not_compared.empty() ? std::string("--samples 0") : comparison.not_compared) + "\n";
+  if (simple.fold_stopped) s += "warning: some nodes whose operands are constant stay: computing them takes too long\n";
   if (opset != options.opset) s += "opset " + std::to_string(options.opset) + " -> " + std::to_string(opset) + ", which the fused operators need\n";
   if (nodes_after > nodes_before) s += "warning: the result has more nodes than the original\n";
   if (bytes_after > bytes_before) s += "warning: the result is larger than the original file\n";

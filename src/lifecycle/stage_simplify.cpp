@@ -1,13 +1,9 @@
 // Simplified, and compared with the original before anything uses it.
-#include <algorithm>
-
 #include "base/figures.hpp"
 #include "formats/onnx/onnx.hpp"
 #include "lifecycle/picture.hpp"
 #include "lifecycle/stages.hpp"
-#include "measure/difference.hpp"
-#include "measure/inputs.hpp"
-#include "op/op_def.hpp"
+#include "measure/compare.hpp"
 #include "passes/simplify.hpp"
 
 namespace saha::lifecycle {
@@ -28,20 +24,8 @@ Result<> Pipeline::simplify() {
     ir::Model m = original.model;
     m.graph = simple.graph;
     // The result is compared with the original before it is used.
-    measure::Difference worst;
-    int compared = 0;
-    const measure::Shapes dims = measure::fitting_shapes(original.model.graph, {});
-    for (std::uint64_t seed = 0; seed < 4; ++seed) {
-      auto in = measure::random_inputs(m.graph, dims, c_.seed + seed);
-      if (!in) break;  // inputs that are no tensors: the test set decides below
-      auto a = op::run(original.model.graph, std::span<const Datum>(*in)), b = op::run(m.graph, std::span<const Datum>(*in));
-      if (!a) continue;  // random values are not what the model takes (indices): the test set decides below
-      if (!b) return std::move(b.error()).within("the simplified model does not run");
-      auto d = measure::difference(*a, *b);
-      worst.absolute = std::max(worst.absolute, d.absolute);
-      worst.relative = std::max(worst.relative, d.relative);
-      ++compared;
-    }
+    SAHA_TRY(auto comparison, measure::compare(original.model.graph, m.graph, {}, 4, c_.seed));   // what random values do not show, the test set shows below
+    const measure::Difference worst = comparison.worst;
     if (worst.relative > kSimplifyTolerance) return Error{ErrorCode::internal, "the simplified model differs from the original by " + figures::significant(worst.relative, 3) + " where " + figures::significant(kSimplifyTolerance, 3) + " is allowed"};
     std::string path = (folder / "model.onnx").string();
     SAHA_DO(onnx::export_file(m, path));
@@ -49,7 +33,7 @@ Result<> Pipeline::simplify() {
     for (const auto& p : simple.passes) passes.push_back({{"name", p.name}, {"before", p.before}, {"after", p.after}, {"seconds", p.seconds}});
     std::error_code e;
     return Json{{"before", operator_counts(original.model.graph)}, {"after", operator_counts(m.graph)}, {"nodes_before", ir::count_nodes(original.model.graph)}, {"nodes_after", ir::count_nodes(m.graph)},
-                {"bytes_before", original.bytes}, {"bytes_after", fs::file_size(path, e)}, {"passes", passes}, {"compared_on", compared}, {"max_difference", worst.absolute}, {"max_relative", worst.relative}};
+                {"bytes_before", original.bytes}, {"bytes_after", fs::file_size(path, e)}, {"passes", passes}, {"compared_on", comparison.inputs}, {"max_difference", worst.absolute}, {"max_relative", worst.relative}};
   };
   SAHA_TRY(Stored s, stage("simplify", 1, inputs, make, [](const Json& j) {
     return std::to_string(j["nodes_before"].get<std::int64_t>()) + " -> " + std::to_string(j["nodes_after"].get<std::int64_t>()) + " nodes; max |diff| " + figures::significant(j["max_difference"].get<double>(), 3) + " on " + figures::counted(j["compared_on"].get<std::int64_t>(), "random input");

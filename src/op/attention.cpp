@@ -137,6 +137,7 @@ Result<> eval_attention(Eval& c) {
   const std::int64_t batch = q.d[0], hq = q.d[1], hk = k.d[1], S = q.d[2], T = k.d[2], E = q.d[3], F = v.d[3];
   if (k.d[0] != batch || v.d[0] != batch || k.d[3] != E || v.d[1] != hk || v.d[2] != T || hk < 1 || hq % hk) return c.fail("Q " + str(q.d) + ", K " + str(k.d) + " and V " + str(v.d) + " do not fit each other");
   SAHA_TRY(Tensor y, c.make(c.x(0).dtype, c.x(0).rank() == 4 ? Dims{batch, hq, S, F} : Dims{batch, S, hq * F}));
+  SAHA_DO(c.spend(double(batch) * double(hq) * double(S) * double(T) * double(E + F + 8)));
   const bool want_scores = c.num_out > 3;
   SAHA_TRY(Tensor seen, c.make(c.x(0).dtype, want_scores ? Dims{batch, hq, S, T} : Dims{0}));
   for (const Dims& d : {Dims{S, T}, Dims{E, T}}) { SAHA_TRY(Tensor room, c.make(DType::f64, d)); }  // the limit on what is held below

@@ -90,6 +90,7 @@ bool needs_rank(const OpDef& def, std::span<const TypeRef> in) {
 }
 constexpr std::size_t kMaxKnown = 64;
 constexpr int kMaxDepth = 400;
+constexpr double kKnownSteps = 0x1p20;   // of one node whose operands and result have few elements
 }  // namespace
 
 Error Infer::fail(std::string what) const { return {ErrorCode::invalid_model, std::string(def.name.str()) + ": " + std::move(what)}; }
@@ -335,7 +336,8 @@ std::unique_ptr<Known> Builder::propagate(const ir::Node& n, std::size_t result,
   }
   std::vector<const Datum*> p;
   for (std::size_t i = 0; i < tensors.size(); ++i) p.push_back(operands[i] == ValueId::none ? nullptr : &tensors[i]);
-  auto out = run(def, p, *attrs, num_out);
+  Budget budget{kKnownSteps};
+  auto out = run(def, p, *attrs, num_out, &budget);
   if (!out || result >= out->size() || !(*out)[result].is_tensor()) return {};
   const Tensor& moved = (*out)[result].tensor;
   if (moved.size() > std::int64_t(kMaxKnown)) return {};
@@ -387,7 +389,8 @@ std::unique_ptr<Known> Builder::folded(const ir::Node& n, std::size_t result, in
   }
   std::vector<const Datum*> p;
   for (std::size_t i = 0; i < in.size(); ++i) p.push_back(operands[i] == ValueId::none ? nullptr : &in[i]);
-  auto out = run(def, p, *attrs, num_out);
+  Budget budget{kKnownSteps};
+  auto out = run(def, p, *attrs, num_out, &budget);
   if (!out || result >= out->size() || !(*out)[result].is_tensor()) return {};
   const Tensor& t = (*out)[result].tensor;
   if (t.size() > std::int64_t(kMaxKnown) || !(is_int(t.dtype) || t.dtype == DType::boolean)) return {};

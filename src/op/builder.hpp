@@ -43,6 +43,7 @@ class Builder {
   Result<ir::Graph> build(const Vals& outputs) &&;
 
   ir::Name origin;  ///< given to every node that is added
+  int loops = 0;    ///< how many loop bodies this graph stands in, while one is inferred for the operands that it has
 
  private:
   void reserve_symbols(const Type& t);  ///< fresh() will make none of those that t holds

@@ -160,6 +160,7 @@ Result<> eval_einsum(Eval& c) {
     }
   auto products = checked_elements(size);
   if (!products || *products > kMostProducts) return c.fail("needs more than 2^42 products: extents " + str(size) + "; contract the operands pair by pair");
+  SAHA_DO(c.spend(double(*products) * double(c.in.size())));
   Dims d;
   for (std::size_t l : e->out_axes) d.push_back(size[l]);
   SAHA_TRY(Tensor y, c.make(c.x(0).dtype, d));

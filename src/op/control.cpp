@@ -45,6 +45,7 @@ Result<Outcome> infer_call(Infer& c, std::string_view attribute, std::span<const
   const ir::Graph& g = c.graph(attribute);
   if (g.inputs().size() != in.size()) return c.fail(std::string(attribute) + " has " + to_string(g.inputs().size()) + " inputs, " + to_string(in.size()) + " values are given");
   Builder b;
+  b.loops = c.b.loops + (attribute == "body" ? 1 : 0);
   Vals v;
   auto mark = [](const std::string& s) -> std::optional<Dim> { return Dim::symbol("^" + s); };
   for (const Actual& a : in) {
@@ -69,8 +70,16 @@ Result<Outcome> infer_call(Infer& c, std::string_view attribute, std::span<const
     if (const Known* k = b.known(y[0])) r.first_true = k->size() == 1 && (*k)[0].is(1);
   return r;
 }
-/// Infers a body until the types of its `carried` values, which stand at in[at_in..] and types[at_out..], no longer change.
+/// Infers a body until the types of its `carried` values, which stand at in[at_in..] and types[at_out..], no longer change. Each turn infers
+/// the loops inside anew, so the deeper the loop, the sooner a type that changes loses its dims: else the turns multiply.
 Result<Outcome> infer_body(Infer& c, std::vector<Actual>& in, std::size_t at_in, std::size_t at_out, std::size_t carried) {
+  const int depth = c.b.loops, patience = depth == 0 ? 8 : depth == 1 ? 3 : 1;
+  const bool deep = depth >= 3;
+  for (std::size_t k = 0; k < carried && deep; ++k) {
+    Actual& a = in[at_in + k];
+    a.value = {};
+    if (a.type->is_tensor()) a.type = ir::unranked_type(a.type->dtype);
+  }
   for (int turn = 0;; ++turn) {
     SAHA_TRY(Outcome y, infer_call(c, "body", in));
     if (y.types.size() < at_out + carried) return c.fail("the body has " + to_string(y.types.size()) + " outputs, at least " + to_string(at_out + carried) + " are needed");
@@ -91,13 +100,12 @@ Result<Outcome> infer_body(Infer& c, std::vector<Actual>& in, std::size_t at_in,
       } else {
         SAHA_TRY(now, join(c, was, y.types[at_out + k]));
       }
-      if (turn >= 8 && now->is_tensor() && !(*now == *was)) now = ir::unranked_type(now->dtype);
+      if (turn >= patience && now->is_tensor() && !(*now == *was)) now = ir::unranked_type(now->dtype);
       changed |= !(*now == *was);
       a.type = now;
     }
-    if (!changed && turn > 0) return y;
-    if (!changed && carried == 0) return y;
-    if (turn > 12) return y;
+    if (!changed && (turn > 0 || carried == 0 || deep)) return y;
+    if (turn > patience + 4) return y;
   }
 }
 /// The type of a carried value after the loop: as in the body, but a widened dim is another number than it was inside.
@@ -157,7 +165,7 @@ Result<> infer_if(Infer& c) {
 }
 Result<> eval_if(Eval& c) {
   if (c.x(0).size() != 1) return c.fail("cond has " + to_string(c.x(0).size()) + " elements, one is needed");
-  SAHA_TRY(c.out, run(c.graph(c.x(0).int_at(0) ? "then_branch" : "else_branch"), c.in.subspan(1)));
+  SAHA_TRY(c.out, run(c.graph(c.x(0).int_at(0) ? "then_branch" : "else_branch"), c.in.subspan(1), c.budget));
   return {};
 }
 /// If(cond, captures, dy) over the gradients of the branches, for the captures that can have one.
@@ -234,7 +242,7 @@ Result<> eval_loop(Eval& c) {
     std::vector<const Datum*> in = {&turn, &yes};
     for (const Datum& s : state) in.push_back(&s);
     for (std::size_t i = 2 + carried; i < c.in.size(); ++i) in.push_back(c.in[i]);
-    SAHA_TRY(auto out, run(g, in));
+    SAHA_TRY(auto out, run(g, in, c.budget));
     if (!out[0].is_tensor() || out[0].tensor.size() != 1) return c.fail("the body's condition is not one element");
     go = out[0].tensor.int_at(0) != 0;
     for (std::size_t i = 0; i < carried; ++i) state[i] = std::move(out[1 + i]);
@@ -406,7 +414,7 @@ Result<> eval_scan(Eval& c) {
     for (const Datum& d : state) in.push_back(&d);
     for (const Datum& d : slices) in.push_back(&d);
     for (std::size_t i = s.carried + s.scans; i < c.in.size(); ++i) in.push_back(c.in[i]);
-    SAHA_TRY(auto out, run(g, in));
+    SAHA_TRY(auto out, run(g, in, c.budget));
     for (std::size_t i = 0; i < s.carried; ++i) state[i] = std::move(out[i]);
     for (std::size_t i = 0; i < scans.size(); ++i) {
       if (!out[s.carried + i].is_tensor()) return c.fail("scan output " + to_string(i) + " is not a tensor");
@@ -510,7 +518,7 @@ Result<> eval_sequence_map(Eval& c) {
   for (std::size_t t = 0; t < n; ++t) {
     std::vector<const Datum*> in;
     for (std::size_t i = 0; i < c.in.size(); ++i) in.push_back(mapped(i) ? &c.in[i]->list()[t] : c.in[i]);
-    SAHA_TRY(auto out, run(g, in));
+    SAHA_TRY(auto out, run(g, in, c.budget));
     for (std::size_t k = 0; k < y.size(); ++k) y[k].push_back(std::move(out[k]));
   }
   for (auto& s : y) SAHA_DO(c.give(Datum::sequence(std::move(s))));

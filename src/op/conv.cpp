@@ -83,6 +83,8 @@ template <class T> std::vector<T> weight_grad(const ConvShape& s, const std::vec
   });
   return w;
 }
+/// All pairs of an element of the result and one of its window.
+double products(const ConvShape& s) { return double(num_elements(s.y)) * double(num_elements(s.w)) / double(std::max<std::int64_t>(s.w[0], 1)); }
 Result<> check_bias(const Eval& c, std::size_t at, std::int64_t channels) {
   if (c.has(at) && c.x(at).dims != Dims{channels}) return c.fail("bias is " + str(c.x(at).dims) + ", the result has " + std::to_string(channels) + " channels");
   return {};
@@ -117,6 +119,7 @@ template <class T> void run_conv(const Eval& c, const ConvShape& s, const Tensor
 Result<> eval_conv(Eval& c) {
   SAHA_TRY(ConvShape s, conv_shape(c, "Conv", c.x(0).dims, c.x(1).dims));
   SAHA_DO(check_bias(c, 2, s.y[1]));
+  SAHA_DO(c.spend(products(s)));
   SAHA_TRY(Tensor y, c.make(c.x(0).dtype, s.y));
   // Beside ONNX's floats, int32 and int64 for the integer form: mod 2^64, stored mod 2^32, is what int32 arithmetic gives.
   if (is_float(y.dtype)) run_conv<double>(c, s, y);
@@ -153,6 +156,7 @@ Result<> infer_like_third(Infer& c) { return c.give(c.dtype(0), c.dims(2)); }
 Result<> eval_conv_input_grad(Eval& c) {
   SAHA_TRY(ConvShape s, conv_shape(c, "ConvInputGrad", c.x(2).dims, c.x(1).dims));
   if (s.y != c.x(0).dims) return c.fail("dY is " + str(c.x(0).dims) + ", the convolution gives " + str(s.y));
+  SAHA_DO(c.spend(products(s)));
   SAHA_TRY(Tensor x, c.make(c.x(0).dtype, s.x));
   fill<double>(x, input_grad(s, values<double>(c.x(0)), values<double>(c.x(1))));
   return c.give(std::move(x));
@@ -164,6 +168,7 @@ Val conv_input_adjoint(const Site& s, std::size_t operand, Val d) {
 Result<> eval_conv_weight_grad(Eval& c) {
   SAHA_TRY(ConvShape s, conv_shape(c, "ConvWeightGrad", c.x(1).dims, c.x(2).dims));
   if (s.y != c.x(0).dims) return c.fail("dY is " + str(c.x(0).dims) + ", the convolution gives " + str(s.y));
+  SAHA_DO(c.spend(products(s)));
   SAHA_TRY(Tensor w, c.make(c.x(0).dtype, s.w));
   fill<double>(w, weight_grad(s, values<double>(c.x(0)), values<double>(c.x(1))));
   return c.give(std::move(w));
@@ -243,6 +248,7 @@ template <class T> void run_conv_transpose(const Eval& c, const ConvShape& s, co
 Result<> eval_conv_transpose(Eval& c) {
   SAHA_TRY(ConvShape s, transposed_shape(c, c.x(0).dims, c.x(1).dims));
   SAHA_DO(check_bias(c, 2, s.x[1]));
+  SAHA_DO(c.spend(products(s)));
   SAHA_TRY(Tensor y, c.make(c.x(0).dtype, s.x));
   if (is_float(y.dtype)) run_conv_transpose<double>(c, s, y);
   else run_conv_transpose<std::uint64_t>(c, s, y);  // the integer form
@@ -293,6 +299,7 @@ Result<> infer_conv_integer(Infer& c) {
 }
 Result<> eval_conv_integer(Eval& c) {
   SAHA_TRY(ConvShape s, conv_shape(c, "ConvInteger", c.x(0).dims, c.x(1).dims));
+  SAHA_DO(c.spend(products(s)));
   auto x = values<std::uint64_t>(c.x(0)), w = values<std::uint64_t>(c.x(1));
   if (c.has(2)) {
     if (c.x(2).size() != 1) return c.fail("x_zero_point has " + std::to_string(c.x(2).size()) + " elements, 1 is needed");

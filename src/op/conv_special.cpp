@@ -106,6 +106,7 @@ Result<Deform> deform(const Eval& c) {
   for (Dims* v : {&want, &d.y, &mask_dims}) v->insert(v->end(), d.out.begin(), d.out.end());
   if (offset != want) return c.fail("offset is " + str(offset) + ", " + str(want) + " is needed");
   if (c.has(4) && c.x(4).dims != mask_dims) return c.fail("mask is " + str(c.x(4).dims) + ", " + str(mask_dims) + " is needed");
+  SAHA_DO(c.spend(double(d.x[0]) * double(d.w[0]) * double(d.per_group) * double(d.taps) * double(d.points)));
   SAHA_TRY(Tensor room, c.make(DType::f64, {d.per_group, d.taps, d.points}));  // the limit on the columns
   d.xv = values<double>(c.x(0));
   d.wv = values<double>(c.x(1));

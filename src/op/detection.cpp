@@ -57,6 +57,7 @@ Result<> eval_roi_align(Eval& c) {
     grid_w = std::max(grid_w, 0.0);
     if (!(grid_h * grid_w * double(ph) * double(pw) <= 1e8)) return c.fail("roi " + to_string(n) + " asks for " + to_string(grid_h) + " x " + to_string(grid_w) + " samples a bin");
     auto per = std::int64_t(grid_h) * std::int64_t(grid_w);
+    SAHA_DO(c.spend(4 * double(per) * double(ph) * double(pw) * double(channels)));
     samples.clear();
     for (std::int64_t i = 0; i < ph; ++i)
       for (std::int64_t j = 0; j < pw; ++j)
@@ -116,6 +117,7 @@ Result<> eval_max_roi_pool(Eval& c) {
       auto lo = std::int64_t(std::floor(double(i) * bin) + start), hi = std::int64_t(std::ceil(double(i + 1) * bin) + start);
       return std::pair(std::clamp<std::int64_t>(lo, 0, n_max), std::clamp<std::int64_t>(hi, 0, n_max));
     };
+    SAHA_DO(c.spend(double(channels) * double(h + p[0]) * double(w + p[1])));   // each element is in few bins
     for (std::int64_t ch = 0; ch < channels; ++ch) {
       const double* plane = v.data() + (std::int64_t(r[0]) * channels + ch) * h * w;
       for (std::int64_t i = 0; i < p[0]; ++i)
@@ -168,6 +170,7 @@ Result<> eval_nms(Eval& c) {
       kept.clear();
       for (std::int64_t i : order) {
         if (std::int64_t(kept.size()) == most) break;
+        SAHA_DO(c.spend(8 * double(kept.size())));
         const Box& box = all[std::size_t(i)];
         if (std::any_of(kept.begin(), kept.end(), [&](const Box& o) { return overlap(box, o) > iou; })) continue;
         kept.push_back(box);

@@ -5,7 +5,7 @@ namespace saha::op {
 namespace {
 
 Result<> eval_fused(Eval& c) {
-  SAHA_TRY(c.out, run(c.graph("body"), c.in));
+  SAHA_TRY(c.out, run(c.graph("body"), c.in, c.budget));
   return {};
 }
 Vals fused_body(const Site& s) {

@@ -47,6 +47,7 @@ Result<> eval_linear_attention(Eval& c) {
   };
   if (rule.gated) { SAHA_TRY(per_decay, per_step(4, {hk, hk * K})); }
   if (rule.delta) { SAHA_TRY(per_beta, per_step(5, {hk, 1})); }
+  SAHA_DO(c.spend(double(batch) * double(steps) * double(std::max(hq, hk)) * double(K) * double(V) * 4));
   SAHA_TRY(Tensor y, c.make(c.x(0).dtype, {batch, steps, hq * V}));
   SAHA_TRY(Tensor last, c.make(c.has(3) ? c.x(3).dtype : c.x(0).dtype, state_dims));
   auto qv = values<double>(c.x(0)), kv = values<double>(c.x(1)), vv = values<double>(c.x(2));

@@ -65,8 +65,10 @@ Result<MatMulShape> matmul_shape(const Eval& c) {
   if (!column) s.y.push_back(s.b.back());
   return s;
 }
+double products(const MatMulShape& s) { return double(checked_elements(s.y).value_or(INT64_MAX)) * double(s.a.back()); }
 Result<> eval_matmul(Eval& c) {
   SAHA_TRY(MatMulShape s, matmul_shape(c));
+  SAHA_DO(c.spend(products(s)));
   SAHA_TRY(Tensor y, c.make(c.x(0).dtype, s.y));
   // Sums and products of integers are exact mod 2^64 in uint64, signed or not.
   if (is_float(y.dtype)) fill<double>(y, batched(s.batch, s.a, s.b, values<double>(c.x(0)), values<double>(c.x(1))));
@@ -155,6 +157,7 @@ Result<> eval_gemm(Eval& c) {
     auto y = broadcast(both);
     if (!y || *y != d) return c.fail("C " + str(c.x(2).dims) + " does not broadcast to " + str(d));
   }
+  SAHA_DO(c.spend(double(d[0]) * double(d[1]) * double(k)));
   SAHA_TRY(Tensor y, c.make(c.x(0).dtype, d));
   if (is_float(y.dtype)) gemm<double>(c, y, k);
   else gemm<std::uint64_t>(c, y, k);
@@ -209,6 +212,7 @@ Result<> subtract_zero(const Eval& c, std::size_t at, const Dims& matrix, bool r
 }
 Result<> eval_matmul_integer(Eval& c) {
   SAHA_TRY(MatMulShape s, matmul_shape(c));
+  SAHA_DO(c.spend(products(s)));
   auto a = values<std::uint64_t>(c.x(0)), b = values<std::uint64_t>(c.x(1));
   SAHA_DO(subtract_zero(c, 2, s.a, true, a));
   SAHA_DO(subtract_zero(c, 3, s.b, false, b));

@@ -46,6 +46,7 @@ Result<> eval_linear_regressor(Eval& c) {
   SAHA_TRY(Linear m, linear_model(c, c.i("targets")));
   SAHA_TRY(PostTransform post, post_transform(c, c.def));
   SAHA_TRY(Tensor y, c.make(DType::f32, {m.rows.n, m.targets}));
+  SAHA_DO(c.spend(double(m.rows.n) * double(m.targets) * double(m.rows.features)));
   std::vector<double> s(std::size_t(m.targets), 0);
   for (std::int64_t i = 0; i < m.rows.n; ++i) {
     m.score(i, s);
@@ -98,6 +99,7 @@ Result<> eval_linear_classifier(Eval& c) {
   const std::int64_t columns = second ? 2 : m.targets;
   SAHA_TRY(Tensor y, c.make(labels.dtype(), {m.rows.n}));
   SAHA_TRY(Tensor z, c.make(DType::f32, {m.rows.n, columns}));
+  SAHA_DO(c.spend(double(m.rows.n) * double(m.targets) * double(m.rows.features)));
   std::vector<double> s(std::size_t(columns), 0);
   for (std::int64_t i = 0; i < m.rows.n; ++i) {
     m.score(i, s);
@@ -160,6 +162,7 @@ Result<> eval_svm_regressor(Eval& c) {
   if (n < 0 || rho.empty() || (n > 0 ? std::int64_t(w.size()) != n || f == 0 || std::int64_t(sv.size()) / n != f || std::int64_t(sv.size()) % n : std::int64_t(w.size()) != f))
     return c.fail(std::to_string(n) + " support vectors of " + std::to_string(sv.size()) + " numbers, " + std::to_string(w.size()) + " coefficients and " + std::to_string(rho.size()) + " rho for " + std::to_string(f) + " features");
   if (n == 0) k.kind = Kernel::Kind::linear;
+  SAHA_DO(c.spend(double(rows.n) * double(n + 1) * double(f)));
   SAHA_TRY(Tensor y, c.make(DType::f32, {rows.n, 1}));
   for (std::int64_t i = 0; i < rows.n; ++i) {
     const double* a = x.data() + i * f;
@@ -281,6 +284,7 @@ Result<> eval_svm_classifier(Eval& c) {
   SAHA_TRY(Tensor y, c.make(labels.dtype(), {rows.n}));
   SAHA_TRY(Tensor z, c.make(DType::f32, {rows.n, columns}));
   auto k = std::size_t(m.classes);
+  SAHA_DO(c.spend(double(rows.n) * (double(m.vectors) + double(m.classes) * double(m.classes + 1)) * double(f + m.classes)));
   std::vector<double> kernels(std::size_t(m.vectors), 0), pair(std::size_t(m.pairs()), 0), votes(k, 0), s(std::size_t(std::max(scores, columns)), 0), r(k * k, 0);
   const bool positive = std::all_of(m.w.begin(), m.w.end(), [](double v) { return v >= 0; });
   for (std::int64_t i = 0; i < rows.n; ++i) {

@@ -13,6 +13,7 @@ namespace {
 template <class F> Result<> each_row(Eval& c, const Forest& f, Aggregate how, F write) {
   SAHA_TRY(Rows rows, rows_of(c, c.x(0)));
   if (rows.features < f.num_features) return c.fail("X has " + std::to_string(rows.features) + " features, a node asks for feature " + std::to_string(f.num_features - 1));
+  SAHA_DO(c.spend(double(rows.n) * (double(f.num_targets) + double(f.roots.size()) * double(f.nodes.size() + f.votes.size()))));   // the longest walks there can be
   auto x = values<double>(c.x(0));
   std::vector<double> y(std::size_t(f.num_targets), 0.0);
   std::vector<char> voted(std::size_t(f.num_targets), 0);

@@ -68,17 +68,28 @@ struct Infer : AttrView {
 };
 
 // ---- reference semantics -----------------------------------------------------------------------------------------------
+/// What a run may still spend, in elementary steps: an element that is read or written, a product that is added. All that a run calls
+/// takes from the same budget, so that a model of unknown origin ends in known time.
+struct Budget {
+  double steps = 0;                        ///< that are left
+  bool refused = false;                    ///< something asked for more
+};
+
 struct Eval : AttrView {
   const OpDef& def;
   std::span<const Datum* const> in;        ///< null: omitted
   int num_out = 1;
+  Budget* budget = nullptr;                ///< null: no limit
   std::vector<Datum> out = {};
 
   bool has(std::size_t i) const { return i < in.size() && in[i]; }
   const Tensor& x(std::size_t i) const { return in[i]->tensor; }
   std::vector<std::int64_t> ints(std::size_t i) const { return values<std::int64_t>(x(i)); }
-  /// Zeroed; fails above the limit on tensors. The way to make every result whose size the data decides.
-  Result<Tensor> make(DType t, Dims d) const { return Tensor::make(t, std::move(d)); }
+  /// Zeroed; fails above the limit on tensors, or where the budget has too few steps for it. The way to make every result whose size the
+  /// data decides.
+  Result<Tensor> make(DType t, Dims d) const;
+  /// Takes from the budget; fails where it has less. Stands before every loop whose length is not the operands' size and the results' together.
+  Result<> spend(double steps) const;
   Result<> give(Datum d) { out.push_back(std::move(d)); return {}; }
   Error fail(std::string what) const;
   Result<std::size_t> axis(std::int64_t a, std::size_t rank, std::string_view what = "axis") const;
@@ -193,10 +204,11 @@ const Entry* find(std::string_view name);
 std::span<const Entry> entries();
 
 // ---- what follows from an entry alone --------------------------------------------------------------------------------------
-/// Runs the entry: eval, blocks or body, in this order. Missing attributes are an internal error; use Builder to complete them.
-Result<std::vector<Datum>> run(const OpDef& def, std::span<const Datum* const> in, const Attrs& attrs, int num_out);
+/// Runs the entry: eval, blocks or body, in this order. Missing attributes are an internal error; use Builder to complete them. With a
+/// budget it fails (cancelled) before a loop that needs more than is left.
+Result<std::vector<Datum>> run(const OpDef& def, std::span<const Datum* const> in, const Attrs& attrs, int num_out, Budget* budget = nullptr);
 /// Runs a graph node by node through the references; intermediate values are dropped after their last use.
-Result<std::vector<Datum>> run(const ir::Graph& g, std::span<const Datum* const> in);
-Result<std::vector<Datum>> run(const ir::Graph& g, std::span<const Datum> in);
+Result<std::vector<Datum>> run(const ir::Graph& g, std::span<const Datum* const> in, Budget* budget = nullptr);
+Result<std::vector<Datum>> run(const ir::Graph& g, std::span<const Datum> in, Budget* budget = nullptr);
 
 }  // namespace saha::op

@@ -24,6 +24,7 @@ struct PoolShape {
   Window w;
   Dims in, out, y;                      ///< spatial extents; dims of the result
   std::int64_t planes, plane_in, plane_out;
+  double steps() const { return double(planes) * double(plane_out) * double(num_elements(w.kernel)); }
 };
 Result<PoolShape> pool_shape(const AttrView& a, std::string_view op, const Dims& x) {
   if (x.size() < 3) return Error{ErrorCode::invalid_argument, std::string(op) + ": takes [N, C, spatial..], it is " + str(x)};
@@ -57,6 +58,7 @@ std::int64_t column_major(std::int64_t i, const Dims& d) {
 }
 Result<> eval_max_pool(Eval& c) {
   SAHA_TRY(PoolShape s, pool_shape(c, "MaxPool", c.x(0).dims));
+  SAHA_DO(c.spend(s.steps()));
   const Tensor& x = c.x(0);
   const bool columns = c.i("storage_order") != 0, want_indices = c.num_out > 1;
   SAHA_TRY(Tensor y, c.make(x.dtype, s.y));
@@ -123,6 +125,7 @@ std::vector<double> window_counts(const PoolShape& s, bool pads) {
 }
 Result<> eval_average_pool(Eval& c) {
   SAHA_TRY(PoolShape s, pool_shape(c, "AveragePool", c.x(0).dims));
+  SAHA_DO(c.spend(s.steps()));
   SAHA_TRY(Tensor y, c.make(c.x(0).dtype, s.y));
   auto count = window_counts(s, c.i("count_include_pad") != 0);
   std::vector<double> plane(std::size_t(s.plane_in)), sum(std::size_t(s.plane_out));
@@ -139,6 +142,7 @@ Val average_adjoint(const Site& s, std::size_t, Val dy) { return s.b.op("Average
 Result<> infer_pool_grad(Infer& c) { return c.give(c.dtype(0), c.dims(1)); }
 Result<> eval_average_pool_grad(Eval& c) {  // dY, X (its shape only)
   SAHA_TRY(PoolShape s, pool_shape(c, "AveragePoolGrad", c.x(1).dims));
+  SAHA_DO(c.spend(s.steps()));
   if (c.x(0).dims != s.y) return c.fail("dY is " + str(c.x(0).dims) + ", the pool gives " + str(s.y));
   SAHA_TRY(Tensor x, c.make(c.x(0).dtype, c.x(1).dims));
   auto count = window_counts(s, c.i("count_include_pad") != 0);
@@ -162,6 +166,7 @@ Result<> infer_window_count(Infer& c) {
 }
 Result<> eval_window_count(Eval& c) {
   SAHA_TRY(PoolShape s, pool_shape(c, "WindowCount", c.x(0).dims));
+  SAHA_DO(c.spend(s.steps()));
   s.y[0] = s.y[1] = 1;
   SAHA_TRY(Tensor y, c.make(c.x(0).dtype, s.y));
   fill<double>(y, window_counts(s, c.i("count_include_pad") != 0));
@@ -172,6 +177,7 @@ Val average_grad_adjoint(const Site& s, std::size_t, Val d) { return s.b.op("Ave
 // ---- LpPool: (sum |x|^p)^(1/p) ----------------------------------------------------------------------------------------------------------------
 Result<> eval_lp_pool(Eval& c) {
   SAHA_TRY(PoolShape s, pool_shape(c, "LpPool", c.x(0).dims));
+  SAHA_DO(c.spend(s.steps()));
   const double p = double(c.i("p"));
   if (p < 1) return c.fail("p is " + std::to_string(c.i("p")));
   SAHA_TRY(Tensor y, c.make(c.x(0).dtype, s.y));

@@ -189,6 +189,7 @@ Result<> eval_recurrent(Eval& c) {
   SAHA_DO(check(5, state));
   SAHA_DO(check(6, state));
   SAHA_DO(check(7, {D, 3 * H}));
+  SAHA_DO(c.spend(double(n.steps) * double(n.batch) * double(D) * double(G) * double(n.input + H)));
   std::vector<std::int64_t> lengths(std::size_t(n.batch), n.steps);
   if (c.has(4)) lengths = c.ints(4);
   for (std::int64_t l : lengths) if (l < 0 || l > n.steps) return c.fail("a sequence length is " + std::to_string(l) + ", X has " + std::to_string(n.steps) + " steps");

@@ -127,6 +127,7 @@ Result<Taps> taps(const Eval& c, const Rule& r, std::int64_t n, std::int64_t m, 
   if (first_real < -double(1 << 24)) return c.fail("scale " + to_string(scale) + " is out of range");
   auto first = std::int64_t(first_real);
   t.per = r.filter == Filter::nearest ? 1 : std::size_t(2 - 2 * first);
+  SAHA_DO(c.spend(8 * double(t.per) * double(m)));
   if (double(t.per) * double(m) > 1e9) return c.fail("a table of " + to_string(t.per) + " taps for " + to_string(m) + " places is too large");
   t.from.resize(t.per * std::size_t(m));
   t.weight.resize(t.from.size());
@@ -267,7 +268,11 @@ Result<> eval_resize(Eval& c) {
   if (x.dtype == DType::string || is_complex(x.dtype)) return c.fail("mode " + c.s("mode") + " is not defined for " + std::string(name(x.dtype)));
   std::vector<double> v = values<double>(x);
   Dims d = x.dims;
-  for (std::size_t k = 0; k < all.size(); ++k) if (!all[k].identity) v = applied(v, d, g.axes[k], all[k], extrapolation);
+  for (std::size_t k = 0; k < all.size(); ++k) {
+    if (all[k].identity) continue;
+    SAHA_DO(c.spend(double(v.size()) / double(all[k].from_size) * double(all[k].to_size) * double(all[k].per)));
+    v = applied(v, d, g.axes[k], all[k], extrapolation);
+  }
   if (!is_float(x.dtype)) {
     IntRange range = int_range(x.dtype);
     for (double& e : v) e = std::clamp(std::nearbyint(e), double(range.lo), double(range.hi));

@@ -1,11 +1,43 @@
 // Running an entry or a graph through the references.
+#include <algorithm>
+#include <cstdio>
 #include <new>
 
 #include "op/elementwise.hpp"
 
 namespace saha::op {
 namespace {
-Result<std::vector<Datum>> run_body(const OpDef& def, std::span<const Datum* const> in, const Attrs& attrs, int num_out) {
+// Steps that a node, a body that is built and a value of a graph take beside their elements: about their time in nanoseconds.
+constexpr double kNodeSteps = 512, kBodySteps = 16384, kValueSteps = 16;
+// And a byte of a result: new memory is slow, and this bounds how much of it all results together take.
+constexpr double kByteSteps = 4;
+
+double elements(const Datum& d) {
+  if (!d.is_tensor()) return 1;
+  double n = double(d.tensor.size());
+  if (d.tensor.text) for (const std::string& s : *d.tensor.text) n += double(s.size());
+  return n;
+}
+double elements(const ir::Attr& a) {
+  if (auto* v = std::get_if<ir::Ints>(&a)) return double(v->size());
+  if (auto* v = std::get_if<ir::Floats>(&a)) return double(v->size());
+  if (auto* v = std::get_if<ir::Strings>(&a)) return double(v->size());
+  return 1;
+}
+Result<> spend(Budget* budget, double steps, const OpDef& def) {
+  if (!budget) return {};
+  if (!(steps <= budget->steps)) {
+    char b[120];
+    budget->refused = true;
+    std::snprintf(b, sizeof b, ": needs %.3g steps where %.3g are left", steps, budget->steps);
+    return Error{ErrorCode::cancelled, std::string(def.name.str()) + b};
+  }
+  budget->steps -= steps;
+  return {};
+}
+
+Result<std::vector<Datum>> run_body(const OpDef& def, std::span<const Datum* const> in, const Attrs& attrs, int num_out, Budget* budget) {
+  SAHA_DO(spend(budget, kBodySteps, def));
   std::vector<TypeRef> types;
   std::vector<const Datum*> given;
   for (const Datum* d : in) {
@@ -28,19 +60,31 @@ Result<std::vector<Datum>> run_body(const OpDef& def, std::span<const Datum* con
   if (b.error()) return *b.error();
   while (!y.empty() && !y.back()) y.pop_back();
   SAHA_TRY(auto g, std::move(b).build(y));
-  return run(g, inputs);
+  return run(g, inputs, budget);
 }
 }  // namespace
 
-Result<std::vector<Datum>> run(const OpDef& def, std::span<const Datum* const> in, const Attrs& attrs, int num_out) {
+Result<> Eval::spend(double steps) const { return op::spend(budget, steps, def); }
+Result<Tensor> Eval::make(DType t, Dims d) const {
+  if (budget) { SAHA_DO(spend(kByteSteps * double(checked_elements(d).value_or(0)) * std::max(bits(t), 8) / 8)); }   // what has no count is refused below
+  return Tensor::make(t, std::move(d));
+}
+
+Result<std::vector<Datum>> run(const OpDef& def, std::span<const Datum* const> in, const Attrs& attrs, int num_out, Budget* budget) {
   try {
+    if (budget) {
+      double steps = kNodeSteps;
+      for (const Datum* d : in) if (d) steps += elements(*d);
+      for (const ir::NamedAttr& a : attrs) steps += elements(a.value);   // a rule may copy them
+      SAHA_DO(spend(budget, steps, def));
+    }
     if (def.eval || def.blocks) {
-      Eval c{{attrs}, def, in, num_out};
+      Eval c{{attrs}, def, in, num_out, budget};
       if (def.eval) { SAHA_DO(def.eval(c)); }
       else { SAHA_DO(eval_elementwise(c)); }
       return std::move(c.out);
     }
-    if (def.body) return run_body(def, in, attrs, num_out);
+    if (def.body) return run_body(def, in, attrs, num_out, budget);
   } catch (const std::bad_alloc&) {
     return Error{ErrorCode::out_of_memory, std::string(def.name.str()) + ": no memory for its results"};
   } catch (const std::exception& e) {
@@ -49,8 +93,9 @@ Result<std::vector<Datum>> run(const OpDef& def, std::span<const Datum* const> i
   return Error{ErrorCode::unsupported, std::string(def.name.str()) + ": has no reference semantics"};
 }
 
-Result<std::vector<Datum>> run(const ir::Graph& g, std::span<const Datum* const> in) {
+Result<std::vector<Datum>> run(const ir::Graph& g, std::span<const Datum* const> in, Budget* budget) {
   if (in.size() != g.inputs().size()) return Error{ErrorCode::invalid_argument, "the graph has " + std::to_string(g.inputs().size()) + " inputs, " + std::to_string(in.size()) + " values were given"};
+  if (budget) budget->steps = std::max(0.0, budget->steps - kValueSteps * double(g.values().size()));
   std::vector<Datum> env(g.values().size());
   std::vector<std::uint32_t> left = g.use_counts();
   std::vector<const Datum*> at(g.values().size(), nullptr);
@@ -62,7 +107,7 @@ Result<std::vector<Datum>> run(const ir::Graph& g, std::span<const Datum* const>
     for (ValueId v : g.operands(n)) a.push_back(v == ValueId::none ? nullptr : at[std::size_t(v)]);
     const Entry* e = find(n.op.str());
     if (!e) return Error{ErrorCode::unsupported, g.describe(n) + ": the operator is not known"};
-    auto out = run(*e->def, a, *n.attrs, n.num_results);
+    auto out = run(*e->def, a, *n.attrs, n.num_results, budget);
     if (!out) return std::move(out.error()).within(n.origin ? "node '" + *n.origin + "'" : g.describe(n));
     for (std::size_t k = 0; k < out->size() && k < n.num_results; ++k) { env[n.first_result + k] = std::move((*out)[k]); at[n.first_result + k] = &env[n.first_result + k]; }
     for (ValueId v : g.operands(n))
@@ -75,10 +120,10 @@ Result<std::vector<Datum>> run(const ir::Graph& g, std::span<const Datum* const>
   }
   return r;
 }
-Result<std::vector<Datum>> run(const ir::Graph& g, std::span<const Datum> in) {
+Result<std::vector<Datum>> run(const ir::Graph& g, std::span<const Datum> in, Budget* budget) {
   std::vector<const Datum*> p;
   for (const Datum& d : in) p.push_back(&d);
-  return run(g, p);
+  return run(g, p, budget);
 }
 
 }  // namespace saha::op

@@ -111,7 +111,7 @@ Result<> eval_concat_from(Eval& c) {
   }
   std::vector<const Datum*> in;
   for (const Datum& d : parts) in.push_back(&d);
-  SAHA_TRY(c.out, run(*find("Concat")->def, in, {{"axis", axis}}, 1));
+  SAHA_TRY(c.out, run(*find("Concat")->def, in, {{"axis", axis}}, 1, c.budget));
   return {};
 }
 Result<> infer_split_to(Infer& c) {

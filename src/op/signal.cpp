@@ -159,6 +159,7 @@ Result<> infer_dft(Infer& c) {
   d.back() = Dim(onesided && inverse ? 1 : 2);
   return c.give(c.dtype(0), std::move(d));
 }
+double transform_steps(std::int64_t n) { return 16 * double(n) * (1 + std::log2(double(n))); }
 Result<> eval_dft(Eval& c) {
   const Tensor& x = c.x(0);
   for (std::size_t i : {1, 2}) if (c.has(i) && c.x(i).size() != 1) return c.fail((i == 1 ? "dft_length" : "axis") + std::string(" has ") + std::to_string(c.x(i).size()) + " elements, 1 is needed");
@@ -170,6 +171,7 @@ Result<> eval_dft(Eval& c) {
   if (n < 1 || n > (std::int64_t{1} << 26)) return c.fail("a transform of length " + std::to_string(n) + " is not done");
   Dims d = x.dims;
   std::int64_t kept = d[axis] = onesided && !backward ? n / 2 + 1 : n, out_parts = d.back() = to_real ? 1 : 2;
+  SAHA_DO(c.spend(transform_steps(n) * double(product(x.dims, 0, axis)) * double(product(x.dims, axis + 1, x.rank() - 1))));
   SAHA_TRY(Tensor y, c.make(x.dtype, d));
   if (y.size() == 0) return c.give(std::move(y));
   std::int64_t outer = product(x.dims, 0, axis), inner = product(x.dims, axis + 1, x.rank() - 1);
@@ -237,6 +239,7 @@ Result<> eval_stft(Eval& c) {
   if (step < 1 || n < 1 || n > (std::int64_t{1} << 26)) return c.fail("frame_step is " + std::to_string(step) + ", frame_length is " + std::to_string(n));
   if (c.has(2) && c.x(2).size() != n) return c.fail("window has " + std::to_string(c.x(2).size()) + " samples, a frame has " + std::to_string(n));
   std::int64_t frames = length < n ? 0 : (length - n) / step + 1, bins = c.i("onesided") ? n / 2 + 1 : n;
+  SAHA_DO(c.spend(transform_steps(n) * double(x.dims[0]) * double(frames)));
   SAHA_TRY(Tensor y, c.make(x.dtype, {x.dims[0], frames, bins, 2}));
   if (y.size() == 0) return c.give(std::move(y));
   std::vector<double> v = values<double>(x), w(static_cast<std::size_t>(y.size())), window(static_cast<std::size_t>(n), 1);

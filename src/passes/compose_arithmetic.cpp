@@ -14,7 +14,7 @@ std::optional<std::pair<Val, Val>> split(op::Builder& b, Val x, Val y, bool comm
 }
 }  // namespace
 
-Result<ir::Graph> compose_arithmetic(const ir::Graph& g, const Options&) {
+Result<ir::Graph> compose_arithmetic(const ir::Graph& g, const Options& o) {
   auto uses = g.use_counts();
   return op::rewrite(g, [&](const ir::Graph& from, const ir::Node& n, const Vals& in, op::Builder& b) -> std::optional<Vals> {
     if (in.empty() || !in[0] || n.num_results != 1) return {};
@@ -31,7 +31,7 @@ Result<ir::Graph> compose_arithmetic(const ir::Graph& g, const Options&) {
     if (c.size() > 65536 || d.size() > 65536) return {};
     Datum dc(c), dd(d);
     const Datum* operands[] = {&dc, &dd};
-    auto both = op::run(*op::find(div ? "Mul" : n.op.str())->def, operands, {}, 1);
+    auto both = op::run(*op::find(div ? "Mul" : n.op.str())->def, operands, {}, 1, o.budget);
     if (!both || (*both)[0].tensor.bytes() > std::max(c.bytes(), d.bytes())) return {};
     return Vals{b.op(n.op, {inner->first, b.constant(std::move((*both)[0].tensor))})};
   });

@@ -1,5 +1,5 @@
 // f(constants) -> constant, where the result is not larger than the limit or than what it replaces.  Shape arithmetic whose elements are all
-// known numbers -> constant, although its operands are no constants.
+// known numbers -> constant, although its operands are no constants. All folding of a model shares one budget of steps.
 #include "passes/passes.hpp"
 
 namespace saha::passes {
@@ -42,8 +42,8 @@ Result<ir::Graph> fold_constants(const ir::Graph& g, const Options& o) {
       for (std::size_t i = 0; i < in.size(); ++i) p.push_back(in[i] ? &values[i] : nullptr);
       // A data-dependent size is bounded by running only what is small; ConstantOfShape, Tile and Expand state theirs in the type.
       if (bytes < 0 && !(def.traits & op::kDataShape)) return {};
-      auto y = op::run(def, p, *n.attrs, n.num_results);
-      if (!y) return {};   // what fails on constants fails when it runs, with the message of the run
+      auto y = op::run(def, p, *n.attrs, n.num_results, o.budget);
+      if (!y) return {};   // too much work, or it fails when it runs too, with the message of the run
       op::Vals r;
       for (Datum& d : *y) {
         if (!d.is_tensor() || d.tensor.bytes() > std::max(o.fold_limit, operand_bytes)) return {};

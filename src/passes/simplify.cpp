@@ -36,6 +36,13 @@ Result<ir::Graph> everywhere(const Pass& pass, const ir::Graph& g, const Options
   if (failed) return std::move(*failed);
   return pass.run(inner, options);
 }
+double constant_elements(const ir::Graph& g) {
+  double n = 0;
+  for (const ir::Value& v : g.values()) if (v.constant) n += double(v.constant->size());
+  for (const ir::Node& node : g.nodes())
+    for (const ir::NamedAttr& a : *node.attrs) if (auto* sub = std::get_if<ir::GraphRef>(&a.value)) n += constant_elements(**sub);
+  return n;
+}
 }  // namespace
 
 /// A node whose results nobody reads is not there.
@@ -84,6 +91,9 @@ Result<Simplified> simplify(const ir::Graph& g, const Options& options, std::spa
       bool known = std::any_of(pipeline().begin(), pipeline().end(), [&](const Pass& p) { return p.name == name; });
       if (!known) return Error{ErrorCode::invalid_argument, "there is no pass '" + name + "'", "saha simplify --help lists the passes"};
     }
+  op::Budget budget{kFoldSteps + kFoldStepsPerElement * constant_elements(g)};
+  Options own = options;
+  if (!own.budget) own.budget = &budget;
   Simplified r{g, {}};
   for (int round = 0; round < kMaxRounds; ++round) {
     bool changed = false;
@@ -91,7 +101,7 @@ Result<Simplified> simplify(const ir::Graph& g, const Options& options, std::spa
       if (listed(without, p.name) || (!only.empty() && !listed(only, p.name))) continue;
       auto start = std::chrono::steady_clock::now();
       std::size_t before = ir::count_nodes(r.graph);
-      auto next = everywhere(p, r.graph, options);
+      auto next = everywhere(p, r.graph, own);
       if (!next) return std::move(next.error()).within("pass '" + std::string(p.name) + "'");
       bool same = ir::same_structure(r.graph, *next);
       r.graph = std::move(*next);
@@ -101,6 +111,7 @@ Result<Simplified> simplify(const ir::Graph& g, const Options& options, std::spa
     }
     if (!changed) break;
   }
+  r.fold_stopped = own.budget->refused;
   return r;
 }
 

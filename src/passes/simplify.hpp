@@ -8,10 +8,19 @@
 
 #include "ir/graph.hpp"
 
+namespace saha::op {
+struct Budget;
+}
+
 namespace saha::passes {
+
+/// Steps that folding takes at most, and for each element of the model's constants on top: a small file ends in a second or two, a large one
+/// is folded as far as its size asks for.
+inline constexpr double kFoldSteps = 0x1p29, kFoldStepsPerElement = 256;
 
 struct Options {
   std::int64_t fold_limit = std::int64_t{1} << 20;   ///< bytes: no folded constant is larger, unless it replaces larger ones
+  op::Budget* budget = nullptr;                      ///< what folding may take; null: simplify() allows kFoldSteps
   bool fuse = false;                                 ///< patterns into operators that the model's opset need not have (LayerNormalization, Gelu)
   std::int64_t opset = 28;                           ///< what the result may use; of the file, so that it is not raised
 };
@@ -32,6 +41,7 @@ struct PassResult {
 struct Simplified {
   ir::Graph graph;
   std::vector<PassResult> passes;                    ///< those that changed something
+  bool fold_stopped = false;                         ///< constant nodes stand in the graph because to compute them takes too many steps
 };
 /// Runs the passes until nothing changes, at most `kMaxRounds` times. `without`: names that are left out; `only`: if not empty, the only
 /// ones. Fails naming a pass that does not exist, or the pass that failed.

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <ctime>
 #include <map>
 
 #include "op/text_form.hpp"
@@ -319,6 +320,35 @@ TEST(Simplify, a_hundred_thousand_nodes_take_seconds) {
   RecordProperty("seconds", std::to_string(seconds));
   std::printf("100,000 nodes: %.2f s\n", seconds);
   EXPECT_LT(seconds, 60);   // some 1 s where nothing else runs; minutes would mean that a pass is not linear
+}
+
+TEST(Simplify, ends_on_constants_that_take_too_long_and_leaves_them_in_the_graph) {
+  const std::string hostile[] = {
+      "  x = ConstantOfShape(int64[4] {1, 1, 512, 512}) {value = float32[1] {1}}\n  y = Conv(x, x) {pads = [255, 255, 256, 256]}\n",
+      "  x = ConstantOfShape(int64[1] {262144}) {value = float32[1] {1}}\n  y = Einsum(x, x) {equation = \"a,b->\"}\n",
+      "  x = ConstantOfShape(int64[1] {1000000000})\n  y = ReduceSum(x)\n",
+  };
+  for (const std::string& nodes : hostile) {
+    ir::Graph g = read("graph () {\n" + nodes + "  return y\n}\n");
+    std::clock_t start = std::clock();
+    auto r = simplify(g);
+    ASSERT_TRUE(r) << r.error().message;
+    EXPECT_LT(double(std::clock() - start) / CLOCKS_PER_SEC, 10) << nodes;
+    EXPECT_FALSE(r->graph.nodes().empty()) << nodes;
+  }
+}
+TEST(Simplify, shares_one_budget_of_steps_among_all_nodes_and_says_when_it_is_spent) {
+  std::string text = "graph () {\n  m0 = ConstantOfShape(int64[2] {400, 400}) {value = float32[1] {1}}\n";
+  for (int i = 1; i <= 40; ++i) text += "  m" + std::to_string(i) + " = MatMul(m" + std::to_string(i - 1) + ", m0)\n";   // 64 million products each
+  ir::Graph g = read(text + "  return m40\n}\n");
+  auto r = simplify(g);
+  ASSERT_TRUE(r) << r.error().message;
+  EXPECT_TRUE(r->fold_stopped);
+  EXPECT_LT(r->graph.nodes().size(), 40u);   // some were folded
+  EXPECT_GT(r->graph.nodes().size(), 20u);
+  auto small = simplify(read("graph () {\n  y = Add(float32[] {1}, float32[] {2})\n  return y\n}\n"));
+  ASSERT_TRUE(small);
+  EXPECT_FALSE(small->fold_stopped);
 }
 
 }  // namespace saha::passes
