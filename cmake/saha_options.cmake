@@ -27,13 +27,7 @@ target_compile_options(saha_flags INTERFACE -Wall -Wextra -Wshadow -Wnon-virtual
 if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
   target_compile_options(saha_flags INTERFACE -Wno-deprecated-declarations)  # std::stable_sort of libstdc++ 12
 endif()
-if(SAHA_WERROR)
-  target_compile_options(saha_flags INTERFACE -Werror)
-  if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
-    target_compile_options(saha_flags INTERFACE -Wno-error=restrict)  # false alarms of g++ 12 inside std::string (GCC bug 105651)
-  endif()
-endif()
 if(SAHA_SANITIZE)
-  add_compile_options(-fsanitize=${SAHA_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer -g1)
+  add_compile_options(-fsanitize=${SAHA_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer -g1 -O1)  # -O1: builds in less time and still runs quickly
   add_link_options(-fsanitize=${SAHA_SANITIZE})
 endif()

@@ -53,6 +53,8 @@ for path in sorted(root.glob("examples/**/*.yaml")):
     put("yaml", f"{path.parent.name}.{path.name}", path.read_bytes())
     if path.name.endswith(".req.yaml"):
         put("requirements", f"{path.parent.name}.{path.name}", path.read_bytes())
+    else:
+        put("config", f"{path.parent.name}.{path.name}", path.read_bytes())
 put("yaml", "scalars", "a: [1, 'x''y', \"\\u00e4\\n\", ~, {b: >-\n   folded\n   text\n }]\nc: |\n  block\n")
 for i, text in enumerate(("accuracy(test) >= 85 % and p90(latency) <= 5 ms", "for each s in slices(camera, light) where n(s) >= 200: accuracy(s) >= 80 %",
                           "for all d in Linf(x, 2 gray): argmax(score(d)) == label", "rpm >= 2000 1/min => COC <= 1500")):

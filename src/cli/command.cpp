@@ -162,7 +162,9 @@ std::string overview() {
 
 int report(const Error& e, bool json) {
   if (json) {
-    nlohmann::ordered_json j{{"schema", "saha.error/1"}, {"saha", SAHA_VERSION}, {"error", {{"code", name(e.code)}, {"message", e.message}, {"help", e.help.empty() ? nlohmann::json() : nlohmann::json(e.help)}, {"file", e.file.empty() ? nlohmann::json() : nlohmann::json(e.file)}, {"line", e.line ? nlohmann::json(e.line) : nlohmann::json()}, {"column", e.column ? nlohmann::json(e.column) : nlohmann::json()}}}};
+    nlohmann::ordered_json j{{"schema", "saha.error/1"}, {"saha", SAHA_VERSION}, {"error", {{"code", name(e.code)}, {"message", e.message},
+        {"help", e.help.empty() ? nlohmann::json() : nlohmann::json(e.help)}, {"file", e.file.empty() ? nlohmann::json() : nlohmann::json(e.file)},
+        {"line", e.line ? nlohmann::json(e.line) : nlohmann::json()}, {"column", e.column ? nlohmann::json(e.column) : nlohmann::json()}}}};
     print(j.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
   }
   std::fprintf(stderr, "error: %s\n", e.message.c_str());

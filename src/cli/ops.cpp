@@ -66,7 +66,9 @@ Result<int> run(const Args& args) {
     return 0;
   }
   if (args.has("markdown")) {
-    std::string s = "# Operators\n\nMade by `saha ops --markdown` from the operator table. Semantics: ONNX operator specification, opset 28; older opsets are upgraded at import. What an operator has `by its body` follows from the operators that its body is made of.\n\n| operator | domain | since | signature | reference | gradient | bounds | integer |\n|---|---|---|---|---|---|---|---|\n";
+    std::string s = "# Operators\n\nMade by `saha ops --markdown` from the operator table. Semantics: ONNX operator specification, opset 28; older opsets are upgraded at import. "
+        "What an operator has `by its body` follows from the operators that its body is made of.\n\n"
+        "| operator | domain | since | signature | reference | gradient | bounds | integer |\n|---|---|---|---|---|---|---|---|\n";
     for (const op::OpDef* d : rows) {
       std::string signature;
       for (char c : d->signature) signature += c == '|' ? std::string("\\|") : std::string(1, c);

@@ -46,7 +46,8 @@ std::string candidates(const Json& r) {
     std::string accuracy = "-";
     if (!c["accuracy"].is_null()) accuracy = column::percent(c["accuracy"]["value"]) + "<br><span class=\"meta\">[" + column::percent(c["accuracy"]["lower"]) + ", " + column::percent(c["accuracy"]["upper"]) + "]</span>";
     bool chosen = c["chosen"];
-    t.rows.push_back({text(c["id"]) + (chosen ? " &#10003;" : ""), text(c["target"]), badge(c["verdict"]), accuracy, milliseconds(c["p50_ms"]), milliseconds(c["p90_ms"]), milliseconds(c["min_ms"]), milliseconds(c["load_ms"]), column::bytes(real(c, "peak_bytes")), column::bytes(real(c, "size_bytes")), text(c["backend"]) + " " + text(c["version"]) + ", " + text(c["precision"])});
+    t.rows.push_back({text(c["id"]) + (chosen ? " &#10003;" : ""), text(c["target"]), badge(c["verdict"]), accuracy,
+        milliseconds(c["p50_ms"]), milliseconds(c["p90_ms"]), milliseconds(c["min_ms"]), milliseconds(c["load_ms"]), column::bytes(real(c, "peak_bytes")), column::bytes(real(c, "size_bytes")), text(c["backend"]) + " " + text(c["version"]) + ", " + text(c["precision"])});
     t.row_class.push_back(chosen ? "chosen" : c["verdict"] == "passed" ? "" : "out");
     int k = series.emplace(c["backend"].get<std::string>(), int(series.size())).first->second;
     if (c["accuracy"].is_null()) continue;
@@ -73,7 +74,9 @@ std::string requirements(const Json& r) {
   for (const auto& q : r["requirements"]) {
     const Json* o = nullptr;
     if (shown) for (const auto& x : (*shown)["requirements"]) if (x["id"] == q["id"]) o = &x;
-    t.rows.push_back({text(q["id"]) + "<br><span class=\"meta\">" + text(q["severity"]) + "</span>", o ? badge((*o)["verdict"]) : "-", "<span class=\"mono\">" + text(q["assert"]) + "</span>" + (q["why"] == "" ? "" : "<br><span class=\"meta\">" + text(q["why"]) + "</span>"), o ? text((*o)["level"]) : "-", o ? text((*o)["evidence"]) : "-", text(q["explain"])});
+    t.rows.push_back({text(q["id"]) + "<br><span class=\"meta\">" + text(q["severity"]) + "</span>", o ? badge((*o)["verdict"]) : "-",
+        "<span class=\"mono\">" + text(q["assert"]) + "</span>" + (q["why"] == "" ? "" : "<br><span class=\"meta\">" + text(q["why"]) + "</span>"),
+        o ? text((*o)["level"]) : "-", o ? text((*o)["evidence"]) : "-", text(q["explain"])});
   }
   return t.str();
 }
@@ -82,10 +85,12 @@ std::string engines(const Json& r) {
   std::string s;
   for (const auto& m : r["measurements"]) {
     std::vector<charts::Point> points;
-    Table t{m["variant"].get<std::string>() + " on " + m["target"].get<std::string>() + ", " + text(m["threads"]) + " thread(s); all models of the target in one run, burst by burst; measured", {"engine", "p50", "p90", "p99", "min", "ratio", "load", "peak RAM", "max |diff|"}, {false, true, true, true, true, true, true, true, true}, {}, {}};
+    Table t{m["variant"].get<std::string>() + " on " + m["target"].get<std::string>() + ", " + text(m["threads"]) + " thread(s); all models of the target in one run, burst by burst; measured",
+        {"engine", "p50", "p90", "p99", "min", "ratio", "load", "peak RAM", "max |diff|"}, {false, true, true, true, true, true, true, true, true}, {}, {}};
     int k = 0;
     for (const auto& e : m["result"]["rows"]) {
-      t.rows.push_back({text(e["backend"]) + " " + text(e["version"]), milliseconds(e["p50_ms"]), milliseconds(e["p90_ms"]), milliseconds(e["p99_ms"]), milliseconds(e["min_ms"]), figures::fixed(e["ratio"].get<double>(), 2), milliseconds(e["load_ms"]), column::bytes(real(e, "peak_bytes")), e["max_difference"].is_null() ? "-" : text(e["max_difference"])});
+      t.rows.push_back({text(e["backend"]) + " " + text(e["version"]), milliseconds(e["p50_ms"]), milliseconds(e["p90_ms"]), milliseconds(e["p99_ms"]), milliseconds(e["min_ms"]),
+          figures::fixed(e["ratio"].get<double>(), 2), milliseconds(e["load_ms"]), column::bytes(real(e, "peak_bytes")), e["max_difference"].is_null() ? "-" : text(e["max_difference"])});
       points.push_back({e["p50_ms"], double(-k), e["min_ms"], e["p99_ms"], 0, 0, e["backend"], k, false, false});
       points.back().y_low = points.back().y_high = double(-k);
       ++k;
@@ -226,8 +231,10 @@ std::string report_html(const Json& r) {
       {"training", "Training", "Was it trained long enough?", training(r)},
       {"provenance", "Provenance", "Can it be made again?", provenance(r)},
   };
-  std::string s = "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width,initial-scale=1\"><title>" + text(r["title"]) + ": report of run " + text(r["run"]) + "</title><style>" + kStyle + "</style></head><body>\n<header><h1>" + text(r["title"]) + "</h1><p class=\"meta\">run " +
-                  text(r["run"]) + ", " + text(r["date"]) + ", seed " + text(r["seed"]) + ", saha " + text(r["saha"]) + ", " + text(r["machine"]["cpu"]) + (r["quick"].get<bool>() ? ", quick" : "") + "; " + std::to_string(passed) + " passed, " + std::to_string(violated) + " violated, " + std::to_string(open) + " inconclusive; all numbers also in <a href=\"report.json\">report.json</a></p><nav aria-label=\"parts\">";
+  std::string s = "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width,initial-scale=1\"><title>" +
+      text(r["title"]) + ": report of run " + text(r["run"]) + "</title><style>" + kStyle + "</style></head><body>\n<header><h1>" + text(r["title"]) + "</h1><p class=\"meta\">run " +
+      text(r["run"]) + ", " + text(r["date"]) + ", seed " + text(r["seed"]) + ", saha " + text(r["saha"]) + ", " + text(r["machine"]["cpu"]) + (r["quick"].get<bool>() ? ", quick" : "") + "; " +
+      std::to_string(passed) + " passed, " + std::to_string(violated) + " violated, " + std::to_string(open) + " inconclusive; all numbers also in <a href=\"report.json\">report.json</a></p><nav aria-label=\"parts\">";
   for (const Part& p : parts) if (!p.content.empty()) s += "<a href=\"#" + std::string(p.id) + "\">" + p.title + "</a>";
   s += "</nav></header>\n<main>";
   for (const Part& p : parts) s += section(p.id, p.title, p.question, p.content);

@@ -89,7 +89,8 @@ Result<> Pipeline::data() {
       for (const auto& l : found) if (some.size() < 20) some.push_back({sets_.at(against).title(l.train), sets_.at(held).title(l.test)});
       leaks[held] = {{"against", against}, {"count", found.size()}, {"some", some}};
       if (!found.empty())
-        return Error{ErrorCode::invalid_data, figures::counted(std::int64_t(found.size()), "sample") + " of '" + std::string(held) + "' stand" + (found.size() == 1 ? "s" : "") + " in '" + against + "' too (same content), the first: " + sets_.at(held).title(found[0].test) + " and " + sets_.at(against).title(found[0].train),
+        return Error{ErrorCode::invalid_data, figures::counted(std::int64_t(found.size()), "sample") + " of '" + std::string(held) + "' stand" + (found.size() == 1 ? "s" : "") + " in '" + against + "' too (same content), the first: " +
+            sets_.at(held).title(found[0].test) + " and " + sets_.at(against).title(found[0].train),
                      "take them out of '" + std::string(against) + "': a figure on samples that were trained on proves nothing"};
     }
     j["leaks"] = leaks;

@@ -1,8 +1,8 @@
 // ai.onnx.ml: scores and labels by hand, and what a damaged model is told.
 #include <cmath>
 
-#include "op/forest.hpp"
 #include "gradient_testing.hpp"
+#include "op/forest.hpp"
 
 namespace saha::op {
 namespace {

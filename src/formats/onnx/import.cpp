@@ -7,8 +7,8 @@
 #include <set>
 #include <unordered_map>
 
-#include "formats/onnx/onnx.hpp"
 #include "formats/onnx/names.hpp"
+#include "formats/onnx/onnx.hpp"
 #include "formats/onnx/tensor_proto.hpp"
 #include "formats/onnx/upgrade.hpp"
 #include "op/builder.hpp"
