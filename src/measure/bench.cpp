@@ -8,8 +8,8 @@
 
 #include "backends/registry.hpp"
 #include "formats/onnx/onnx.hpp"
-#include "measure/worker.hpp"
 #include "measure/presence.hpp"
+#include "measure/worker.hpp"
 #include "op/work.hpp"
 #include "passes/specialize.hpp"
 #include "system/interrupt.hpp"
