@@ -28,7 +28,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t siz
   saha::yaml::Diagnostics diagnostics;
   auto config = saha::lifecycle::read_config({file.string()}, {}, diagnostics);
   if (config.has_value() != diagnostics.ok()) std::abort();  // nothing, and no word why; or a fault that is let pass
-  if (config) (void)config->resolved.dump(2, ' ', false, saha::lifecycle::Json::error_handler_t::replace);
   (void)diagnostics.render();
   (void)diagnostics.json();
   return 0;
