@@ -35,6 +35,8 @@ std::string heading(std::string key) {
 bool is_hash(const std::string& s) { return s.size() == 64 && std::all_of(s.begin(), s.end(), [](unsigned char c) { return std::isxdigit(c); }); }
 bool is_verdict(const std::string& s) { return s == "passed" || s == "violated" || s == "inconclusive"; }
 
+bool says_nothing(const Json& v) { return v.is_null() || v == "" || v == false || (v.is_structured() && v.empty()); }
+
 std::string cell(const std::string& key, const Json& v) {
   if (const Unit* u = unit_of(key); u && v.is_number()) return u->print(v.get<double>());
   if (v.is_number_float() && std::abs(v.get<double>()) < 1e15 && v.get<double>() == std::floor(v.get<double>())) return figures::grouped(v.get<double>());
@@ -44,16 +46,17 @@ std::string cell(const std::string& key, const Json& v) {
     if (is_verdict(s)) return "<span class=\"badge " + s + "\">" + s + "</span>";
   }
   if (!v.is_structured()) return html::text(v);
+  // What has a name reads as a phrase: "lower bound 0.957 bound"; other keys stand before their values, a text or an object on a line of its own.
+  const bool phrase = v.is_object() && v.contains("name");
   std::string text;
   for (const auto& [name, part] : v.items()) {
-    if (part.is_null() || (part.is_structured() && part.empty()) || part == "") continue;
-    const bool whole = part.is_structured();
-    text += (text.empty() ? "" : v.is_array() && whole ? "<br>" : ", ") + (v.is_object() ? heading(name) + " " : std::string()) + cell(v.is_object() ? name : "", part);
+    if (says_nothing(part)) continue;
+    const bool line = part.is_structured() || (v.is_object() && part.is_string());
+    text += (text.empty() ? "" : phrase ? " " : line ? "<br>" : ", ") + (v.is_object() && !phrase ? heading(name) + " " : std::string()) + cell(v.is_object() ? name : "", part);
   }
   return text.empty() ? "-" : text;
 }
 bool is_table(const Json& v) { return v.is_array() && !v.empty() && std::all_of(v.begin(), v.end(), [](const Json& x) { return x.is_object(); }); }
-bool says_nothing(const Json& v) { return v.is_null() || v == "" || (v.is_structured() && v.empty()); }
 
 std::string table(const std::string& title, const Json& rows) {
   html::Table t;
@@ -78,7 +81,7 @@ std::string page(const Json& object, const std::string& title) {
   std::string single, tables;
   for (const auto& [key, value] : object.items()) {
     if (key == "schema" || says_nothing(value)) continue;
-    if (is_table(value)) tables += html::section(key, heading(key), "", table(heading(key), value));
+    if (is_table(value)) tables += html::section(key, heading(key), "", table(figures::counted(std::int64_t(value.size()), "row"), value));
     else single += "<tr><th scope=\"row\">" + heading(key) + "</th><td>" + cell(key, value) + "</td></tr>";
   }
   return "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width,initial-scale=1\"><meta name=\"color-scheme\" content=\"light dark\"><title>" +

@@ -54,7 +54,7 @@ h1{font-size:1.6rem;margin:.2rem 0}h2{font-size:1.2rem;margin:2.2rem 0 .2rem}h3{
 .decision.no{border-left-color:var(--bad)}.decision strong{font-size:1.15rem}
 nav a{margin-right:.9rem}a{color:var(--accent)}
 .scroll{overflow-x:auto}table{border-collapse:collapse;width:100%;font-size:.93rem;margin:.3rem 0 1rem}
-caption{text-align:left;padding:.2rem 0}th,td{border-bottom:1px solid var(--line);padding:.35rem .6rem;text-align:left;vertical-align:top}
+caption{text-align:left;padding:.2rem 0}th,td{border-bottom:1px solid var(--line);padding:.35rem .45rem;text-align:left;vertical-align:top}
 td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}td.n{white-space:nowrap}th button{all:unset;cursor:pointer;font-weight:600}th button:focus-visible{outline:2px solid var(--accent)}
 tr.chosen td{font-weight:600;background:var(--card)}tr.out td{color:var(--soft)}
 .passed{color:var(--good)}.violated,.FAIL{color:var(--bad)}.inconclusive,.skip{color:var(--open)}

@@ -95,9 +95,8 @@ std::string engines(const Json& r) {
       points.back().y_low = points.back().y_high = double(-k);
       ++k;
     }
-    s += "<div class=\"two\"><div>" + charts::scatter("Latency: dot p50, line from min to p99", "ms", "", points, false) + "</div><div>" + t.str();
+    s += charts::scatter("Latency: dot p50, line from min to p99", "ms", "", points, false) + t.str();
     for (const auto& x : m["result"]["missing"]) s += "<p class=\"meta\">" + text(x["backend"]) + ": " + text(x["reason"]) + (x["help"] == "" ? "" : "; " + text(x["help"])) + "</p>";
-    s += "</div></div>";
   }
   return s;
 }
