@@ -84,6 +84,13 @@ Result<Answers> answer(runtime::Program& program, const data::Dataset& data, con
     auto out = program.run(in);
     if (!out) return std::move(out.error()).within("sample " + data.title(at));
     if (at == 0) {
+      for (std::size_t k = 0; k < out->size(); ++k) {
+        if (!(*out)[k].is_tensor() || !numeric((*out)[k].tensor)) continue;
+        const Tensor& t = (*out)[k].tensor;
+        Dims dims = t.dims;
+        if (!dims.empty() && dims[0] == n) dims.erase(dims.begin());
+        a.forms[program.outputs()[k].name] = {t.dtype, std::move(dims)};
+      }
       d = decisive(program.outputs(), *out, n, data, meaning);
       // One number a sample of two classes is that of class 1.
       if (d.found && (*out)[d.output].is_tensor() && (*out)[d.output].tensor.size() == n) {
@@ -173,7 +180,9 @@ Json summary(const Answers& a, const data::Dataset& data) {
 }
 
 Json kept(const Answers& a) {
-  return {{"decisive", a.decisive}, {"meaning", a.meaning}, {"correct", a.samples.correct}, {"predicted", a.samples.predicted}, {"value", a.samples.value}, {"target", a.samples.target},
+  Json own = Json::object();
+  for (const auto& [name, m] : a.own) own[name] = {{"value", m.value}, {"per_sample", m.per_sample}};
+  return {{"own", own}, {"decisive", a.decisive}, {"meaning", a.meaning}, {"correct", a.samples.correct}, {"predicted", a.samples.predicted}, {"value", a.samples.value}, {"target", a.samples.target},
           {"score", a.samples.score}, {"confidence", a.confidence}, {"outputs", a.outputs}};
 }
 
@@ -192,6 +201,8 @@ Answers answers_of(const Json& k) {
   a.samples.target = reals(k["target"]);
   a.samples.score = reals(k["score"]);
   for (double x : reals(k["confidence"])) a.confidence.push_back(float(x));
+  if (k.contains("own"))
+    for (auto& [name, m] : k["own"].items()) a.own[name] = {m["value"].get<double>(), reals(m["per_sample"])};
   for (auto& [name, rows] : k["outputs"].items())
     for (const auto& r : rows) a.outputs[name].push_back(reals(r));
   return a;

@@ -18,6 +18,9 @@ struct Answers {
   validate::Samples samples;                            ///< correct, predicted, value, target
   std::vector<float> confidence;                        ///< largest probability of each sample; empty where there is none
   std::map<std::string, std::vector<std::vector<double>>> outputs;   ///< by output, by sample: float results up to kMaxKept values in all
+  struct Form { DType dtype = DType::none; Dims dims; };
+  std::map<std::string, Form> forms;                    ///< of one sample's values, by output; not kept
+  std::map<std::string, validate::Metric> own;          ///< the user's own metrics
   static constexpr std::int64_t kMaxKept = 50'000'000;
 };
 

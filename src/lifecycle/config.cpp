@@ -1,93 +1,17 @@
 #include "lifecycle/config.hpp"
 
 #include <algorithm>
+#include <cctype>
 #include <cmath>
+#include <utility>
 
 #include "system/file.hpp"
 #include "system/machine.hpp"
+#include "validate/vocabulary.hpp"
 
 namespace saha::lifecycle {
 namespace fs = std::filesystem;
-using yaml::Required;
-using yaml::Schema;
 using yaml::Value;
-
-namespace {
-Schema data_set() {
-  Schema words = Schema::one_of({Schema::text(), Schema::list(Schema::text())});
-  return Schema::one_of({Schema::text(), Schema::map("a data set", {
-      {"folder", Schema::text(), "root/<class>/*.{jpg,png,bmp,wav,npy}"},
-      {"csv", Schema::text(), "a row a sample"},
-      {"root", Schema::text(), "folder of the files named in the csv"},
-      {"file", Schema::text(), "column with the file", Required::no, "file"},
-      {"label", Schema::text(), "column with the label", Required::no, "label"},
-      {"accepted", Schema::text(), "column with other right answers", Required::no, "accepted"},
-      {"features", Schema::list(Schema::text()), "columns of a table that the network takes"},
-      {"target", Schema::text(), "column of a table that is to be predicted"},
-      {"missing", words, "words that mean: no value"},
-      {"npz", Schema::text(), "one .npz keyed as the inputs; labels in y"},
-      {"npy", Schema::names(Schema::text()), "{x: x.npy, y: y.npy}"},
-      {"idx", Schema::map("an idx pair", {{"images", Schema::text(), "t10k-images-idx3-ubyte.gz", Required::yes}, {"labels", Schema::text(), "t10k-labels-idx1-ubyte.gz", Required::yes}}), "MNIST's own form"},
-      {"from", Schema::choice({"train", "val"}), "calibration: the set it is taken from"},
-      {"take", Schema::integer(1), "so many samples, chosen by the seed"},
-      {"seed", Schema::integer(0), "of the choice", Required::no, "0"},
-      {"where", Schema::text(), "a condition on columns: label != other"},
-  })});
-}
-}  // namespace
-
-Schema config_schema() {
-  Schema texts = Schema::list(Schema::text());
-  return Schema::map("saha.yaml", {
-      {"saha", Schema::integer(1, 1), "format version", Required::yes},
-      {"name", Schema::text(), "of the project; default: its folder"},
-      {"extends", texts, "files read before this one"},
-      {"model", validate::model_section(), "the network's file, inputs, outputs and labels"},
-      {"data", Schema::map("the data section", {
-          {"kind", Schema::choice({"images", "audio", "table", "arrays"}), "what the samples are; default: from the files"},
-          {"train", data_set(), "samples to train on"},
-          {"val", data_set(), "samples to choose by"},
-          {"test", data_set(), "samples that only requirements see"},
-          {"calibration", data_set(), "samples that quantisation sees; never overlaps test"},
-          {"slices", texts, "columns to break results down by"},
-          {"skip_bad", Schema::fraction(), "share of samples that may be unreadable", Required::no, "0"},
-      }), "data sets"},
-      {"train", Schema::map("the train section", {
-          {"command", Schema::one_of({Schema::text(), texts}), "leaves the model at {model}; a text is for /bin/sh, a list is executed as it is", Required::yes},
-          {"inputs", texts, "files whose change trains anew"},
-          {"env", texts, "variables that pass"},
-          {"timeout", Schema::duration(), "the most time"},
-          {"retries", Schema::integer(0, 100), "further tries", Required::no, "0"},
-          {"always", Schema::boolean(), "train each time", Required::no, "false"},
-      }), "how the model is made"},
-      {"simplify", Schema::map("the simplify section", {
-          {"without", texts, "passes that are left out"},
-          {"fold_limit", Schema::size(), "largest constant that folding makes", Required::no, "1 MiB"},
-      }), "passes over the graph"},
-      {"require", texts, "*.req.yaml files and single assertions"},
-      {"targets", Schema::names(Schema::one_of({Schema::text(), Schema::map("a target", {
-          {"target", Schema::choice({"host"}), "what it is", Required::no, "host"},
-          {"threads", Schema::integer(0, 1024), "0: the physical cores that are allowed", Required::no, "0"},
-          {"backends", texts, "engines; default: all that are here"},
-          {"require", texts, "assertions for this target only"},
-      })})), "where the model shall run"},
-      {"choose", Schema::map("the choose section", {
-          {"minimize", Schema::text(), "p90(latency), p50(latency), size or peak(ram)", Required::no, "p90(latency)"},
-          {"allow_inconclusive", Schema::boolean(), "an inconclusive must does not exclude", Required::no, "false"},
-      }), "what decides"},
-      {"package", Schema::names(Schema::list(Schema::choice({"onnx"}))), "what is delivered for each target"},
-      {"run", Schema::map("the run section", {
-          {"dir", Schema::text(), "where results are kept", Required::no, ".saha"},
-          {"seed", Schema::integer(0), "of everything random", Required::no, "0"},
-          {"keep_going", Schema::boolean(), "go on with other candidates after a failure", Required::no, "false"},
-      }), "how it runs"},
-      {"report", Schema::map("the report section", {
-          {"dir", Schema::text(), "where the report is written", Required::no, "report"},
-          {"title", Schema::text(), "its heading"},
-          {"samples", Schema::one_of({Schema::boolean(), Schema::integer(0, 40)}), "pictures that are embedded at most", Required::no, "40"},
-      }), "the report"},
-  }).with_one_of({"model", "train"});
-}
 
 namespace {
 /// Turns the typed values into a Config. Paths are relative to the file they stand in; faults go to the diagnostics.
@@ -118,7 +42,11 @@ class Reader {
   }
   data::DataSpec set(const Value& v, const std::vector<std::string>& slices);
   void model(Config& c);
+  void split(Config& c);
   void train(Config& c);
+  void metrics(Config& c);
+  /// Files of the life cycle's folder that stand in a command count as its inputs.
+  void add_files(const std::string& shell, const std::vector<std::string>& argv, std::vector<fs::path>& inputs) const;
   void requirements(Config& c);
   std::vector<validate::Requirement> assertions(const Value& list, Config& c, const std::string& prefix);
 
@@ -229,6 +157,76 @@ void Reader::model(Config& c) {
   }
 }
 
+void Reader::split(Config& c) {
+  const Value& s = root_["data"]["split"];
+  if (!s) return;
+  data::SplitSpec spec;
+  auto train = c.data.find("train");
+  if (train == c.data.end()) d_.error(s.at(), "data.split cuts 'train' into parts, and there is no data.train");
+  else if (train->second.folder.empty() && train->second.csv.empty() && train->second.npz.empty()) d_.error(s.at(), "data.split cuts a folder, a csv or an npz, which data.train is not");
+  double rest = 1;
+  for (const char* part : {"test", "val"}) {
+    if (!s.has(part)) continue;
+    const double share = s[part].number();
+    if (!(share > 0)) d_.error(s[part].at(), "the share of '" + std::string(part) + "' must be above 0 %");
+    if (c.data.count(part)) d_.error(s.key_at(part), "data.split makes '" + std::string(part) + "' and data." + part + " names one: give one of the two");
+    spec.parts.emplace_back(part, share);
+    rest -= share;
+  }
+  if (rest <= 1e-9) d_.error(s.at(), "the parts of data.split leave nothing for 'train'");
+  if (s.has("stratify")) spec.stratify = s["stratify"].text();
+  if (s.has("group")) spec.group = s["group"].text();
+  spec.seed = std::uint64_t(s["seed"].integer());
+  c.split = std::move(spec);
+}
+
+void Reader::add_files(const std::string& shell, const std::vector<std::string>& argv, std::vector<fs::path>& inputs) const {
+  std::vector<std::string> words = argv;
+  std::string word;
+  for (char ch : shell + " ") {
+    if (ch != ' ') { word += ch; continue; }
+    words.push_back(std::exchange(word, ""));
+  }
+  for (const std::string& w : words) {
+    std::error_code e;
+    if (!w.empty() && w.find('{') == std::string::npos && fs::is_regular_file(folder_ / w, e)) inputs.push_back(folder_ / w);
+  }
+  std::sort(inputs.begin(), inputs.end());
+  inputs.erase(std::unique(inputs.begin(), inputs.end()), inputs.end());
+}
+
+void Reader::metrics(Config& c) {
+  for (const auto& [name, v] : root_["evaluate"].entries()) {
+    OwnMetric m;
+    m.name = name;
+    const bool plain = !name.empty() && std::isalpha(static_cast<unsigned char>(name[0])) && std::all_of(name.begin(), name.end(), [](unsigned char ch) { return std::isalnum(ch) || ch == '_'; });
+    if (!plain) d_.error(root_["evaluate"].key_at(name), "'" + name + "' cannot stand in a requirement: a name is letters, digits and _");
+    else if (validate::find_word(name)) d_.error(root_["evaluate"].key_at(name), "requirements know '" + name + "' already: a metric of your own needs another name");
+    for (const Value& x : v["inputs"].items()) m.inputs.push_back(existing(x));
+    if (v.has("python")) {
+      m.python = v["python"].text();
+      const auto colon = m.python.find(':');
+      std::string module = m.python.substr(0, colon);
+      std::replace(module.begin(), module.end(), '.', '/');
+      std::error_code e;
+      fs::path file = folder_ / (module + ".py");
+      if (!fs::is_regular_file(file, e)) file = folder_ / module / "__init__.py";
+      if (colon == std::string::npos || colon == 0 || colon + 1 == m.python.size()) d_.error(v["python"].at(), "'" + m.python + "' is not module:function");
+      else if (!fs::is_regular_file(file, e)) d_.error(v["python"].at(), "there is no '" + (folder_ / (module + ".py")).lexically_normal().string() + "'");
+      else m.inputs.push_back(file);
+    } else if (v.has("command")) {
+      if (v["command"].kind() == Value::Kind::text) m.shell = v["command"].text();
+      else m.argv = texts(v["command"]);
+    }
+    add_files(m.shell, m.argv, m.inputs);
+    m.higher = v["better"].text() == "higher";
+    if (v.has("unit")) m.unit = v["unit"].text();
+    if (v.has("timeout")) m.timeout_s = v["timeout"].number();
+    c.scope.metrics.push_back({name, m.unit});
+    c.metrics.push_back(std::move(m));
+  }
+}
+
 void Reader::train(Config& c) {
   const Value& t = root_["train"];
   if (!t) {
@@ -241,20 +239,7 @@ void Reader::train(Config& c) {
   if (command.kind() == Value::Kind::text) r.shell = command.text();
   else r.argv = texts(command);
   for (const Value& x : t["inputs"].items()) r.inputs.push_back(existing(x));
-  // Files that stand in the command count as its inputs.
-  std::string word;
-  for (char ch : (r.shell.empty() ? std::string() : r.shell) + " ") {
-    if (ch != ' ') { word += ch; continue; }
-    std::error_code e;
-    if (!word.empty() && word.find('{') == std::string::npos && fs::is_regular_file(folder_ / word, e)) r.inputs.push_back(folder_ / word);
-    word.clear();
-  }
-  for (const std::string& w : r.argv) {
-    std::error_code e;
-    if (w.find('{') == std::string::npos && fs::is_regular_file(folder_ / w, e)) r.inputs.push_back(folder_ / w);
-  }
-  std::sort(r.inputs.begin(), r.inputs.end());
-  r.inputs.erase(std::unique(r.inputs.begin(), r.inputs.end()), r.inputs.end());
+  add_files(r.shell, r.argv, r.inputs);
   r.env = texts(t["env"]);
   if (t.has("timeout")) r.timeout_s = t["timeout"].number();
   r.retries = int(t["retries"].integer());
@@ -298,7 +283,9 @@ void Reader::read(Config& c) {
     if (v) c.data[name] = set(v, slices);
   }
   c.skip_bad = root_["data"] ? root_["data"]["skip_bad"].number() : 0;
+  split(c);
   train(c);
+  metrics(c);
   // What requirements may name.
   for (const auto& [name, in] : root_["model"]["input"].entries()) {
     validate::Scope::Input i{name, in.has("unit") ? in["unit"].text() : ""};
@@ -310,6 +297,7 @@ void Reader::read(Config& c) {
     c.scope.data.push_back({name, slices});
     (void)spec;
   }
+  if (c.split) for (const auto& [part, share] : c.split->parts) c.scope.data.push_back({part, slices});
   c.scope.data_known = true;
   c.scope.labels = c.labels;
   c.requirements = assertions(root_["require"], c, "R");

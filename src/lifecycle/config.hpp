@@ -24,6 +24,18 @@ struct Train {
   bool always = false;
 };
 
+/// `evaluate.NAME`: a figure of the test set that the user's own code computes.
+struct OwnMetric {
+  std::string name;
+  std::string python;                       ///< "module:function", the module beside saha.yaml; or a command:
+  std::string shell;                        ///< for /bin/sh, placeholders quoted; or
+  std::vector<std::string> argv;            ///< executed as it is
+  std::vector<std::filesystem::path> inputs;   ///< files whose change computes it anew
+  std::string unit;                         ///< "%": the value is a share from 0 to 1
+  bool higher = true;                       ///< is better
+  double timeout_s = 0;                     ///< 0: none
+};
+
 struct Target {
   std::string name, target = "host";
   int threads = 0;                          ///< 0: the physical cores that are allowed
@@ -42,6 +54,8 @@ struct Config {
   std::filesystem::path model;              ///< empty where `train` makes it
   std::optional<Train> train;
   std::map<std::string, data::DataSpec> data;      ///< train, val, test, calibration
+  std::optional<data::SplitSpec> split;     ///< of the set `train`
+  std::vector<OwnMetric> metrics;
   std::vector<data::InputSpec> inputs;      ///< preprocessing by input name; may be empty
   std::vector<std::string> labels;          ///< index i is label i
   std::map<std::string, std::string> output_meaning;   ///< by output name: "logits", "probabilities", ..

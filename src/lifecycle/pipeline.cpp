@@ -71,6 +71,10 @@ Result<std::vector<Step>> Pipeline::steps() {
       {.name = "data", .needs = {}, .work = [this] { return data(); }, .plain = true},
       {"train", {"data"}, [this] { return train(); }},
   };
+  if (c_.split) {
+    list[1].needs = {"split"};
+    list.insert(list.begin() + 1, {"split", {}, [this] { return split(); }});
+  }
   targets_ = c_.targets;
   std::vector<std::string> last;   // what the choice waits for, beside the measurement
   auto judge = [&](const std::string& variant, const std::string& backend, const std::string& need, bool optional) {

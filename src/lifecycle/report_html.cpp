@@ -59,6 +59,13 @@ std::string candidates(const Json& r) {
     by_size.push_back(p);
   }
   std::string s = t.str();
+  Table own{"Own metrics on the test set", {"model", "engine", "metric", "value", "better", "bounds and slices"}, {false, false, false, true, false, false}, {}, {}};
+  for (const auto& e : r["evaluations"]) {
+    if (!e["result"].contains("metrics")) continue;
+    for (const auto& [name, m] : e["result"]["metrics"].items())
+      own.rows.push_back({text(e["variant"]), text(e["backend"]), escape(name), m["unit"] == "%" ? column::percent(m["value"]) : text(m["value"]) + " " + text(m["unit"]), text(m["better"]), m["per_sample"].get<bool>() ? "yes, one value a sample" : "no, one number for the set"});
+  }
+  if (!own.rows.empty()) s += own.str();
   if (!by_latency.empty())
     s += "<div class=\"two\"><div><h3>Accuracy and latency</h3>" + charts::scatter("Accuracy over p90 latency, 95 % intervals; the front is dashed, what is excluded hollow", "p90 latency, ms", "accuracy, %", by_latency, true) + "</div><div><h3>Accuracy and size</h3>" +
          charts::scatter("Accuracy over size of the model file", "size, KiB", "accuracy, %", by_size, true) + "</div></div>";

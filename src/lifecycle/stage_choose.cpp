@@ -15,6 +15,7 @@ validate::RecordedEvidence Pipeline::evidence(const Candidate& c, const Target& 
     auto it = answers_.find({variant, backend});
     if (it == answers_.end()) return;
     e.samples_of[{name, "test"}] = it->second.samples;
+    for (const auto& [metric, value] : it->second.own) e.metric_of[{metric, {name, "test"}}] = value;
     for (const auto& [output, rows] : it->second.outputs) e.outputs_of[{{name, "test"}, output}] = rows;
   };
   record("candidate", c.variant, c.backend);

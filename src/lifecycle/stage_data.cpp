@@ -9,8 +9,7 @@
 
 namespace saha::lifecycle {
 namespace fs = std::filesystem;
-namespace {
-/// SHA-256 over names and contents of what a data set is made of.
+
 Result<std::string> content_hash(const data::DataSpec& s) {
   system::Sha256 h;
   auto file = [&](const fs::path& p) -> Result<> {
@@ -38,18 +37,16 @@ Result<std::string> content_hash(const data::DataSpec& s) {
   h.update(s.where).update(std::to_string(s.take.value_or(-1)) + " " + std::to_string(s.seed));
   return system::hex(h.finish());
 }
-}  // namespace
-
 Result<> Pipeline::data() {
   Json inputs = Json::object();
-  for (const auto& [name, spec] : c_.data) {
+  for (const auto& [name, spec] : specs_) {
     auto hash = content_hash(spec);
     if (!hash) return std::move(hash.error());
     set_hash_[name] = *hash;
     inputs[name] = *hash;
   }
   inputs["skip_bad"] = c_.skip_bad;
-  for (const auto& [name, spec] : c_.data) {
+  for (const auto& [name, spec] : specs_) {
     auto set = data::Dataset::open(spec);
     if (!set) return std::move(set.error()).within("data set '" + name + "'");
     sets_.insert_or_assign(name, std::move(*set));

@@ -47,8 +47,8 @@ Result<> Pipeline::train() {
     SAHA_DO(system::make_folders(work));
     std::map<std::string, std::string> values{{"model", model.string()}, {"seed", std::to_string(c_.seed)}, {"threads", std::to_string(threads(c_.targets[0]))}, {"work", work.string()}};
     for (const char* set : {"train", "val", "test"}) {
-      auto it = c_.data.find(set);
-      if (it == c_.data.end()) continue;
+      auto it = specs_.find(set);
+      if (it == specs_.end()) continue;
       const data::DataSpec& d = it->second;
       fs::path p = !d.folder.empty() ? d.folder : !d.csv.empty() ? d.csv : !d.npz.empty() ? d.npz : !d.images.empty() ? d.images : !d.npy.empty() ? d.npy.begin()->second : fs::path();
       values["data." + std::string(set)] = fs::absolute(p).string();

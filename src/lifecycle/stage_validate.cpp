@@ -3,8 +3,10 @@
 
 #include "backends/registry.hpp"
 #include "base/figures.hpp"
+#include "lifecycle/own_metric.hpp"
 #include "lifecycle/stages.hpp"
 #include "system/file.hpp"
+#include "system/hash.hpp"
 
 namespace saha::lifecycle {
 namespace fs = std::filesystem;
@@ -18,6 +20,11 @@ Result<> Pipeline::evaluate(const std::string& name, const std::string& backend)
   Json steps = Json::object();
   for (const auto& i : c_.inputs) steps[i.name] = i.steps.str();
   Json inputs{{"model", v.sha256}, {"backend", backend}, {"version", engine->version()}, {"test", set_hash_["test"]}, {"preprocess", steps}, {"meaning", c_.output_meaning}};
+  for (const OwnMetric& m : c_.metrics) {
+    Json files = Json::object();
+    for (const auto& f : m.inputs) { SAHA_TRY(files[f.filename().string()], system::sha256_file(f)); }
+    inputs["metrics"][m.name] = {{"python", m.python}, {"command", m.shell.empty() ? Json(m.argv) : Json(m.shell)}, {"files", files}};
+  }
   std::optional<Answers> fresh;
   auto make = [&](const fs::path& folder) -> Result<Json> {
     SAHA_TRY(auto program, engine->load(v.model, {.threads = threads(c_.targets[0]), .precision = "float32", .file = v.file}));
@@ -25,16 +32,23 @@ Result<> Pipeline::evaluate(const std::string& name, const std::string& backend)
       if (o_.on_progress) o_.on_progress("validate/" + v.name + "/" + backend, done, test.size());
       return !(o_.stop && o_.stop());
     }));
+    SAHA_TRY(a.own, own_metrics(c_.metrics, a, test, c_.folder, o_.stop));
     Json j = summary(a, test);
+    for (const OwnMetric& m : c_.metrics) j["metrics"][m.name] = {{"value", a.own[m.name].value}, {"unit", m.unit}, {"better", m.higher ? "higher" : "lower"}, {"per_sample", !a.own[m.name].per_sample.empty()}};
     std::vector<std::uint8_t> packed = Json::to_cbor(kept(a));
     SAHA_DO(system::write_file(folder / "answers.cbor", system::Bytes{reinterpret_cast<const std::byte*>(packed.data()), packed.size()}));
     fresh = std::move(a);
     return j;
   };
   SAHA_TRY(Stored s, stage("validate/" + v.name + "/" + backend, 1, inputs, make, [](const Json& j) {
-    if (j.contains("accuracy")) return std::to_string(j["correct"].get<std::int64_t>()) + " of " + std::to_string(j["samples"].get<std::int64_t>()) + " right = " + figures::column::percent(j["accuracy"]) + " [" + figures::column::percent(j["lower"]) + ", " + figures::column::percent(j["upper"]) + "]";
-    if (j.contains("mae")) return "mae " + figures::significant(j["mae"], 3) + ", rmse " + figures::significant(j["rmse"], 3);
-    return figures::counted(j["samples"].get<std::int64_t>(), "sample") + " run; no output decides";
+    using figures::column::percent;
+    using figures::significant;
+    std::string own;
+    if (j.contains("metrics"))
+      for (const auto& [metric, m] : j["metrics"].items()) own += "; " + metric + " " + (m["unit"] == "%" ? percent(m["value"]) : significant(m["value"], 3) + (m["unit"] == "" ? "" : " " + m["unit"].get<std::string>()));
+    if (j.contains("accuracy")) return std::to_string(j["correct"].get<std::int64_t>()) + " of " + std::to_string(j["samples"].get<std::int64_t>()) + " right = " + percent(j["accuracy"]) + " [" + percent(j["lower"]) + ", " + percent(j["upper"]) + "]" + own;
+    if (j.contains("mae")) return "mae " + significant(j["mae"], 3) + ", rmse " + significant(j["rmse"], 3) + own;
+    return figures::counted(j["samples"].get<std::int64_t>(), "sample") + (own.empty() ? " run; no output decides" : " run" + own);
   }));
   if (!fresh) {
     SAHA_TRY(auto bytes, system::read_bytes(s.folder / "answers.cbor"));

@@ -28,6 +28,9 @@ struct Variant {
   std::uint64_t bytes = 0;
 };
 
+/// SHA-256 over names and contents of what a data set is made of, and over what is chosen of it.
+Result<std::string> content_hash(const data::DataSpec& spec);
+
 /// A stage as the walk sees it.
 struct Step {
   std::string name;                  ///< "measure/server"
@@ -40,7 +43,7 @@ struct Step {
 
 class Pipeline {
  public:
-  Pipeline(const Config& c, const RunOptions& o, Store store) : c_(c), o_(o), store_(std::move(store)) {}
+  Pipeline(const Config& c, const RunOptions& o, Store store) : c_(c), o_(o), store_(std::move(store)), specs_(c.data) {}
   Result<RunResult> run();
 
  private:
@@ -53,6 +56,7 @@ class Pipeline {
   void line(std::string status, const std::string& name, double seconds, std::string note, std::string help = {});
 
   Result<> goals();
+  Result<> split();
   Result<> data();
   Result<> train();
   Result<> simplify();
@@ -76,6 +80,7 @@ class Pipeline {
   std::vector<Target> targets_;
   std::vector<std::string> backends_;               ///< that are here and that a target wants
   std::set<std::string> forced_;                    ///< stages that are made anew
+  std::map<std::string, data::DataSpec> specs_;     ///< as written; after split() with its parts
   std::map<std::string, data::Dataset> sets_;
   std::map<std::string, std::string> set_hash_;
   std::vector<Variant> variants_;

@@ -125,7 +125,7 @@ Result<std::uint64_t> Store::clean(double seconds) {
     std::error_code e;
     if (fs::last_write_time(entry.path() / "stage.json", e) > oldest && !e) continue;
     for (const auto& f : fs::recursive_directory_iterator(entry.path(), e))
-      if (f.is_regular_file(e)) freed += f.file_size(e);
+      if (!f.is_symlink(e) && f.is_regular_file(e)) freed += f.file_size(e);
     SAHA_DO(system::remove_path(entry.path()));
   }
   SAHA_DO(system::remove_path(folder_ / "tmp"));

@@ -1,0 +1,101 @@
+// The keys of saha.yaml: one table from which come the reader's types and defaults, its messages, the JSON schema and docs/saha-yaml.md.
+#include "lifecycle/config.hpp"
+#include "validate/requirement.hpp"
+
+namespace saha::lifecycle {
+using yaml::Required;
+using yaml::Schema;
+
+namespace {
+Schema data_set() {
+  Schema words = Schema::one_of({Schema::text(), Schema::list(Schema::text())});
+  return Schema::one_of({Schema::text(), Schema::map("a data set", {
+      {"folder", Schema::text(), "root/<class>/*.{jpg,png,bmp,wav,npy}"},
+      {"csv", Schema::text(), "a row a sample"},
+      {"root", Schema::text(), "folder of the files named in the csv"},
+      {"file", Schema::text(), "column with the file", Required::no, "file"},
+      {"label", Schema::text(), "column with the label", Required::no, "label"},
+      {"accepted", Schema::text(), "column with other right answers", Required::no, "accepted"},
+      {"features", Schema::list(Schema::text()), "columns of a table that the network takes"},
+      {"target", Schema::text(), "column of a table that is to be predicted"},
+      {"missing", words, "words that mean: no value"},
+      {"npz", Schema::text(), "one .npz keyed as the inputs; labels in y"},
+      {"npy", Schema::names(Schema::text()), "{x: x.npy, y: y.npy}"},
+      {"idx", Schema::map("an idx pair", {{"images", Schema::text(), "t10k-images-idx3-ubyte.gz", Required::yes}, {"labels", Schema::text(), "t10k-labels-idx1-ubyte.gz", Required::yes}}), "MNIST's own form"},
+      {"from", Schema::choice({"train", "val"}), "calibration: the set it is taken from"},
+      {"take", Schema::integer(1), "so many samples, chosen by the seed"},
+      {"seed", Schema::integer(0), "of the choice", Required::no, "0"},
+      {"where", Schema::text(), "a condition on columns: label != other"},
+  })});
+}
+}  // namespace
+
+Schema config_schema() {
+  Schema texts = Schema::list(Schema::text());
+  return Schema::map("saha.yaml", {
+      {"saha", Schema::integer(1, 1), "format version", Required::yes},
+      {"name", Schema::text(), "of the project; default: its folder"},
+      {"extends", texts, "files read before this one"},
+      {"model", validate::model_section(), "the network's file, inputs, outputs and labels"},
+      {"data", Schema::map("the data section", {
+          {"kind", Schema::choice({"images", "audio", "table", "arrays"}), "what the samples are; default: from the files"},
+          {"train", data_set(), "samples to train on"},
+          {"val", data_set(), "samples to choose by"},
+          {"test", data_set(), "samples that only requirements see"},
+          {"calibration", data_set(), "samples that quantisation sees; never overlaps test"},
+          {"split", Schema::map("the split", {
+              {"test", Schema::fraction(), "share of train that becomes test"},
+              {"val", Schema::fraction(), "share of train that becomes val"},
+              {"stratify", Schema::text(), "column, or label: each part has its share of each value"},
+              {"group", Schema::text(), "column whose values never straddle two parts"},
+              {"seed", Schema::integer(0), "of the choice", Required::no, "0"},
+          }).with_one_of({"test", "val"}), "cuts train into parts; it is a folder, a csv or an npz"},
+          {"slices", texts, "columns to break results down by"},
+          {"skip_bad", Schema::fraction(), "share of samples that may be unreadable", Required::no, "0"},
+      }), "data sets"},
+      {"train", Schema::map("the train section", {
+          {"command", Schema::one_of({Schema::text(), texts}), "leaves the model at {model}; a text is for /bin/sh, a list is executed as it is", Required::yes},
+          {"inputs", texts, "files whose change trains anew"},
+          {"env", texts, "variables that pass"},
+          {"timeout", Schema::duration(), "the most time"},
+          {"retries", Schema::integer(0, 100), "further tries", Required::no, "0"},
+          {"always", Schema::boolean(), "train each time", Required::no, "false"},
+      }), "how the model is made"},
+      {"simplify", Schema::map("the simplify section", {
+          {"without", texts, "passes that are left out"},
+          {"fold_limit", Schema::size(), "largest constant that folding makes", Required::no, "1 MiB"},
+      }), "passes over the graph"},
+      {"evaluate", Schema::names(Schema::map("a metric", {
+          {"python", Schema::text(), "module:function beside this file, called as f(outputs, labels): a number, or one a sample, which gives bounds and slices"},
+          {"command", Schema::one_of({Schema::text(), texts}), "gets {outputs} (.npz) and {labels} (.npy), prints {\"value\": .., \"per_sample\": [..]}"},
+          {"inputs", texts, "files whose change computes it anew, beside the module or those in the command"},
+          {"better", Schema::choice({"higher", "lower"}), "which way is better", Required::no, "higher"},
+          {"unit", Schema::text(), "of the value; %: it is a share from 0 to 1"},
+          {"timeout", Schema::duration(), "the most time"},
+      }).with_one_of({"python", "command"}, true)), "own metrics of the test set by name; the name works in requirements"},
+      {"require", texts, "*.req.yaml files and single assertions"},
+      {"targets", Schema::names(Schema::one_of({Schema::text(), Schema::map("a target", {
+          {"target", Schema::choice({"host"}), "what it is", Required::no, "host"},
+          {"threads", Schema::integer(0, 1024), "0: the physical cores that are allowed", Required::no, "0"},
+          {"backends", texts, "engines; default: all that are here"},
+          {"require", texts, "assertions for this target only"},
+      })})), "where the model shall run"},
+      {"choose", Schema::map("the choose section", {
+          {"minimize", Schema::text(), "p90(latency), p50(latency), size or peak(ram)", Required::no, "p90(latency)"},
+          {"allow_inconclusive", Schema::boolean(), "an inconclusive must does not exclude", Required::no, "false"},
+      }), "what decides"},
+      {"package", Schema::names(Schema::list(Schema::choice({"onnx"}))), "what is delivered for each target"},
+      {"run", Schema::map("the run section", {
+          {"dir", Schema::text(), "where results are kept", Required::no, ".saha"},
+          {"seed", Schema::integer(0), "of everything random", Required::no, "0"},
+          {"keep_going", Schema::boolean(), "go on with other candidates after a failure", Required::no, "false"},
+      }), "how it runs"},
+      {"report", Schema::map("the report section", {
+          {"dir", Schema::text(), "where the report is written", Required::no, "report"},
+          {"title", Schema::text(), "its heading"},
+          {"samples", Schema::one_of({Schema::boolean(), Schema::integer(0, 40)}), "pictures that are embedded at most", Required::no, "40"},
+      }), "the report"},
+  }).with_one_of({"model", "train"});
+}
+
+}  // namespace saha::lifecycle
