@@ -14,6 +14,9 @@ for page in ops cli; do
   diff "docs/$page.md" "$made/$page.md" || fail "docs/$page.md is not what saha makes: saha $([ $page = ops ] && echo ops || echo help) --markdown > docs/$page.md"
 done
 
+"$saha" schema saha-yaml --markdown > "$made/saha-yaml.md"
+sed 1,4d docs/saha-yaml.md | diff - "$made/saha-yaml.md" || fail "docs/saha-yaml.md is not what saha makes: saha schema saha-yaml --markdown"
+
 "$saha" ops --json > "$made/all.json"
 for fact in gradient bounds integer; do
   "$saha" ops --missing $fact --json > "$made/some.json"
