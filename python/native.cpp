@@ -12,6 +12,7 @@
 
 #include "backends/native/network.hpp"
 #include "backends/registry.hpp"
+#include "formats/formats.hpp"
 #include "formats/onnx/onnx.hpp"
 #include "measure/bench.hpp"
 #include "passes/simplify.hpp"
@@ -133,13 +134,13 @@ class Model {
 
   static std::unique_ptr<Model> load(const std::string& path, int threads) {
     check(threads);
-    auto m = value_of(unlocked([&] { return onnx::import_file(path); }));
+    auto m = value_of(unlocked([&] { return formats::import_file(path); }));
     return std::make_unique<Model>(std::move(m), threads, path);
   }
   static std::unique_ptr<Model> from_bytes(nb::bytes bytes, int threads, const std::string& folder) {
     check(threads);
     std::span<const std::byte> all(reinterpret_cast<const std::byte*>(bytes.c_str()), bytes.size());
-    auto m = value_of(unlocked([&] { return onnx::import_bytes(all, folder); }));
+    auto m = value_of(unlocked([&] { return formats::import_bytes(all, folder); }));
     return std::make_unique<Model>(std::move(m), threads, std::string());
   }
   nb::list inputs() const { return ports(model_.graph, model_.graph.inputs()); }

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The form of the repository's texts (docs/decisions/0007): no tab, no blank at a line's end, one newline at the file's end, no line of code
+"""The form of the repository's texts (docs/decisions/0008): no tab, no blank at a line's end, one newline at the file's end, no line of code
 above MOST characters, the includes of a block in order, and no path of a machine.
 
   tools/check_text.py

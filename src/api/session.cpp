@@ -5,7 +5,8 @@
 #include <algorithm>
 
 #include "backends/native/network.hpp"
-#include "formats/onnx/onnx.hpp"
+#include "formats/formats.hpp"
+
 #include "passes/simplify.hpp"
 
 namespace saha {
@@ -78,12 +79,12 @@ Result<std::shared_ptr<const Session::Impl>> make(ir::Model model, const Session
 }  // namespace
 
 Result<Session> Session::open(const std::string& path, const SessionOptions& options) {
-  SAHA_TRY(ir::Model model, onnx::import_file(path));
+  SAHA_TRY(ir::Model model, formats::import_file(path));
   SAHA_TRY(auto impl, make(std::move(model), options));
   return Session(std::move(impl));
 }
 Result<Session> Session::from_bytes(std::span<const std::byte> bytes, const SessionOptions& options) {
-  SAHA_TRY(ir::Model model, onnx::import_bytes(bytes));
+  SAHA_TRY(ir::Model model, formats::import_bytes(bytes));
   SAHA_TRY(auto impl, make(std::move(model), options));
   return Session(std::move(impl));
 }

@@ -9,7 +9,7 @@
 
 namespace saha::cli {
 namespace {
-constexpr Argument kArguments[] = {{"MODEL", "an ONNX file that each engine is asked to load and run once", true}};
+constexpr Argument kArguments[] = {{"MODEL", "an ONNX or TensorFlow Lite file that each engine is asked to load and run once", true}};
 
 std::string remark(const measure::Presence& p, bool with_model) {
   if (!p.here || (with_model && !*p.runs)) return p.reason;

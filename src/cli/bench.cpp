@@ -13,6 +13,7 @@
 #include "cli/page.hpp"
 #include "cli/verbs.hpp"
 #include "data/npy.hpp"
+#include "formats/formats.hpp"
 #include "formats/onnx/onnx.hpp"
 #include "system/file.hpp"
 #include "system/machine.hpp"
@@ -25,7 +26,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 constexpr std::size_t kShownLayers = 12;
 
-constexpr Argument kArguments[] = {{"MODEL", "an ONNX file"}};
+constexpr Argument kArguments[] = {{"MODEL", "an ONNX or TensorFlow Lite file"}};
 constexpr Option kOptions[] = {
     {"backend", 0, "BACKENDS", "these engines (A,B), each of which must be here; else all that are"},
     {"runs", 0, "N", "measured runs of each", false, "200"},
@@ -46,7 +47,7 @@ std::string mebibytes(double bytes) { return fixed(bytes / 0x1p20, 1) + " MiB"; 
 
 Result<std::vector<Datum>> read_inputs(const std::vector<std::string>& files, const std::string& model) {
   if (files.empty()) return std::vector<Datum>();
-  SAHA_TRY(const ir::Model read, onnx::import_file(model));
+  SAHA_TRY(const ir::Model read, formats::import_file(model));
   const ir::Graph& graph = read.graph;
   if (files.size() != graph.inputs().size())
     return Error{ErrorCode::invalid_file, "the model has " + std::to_string(graph.inputs().size()) + " inputs, --input is given " + std::to_string(files.size()) + " times"};

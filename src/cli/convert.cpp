@@ -1,10 +1,11 @@
 // saha convert: a model in another opset or file.
 #include "cli/verbs.hpp"
+#include "formats/formats.hpp"
 #include "formats/onnx/onnx.hpp"
 
 namespace saha::cli {
 namespace {
-constexpr Argument kArguments[] = {{"MODEL", "an ONNX file"}};
+constexpr Argument kArguments[] = {{"MODEL", "an ONNX or TensorFlow Lite file"}};
 constexpr Option kOptions[] = {
     {"output", 'o', "OUT.onnx", "the file that is written"},
     {"opset", 0, "N", "ai.onnx opset of the result; else the model's own"},
@@ -15,7 +16,7 @@ Result<int> run(const Args& args) {
   if (out.empty()) return Error{ErrorCode::invalid_file, "'saha convert' needs -o OUT.onnx", "saha " + std::string(kConvert.example)};
   if (out.size() < 5 || out.substr(out.size() - 5) != ".onnx") return Error{ErrorCode::invalid_file, "'" + out + "' is of no format that saha writes", "write to a name that ends in .onnx"};
   if (out == args.arguments[0]) return Error{ErrorCode::invalid_file, "the input '" + out + "' would be overwritten", "give another name to -o"};
-  SAHA_TRY(ir::Model m, onnx::import_file(args.arguments[0]));
+  SAHA_TRY(ir::Model m, formats::import_file(args.arguments[0]));
   onnx::ExportOptions options;
   if (args.has("opset")) {
     SAHA_TRY(options.opset, args.integer("opset", 1, 28));

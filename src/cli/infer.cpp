@@ -15,6 +15,7 @@
 #include "data/npy.hpp"
 #include "data/preprocess.hpp"
 #include "data/wav.hpp"
+#include "formats/formats.hpp"
 #include "formats/onnx/onnx.hpp"
 #include "op/op_def.hpp"
 #include "system/file.hpp"
@@ -23,7 +24,7 @@
 namespace saha::cli {
 namespace {
 using Json = nlohmann::ordered_json;
-constexpr Argument kArguments[] = {{"MODEL", "an ONNX file"}};
+constexpr Argument kArguments[] = {{"MODEL", "an ONNX or TensorFlow Lite file"}};
 constexpr Option kOptions[] = {
     {"input", 'i', "F", "a file: png, jpg, bmp, wav, npy, csv (its first row) or pb; NAME=F for one of several inputs", true},
     {"preprocess", 0, "STEPS", "steps as in saha.yaml, a JSON list: '[{\"decode\": \"rgb\"}, {\"scale\": \"x/255\"}]'"},
@@ -151,7 +152,7 @@ Result<int> run(const Args& args) {
     labels.emplace_back();
     for (char c : text) if (c == '\n') labels.emplace_back(); else if (c != '\r') labels.back() += c;
   }
-  SAHA_TRY(ir::Model model, onnx::import_file(args.arguments[0]));
+  SAHA_TRY(ir::Model model, formats::import_file(args.arguments[0]));
   const ir::Graph& g = model.graph;
   std::vector<Datum> in, out;
   if (args.has("inputs")) { SAHA_TRY(in, inputs_from_folder(args.get("inputs"), g)); }

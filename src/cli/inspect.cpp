@@ -8,6 +8,7 @@
 #include "base/figures.hpp"
 #include "cli/page.hpp"
 #include "cli/verbs.hpp"
+#include "formats/formats.hpp"
 #include "formats/onnx/onnx.hpp"
 #include "measure/inputs.hpp"
 #include "op/work.hpp"
@@ -20,7 +21,7 @@
 namespace saha::cli {
 namespace {
 using Json = nlohmann::ordered_json;
-constexpr Argument kArguments[] = {{"MODEL", "an ONNX file"}};
+constexpr Argument kArguments[] = {{"MODEL", "an ONNX or TensorFlow Lite file"}};
 constexpr Option kOptions[] = {
     {"layers", 0, "", "one row per node"},
     {"sort", 0, "KEY", "order of the rows: stored, macs, bytes or parameters", false, "stored"},
@@ -83,7 +84,7 @@ void collect(const ir::Graph& g, std::vector<Row>& rows, std::vector<char>& coun
 
 Result<int> run(const Args& args) {
   const std::string& file = args.arguments[0];
-  SAHA_TRY(ir::Model m, onnx::import_file(file));
+  SAHA_TRY(ir::Model m, formats::import_file(file));
   SAHA_TRY(std::string hash, system::sha256_file(file));
   // Free dims as asked for, else 1; a model whose inputs are no tensors is shown as it is.
   measure::Shapes shapes;
@@ -121,7 +122,7 @@ Result<int> run(const Args& args) {
   std::stable_sort(by_work.begin(), by_work.end(), [](const auto& a, const auto& b) { return a.second.macs != b.second.macs ? a.second.macs > b.second.macs : a.second.count > b.second.count; });
 
   std::uint64_t live = peak(g);
-  Json j{{"schema", "saha.inspect/1"}, {"saha", SAHA_VERSION}, {"file", file}, {"format", "ONNX"}, {"sha256", hash}, {"opsets", m.opsets}, {"ir_version", m.ir_version}, {"producer", m.producer}, {"nodes", ir::count_nodes(m.graph)}};
+  Json j{{"schema", "saha.inspect/1"}, {"saha", SAHA_VERSION}, {"file", file}, {"format", m.format}, {"sha256", hash}, {"opsets", m.opsets}, {"ir_version", m.ir_version}, {"producer", m.producer}, {"nodes", ir::count_nodes(m.graph)}};
   for (auto [name, list] : {std::pair{"inputs", m.graph.inputs()}, {"outputs", m.graph.outputs()}}) {
     j[name] = Json::array();
     for (ir::ValueId v : list) j[name].push_back({{"name", m.graph.name(v)}, {"type", ir::str(m.graph.type(v))}});
@@ -144,7 +145,7 @@ Result<int> run(const Args& args) {
   }
   std::string opset;
   for (auto& [d, v] : m.opsets) opset += (opset.empty() ? "" : ", ") + (d.empty() ? std::string("ai.onnx") : d) + " " + std::to_string(v);
-  std::string s = file + "  ONNX, opset " + opset + "; " + std::to_string(ir::count_nodes(m.graph)) + " nodes of " + std::to_string(ops.size()) + " operators; sha256 " + hash.substr(0, 8) + (m.producer.empty() ? "" : "; by " + m.producer) + "\n";
+  std::string s = file + "  " + m.format + (m.format == "ONNX" ? ", opset " + opset : std::string()) + "; " + std::to_string(ir::count_nodes(m.graph)) + " nodes of " + std::to_string(ops.size()) + " operators; sha256 " + hash.substr(0, 8) + (m.producer.empty() ? "" : "; by " + m.producer) + "\n";
   for (ir::ValueId v : m.graph.inputs()) s += "  input   " + m.graph.name(v) + "  " + ir::str(m.graph.type(v)) + "\n";
   for (ir::ValueId v : m.graph.outputs()) s += "  output  " + m.graph.name(v) + "  " + ir::str(m.graph.type(v)) + "\n";
   s += "  parameters " + grouped(parameters) + " (" + figures::column::bytes(parameter_bytes) + ")   work " + mega(macs) + " MMAC   peak activations " + figures::column::bytes(double(live)) + " (modelled, order as stored" + (dims ? "" : ", free dims count as 1") + ")\n";

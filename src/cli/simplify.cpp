@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/verbs.hpp"
+#include "formats/formats.hpp"
 #include "formats/onnx/onnx.hpp"
 #include "measure/compare.hpp"
 #include "op/builder.hpp"
@@ -19,7 +20,7 @@
 namespace saha::cli {
 namespace {
 using Json = nlohmann::ordered_json;
-constexpr Argument kArguments[] = {{"MODEL", "an ONNX file"}};
+constexpr Argument kArguments[] = {{"MODEL", "an ONNX or TensorFlow Lite file"}};
 constexpr Option kOptions[] = {
     {"output", 'o', "OUT.onnx", "the file that is written; without it only the table is printed"},
     {"shape", 0, "NAME=1x3x224x224", "fixes the shape of an input", true},
@@ -67,7 +68,7 @@ Result<int> run(const Args& args) {
   SAHA_TRY(auto samples, args.integer("samples", 0, 1000));
   SAHA_TRY(auto seed, args.integer("seed", 0, INT64_MAX));
   SAHA_TRY(double tolerance, args.number("tolerance", 0, 1e9));
-  SAHA_TRY(ir::Model original, onnx::import_file(file));
+  SAHA_TRY(ir::Model original, formats::import_file(file));
   auto start = std::chrono::steady_clock::now();
   ir::Graph base = original.graph;
   measure::Shapes shapes;

@@ -98,6 +98,7 @@ class Graph {
 /// What a model file holds beside its graph.
 struct Model {
   Graph graph;
+  std::string format = "ONNX";                    ///< of the file: "ONNX", "TFLite"
   std::string name, doc, producer, producer_version;
   std::int64_t ir_version = 0;
   std::map<std::string, std::int64_t> opsets;     ///< as the file states them; "" is ai.onnx
@@ -108,6 +109,8 @@ struct Model {
 /// Appends to a graph. Knows no operator: the types of the results are given (op::Builder infers them).
 class Builder {
  public:
+  Builder() = default;
+  explicit Builder(Graph g) : g_(std::move(g)) {}
   ValueId input(TypeRef type, Name name = {});
   ValueId constant(std::shared_ptr<const Tensor> t, TypeRef type, Name name = {});
   /// The first result; the others follow it.

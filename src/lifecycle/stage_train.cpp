@@ -2,6 +2,7 @@
 #include <ctime>
 
 #include "base/figures.hpp"
+#include "formats/formats.hpp"
 #include "formats/onnx/onnx.hpp"
 #include "lifecycle/stages.hpp"
 #include "lifecycle/user_command.hpp"
@@ -17,7 +18,7 @@ Result<Variant> Pipeline::load(const std::string& name, const fs::path& file) co
   v.name = name;
   v.file = file.string();
   SAHA_TRY(v.sha256, system::sha256_file(file));
-  SAHA_TRY(v.model, onnx::import_file(v.file));
+  SAHA_TRY(v.model, formats::import_file(v.file));
   std::error_code e;
   v.bytes = fs::file_size(file, e);
   return v;

@@ -7,7 +7,7 @@
 #include <filesystem>
 
 #include "backends/registry.hpp"
-#include "formats/onnx/onnx.hpp"
+#include "formats/formats.hpp"
 #include "measure/presence.hpp"
 #include "measure/worker.hpp"
 #include "op/work.hpp"
@@ -53,7 +53,7 @@ std::string joined(const std::vector<std::string>& words) {
 Result<Subject> prepare(const BenchModel& model, const BenchOptions& options) {
   std::error_code ignored;
   const std::string path = std::filesystem::absolute(model.file, ignored).string();
-  SAHA_TRY(ir::Model read, onnx::import_file(path));
+  SAHA_TRY(ir::Model read, formats::import_file(path));
   Subject s{model, path, std::move(read.graph), model.inputs, {}};
   if (s.inputs.empty()) { SAHA_TRY(s.inputs, random_inputs(s.graph, fitting_shapes(s.graph, model.shapes), options.seed)); }
   s.bench.load_average = system::load_average();

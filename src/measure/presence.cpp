@@ -4,7 +4,7 @@
 #include <filesystem>
 
 #include "backends/registry.hpp"
-#include "formats/onnx/onnx.hpp"
+#include "formats/formats.hpp"
 #include "measure/inputs.hpp"
 #include "measure/worker.hpp"
 
@@ -20,7 +20,7 @@ Result<std::vector<Presence>> presence(const std::string& model) {
   if (!model.empty()) {
     std::error_code ignored;
     load.model = std::filesystem::absolute(model, ignored).string();
-    SAHA_TRY(const ir::Model read, onnx::import_file(load.model));
+    SAHA_TRY(const ir::Model read, formats::import_file(load.model));
     SAHA_TRY(load.inputs, random_inputs(read.graph, fitting_shapes(read.graph, {}), 0));
     for (auto v : read.graph.inputs()) load.names.push_back(read.graph.name(v));
   }

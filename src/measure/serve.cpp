@@ -3,8 +3,9 @@
 #include <filesystem>
 
 #include "backends/registry.hpp"
-#include "formats/onnx/onnx.hpp"
+#include "formats/formats.hpp"
 #include "measure/worker.hpp"
+#include "system/file.hpp"
 #include "system/machine.hpp"
 
 namespace saha::measure {
@@ -45,7 +46,11 @@ struct State {
     const std::int64_t start = system::monotonic_ns();
     if (!backend || backend->name() != name) { SAHA_TRY(backend, backends::open(name)); }
     ir::Model model;
-    if (name == "native") { SAHA_TRY(model, onnx::import_file(file)); }  // the others read the file themselves
+    // The other engines read an ONNX file themselves; of any other format they get what it means in ONNX.
+    SAHA_TRY(const auto mapped, system::map_file(file));
+    const bool onnx = formats::format_of(mapped.bytes()) == "onnx";
+    if (name == "native" || !onnx) { SAHA_TRY(model, formats::import_file(file)); }
+    if (!onnx) options.file.clear();
     SAHA_TRY(program, backend->load(model, options));
     const double load_ms = ms_since(start);
     SAHA_DO(order(names, std::move(given)));

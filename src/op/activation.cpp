@@ -5,6 +5,7 @@
 #include <numbers>
 
 #include "op/elementwise.hpp"
+#include "op/integer_form.hpp"
 #include "op/sum_to.hpp"
 
 namespace saha::op {
@@ -157,20 +158,60 @@ constexpr Curve kSoftsign{.f = curve_value<SoftsignF>, .slope = softsign_slope, 
 constexpr Curve kErf{.f = curve_value<ErfF>, .slope = erf_slope, .shape = Shape::convex_concave, .direction = 1, .ulp = 2};
 constexpr ErrorModel kUlp = ErrorModel::ulp;
 
+// ---- on stored integers ------------------------------------------------------------------------------------------------------------------
+Val relu_integer(const Site& s, const Type& result) { return clamped(s, s.type(0), result, 0, INFINITY); }
+Val sigmoid_integer(const Site& s, const Type& result) { return tabulated_float(s, result, [](float x) { return 1.0f / (1.0f + std::exp(-x)); }); }
+Val tanh_integer(const Site& s, const Type& result) { return tabulated_float(s, result, [](float x) { return std::tanh(x); }); }
+Val leaky_relu_integer(const Site& s, const Type& result) {
+  const Type x = s.type(0);
+  if (!fixed(s) || !x.quant || !result.quant || bits(x.dtype) > 8) return {};
+  const float in = x.quant->scale[0], out = result.quant->scale[0], alpha = in * s.f("alpha") / out, same = in / out;
+  const Requant r[] = {{Rounding::fixed_double, 0, fixed_scale(double(alpha))}, {Rounding::fixed_double, 0, fixed_scale(double(same))}};
+  return tabulated(s, result, [&](std::int64_t v) {
+    v -= x.quant->zero[0];
+    return rescale(v, r[v >= 0]) + result.quant->zero[0];
+  });
+}
+/// x * relu6(x + 3) / 6 in 16 bits: x on a scale 128 times finer, the other factor as a fraction of 2^15.
+Val hard_swish_integer(const Site& s, const Type& result) {
+  const Type x = s.type(0);
+  if (!fixed(s) || !x.quant || !result.quant || bits(x.dtype) > 8) return {};
+  const float finer = x.quant->scale[0] / 128.0f;
+  auto short_scale = [](float factor) {
+    FixedScale f = fixed_scale(double(factor));
+    return FixedScale{f.multiplier >= INT32_MAX - (1 << 15) ? INT16_MAX : (f.multiplier + (1 << 15)) >> 16, f.shift};
+  };
+  const FixedScale out = short_scale(finer / result.quant->scale[0]), gate = short_scale(finer / (3.0f / 32768.0f));
+  if (out.shift > 0) return {};
+  auto high = [](std::int64_t a, std::int64_t b) { return std::clamp<std::int64_t>((a * b + (a * b >= 0 ? 1 << 14 : 1 - (1 << 14))) / (1 << 15), INT16_MIN, INT16_MAX); };
+  auto left = [](std::int64_t v, int n) { return std::clamp<std::int64_t>(v * (std::int64_t{1} << n), INT16_MIN, INT16_MAX); };
+  return tabulated(s, result, [&](std::int64_t v) {
+    const std::int64_t fine = (v - x.quant->zero[0]) * 128;
+    std::int64_t g = fine;
+    if (gate.shift > 0) g = left(g, gate.shift - 1);
+    g = high(g, gate.multiplier);
+    if (gate.shift > 0) g = left(g, 1);
+    if (gate.shift < 0) g = round_shift(std::int32_t(g), -gate.shift);
+    g = (g + (1 << 15)) >> 1;
+    const std::int64_t product = g * high(fine, out.multiplier) / (1 << 15);
+    return std::int64_t{round_shift(std::int32_t(product), -out.shift)} + result.quant->zero[0];
+  });
+}
+
 constexpr OpDef kOps[] = {
-    {.name = "Relu", .since_version = 14, .signature = "(X: T) -> (Y: T) where T: float sint", .traits = kElementwise, .blocks = &kNumeric1<ReluF>, .vjp = relu_vjp, .curve = kRelu},
-    {.name = "Sigmoid", .since_version = 13, .signature = kReals, .traits = kElementwise, .blocks = &kReal1<SigmoidF>, .vjp = sigmoid_vjp, .curve = kSigmoid, .rounding = kUlp, .max_ulp = 4},
-    {.name = "Tanh", .since_version = 13, .signature = kInputReals, .traits = kElementwise, .blocks = &kReal1<TanhF>, .vjp = tanh_vjp, .curve = kTanh, .rounding = kUlp, .max_ulp = 4},
+    {.name = "Relu", .since_version = 14, .signature = "(X: T) -> (Y: T) where T: float sint", .traits = kElementwise, .blocks = &kNumeric1<ReluF>, .vjp = relu_vjp, .curve = kRelu, .integer = relu_integer},
+    {.name = "Sigmoid", .since_version = 13, .signature = kReals, .traits = kElementwise, .blocks = &kReal1<SigmoidF>, .vjp = sigmoid_vjp, .curve = kSigmoid, .integer = sigmoid_integer, .rounding = kUlp, .max_ulp = 4},
+    {.name = "Tanh", .since_version = 13, .signature = kInputReals, .traits = kElementwise, .blocks = &kReal1<TanhF>, .vjp = tanh_vjp, .curve = kTanh, .integer = tanh_integer, .rounding = kUlp, .max_ulp = 4},
     {.name = "Elu", .since_version = 22, .signature = "(X: T) -> (Y: T) where T: float | alpha: float = 1", .traits = kElementwise, .blocks = &kReal1<EluF>, .vjp = elu_vjp, .rounding = kUlp, .max_ulp = 4},
     {.name = "Celu", .since_version = 28, .signature = "(X: T) -> (Y: T) where T: float | alpha: float = 1", .traits = kElementwise, .blocks = &kReal1<CeluF>, .vjp = celu_vjp, .rounding = kUlp, .max_ulp = 4},
     {.name = "Selu", .since_version = 22, .signature = "(X: T) -> (Y: T) where T: float | alpha: float = 1.67326319217681884765625, gamma: float = 1.05070102214813232421875",
      .traits = kElementwise, .blocks = &kReal1<SeluF>, .vjp = selu_vjp, .rounding = kUlp, .max_ulp = 4},
-    {.name = "LeakyRelu", .since_version = 16, .signature = "(X: T) -> (Y: T) where T: float | alpha: float = 0.01", .traits = kElementwise, .blocks = &kReal1<LeakyReluF>, .vjp = leaky_relu_vjp},
+    {.name = "LeakyRelu", .since_version = 16, .signature = "(X: T) -> (Y: T) where T: float | alpha: float = 0.01", .traits = kElementwise, .blocks = &kReal1<LeakyReluF>, .vjp = leaky_relu_vjp, .integer = leaky_relu_integer},
     {.name = "PRelu", .since_version = 16, .signature = "(X: T, slope: T) -> (Y: T) where T: float uint32 uint64 int32 int64", .traits = kElementwise, .blocks = &kNumeric2<PReluF>, .vjp = prelu_vjp},
     {.name = "ThresholdedRelu", .since_version = 22, .signature = "(X: T) -> (Y: T) where T: float | alpha: float = 1", .traits = kElementwise, .blocks = &kReal1<ThresholdedReluF>, .vjp = thresholded_relu_vjp},
     {.name = "HardSigmoid", .since_version = 22, .signature = "(X: T) -> (Y: T) where T: float | alpha: float = 0.2, beta: float = 0.5", .traits = kElementwise,
      .blocks = &kReal1<HardSigmoidF>, .body = hard_sigmoid_body, .rounding = kUlp, .max_ulp = 2},
-    {.name = "HardSwish", .since_version = 22, .signature = kReals, .traits = kElementwise, .blocks = &kReal1<HardSwishF>, .body = hard_swish_body, .rounding = kUlp, .max_ulp = 4},
+    {.name = "HardSwish", .since_version = 22, .signature = kReals, .traits = kElementwise, .blocks = &kReal1<HardSwishF>, .body = hard_swish_body, .integer = hard_swish_integer, .rounding = kUlp, .max_ulp = 4},
     {.name = "Softplus", .since_version = 22, .signature = kReals, .traits = kElementwise, .blocks = &kReal1<SoftplusF>, .vjp = softplus_vjp, .curve = kSoftplus, .rounding = kUlp, .max_ulp = 4},
     {.name = "Softsign", .since_version = 22, .signature = kInputReals, .traits = kElementwise, .blocks = &kReal1<SoftsignF>, .body = softsign_body, .curve = kSoftsign, .rounding = kUlp, .max_ulp = 2},
     {.name = "Erf", .since_version = 13, .signature = kInputReals, .traits = kElementwise, .blocks = &kReal1<ErfF>, .vjp = erf_vjp, .curve = kErf, .rounding = kUlp, .max_ulp = 4},

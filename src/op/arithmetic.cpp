@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "op/elementwise.hpp"
+#include "op/integer_form.hpp"
 #include "op/sum_to.hpp"
 
 namespace saha::op {
@@ -211,6 +212,34 @@ Vals clip_body(const Site& s) {
   return {y};
 }
 
+// ---- on stored integers ----------------------------------------------------------------------------------------------------------------
+/// Both operands on a common finer scale, twice the larger of theirs over 2^20 (16 bits: 2^15), then added or subtracted, then on the result's.
+template <bool kSub> Val sum_integer(const Site& s, const Type& result) {
+  const Type a = s.type(0), b = s.type(1);
+  if (!fixed(s) || !a.quant || !b.quant || !result.quant) return {};
+  const int finer = bits(result.dtype) > 8 ? 15 : 20;
+  const double twice = 2 * std::max(double(a.quant->scale[0]), double(b.quant->scale[0])), step = double(1 << finer);
+  auto operand = [&](std::size_t i, const Type& t) { return rescaled(centred(s.in[i], DType::i32) * step, double(t.quant->scale[0]) / twice, s); };
+  Val x = operand(0, a), y = operand(1, b);
+  return stored(rescaled(kSub ? x - y : x + y, twice / (step * double(result.quant->scale[0])), s), result);
+}
+Val mul_integer(const Site& s, const Type& result) {
+  const Type a = s.type(0), b = s.type(1);
+  if (!fixed(s) || !a.quant || !b.quant || !result.quant) return {};
+  const float factor = a.quant->scale[0] * b.quant->scale[0] / result.quant->scale[0];  // in float32: the rule's own order
+  return stored(rescaled(centred(s.in[0], DType::i32) * centred(s.in[1], DType::i32), double(factor), s), result);
+}
+template <bool kMax> Val choice_integer(const Site& s, const Type& result) {
+  for (const Val& v : s.in) if (!same_storage(s.b.type(v), result)) return {};
+  return s.b.op(kMax ? ir::OpName("Max") : ir::OpName("Min"), s.in);
+}
+/// Bounds in the result's steps; where operand and result are stored alike only these remain.
+Val clip_integer(const Site& s, const Type& result) {
+  const Type x = s.type(0);
+  for (std::size_t i = 1; i < 3; ++i) if (s.has(i) && (!s.b.data(s.in[i]) || s.b.data(s.in[i])->size() != 1)) return {};
+  return clamped(s, x, result, s.has(1) ? s.b.data(s.in[1])->at(0) : -INFINITY, s.has(2) ? s.b.data(s.in[2])->at(0) : INFINITY);
+}
+
 constexpr std::string_view kBinary = "(A: T, B: T) -> (C: T) where T: number";
 constexpr std::string_view kNumbers = "(X: T) -> (Y: T) where T: number", kReals = "(X: T) -> (Y: T) where T: float";
 constexpr std::string_view kInputReals = "(input: T) -> (output: T) where T: float";
@@ -223,15 +252,15 @@ constexpr Curve kLogCurve{.f = curve_value<LogF>, .slope = log_slope, .shape = S
 template <class F> constexpr Curve kStairs{.f = curve_value<F>, .direction = 1};
 
 constexpr OpDef kOps[] = {
-    {.name = "Add", .since_version = 14, .signature = kBinary, .traits = kElementwise | kCommutative, .blocks = &kNumeric2Dim<AddF>, .linear = joint({0, 1}), .vjp = add_vjp},
-    {.name = "Sub", .since_version = 14, .signature = kBinary, .traits = kElementwise, .blocks = &kNumeric2Dim<SubF>, .linear = joint({0, 1}), .vjp = sub_vjp},
-    {.name = "Mul", .since_version = 14, .signature = kBinary, .traits = kElementwise | kCommutative, .blocks = &kNumeric2Dim<MulF>, .linear = bilinear(0, 1), .vjp = mul_vjp},
+    {.name = "Add", .since_version = 14, .signature = kBinary, .traits = kElementwise | kCommutative, .blocks = &kNumeric2Dim<AddF>, .linear = joint({0, 1}), .vjp = add_vjp, .integer = sum_integer<false>},
+    {.name = "Sub", .since_version = 14, .signature = kBinary, .traits = kElementwise, .blocks = &kNumeric2Dim<SubF>, .linear = joint({0, 1}), .vjp = sub_vjp, .integer = sum_integer<true>},
+    {.name = "Mul", .since_version = 14, .signature = kBinary, .traits = kElementwise | kCommutative, .blocks = &kNumeric2Dim<MulF>, .linear = bilinear(0, 1), .vjp = mul_vjp, .integer = mul_integer},
     {.name = "Div", .since_version = 14, .signature = kBinary, .traits = kElementwise, .blocks = &kNumeric2Dim<DivF>, .linear = joint({0}), .vjp = div_vjp},
     {.name = "Mod", .since_version = 28, .signature = "(A: T, B: T) -> (C: T) where T: number | fmod: int = 0", .traits = kElementwise, .blocks = &kNumeric2Dim<ModF>, .vjp = mod_vjp},
     {.name = "Pow", .since_version = 15, .signature = "(X: T, Y: T1) -> (Z: T) where T: float int32 int64, T1: number", .traits = kElementwise,
      .infer = infer_elementwise, .eval = eval_pow, .vjp = pow_vjp, .rounding = ErrorModel::ulp, .max_ulp = 2},
-    {.name = "Max", .since_version = 13, .signature = "(data_0: T...) -> (max: T) where T: number", .traits = kElementwise | kCommutative, .blocks = &kNumericNDim<MaxF>, .vjp = selection_vjp},
-    {.name = "Min", .since_version = 13, .signature = "(data_0: T...) -> (min: T) where T: number", .traits = kElementwise | kCommutative, .blocks = &kNumericNDim<MinF>, .vjp = selection_vjp},
+    {.name = "Max", .since_version = 13, .signature = "(data_0: T...) -> (max: T) where T: number", .traits = kElementwise | kCommutative, .blocks = &kNumericNDim<MaxF>, .vjp = selection_vjp, .integer = choice_integer<true>},
+    {.name = "Min", .since_version = 13, .signature = "(data_0: T...) -> (min: T) where T: number", .traits = kElementwise | kCommutative, .blocks = &kNumericNDim<MinF>, .vjp = selection_vjp, .integer = choice_integer<false>},
     {.name = "Sum", .since_version = 13, .signature = "(data_0: T...) -> (sum: T) where T: float", .traits = kElementwise | kCommutative, .blocks = &kRealN<AddF>, .linear = kJointAll,
      .vjp = sum_vjp, .rounding = ErrorModel::dot},
     {.name = "Mean", .since_version = 13, .signature = "(data_0: T...) -> (mean: T) where T: float", .traits = kElementwise | kCommutative, .blocks = &kMean, .linear = kJointAll,
@@ -246,7 +275,7 @@ constexpr OpDef kOps[] = {
     {.name = "Ceil", .since_version = 13, .signature = kReals, .traits = kElementwise, .blocks = &kReal1<CeilF>, .curve = kStairs<CeilF>, .no_gradient = kSteps},
     {.name = "Floor", .since_version = 13, .signature = kReals, .traits = kElementwise, .blocks = &kReal1<FloorF>, .curve = kStairs<FloorF>, .no_gradient = kSteps},
     {.name = "Round", .since_version = 22, .signature = kReals, .traits = kElementwise, .blocks = &kReal1<RoundF>, .curve = kStairs<RoundF>, .no_gradient = kSteps},
-    {.name = "Clip", .since_version = 13, .signature = "(input: T, min: T?, max: T?) -> (output: T) where T: number", .infer = infer_clip, .eval = eval_clip, .body = clip_body},
+    {.name = "Clip", .since_version = 13, .signature = "(input: T, min: T?, max: T?) -> (output: T) where T: number", .infer = infer_clip, .eval = eval_clip, .body = clip_body, .integer = clip_integer},
 };
 }  // namespace
 

@@ -168,7 +168,25 @@ Val Builder::scalar(double v, Val like) {
 }
 Val Builder::ints(const std::vector<std::int64_t>& v) { return constant(Tensor::of_ints(v)); }
 
-Vals Builder::ops(ir::OpName name, Vals in, Attrs attrs, int num_out) {
+namespace {
+/// Stored integers as the real numbers they stand for.
+TypeRef as_real(const TypeRef& t) { return t && t->quant ? ir::tensor_type(DType::f32, t->dims) : t; }
+
+/// A moved value is stored as it was: the quantisation that all moved operands share. Nothing where they differ.
+std::optional<std::shared_ptr<const ir::Quant>> moved_quant(const OpDef& def, std::span<const TypeRef> in) {
+  std::shared_ptr<const ir::Quant> q;
+  for (std::size_t i = 0; i < in.size(); ++i) {
+    if (!in[i] || !in[i]->quant || !(def.linear.in(i) || i == 0)) continue;
+    if (q && !(*q == *in[i]->quant)) return {};
+    q = in[i]->quant;
+  }
+  if (q && q->scale.size() > 1) return {};
+  return q;
+}
+constexpr bool moves(const OpDef& def) { return def.traits & (kMovement | kView); }
+}  // namespace
+
+Vals Builder::add(ir::OpName name, Vals in, Attrs attrs, int num_out, std::span<const Stored> stored) {
   const Entry* entry = find(name.str());
   std::vector<TypeRef> types, out;
   std::vector<ValueId> ids;
@@ -176,7 +194,14 @@ Vals Builder::ops(ir::OpName name, Vals in, Attrs attrs, int num_out) {
   for (const Val& v : in) {
     ids.push_back(v.id);
     types.push_back(v ? core_.graph()[v.id].type : TypeRef{});
+    if (!stored.empty()) types.back() = as_real(types.back());
   }
+  std::optional<ir::NamedAttr> rounding;
+  if (!stored.empty())
+    if (auto it = std::find_if(attrs.begin(), attrs.end(), [](const ir::NamedAttr& a) { return a.name == "rounding"; }); it != attrs.end()) {
+      rounding = std::move(*it);
+      attrs.erase(it);
+    }
   auto fail_here = [&](const OpDef& d, std::string what) { fail({ErrorCode::invalid_model, who(d, origin) + " " + std::move(what)}); };
   if (!entry) fail({ErrorCode::unsupported, "operator '" + std::string(name.str()) + "' is not known"});
   else if (!error_) {
@@ -191,9 +216,14 @@ Vals Builder::ops(ir::OpName name, Vals in, Attrs attrs, int num_out) {
       if (auto r = infer_types(c); !r) fail(origin ? std::move(r.error()).within("node '" + *origin + "'") : std::move(r.error()));
       out = std::move(c.out);
     }
+    if (stored.empty() && moves(def) && !error_)
+      if (auto q = moved_quant(def, types); q && *q)
+        for (TypeRef& t : out) if (t && t->is_tensor() && t->dtype == types[0]->dtype) t = ir::tensor_type(t->dtype, t->dims, *q);
   }
   out.resize(std::size_t(num_out));
   for (TypeRef& t : out) if (!t) t = ir::unranked_type(DType::none);
+  for (std::size_t k = 0; k < stored.size(); ++k) if (stored[k].dtype != DType::none) out[k] = ir::tensor_type(stored[k].dtype, out[k]->dims, stored[k].quant);
+  if (rounding) attrs.push_back(std::move(*rounding));
   ValueId first = core_.add(entry ? entry->def->name : name, ids, std::make_shared<const Attrs>(std::move(attrs)), out, origin);
   Vals r;
   for (int k = 0; k < num_out; ++k) r.push_back({this, ValueId(std::uint32_t(first) + std::uint32_t(k))});
@@ -217,6 +247,13 @@ Vals Builder::copy(const ir::Graph& from, const ir::Node& n, const Vals& in) {
     for (std::size_t k = 0; k < n.num_results; ++k) types.push_back(from[from.result(n, k)].type);
     ValueId first = core_.add(n.op, ids, n.attrs, types, n.origin);
     for (std::size_t k = 0; k < n.num_results; ++k) r.push_back({this, ValueId(std::uint32_t(first) + std::uint32_t(k))});
+  } else if (is_quantised(from, n)) {
+    std::vector<Stored> stored;
+    for (std::size_t k = 0; k < n.num_results; ++k) {
+      const Type& t = from.type(from.result(n, k));
+      stored.push_back(t.quant ? Stored{t.dtype, t.quant} : Stored{});
+    }
+    r = quantised(n.op, in, *n.attrs, stored);
   } else r = ops(n.op, in, *n.attrs, n.num_results);
   origin = std::move(keep);
   return r;

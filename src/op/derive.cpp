@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <map>
 
-#include "op/builder.hpp"
+#include "op/integer_form.hpp"
 
 namespace saha::op {
 
@@ -20,9 +20,9 @@ Val mapped(Builder& b, const ir::Graph& g, Vals& env, ValueId v, bool named) {
 }
 }  // namespace
 
-Result<ir::Graph> rewrite(const ir::Graph& g, const Rule& rule) { return rewrite(g, rule, {}, g.outputs()); }
+Result<ir::Graph> rewrite(const ir::Graph& g, const Rule& rule, Quantised quantised) { return rewrite(g, rule, {}, g.outputs(), quantised); }
 
-Result<ir::Graph> rewrite(const ir::Graph& g, const Rule& rule, const Input& input, std::span<const ValueId> outputs) {
+Result<ir::Graph> rewrite(const ir::Graph& g, const Rule& rule, const Input& input, std::span<const ValueId> outputs, Quantised quantised) {
   Builder b;
   Vals env(g.values().size()), in, out;
   for (std::size_t i = 0; i < g.inputs().size(); ++i) {
@@ -33,7 +33,8 @@ Result<ir::Graph> rewrite(const ir::Graph& g, const Rule& rule, const Input& inp
     in.clear();
     for (ValueId v : g.operands(n)) in.push_back(mapped(b, g, env, v, true));
     b.origin = n.origin;
-    auto y = rule ? rule(g, n, in, b) : std::nullopt;
+    std::optional<Vals> y;
+    if (rule && (quantised == Quantised::see || !is_quantised(g, n))) y = rule(g, n, in, b);
     if (b.error()) return *b.error();
     if (!y) y = b.copy(g, n, in);
     if (b.error()) return *b.error();
@@ -145,6 +146,59 @@ Result<Vals> gradients(Builder& b, Val of, Val dy, const Vals& wrt) {
   return r;
 }
 
+// ---- quantised nodes ---------------------------------------------------------------------------------------------------------
+bool is_quantised(const ir::Graph& g, const ir::Node& n) {
+  bool any = false;
+  for (ValueId v : g.operands(n)) any |= v != ValueId::none && g.type(v).quant;
+  for (std::size_t k = 0; k < n.num_results; ++k) any |= bool(g.type(g.result(n, k)).quant);
+  if (!any) return false;
+  constexpr ir::OpName stored[] = {"Cast", "BitCast", "Shape", "Size", "QuantizeLinear", "DequantizeLinear"};  // read or make the numbers as they are kept
+  return std::find(std::begin(stored), std::end(stored), n.op) == std::end(stored) && !(find(n.op.str())->def->traits & (kMovement | kView));
+}
+
+namespace {
+/// A graph whose values are the integers themselves.
+ir::Graph without_quant(ir::Graph g) {
+  std::vector<std::pair<ValueId, TypeRef>> plain;
+  for (std::size_t i = 0; i < g.values().size(); ++i)
+    if (const Type& t = *g.values()[i].type; t.quant) plain.emplace_back(ValueId(i), ir::tensor_type(t.dtype, t.dims));
+  ir::Builder b(std::move(g));
+  for (auto& [v, t] : plain) b.retype(v, std::move(t));
+  return std::move(b).build();
+}
+Attrs without_rounding(const Attrs& attrs) {
+  Attrs r;
+  for (const ir::NamedAttr& a : attrs) if (a.name != "rounding") r.push_back(a);
+  return r;
+}
+Val dequantised(Val v) {
+  Builder& b = *v.b;
+  const Type t = b.type(v);
+  auto vector = [&](DType d, const auto& e) {
+    Tensor x = along_axis(d, e, ir::Quant{{}, {}, 0}, 1);
+    return b.constant(std::move(x));
+  };
+  return b.op("DequantizeLinear", {v, vector(DType::f32, t.quant->scale), vector(t.dtype, t.quant->zero)}, {{"axis", std::int64_t(t.quant->axis)}});
+}
+/// float_even: QuantizeLinear; the others round x / scale half away from zero.
+Val quantised(Val x, const Type& t, bool even) {
+  Builder& b = *x.b;
+  if (even) return b.op("QuantizeLinear", {x, b.scalar(t.quant->scale[0], DType::f32), b.scalar(double(t.quant->zero[0]), t.dtype)}, {{"axis", std::int64_t(t.quant->axis)}});
+  Val v = cast(x / b.scalar(t.quant->scale[0], DType::f32), DType::f64);  // in float64 the half is added exactly
+  Val steps = b.op("Floor", {b.op("Abs", {v}) + 0.5}) * b.op("Sign", {v});
+  return stored(cast(b.op("Clip", {steps, b.scalar(-1073741824., DType::f64), b.scalar(1073741823., DType::f64)}), DType::i32), t);
+}
+/// Dequantise, compute in float32, quantise: what a node means where its entry states no integer rule.
+Vals float_form(const OpDef& def, const Vals& in, const Attrs& attrs, std::span<const TypeRef> results, Builder& b, bool even) {
+  Vals real;
+  for (const Val& v : in) real.push_back(v && b.type(v).quant ? dequantised(v) : v);
+  Vals y = def.name == ir::OpName("Requantize") ? real : b.ops(def.name, real, without_rounding(attrs), int(results.size()));
+  for (std::size_t k = 0; k < y.size() && !b.failed(); ++k)
+    if (results[k]->quant) y[k] = quantised(y[k], *results[k], even);
+  return y;
+}
+}  // namespace
+
 Result<ir::Graph> integer_form(const OpDef& def, std::span<const TypeRef> in, const TypeRef& result, const Attrs& attrs) {
   if (!def.integer) return Error{ErrorCode::unsupported, std::string(def.name.str()) + " has no integer semantics"};
   Builder b;
@@ -152,6 +206,53 @@ Result<ir::Graph> integer_form(const OpDef& def, std::span<const TypeRef> in, co
   for (const TypeRef& t : in) v.push_back(t ? b.input(t) : Val{});
   Val y = def.integer({{attrs}, b, v, {}}, *result);
   return std::move(b).build({y});
+}
+Result<ir::Graph> integer_form(const ir::Graph& g, const ir::Node& n) {
+  const OpDef& def = *find(n.op.str())->def;
+  Builder b;
+  Vals in;
+  for (ValueId v : g.operands(n)) in.push_back(v == ValueId::none ? Val{} : g[v].constant ? b.constant(g[v].constant, g[v].type) : b.input(g[v].type));
+  std::vector<TypeRef> results;
+  for (std::size_t k = 0; k < n.num_results; ++k) results.push_back(g[g.result(n, k)].type);
+  Vals y;
+  if (def.integer) {
+    Val own = def.integer({{*n.attrs}, b, in, {}, n.num_results}, *results[0]);
+    if (own) y = {own};
+  }
+  const std::string* rule = ir::attr<std::string>(*n.attrs, "rounding");
+  if (y.empty()) y = float_form(def, in, *n.attrs, results, b, !rule || *rule == "float_even");
+  if (b.error()) return Error(*b.error()).within(g.describe(n));
+  SAHA_TRY(ir::Graph form, std::move(b).build(y));
+  return without_quant(std::move(form));
+}
+
+Result<ir::Graph> integer_form(const ir::Graph& g, const ir::Node& n, std::span<const Datum* const> actual) {
+  Builder b;
+  Vals in;
+  for (std::size_t i = 0; i < n.num_operands; ++i) {
+    const ValueId v = g.operand(n, i);
+    if (v == ValueId::none) { in.push_back({}); continue; }
+    if (g[v].constant) { in.push_back(b.constant(g[v].constant, g[v].type)); continue; }
+    TypeRef t = g[v].type;
+    if (actual[i] && actual[i]->is_tensor()) t = ir::tensor_type(actual[i]->tensor.dtype, {actual[i]->tensor.dims.begin(), actual[i]->tensor.dims.end()}, t->quant);
+    in.push_back(b.input(std::move(t)));
+  }
+  Vals y = b.copy(g, n, in);
+  SAHA_TRY(const ir::Graph here, std::move(b).build(y));
+  return integer_form(here, here.nodes()[0]);
+}
+
+Result<ir::Graph> spelt_out(const ir::Graph& g) {
+  SAHA_TRY(ir::Graph r, rewrite(g, [](const ir::Graph& from, const ir::Node& n, const Vals& in, Builder& b) -> std::optional<Vals> {
+    if (!is_quantised(from, n)) return {};
+    std::vector<TypeRef> results;
+    for (std::size_t k = 0; k < n.num_results; ++k) results.push_back(from[from.result(n, k)].type);
+    Vals y = float_form(*find(n.op.str())->def, in, *n.attrs, results, b, true);
+    // What follows still reads what the numbers stand for.
+    for (std::size_t k = 0; k < y.size() && !b.failed(); ++k) if (results[k]->quant) b.retype(y[k], ir::tensor_type(results[k]->dtype, b.type(y[k]).dims, results[k]->quant));
+    return y;
+  }, Quantised::see));
+  return without_quant(std::move(r));
 }
 
 }  // namespace saha::op

@@ -1,29 +1,66 @@
 #pragma once
-// The integer meaning of a product with quantised operands, from int32 primitives: (x - zero)(w - zero) summed exactly, then Rescale,
-// the result's zero point, Saturate and Cast. QLinearConv, a QDQ Conv and TFLite's CONV_2D are this, each with its own `rounding`.
+// The integer meaning of operators whose values are quantised, from int32 primitives: stored numbers minus their zero points, exact
+// arithmetic, then Rescale, the result's zero point, Saturate and Cast. QLinearConv, a QDQ Conv and TFLite's CONV_2D are the same node, each with
+// its own `rounding` (tensor/requant.hpp). Sources: ONNX QLinear operators; TensorFlow Lite's quantisation specification and reference kernels.
 #include <algorithm>
+#include <cmath>
+#include <functional>
 
 #include "op/builder.hpp"
+#include "tensor/requant.hpp"
 
 namespace saha::op {
 
+inline std::string rounding(const Site& s) { return s.has_attr("rounding") ? s.s("rounding") : std::string("float_even"); }
+/// The rule is one of fixed-point multipliers; rules of operators beside the linear ones exist for these only: by the other, the operator
+/// computes in float between dequantising and quantising.
+inline bool fixed(const Site& s) { return rounding(s) != "float_even"; }
+inline Val cast(Val v, DType t) { return v.b->type(v).dtype == t ? v : v.b->op("Cast", {v}, {{"to", std::int64_t(t)}}); }
+/// The node's attributes, without the rule of rounding.
+inline Attrs plain_attrs(const Site& s) {
+  Attrs r;
+  for (const ir::NamedAttr& a : s.attrs) if (a.name != "rounding") r.push_back(a);
+  return r;
+}
+
+/// A per-channel vector in the shape that broadcasts along the quantised axis of a value of the given rank; rank 0 for one entry.
+template <class C> Tensor along_axis(DType t, const std::vector<C>& v, const ir::Quant& q, std::size_t rank) {
+  Dims shape(v.size() == 1 ? 0 : rank, 1);
+  if (!shape.empty()) shape[std::size_t(q.axis)] = std::int64_t(v.size());
+  Tensor r = Tensor::zeros(t, shape);
+  for (std::size_t i = 0; i < v.size(); ++i) {
+    if constexpr (std::is_same_v<C, float>) { double d = v[i]; store(r, std::int64_t(i), 1, &d); }
+    else { std::int64_t d = v[i]; store(r, std::int64_t(i), 1, &d); }
+  }
+  return r;
+}
 /// Stored number minus zero point, in `wide` (int32; int64 for 16-bit operands, whose sums leave 32 bits).
 inline Val centred(Val v, DType wide) {
   Builder& b = *v.b;
+  if (b.failed()) return v;
   const Type t = b.type(v);
   if (!t.quant) { b.fail({ErrorCode::invalid_model, "the integer form needs quantised operands, one is " + ir::str(t)}); return v; }
-  Val x = b.op("Cast", {v}, {{"to", std::int64_t(wide)}});
+  Val x = cast(v, wide);
   const auto& zero = t.quant->zero;
   if (std::all_of(zero.begin(), zero.end(), [](std::int64_t z) { return z == 0; })) return x;
-  Dims shape(zero.size() == 1 ? 0 : t.dims.size(), 1);
-  if (!shape.empty()) shape[std::size_t(t.quant->axis)] = std::int64_t(zero.size());
-  Tensor z = Tensor::zeros(wide, shape);
-  fill<std::int64_t>(z, zero);
-  return x - b.constant(z);
+  return x - b.constant(along_axis(wide, zero, *t.quant, t.dims.size()));
 }
 /// The accumulator's dtype for operands of these types.
 inline DType accumulator(const Type& x, const Type& w) { return bits(x.dtype) + bits(w.dtype) > 16 ? DType::i64 : DType::i32; }
-/// The sum as the result's type stores it; channels of w's scales lie along `axis` of the sum.
+
+/// acc * factor by the node's fixed-point rule.
+inline Val rescaled(Val acc, double factor, const Site& s) {
+  const FixedScale f = fixed_scale(factor);
+  return acc.b->op("Rescale", {acc}, {{"multiplier", ir::Ints{f.multiplier}}, {"shift", ir::Ints{f.shift}}, {"rounding", rounding(s)}});
+}
+/// An int32 that counts steps of the result's scale from its zero point, as the result's type stores it.
+inline Val stored(Val y, const Type& result) {
+  if (y.b->failed()) return y;
+  if (std::int64_t zero = result.quant->zero[0]) y = y + y.b->scalar(double(zero), y);
+  Attrs to = {{"to", std::int64_t(result.dtype)}};
+  return cast(y.b->op("Saturate", {y}, to), result.dtype);
+}
+/// The sum of products as the result's type stores it; channels of w's scales lie along `axis` of the sum.
 inline Val requantized(const Site& s, Val sum, const Type& result, std::int64_t axis) {
   Builder& b = s.b;
   const Type x = s.type(0), w = s.type(1);
@@ -31,17 +68,40 @@ inline Val requantized(const Site& s, Val sum, const Type& result, std::int64_t 
     b.fail({ErrorCode::unsupported, "the integer form needs one scale for X and one for the result; X is " + ir::str(x) + ", the result " + ir::str(result)});
     return sum;
   }
-  Val y = b.op("Rescale", {sum}, {{"x_scale", x.quant->scale[0]}, {"w_scale", w.quant->scale}, {"y_scale", result.quant->scale[0]}, {"axis", axis},
-                                  {"rounding", s.has_attr("rounding") ? s.s("rounding") : std::string("float_even")}});
-  if (std::int64_t zero = result.quant->zero[0]) y = y + b.scalar(double(zero), y);
-  Attrs to = {{"to", std::int64_t(result.dtype)}};
-  return b.op("Cast", {b.op("Saturate", {y}, to)}, to);
+  return stored(b.op("Rescale", {sum}, {{"x_scale", x.quant->scale[0]}, {"w_scale", w.quant->scale}, {"y_scale", result.quant->scale[0]}, {"axis", axis}, {"rounding", rounding(s)}}), result);
 }
-/// The node's attributes, without the rule of rounding.
-inline Attrs plain_attrs(const Site& s) {
-  Attrs r;
-  for (const ir::NamedAttr& a : s.attrs) if (a.name != "rounding") r.push_back(a);
-  return r;
+
+/// Operand and result store the same number in the same way, so that what keeps order (a maximum, a choice) works on stored numbers.
+inline bool same_storage(const Type& x, const Type& y) { return x.quant && y.quant && x.dtype == y.dtype && *x.quant == *y.quant; }
+/// A real number as a stored one, to nearest, ties away from zero, before saturation.
+inline std::int64_t step_of(double real, const ir::Quant& q) { return std::int64_t(std::clamp(std::round(double(float(real) / q.scale[0])), -1e15, 1e15)) + q.zero[0]; }
+/// The operand, kept as the result is, between two real bounds.
+inline Val clamped(const Site& s, const Type& x, const Type& result, double lo, double hi) {
+  if (!x.quant || !result.quant || (!same_storage(x, result) && !fixed(s))) return {};
+  const IntRange all = int_range(result.dtype);
+  const double least = double(std::isfinite(lo) ? std::max(step_of(lo, *result.quant), all.lo) : all.lo), most = double(std::isfinite(hi) ? std::min(step_of(hi, *result.quant), all.hi) : all.hi);
+  Val y = same_storage(x, result) ? s.in[0] : stored(rescaled(centred(s.in[0], DType::i32), double(x.quant->scale[0] / result.quant->scale[0]), s), result);
+  return s.b.op("Clip", {y, s.b.scalar(least, result.dtype), s.b.scalar(most, result.dtype)});
+}
+
+/// A function of one 8-bit operand is a table of 256 entries, here of stored numbers.
+inline Val tabulated(const Site& s, const Type& result, const std::function<std::int64_t(std::int64_t stored)>& f) {
+  const DType t = s.type(0).dtype;
+  const IntRange range = int_range(t);
+  Tensor table = Tensor::zeros(result.dtype, {range.hi - range.lo + 1});
+  for (std::int64_t v = range.lo; v <= range.hi; ++v) {
+    const std::int64_t y = saturate(f(v), bits(result.dtype), is_signed_int(result.dtype));
+    store(table, v - range.lo, 1, &y);
+  }
+  return s.b.op("Lookup", {s.in[0], s.b.constant(std::move(table))});
+}
+/// The table of a float32 function: dequantised, computed, quantised to nearest, ties away from zero. The steps are the rule's own, each in float32.
+inline Val tabulated_float(const Site& s, const Type& result, float (*f)(float)) {
+  const Type x = s.type(0);
+  if (!fixed(s) || !x.quant || !result.quant || bits(x.dtype) > 8) return {};
+  const float in = x.quant->scale[0], inverse = 1 / result.quant->scale[0];
+  const std::int64_t x_zero = x.quant->zero[0], y_zero = result.quant->zero[0];
+  return tabulated(s, result, [&](std::int64_t v) { return std::int64_t(std::round(f(in * float(v - x_zero)) * inverse) + float(y_zero)); });
 }
 
 }  // namespace saha::op

@@ -187,7 +187,7 @@ struct OpDef {
   Val (*adjoint)(const Site&, std::size_t operand, Val dy) = nullptr;  ///< <dy, op(dx)> = <adjoint(dy), dx>
   Vals (*vjp)(const Site&, const Vals& dy) = nullptr; ///< one per operand; an empty Val is zero; only where adjoint does not say it
   Curve curve = {};
-  Val (*integer)(const Site&, const Type& result) = nullptr;           ///< the integer result from int32 primitives
+  Val (*integer)(const Site&, const Type& result) = nullptr;           ///< the integer result from int32 primitives; empty: none by this rule of rounding
   ErrorModel rounding = ErrorModel::exact;
   int max_ulp = 0;
   std::string_view no_gradient = {}, no_bounds = {}, no_integer = {};  ///< why such a fact cannot exist; empty: given, or missing

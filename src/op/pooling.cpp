@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "op/builder.hpp"
+#include "op/integer_form.hpp"
 #include "op/window.hpp"
 
 namespace saha::op {
@@ -89,9 +89,7 @@ Result<> eval_max_pool(Eval& c) {
 }
 /// The largest stored number is the largest real one, where X and the result share their quantisation.
 Val max_pool_integer(const Site& s, const Type& result) {
-  if (!s.type(0).quant || !result.quant || !(*s.type(0).quant == *result.quant) || s.type(0).dtype != result.dtype)
-    s.b.fail({ErrorCode::unsupported, "MaxPool has an integer form only where X and its result share their quantisation"});
-  return s.b.op("MaxPool", {s.in[0]}, s.attrs);
+  return same_storage(s.type(0), result) ? s.b.op("MaxPool", {s.in[0]}, plain_attrs(s)) : Val{};
 }
 /// dx has dy at the places that Indices names; windows may share a place, so they add up.
 Vals max_pool_vjp(const Site& s, const Vals& dy) {
@@ -103,6 +101,32 @@ Vals max_pool_vjp(const Site& s, const Vals& dy) {
   Val zeros = s.b.op("Expand", {s.b.scalar(0, dy[0]), s.b.op("Shape", {s.b.op("Reshape", {s.in[0], flat})})});
   Val sum = s.b.op("ScatterElements", {zeros, s.b.op("Reshape", {index, flat}), s.b.op("Reshape", {dy[0], flat})}, {{"reduction", std::string("add")}});
   return {s.b.op("Reshape", {sum, shape})};
+}
+
+/// The mean of the stored numbers inside X to nearest, ties away from zero: operand and result share their quantisation, so zero points need no care.
+Val average_pool_integer(const Site& s, const Type& result) {
+  const Type& t = s.type(0);
+  if (!fixed(s) || !same_storage(t, result) || !ir::is_static(t) || s.i("count_include_pad") || s.i("ceil_mode")) return {};
+  Builder& b = s.b;
+  Dims plane, ones_shape = {1, 1};
+  for (std::size_t i = 2; i < t.dims.size(); ++i) ones_shape.push_back(*t.dims[i].known());
+  plane = ones_shape;
+  plane[0] = *t.dims[0].known() * *t.dims[1].known();
+  Attrs window;
+  for (const ir::NamedAttr& a : s.attrs) if (a.name != "count_include_pad" && a.name != "ceil_mode" && a.name != "rounding") window.push_back(a);
+  Dims kernel = s.is("kernel_shape");
+  kernel.insert(kernel.begin(), {1, 1});
+  Val ones = b.constant(Tensor::of(DType::i32, kernel, {1}));
+  Val sum = b.op("Conv", {b.op("Reshape", {cast(s.in[0], DType::i32), b.ints(plane)}), ones}, window);
+  Val count = b.op("Conv", {b.constant(Tensor::of(DType::i32, ones_shape, {1})), ones}, window);
+  Val half = count / 2;
+  Val mean = b.op("Where", {b.op("Greater", {sum, b.scalar(0, sum)}), sum + half, sum - half}) / count;
+  Dims y = {*t.dims[0].known(), *t.dims[1].known()};
+  for (std::size_t i = 2; i < result.dims.size(); ++i) y.push_back(-1);
+  if (b.failed()) return mean;
+  const auto& d = b.type(mean).dims;
+  for (std::size_t i = 2; i < d.size(); ++i) y[i] = *d[i].known();
+  return cast(b.op("Reshape", {mean, b.ints(y)}), result.dtype);
 }
 
 // ---- AveragePool and its adjoint ---------------------------------------------------------------------------------------------------------
@@ -290,7 +314,7 @@ constexpr OpDef kOps[] = {
     {.name = "MaxPool", .since_version = 22, .signature = "(X: T) -> (Y: T, Indices: int64?) where T: float int8 uint8 | " SAHA_WINDOW ", storage_order: int = 0",
      .infer = infer_pool, .eval = eval_max_pool, .vjp = max_pool_vjp, .integer = max_pool_integer},
     {.name = "AveragePool", .since_version = 22, .signature = "(X: T) -> (Y: T) where T: float | " SAHA_WINDOW ", count_include_pad: int = 0",
-     .infer = infer_pool, .eval = eval_average_pool, .linear = joint({0}), .adjoint = average_adjoint, .rounding = ErrorModel::dot},
+     .infer = infer_pool, .eval = eval_average_pool, .linear = joint({0}), .adjoint = average_adjoint, .integer = average_pool_integer, .rounding = ErrorModel::dot},
     {.name = "AveragePoolGrad", .domain = "saha", .signature = "(dY: T, X: T) -> (dX: T) where T: float | " SAHA_WINDOW ", count_include_pad: int = 0",
      .infer = infer_pool_grad, .eval = eval_average_pool_grad, .linear = joint({0}), .adjoint = average_grad_adjoint, .rounding = ErrorModel::dot, .no_integer = "a gradient"},
     {.name = "WindowCount", .domain = "saha", .signature = "(X: T) -> (Y: T) where T: float | " SAHA_WINDOW ", count_include_pad: int = 0",

@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "op/builder.hpp"
+#include "op/integer_form.hpp"
 #include "tensor/float_format.hpp"
 #include "tensor/requant.hpp"
 
@@ -217,10 +218,25 @@ Vals qlinear_matmul_body(const Site& s) {
 }
 
 // ---- Rescale, Saturate, Lookup ----------------------------------------------------------------------------------------------
+/// From the model's scales; or, for a factor that is no plain quotient of three scales, the fixed-point number itself.
+Result<std::vector<Requant>> rescaling(const AttrView& a) {
+  std::vector<Requant> r;
+  const auto rule = rounding_of(a.s("rounding"));
+  const auto w = a.fs("w_scale");
+  const auto multiplier = a.is("multiplier"), shift = a.is("shift");
+  if (!rule || w.empty() == multiplier.empty() || multiplier.size() != shift.size())
+    return Error{ErrorCode::invalid_model, "Rescale: needs a rounding, and either w_scale or as many multipliers as shifts"};
+  for (float s : w) r.push_back(requant(*rule, a.f("x_scale"), s, a.f("y_scale")));
+  for (std::size_t i = 0; i < multiplier.size(); ++i) {
+    if (*rule == Rounding::float_even || multiplier[i] < 0 || multiplier[i] > INT32_MAX || shift[i] < -31 || shift[i] > 30)
+      return Error{ErrorCode::invalid_model, "Rescale: multiplier " + std::to_string(multiplier[i]) + " with shift " + std::to_string(shift[i]) + " and rounding " + a.s("rounding") + " is none"};
+    r.push_back({*rule, 0, {std::int32_t(multiplier[i]), int(shift[i])}});
+  }
+  return r;
+}
 Result<> infer_rescale(Infer& c) {
-  if (!rounding_of(c.s("rounding"))) return c.fail("rounding '" + c.s("rounding") + "' is not float_even, fixed_double, fixed_single or fixed_wide");
-  auto w = c.fs("w_scale");
-  if (w.empty()) return c.fail("w_scale is empty");
+  if (!rounding_of(c.s("rounding"))) return c.fail("rounding '" + c.s("rounding") + "' is not float_even, fixed_double, fixed_single, fixed_wide or fixed_legacy");
+  SAHA_TRY(auto w, rescaling(c));
   if (w.size() > 1) {
     SAHA_TRY(std::size_t axis, c.axis(c.i("axis"), c.rank(0)));
     if (auto n = c.dims(0)[axis].known(); n && *n != std::int64_t(w.size())) return c.fail(std::to_string(w.size()) + " scales for " + std::to_string(*n) + " channels");
@@ -229,16 +245,12 @@ Result<> infer_rescale(Infer& c) {
 }
 Result<> eval_rescale(Eval& c) {
   const Tensor& x = c.x(0);
-  auto w = c.fs("w_scale");
-  auto rule = rounding_of(c.s("rounding"));
-  if (!rule || w.empty()) return c.fail("needs a rounding and a w_scale");
-  std::vector<Requant> r;
-  for (float s : w) r.push_back(requant(*rule, c.f("x_scale"), s, c.f("y_scale")));
+  SAHA_TRY(std::vector<Requant> r, rescaling(c));
   Granularity g;
   g.length = x.size();
-  if (w.size() > 1) {
+  if (r.size() > 1) {
     SAHA_TRY(std::size_t axis, c.axis(c.i("axis"), x.dims.size()));
-    if (x.dims[axis] != std::int64_t(w.size())) return c.fail(std::to_string(w.size()) + " scales for " + std::to_string(x.dims[axis]) + " channels");
+    if (x.dims[axis] != std::int64_t(r.size())) return c.fail(std::to_string(r.size()) + " scales for " + std::to_string(x.dims[axis]) + " channels");
     g.kind = Granularity::Kind::axis;
     g.length = x.dims[axis];
     for (std::size_t i = 0; i < axis; ++i) g.outer *= x.dims[i];
@@ -283,6 +295,14 @@ Result<> eval_lookup(Eval& c) {
   return c.give(std::move(y));
 }
 
+// ---- Requantize: the same real number, kept otherwise -------------------------------------------------------------------------------
+Val requantize_integer(const Site& s, const Type& result) {
+  const Type& x = s.type(0);
+  if (!x.quant || !result.quant || !fixed(s)) return {};
+  const double factor = double(x.quant->scale[0]) / double(result.quant->scale[0]);
+  return stored(rescaled(centred(s.in[0], DType::i32), factor, s), result);
+}
+
 constexpr std::string_view kStored = "it reads and writes integers";
 constexpr OpDef kOps[] = {
     {.name = "QuantizeLinear", .since_version = 28,
@@ -305,8 +325,10 @@ constexpr OpDef kOps[] = {
                   "T3: int8 uint8 float8e4m3fn float8e4m3fnuz float8e5m2 float8e5m2fnuz",
      .body = qlinear_matmul_body, .no_gradient = kStored},
     {.name = "Rescale", .domain = "saha",
-     .signature = "(X: T) -> (Y: int32) where T: int32 int64 | w_scale: floats, x_scale: float = 1, y_scale: float = 1, axis: int = 1, rounding: string = float_even",
+     .signature = "(X: T) -> (Y: int32) where T: int32 int64 | w_scale: floats?, x_scale: float = 1, y_scale: float = 1, multiplier: ints?, shift: ints?, axis: int = 1, rounding: string = float_even",
      .infer = infer_rescale, .eval = eval_rescale, .no_gradient = kStored},
+    {.name = "Requantize", .domain = "saha", .signature = "(X: T) -> (Y: T) where T: float32",
+     .body = [](const Site& s) { return Vals{s.b.op("Identity", {s.in[0]})}; }, .adjoint = [](const Site&, std::size_t, Val dy) { return dy; }, .integer = requantize_integer},
     {.name = "Saturate", .domain = "saha", .signature = "(X: T) -> (Y: T) where T: int32 int64 | to: int", .infer = infer_saturate, .eval = eval_saturate, .no_gradient = kStored},
     {.name = "Lookup", .domain = "saha", .signature = "(X: T, table: V) -> (Y: V) where T: int8 uint8 int4 uint4 int2 uint2, V: int8 uint8 int16 uint16 int32 float32",
      .infer = infer_lookup, .eval = eval_lookup, .no_gradient = kStored},

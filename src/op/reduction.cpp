@@ -1,8 +1,9 @@
 // Reductions over any set of axes. Source: ONNX operator specification, opset 28. An empty set of values gives the neutral element (Sum 0,
 // Prod 1, Max the least value, Min the greatest, LogSum -inf; the mean of nothing is NaN, 0 for integers).
+#include <bit>
 #include <cmath>
 
-#include "op/builder.hpp"
+#include "op/integer_form.hpp"
 #include "op/strides.hpp"
 
 namespace saha::op {
@@ -172,11 +173,25 @@ Vals extreme_vjp(const Site& s, const Vals& dy) {
   Val mask = s.b.op("Cast", {s.b.op("Equal", {s.in[0], kept(s, s.out[0])})}, {{"to", std::int64_t(s.type(0).dtype)}});
   return {mask * kept(s, dy[0] / again(s, "ReduceSum", mask))};
 }
+/// The stored numbers are summed without their zero points; a mean's count is part of the multiplier.
+template <bool kMean> Val sum_integer(const Site& s, const Type& result) {
+  const Type x = s.type(0);
+  if (!fixed(s) || !x.quant || !result.quant || !ir::is_static(x) || !ir::is_static(result)) return {};
+  Val sum = again(s, "ReduceSum", centred(s.in[0], DType::i32));
+  FixedScale f = fixed_scale(double(x.quant->scale[0]) / double(result.quant->scale[0]));
+  if (kMean) {
+    std::int64_t n = 1, m = 1;
+    for (const Dim& d : x.dims) n *= *d.known();
+    for (const Dim& d : result.dims) m *= *d.known();
+    if (m == 0 || n == 0) return {};
+    const int shift = std::min({63 - std::countl_zero(std::uint64_t(n / m)), 32, 31 + f.shift});
+    f = {std::int32_t((std::int64_t{f.multiplier} << shift) / (n / m)), f.shift - shift};
+  }
+  return stored(s.b.op("Rescale", {sum}, {{"multiplier", ir::Ints{f.multiplier}}, {"shift", ir::Ints{f.shift}}, {"rounding", rounding(s)}}), result);
+}
 /// The largest stored number is the largest real one, where the operand and the result share their quantisation.
 template <bool kMax> Val extreme_integer(const Site& s, const Type& result) {
-  if (!s.type(0).quant || !result.quant || !(*s.type(0).quant == *result.quant) || s.type(0).dtype != result.dtype)
-    s.b.fail({ErrorCode::unsupported, "ReduceMax and ReduceMin have an integer form only where operand and result share their quantisation"});
-  return again(s, kMax ? ir::OpName("ReduceMax") : ir::OpName("ReduceMin"), s.in[0]);
+  return same_storage(s.type(0), result) ? again(s, kMax ? ir::OpName("ReduceMax") : ir::OpName("ReduceMin"), s.in[0]) : Val{};
 }
 /// d prod / dx = prod / x; where x is 0 it is the product of the others, so zeros are replaced and counted.
 Vals prod_vjp(const Site& s, const Vals& dy) {
@@ -204,8 +219,8 @@ constexpr std::string_view kNumbers = SAHA_REDUCTION("float int32 int64 uint32 u
                            kReals = SAHA_REDUCTION("float");
 #undef SAHA_REDUCTION
 constexpr OpDef kOps[] = {
-    {.name = "ReduceSum", .since_version = 13, .signature = kNumbers, .infer = infer_reduce, .eval = eval_reduce<SumF>, .linear = joint({0}), .adjoint = sum_adjoint, .rounding = ErrorModel::dot},
-    {.name = "ReduceMean", .since_version = 18, .signature = kNumbers, .infer = infer_reduce, .eval = eval_reduce<MeanF>, .linear = joint({0}), .adjoint = mean_adjoint, .rounding = ErrorModel::dot},
+    {.name = "ReduceSum", .since_version = 13, .signature = kNumbers, .infer = infer_reduce, .eval = eval_reduce<SumF>, .linear = joint({0}), .adjoint = sum_adjoint, .integer = sum_integer<false>, .rounding = ErrorModel::dot},
+    {.name = "ReduceMean", .since_version = 18, .signature = kNumbers, .infer = infer_reduce, .eval = eval_reduce<MeanF>, .linear = joint({0}), .adjoint = mean_adjoint, .integer = sum_integer<true>, .rounding = ErrorModel::dot},
     {.name = "ReduceProd", .since_version = 18, .signature = kNumbers, .infer = infer_reduce, .eval = eval_reduce<ProdF>, .vjp = prod_vjp, .rounding = ErrorModel::dot},
     {.name = "ReduceMax", .since_version = 20, .signature = kOrdered, .infer = infer_reduce, .eval = eval_reduce<MaxF>, .vjp = extreme_vjp, .integer = extreme_integer<true>},
     {.name = "ReduceMin", .since_version = 20, .signature = kOrdered, .infer = infer_reduce, .eval = eval_reduce<MinF>, .vjp = extreme_vjp, .integer = extreme_integer<false>},

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "op/adjoint.hpp"
+#include "op/integer_form.hpp"
 #include "op/strides.hpp"
 
 namespace saha::op {
@@ -310,6 +311,58 @@ Val resize_grad_adjoint(const Site& s, std::size_t, Val dy) {
   return s.b.op("Resize", in, s.attrs);
 }
 
+// ---- on stored integers: bilinear along two axes, operand and result kept alike ------------------------------------------------------------
+/// int8, int16: positions in steps of 1/1024. uint8: the reference interpolates stored numbers in float32 and cuts after adding a half.
+Val resize_integer(const Site& s, const Type& result) {
+  const Type x = s.type(0);
+  const std::string where = s.s("coordinate_transformation_mode");
+  if (!fixed(s) || !same_storage(x, result) || s.s("mode") != "linear" || s.i("antialias") || x.dims.size() != 4 || !ir::is_static(x) || !ir::is_static(result)) return {};
+  if (where != "align_corners" && where != "half_pixel" && where != "asymmetric") return {};
+  if (!(x.dims[0] == result.dims[0]) || !(x.dims[1] == result.dims[1])) return {};
+  Builder& b = s.b;
+  struct Axis { std::int64_t n; std::vector<std::int64_t> lower, upper; std::vector<double> weight; } axis[2];
+  const bool real = x.dtype == DType::u8;
+  for (std::size_t a = 0; a < 2; ++a) {
+    const std::int64_t in = *x.dims[a + 2].known(), out = *result.dims[a + 2].known();
+    if (in < 1 || out < 1 || in > (1 << 20) || out > (1 << 20)) return {};
+    const bool corners = where == "align_corners" && out > 1, half = where == "half_pixel";
+    axis[a].n = out;
+    const std::int64_t step = corners ? (1024 * (in - 1) + (out - 1) / 2) / (out - 1) : (1024 * in + out / 2) / out;
+    const float real_step = corners ? float(in - 1) / float(out - 1) : float(in) / float(out);
+    for (std::int64_t i = 0; i < out; ++i) {
+      if (real) {
+        const float at = half ? (float(i) + 0.5f) * real_step - 0.5f : float(i) * real_step;
+        axis[a].lower.push_back(std::max<std::int64_t>(std::int64_t(std::floor(at)), 0));
+        axis[a].upper.push_back(std::min<std::int64_t>(std::int64_t(std::ceil(at)), in - 1));
+        axis[a].weight.push_back(double(at - float(axis[a].lower.back())));
+      } else {
+        const std::int64_t at = half ? i * step + step / 2 - 512 : i * step;
+        axis[a].lower.push_back(std::max<std::int64_t>(at / 1024, 0));
+        axis[a].upper.push_back(std::min<std::int64_t>((at + 1023) / 1024, in - 1));
+        axis[a].weight.push_back(double(at - 1024 * axis[a].lower.back()));
+      }
+    }
+  }
+  const DType t = real ? DType::f32 : DType::i64;
+  const double one = real ? 1 : 1024;
+  auto weights = [&](std::size_t a, bool upper) {
+    Tensor w = Tensor::zeros(t, a == 0 ? Dims{axis[0].n, 1} : Dims{axis[1].n});
+    for (std::int64_t i = 0; i < axis[a].n; ++i) {
+      const double v = upper ? axis[a].weight[std::size_t(i)] : real ? double(1 - float(axis[a].weight[std::size_t(i)])) : one - axis[a].weight[std::size_t(i)];
+      store(w, i, 1, &v);
+    }
+    return b.constant(std::move(w));
+  };
+  auto corner = [&](bool low, bool right) {
+    Val rows = b.op("Gather", {cast(s.in[0], t), b.ints(low ? axis[0].upper : axis[0].lower)}, {{"axis", std::int64_t{2}}});
+    return b.op("Gather", {rows, b.ints(right ? axis[1].upper : axis[1].lower)}, {{"axis", std::int64_t{3}}}) * weights(0, low) * weights(1, right);
+  };
+  Val sum = corner(false, false) + corner(true, false) + corner(false, true) + corner(true, true);
+  if (real) return cast(b.op("Floor", {sum + 0.5}), result.dtype);
+  Val half = b.scalar(1 << 19, t), round = b.op("Where", {b.op("Greater", {sum, b.scalar(0, t)}), half, b.op("Neg", {half})});
+  return cast((sum + round) / double(1 << 20), result.dtype);
+}
+
 constexpr std::string_view kResize =
     "(X: T, roi: T2?, scales: float32?!, sizes: int64?!) -> (Y: T) where T: number bool string complex, T2: float16 float32 float64 | antialias: int = 0, axes: ints?, "
     "coordinate_transformation_mode: string = half_pixel, cubic_coeff_a: float = -0.75, exclude_outside: int = 0, extrapolation_value: float = 0, "
@@ -319,7 +372,7 @@ constexpr std::string_view kResizeGrad =
     "coordinate_transformation_mode: string = half_pixel, cubic_coeff_a: float = -0.75, exclude_outside: int = 0, extrapolation_value: float = 0, "
     "keep_aspect_ratio_policy: string = stretch, mode: string = nearest, nearest_mode: string = round_prefer_floor";
 constexpr OpDef kOps[] = {
-    {.name = "Resize", .since_version = 19, .signature = kResize, .infer = infer_resize, .eval = eval_resize, .linear = joint({0}), .adjoint = resize_adjoint, .rounding = ErrorModel::dot},
+    {.name = "Resize", .since_version = 19, .signature = kResize, .infer = infer_resize, .eval = eval_resize, .linear = joint({0}), .adjoint = resize_adjoint, .integer = resize_integer, .rounding = ErrorModel::dot},
     {.name = "ResizeGrad", .domain = "saha", .signature = kResizeGrad, .infer = infer_resize_grad, .eval = eval_resize_grad, .linear = joint({0}), .adjoint = resize_grad_adjoint, .rounding = ErrorModel::dot},
 };
 }  // namespace

@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <new>
 
+#include "op/builder.hpp"
 #include "op/elementwise.hpp"
 
 namespace saha::op {
@@ -107,7 +108,13 @@ Result<std::vector<Datum>> run(const ir::Graph& g, std::span<const Datum* const>
     for (ValueId v : g.operands(n)) a.push_back(v == ValueId::none ? nullptr : at[std::size_t(v)]);
     const Entry* e = find(n.op.str());
     if (!e) return Error{ErrorCode::unsupported, g.describe(n) + ": the operator is not known"};
-    auto out = run(*e->def, a, *n.attrs, n.num_results, budget);
+    Result<std::vector<Datum>> out = std::vector<Datum>();
+    if (is_quantised(g, n)) {
+      SAHA_TRY(ir::Graph form, integer_form(g, n, a));
+      std::vector<const Datum*> given;
+      for (std::size_t i = 0; i < a.size(); ++i) if (a[i] && !g[g.operand(n, i)].constant) given.push_back(a[i]);
+      out = run(form, given, budget);
+    } else out = run(*e->def, a, *n.attrs, n.num_results, budget);
     if (!out) return std::move(out.error()).within(n.origin ? "node '" + *n.origin + "'" : g.describe(n));
     for (std::size_t k = 0; k < out->size() && k < n.num_results; ++k) { env[n.first_result + k] = std::move((*out)[k]); at[n.first_result + k] = &env[n.first_result + k]; }
     for (ValueId v : g.operands(n))

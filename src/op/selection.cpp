@@ -4,6 +4,7 @@
 #include <numeric>
 
 #include "op/adjoint.hpp"
+#include "op/integer_form.hpp"
 #include "op/strides.hpp"
 
 namespace saha::op {
@@ -327,14 +328,19 @@ Val onehot_adjoint(const Site& s, std::size_t, Val dy) {
   return b.op("Concat", {b.op("Reshape", {off, one}), b.op("Reshape", {on, one})}, {{"axis", std::int64_t{0}}});
 }
 
+/// Stored numbers stand in the order of the real ones.
+template <bool kMax> Val arg_integer(const Site& s, const Type&) {
+  return s.type(0).quant->scale.size() == 1 ? s.b.op(kMax ? ir::OpName("ArgMax") : ir::OpName("ArgMin"), {s.in[0]}, plain_attrs(s)) : Val{};
+}
+
 constexpr std::string_view kIndex = "the result is an index: piecewise constant";
 constexpr OpDef kOps[] = {
     {.name = "TopK", .since_version = 24, .signature = "(X: T, K: int64!) -> (Values: T, Indices: int64) where T: number | axis: int = -1, largest: int = 1, sorted: int = 1",
      .infer = infer_topk, .eval = eval_topk, .vjp = topk_vjp},
     {.name = "ArgMax", .since_version = 13, .signature = "(data: T) -> (reduced: int64) where T: number | axis: int = 0, keepdims: int = 1, select_last_index: int = 0",
-     .infer = infer_arg, .eval = eval_arg<true>, .no_gradient = kIndex, .no_bounds = kIndex},
+     .infer = infer_arg, .eval = eval_arg<true>, .integer = arg_integer<true>, .no_gradient = kIndex, .no_bounds = kIndex},
     {.name = "ArgMin", .since_version = 13, .signature = "(data: T) -> (reduced: int64) where T: number | axis: int = 0, keepdims: int = 1, select_last_index: int = 0",
-     .infer = infer_arg, .eval = eval_arg<false>, .no_gradient = kIndex, .no_bounds = kIndex},
+     .infer = infer_arg, .eval = eval_arg<false>, .integer = arg_integer<false>, .no_gradient = kIndex, .no_bounds = kIndex},
     {.name = "NonZero", .since_version = 13, .signature = "(X: T) -> (Y: int64) where T: number bool string complex",
      .traits = kDataShape, .infer = infer_nonzero, .eval = eval_nonzero, .no_gradient = kIndex, .no_bounds = kIndex},
     {.name = "Unique", .since_version = 28, .signature = "(X: T) -> (Y: T, indices: int64, inverse_indices: int64, counts: int64) where T: number bool string complex | axis: int?, sorted: int = 1",

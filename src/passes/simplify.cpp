@@ -59,7 +59,7 @@ Result<ir::Graph> remove_dead(const ir::Graph& g, const Options&) {
   return op::rewrite(g, [&](const ir::Graph&, const ir::Node& n, const op::Vals&, op::Builder&) -> std::optional<op::Vals> {
     for (std::size_t k = 0; k < n.num_results; ++k) if (live[n.first_result + k]) return {};
     return op::Vals(n.num_results);
-  });
+  }, op::Quantised::see);
 }
 
 std::span<const Pass> pipeline() {

@@ -26,7 +26,9 @@ std::optional<Tensor> settled(op::Builder& b, op::Val y) {
 Result<ir::Graph> specialize(const ir::Graph& g, std::span<const ir::TypeRef> inputs) {
   const auto input = [&](std::size_t i, op::Builder& b) {
     const ir::Value& x = g[g.inputs()[i]];
-    return b.input(i < inputs.size() && inputs[i] ? inputs[i] : x.type, x.name);
+    ir::TypeRef t = i < inputs.size() && inputs[i] ? inputs[i] : x.type;
+    if (x.type->quant && !t->quant && t->dtype == x.type->dtype) t = ir::tensor_type(t->dtype, t->dims, x.type->quant);  // a caller states shapes
+    return b.input(std::move(t), x.name);
   };
   const auto rule = [](const ir::Graph& from, const ir::Node& n, const op::Vals& in, op::Builder& b) -> std::optional<op::Vals> {
     op::Vals y = b.copy(from, n, in);

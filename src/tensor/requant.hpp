@@ -15,13 +15,14 @@ enum class Rounding : std::uint8_t {
   fixed_double,  ///< doubling high product rounded to nearest, then a rounding shift, ties away from zero: two roundings
   fixed_single,  ///< one 64-bit product, one shift that rounds half up
   fixed_wide,    ///< 64-bit sums (16-bit activations): a 15-bit multiplier, one shift that rounds half up
+  fixed_legacy,  ///< fixed_double whose operand scales are multiplied in float32 first: uint8 and per-tensor fully connected layers
 };
 constexpr std::string_view name(Rounding r) {
-  constexpr std::string_view names[] = {"float_even", "fixed_double", "fixed_single", "fixed_wide"};
+  constexpr std::string_view names[] = {"float_even", "fixed_double", "fixed_single", "fixed_wide", "fixed_legacy"};
   return names[int(r)];
 }
 constexpr std::optional<Rounding> rounding_of(std::string_view n) {
-  for (int i = 0; i < 4; ++i) if (name(Rounding(i)) == n) return Rounding(i);
+  for (int i = 0; i < 5; ++i) if (name(Rounding(i)) == n) return Rounding(i);
   return {};
 }
 
@@ -50,10 +51,11 @@ struct Requant {
   float scale = 1;
   FixedScale fixed;
 };
-/// x_scale * w_scale / y_scale: in float and in this order for float_even, in double for the others.
+/// x_scale * w_scale / y_scale: in float and in this order for float_even, in double for the others (fixed_legacy: their product in float).
 inline Requant requant(Rounding rule, float x_scale, float w_scale, float y_scale) {
   const float product = x_scale * w_scale;
-  return {rule, product / y_scale, rule == Rounding::float_even ? FixedScale{} : fixed_scale(double(x_scale) * double(w_scale) / double(y_scale))};
+  if (rule == Rounding::float_even) return {rule, product / y_scale, {}};
+  return {rule, product / y_scale, fixed_scale((rule == Rounding::fixed_legacy ? double(product) : double(x_scale) * double(w_scale)) / double(y_scale))};
 }
 
 constexpr std::int32_t clamp_i32(std::int64_t v) {
@@ -103,7 +105,8 @@ template <class Sum> inline std::int32_t rescale_even(Sum acc, float scale) {
 inline std::int32_t rescale(std::int64_t acc, const Requant& r) {
   switch (r.rule) {
     case Rounding::float_even: return rescale_even(acc, r.scale);
-    case Rounding::fixed_double: return rescale_double(clamp_i32(acc), r.fixed);
+    case Rounding::fixed_double:
+    case Rounding::fixed_legacy: return rescale_double(clamp_i32(acc), r.fixed);
     case Rounding::fixed_single: return rescale_single(clamp_i32(acc), r.fixed);
     case Rounding::fixed_wide: return rescale_wide(acc, r.fixed);
   }

@@ -17,7 +17,7 @@
 #include <map>
 
 #include "backends/native/native.hpp"
-#include "formats/onnx/onnx.hpp"
+#include "formats/formats.hpp"
 #include "tests/mutants/mutate.hpp"
 
 extern "C" const char* __asan_default_options() { return "hard_rss_limit_mb=2048:quarantine_size_mb=16:detect_leaks=0:allocator_may_return_null=1:handle_abort=1"; }
@@ -68,7 +68,7 @@ std::string fault(const Error& e) {
 }
 
 Result<bool> one(const std::string& file, Shared& shared) {
-  SAHA_TRY(ir::Model model, onnx::import_file(file));
+  SAHA_TRY(ir::Model model, formats::import_file(file));
   ++shared.imported;
   auto engine = native::open();
   SAHA_TRY(auto program, engine->load(model, {.threads = 1, .precision = "float32", .file = {}}));

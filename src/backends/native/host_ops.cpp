@@ -194,9 +194,39 @@ class LoopOp final : public HostOp {
   std::shared_ptr<const Network> body_;
   std::size_t carried_;
 };
+/// A node on stored integers by its integer form, where no kernel does the whole of it.
+class QuantisedOp final : public HostOp {
+ public:
+  QuantisedOp(const ir::Graph& g, const ir::Node& n, kernels::Isa isa) {
+    auto form = op::integer_form(g, n);
+    if (form) form_ = Network::make(std::move(*form), isa);
+    else error_ = std::move(form.error());
+    for (ir::ValueId v : g.operands(n)) given_.push_back(v != ir::ValueId::none && !g[v].constant);
+  }
+  std::string kernel() const override { return "integer form"; }
+  std::unique_ptr<State> make_state() const override {
+    auto s = std::make_unique<Runners>();
+    s->of.resize(1);
+    return s;
+  }
+  Result<> run(Operands in, std::span<Datum> out, State* state, system::ThreadPool& pool) const override {
+    if (error_) return *error_;
+    auto& runner = static_cast<Runners*>(state)->of[0];
+    if (!runner) runner = std::make_unique<Runner>(form_, pool);
+    std::vector<const Datum*> a;
+    for (std::size_t i = 0; i < in.size(); ++i) if (given_[i]) a.push_back(in[i]);
+    return take(runner->run(a), out);
+  }
+
+ private:
+  std::shared_ptr<const Network> form_;
+  std::optional<Error> error_;
+  std::vector<bool> given_;
+};
 }  // namespace
 
 std::unique_ptr<HostOp> make_host_op(const ir::Graph& g, const ir::Node& n, kernels::Isa isa) {
+  if (op::is_quantised(g, n)) return std::make_unique<QuantisedOp>(g, n, isa);
   if (n.op == ir::OpName("If")) return std::make_unique<IfOp>(n, isa);
   if (n.op == ir::OpName("Loop")) return std::make_unique<LoopOp>(n, isa);
   return std::make_unique<NodeOp>(g, n, isa);

@@ -277,16 +277,27 @@ std::int64_t constant_bytes(const ir::Graph& g) {
 }
 }  // namespace
 
+namespace {
+/// The model as ONNX can say it: stored integers between QuantizeLinear and DequantizeLinear.
+Result<ir::Model> sayable(const ir::Model& model) {
+  ir::Model m = model;
+  if (std::any_of(m.graph.values().begin(), m.graph.values().end(), [](const ir::Value& v) { return bool(v.type->quant); })) { SAHA_TRY(m.graph, op::spelt_out(m.graph)); }
+  return m;
+}
+}  // namespace
+
 Result<std::string> export_bytes(const ir::Model& model, const ExportOptions& options) {
   if (constant_bytes(model.graph) > INT32_MAX - (1 << 20)) return Error{ErrorCode::unsupported, "the model is larger than 2 GiB and can only be written to a file, with its weights beside it"};
-  SAHA_TRY(auto proto, Exporter(model, options).run());
+  SAHA_TRY(const ir::Model said, sayable(model));
+  SAHA_TRY(auto proto, Exporter(said, options).run());
   std::string out;
   if (!proto.SerializeToString(&out)) return Error{ErrorCode::internal, "the model could not be serialised"};
   return out;
 }
 
 Result<> export_file(const ir::Model& model, const std::string& path, const ExportOptions& options) {
-  SAHA_TRY(auto proto, Exporter(model, options).run());
+  SAHA_TRY(const ir::Model said, sayable(model));
+  SAHA_TRY(auto proto, Exporter(said, options).run());
   std::int64_t weights = constant_bytes(model.graph);
   if (weights > options.external_above || weights > INT32_MAX - (1 << 20)) {
     std::string location = std::filesystem::path(path).filename().string() + ".data";

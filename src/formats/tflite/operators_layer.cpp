@@ -1,0 +1,324 @@
+// Layers with weights or windows. Images come as [N, H, W, C], weights of a convolution as [O, H, W, I], of a depthwise one as [1, H, W, O].
+#include <algorithm>
+#include <cmath>
+
+#include "formats/tflite/operators.hpp"
+
+namespace saha::tflite {
+namespace {
+using fb::BuiltinOperator;
+
+/// pads, strides and dilations of a window over the spatial axes of x, [N, C, ..]. SAME: as many windows as strides fit, the odd pad at the end.
+Attrs window(Site& s, Val x, bool same, const Ints& kernel, const Ints& stride, const Ints& dilation = {}) {
+  Attrs a;
+  if (s.b.failed()) return a;
+  const ir::Type& t = s.b.type(x);
+  for (std::int64_t v : stride) if (v < 1) s.fail("has stride " + std::to_string(v));
+  for (std::int64_t v : dilation) if (v < 1) s.fail("has dilation " + std::to_string(v));
+  for (std::int64_t v : kernel) if (v < 1) s.fail("has a window of size " + std::to_string(v));
+  if (s.b.failed() || t.dims.size() != kernel.size() + 2) { s.fail("takes an operand of rank " + std::to_string(kernel.size() + 2) + ", has " + ir::str(t)); return a; }
+  Ints pads(kernel.size() * 2, 0);
+  bool known = true;
+  for (std::size_t i = 0; i < kernel.size() && same; ++i) {
+    auto n = t.dims[i + 2].known();
+    if (!n) { known = false; break; }
+    const std::int64_t reach = (kernel[i] - 1) * (dilation.empty() ? 1 : dilation[i]) + 1, out = (*n + stride[i] - 1) / stride[i];
+    const std::int64_t total = std::max<std::int64_t>((out - 1) * stride[i] + reach - *n, 0);
+    pads[i] = total / 2;
+    pads[i + kernel.size()] = total - total / 2;
+  }
+  if (known) a.push_back({"pads", pads});
+  else a.push_back({"auto_pad", std::string("SAME_UPPER")});
+  a.push_back({"strides", stride});
+  a.push_back({"kernel_shape", kernel});
+  if (!dilation.empty()) a.push_back({"dilations", dilation});
+  return a;
+}
+std::int64_t extent(const ir::Type& t, std::size_t i) { return i < t.dims.size() ? t.dims[i].known().value_or(-1) : -1; }
+
+/// The bias as a plain accumulator: its scale is that of the products.
+Val bias(Site& s, std::size_t i, Val x, Val w) {
+  if (!s.has(i) || s.b.failed()) return {};
+  const ir::Type &t = s.type(i), &xt = s.b.type(x), &wt = s.b.type(w);
+  if (is_float(t.dtype) || !xt.quant || !wt.quant) return s.in[i];
+  ir::Quant q{{}, std::vector<std::int64_t>(wt.quant->scale.size(), 0), 0};
+  for (float v : wt.quant->scale) q.scale.push_back(xt.quant->scale[0] * v);
+  if (const Tensor* data = s.b.data(s.in[i])) return s.b.constant(std::make_shared<const Tensor>(*data), ir::tensor_type(t.dtype, t.dims, std::make_shared<const ir::Quant>(std::move(q))));
+  s.unsupported("the bias is computed at run time; it is taken as a constant only");
+  return {};
+}
+/// Weights stored as integers beside float data: taken as the real numbers that they stand for.
+Val real_weights(Site& s, Val w) {
+  if (s.b.failed() || !s.b.type(w).quant || s.b.type(s.in[0]).quant) return w;
+  const ir::Type t = s.b.type(w);
+  Tensor scale = Tensor::zeros(DType::f32, {std::int64_t(t.quant->scale.size())}), zero = Tensor::zeros(t.dtype, scale.dims);
+  for (std::int64_t i = 0; i < scale.size(); ++i) {
+    const double v = t.quant->scale[std::size_t(i)];
+    store(scale, i, 1, &v);
+    store(zero, i, 1, &t.quant->zero[std::size_t(i)]);
+  }
+  if (scale.size() == 1) scale = scale.reshaped({}), zero = zero.reshaped({});
+  s.notes.push_back(s.name + ": its integer weights are taken as the real numbers they stand for (TensorFlow Lite may round the data to 8 bits, too)");
+  return s.b.op("DequantizeLinear", {w, s.b.constant(scale), s.b.constant(zero)}, {{"axis", std::int64_t(t.quant->axis)}});
+}
+
+Vals convolution(Site& s, const Ints& perm, std::int64_t group, bool same, const Ints& stride, const Ints& dilation, fb::ActivationFunctionType a) {
+  if (s.in.size() < 2) { s.fail("has no weights"); return {}; }
+  if (s.rank(0) != perm.size() || s.rank(1) != perm.size()) { s.fail("takes operands of rank " + std::to_string(perm.size()) + ", has " + ir::str(s.type(0)) + " and " + ir::str(s.type(1))); return {}; }
+  Val x = channels_first(s.in[0]), w = real_weights(s, permuted(s.in[1], perm));
+  const ir::Type& wt = s.b.type(w);
+  Ints kernel;
+  for (std::size_t i = 2; i < perm.size(); ++i) kernel.push_back(extent(wt, i));
+  if (s.b.failed()) return {};
+  Attrs attrs = window(s, x, same, kernel, stride, dilation);
+  const std::int64_t channels = extent(s.b.type(x), 1), taken = extent(wt, 1);
+  if (group == 0) {  // depthwise: a group a channel; or as many as the weights leave room for
+    if (channels < 1 || (perm[0] != 0 && extent(wt, 0) % channels)) { s.fail("has " + std::to_string(channels) + " channels and weights " + ir::str(wt)); return {}; }
+    group = perm[0] == 0 ? (taken > 0 && channels % taken == 0 ? channels / taken : 1) : channels;
+  }
+  attrs.push_back({"group", group});
+  if (s.b.type(x).quant && s.b.type(x).dtype == DType::u8) s.rounding = "fixed_legacy";
+  Vals in = {x, w};
+  if (Val c = bias(s, 2, x, w)) in.push_back(c);
+  Val y = s.node("Conv", in, attrs);
+  return {channels_last(s.activated(y, a))};
+}
+Vals conv_2d(Site& s) {
+  const auto& o = s.options<fb::Conv2DOptions>();
+  return convolution(s, {0, 3, 1, 2}, 0, o.padding() == fb::Padding::SAME, {o.stride_h(), o.stride_w()}, {o.dilation_h_factor(), o.dilation_w_factor()}, o.fused_activation_function());
+}
+Vals depthwise_conv_2d(Site& s) {
+  const auto& o = s.options<fb::DepthwiseConv2DOptions>();
+  return convolution(s, {3, 0, 1, 2}, 0, o.padding() == fb::Padding::SAME, {o.stride_h(), o.stride_w()}, {o.dilation_h_factor(), o.dilation_w_factor()}, o.fused_activation_function());
+}
+/// [N, D, H, W, C] with weights [D, H, W, I, O].
+Vals conv_3d(Site& s) {
+  const auto& o = s.options<fb::Conv3DOptions>();
+  return convolution(s, {4, 3, 0, 1, 2}, 1, o.padding() == fb::Padding::SAME, {o.stride_d(), o.stride_h(), o.stride_w()}, {o.dilation_d_factor(), o.dilation_h_factor(), o.dilation_w_factor()}, o.fused_activation_function());
+}
+/// Operands: the result's shape, weights [O, H, W, I], data, bias.
+Vals undone_convolution(Site& s, Ints shape, bool same, const Ints& stride, fb::ActivationFunctionType activation);
+Vals transpose_conv(Site& s) {
+  const auto& o = s.options<fb::TransposeConvOptions>();
+  return undone_convolution(s, s.ints(0, "the result's shape"), o.padding() == fb::Padding::SAME, {o.stride_h(), o.stride_w()}, o.fused_activation_function());
+}
+/// MediaPipe's own: operands data, weights, bias; options padding (1 SAME, 2 VALID) and the strides along x and y, each int32.
+Vals convolution_2d_transpose_bias(Site& s) {
+  const auto* bytes = s.op.custom_options();
+  if (!bytes || bytes->size() < 12 || s.in.size() < 2 || s.rank(0) != 4 || s.rank(1) != 4) { s.fail("takes data, weights and 12 bytes of options"); return {}; }
+  auto number = [&](std::size_t i) { return std::int64_t(flatbuffers::ReadScalar<std::int32_t>(bytes->data() + 4 * i)); };
+  const bool same = number(0) == 1;
+  const Ints stride = {number(2), number(1)};
+  if (stride[0] < 1 || stride[1] < 1 || stride[0] > 1024 || stride[1] > 1024) { s.fail("has strides " + std::to_string(stride[0]) + ", " + std::to_string(stride[1])); return {}; }
+  Ints shape = {0, 0, 0, 0};
+  for (std::size_t i = 1; i < 3; ++i) {
+    const std::int64_t n = extent(s.type(0), i), k = extent(s.type(1), i);
+    shape[i] = same ? n * stride[i - 1] : (n - 1) * stride[i - 1] + k;
+  }
+  Vals in = {{}, s.in[1], s.in[0]};
+  if (s.has(2)) in.push_back(s.in[2]);
+  s.in = in;
+  return undone_convolution(s, shape, same, stride, fb::ActivationFunctionType::NONE);
+}
+/// Operands of s: nothing that is read, weights [O, H, W, I], data, bias. `shape`: of the result, [N, H, W, O].
+Vals undone_convolution(Site& s, Ints shape, bool same, const Ints& stride, fb::ActivationFunctionType activation) {
+  if (!s.has(2) || s.rank(2) != 4 || s.rank(1) != 4) { s.fail("takes a shape, weights and data of rank 4"); return {}; }
+  if (shape.size() != 4) { s.fail("has a result's shape of " + std::to_string(shape.size()) + " numbers"); return {}; }
+  Val x = channels_first(s.in[2]), w = permuted(s.in[1], {3, 0, 1, 2});
+  if (s.b.failed()) return {};
+  const ir::Type &xt = s.b.type(x), &wt = s.b.type(w);
+  Ints pads(4, 0), grow(2, 0);
+  for (std::size_t i = 0; i < 2; ++i) {
+    const std::int64_t n = extent(xt, i + 2), k = extent(wt, i + 2), out = shape[i + 1];
+    if (n < 1 || k < 1 || stride[i] < 1) { s.unsupported("needs known extents, has " + ir::str(xt)); return {}; }
+    // The convolution that this undoes goes from `out` to n windows.
+    const std::int64_t whole = (n - 1) * stride[i] + k, total = same ? std::max<std::int64_t>(whole - out, 0) : 0;
+    pads[i] = total / 2;
+    pads[i + 2] = whole - out - total / 2;
+    if (pads[i + 2] < 0) { grow[i] = -pads[i + 2]; pads[i + 2] = 0; }
+  }
+  Vals in = {x, w};
+  if (Val c = bias(s, 3, x, w)) in.push_back(c);
+  Attrs attrs = {{"strides", stride}, {"pads", pads}, {"kernel_shape", Ints{extent(wt, 2), extent(wt, 3)}}};
+  if (grow[0] || grow[1]) attrs.push_back({"output_padding", grow});
+  return {channels_last(s.activated(s.node("ConvTranspose", in, attrs), activation))};
+}
+
+template <bool kMax> Vals pool(Site& s) {
+  const auto& o = s.options<fb::Pool2DOptions>();
+  if (s.rank() != 4) { s.fail("takes an operand of rank 4, has " + ir::str(s.type(0))); return {}; }
+  Val x = channels_first(s.in[0]);
+  Attrs a = window(s, x, o.padding() == fb::Padding::SAME, {o.filter_height(), o.filter_width()}, {o.stride_h(), o.stride_w()});
+  return {channels_last(s.activated(s.node(kMax ? ir::OpName("MaxPool") : ir::OpName("AveragePool"), {x}, a), o.fused_activation_function()))};
+}
+Vals l2_pool(Site& s) {
+  const auto& o = s.options<fb::Pool2DOptions>();
+  Val x = channels_first(s.in[0]);
+  Attrs a = window(s, x, o.padding() == fb::Padding::SAME, {o.filter_height(), o.filter_width()}, {o.stride_h(), o.stride_w()});
+  return {channels_last(s.activated(s.b.op("Sqrt", {s.b.op("AveragePool", {x * x}, a)}), o.fused_activation_function()))};
+}
+
+/// Y = X W' + b with X's leading axes as rows.
+Vals fully_connected(Site& s) {
+  const auto& o = s.options<fb::FullyConnectedOptions>();
+  if (s.in.size() < 2 || s.rank(1) != 2) { s.fail("takes weights of rank 2"); return {}; }
+  if (o.weights_format() != 0) { s.unsupported("its weights are shuffled for one kind of processor"); return {}; }
+  Val x = s.in[0], w = real_weights(s, s.in[1]);
+  if (s.b.failed()) return {};
+  const std::int64_t k = extent(s.b.type(w), 1), n = extent(s.b.type(w), 0);
+  const std::vector<ir::Dim> lead = s.b.type(x).dims;
+  if (lead.size() != 2 || extent(s.b.type(x), 1) != k) x = s.b.op("Reshape", {x, s.b.ints({-1, k})});
+  if (s.b.failed()) return {};
+  // The reference kernels' own difference: fully connected layers of int8 round once, all else twice.
+  if (s.b.type(x).quant) s.rounding = s.b.type(x).dtype == DType::u8 ? "fixed_legacy" : "fixed_single";
+  Vals in = {x, w};
+  if (Val c = bias(s, 2, x, w)) in.push_back(c);
+  Val y = s.activated(s.node("Gemm", in, {{"transB", std::int64_t{1}}}), o.fused_activation_function());
+  if (o.keep_num_dims() && lead.size() != 2) {
+    Ints shape;
+    for (std::size_t i = 0; i + 1 < lead.size(); ++i) shape.push_back(lead[i].known().value_or(i == 0 ? 0 : -1));
+    if (shape.size() > 1 && shape[0] == 0) shape[0] = -1;
+    shape.push_back(n);
+    y = s.b.op("Reshape", {y, s.b.ints(shape)});
+  }
+  return {y};
+}
+Vals batch_matmul(Site& s) {
+  const auto& o = s.options<fb::BatchMatMulOptions>();
+  auto side = [&](std::size_t i, bool transposed) {
+    if (!transposed || s.b.failed()) return s.in[i];
+    Ints perm(s.rank(i));
+    for (std::size_t k = 0; k < perm.size(); ++k) perm[k] = std::int64_t(k);
+    if (perm.size() >= 2) std::swap(perm[perm.size() - 1], perm[perm.size() - 2]);
+    return permuted(s.in[i], perm);
+  };
+  return {s.node("MatMul", {side(0, o.adj_x()), side(1, o.adj_y())})};
+}
+
+Vals softmax(Site& s) {
+  const float beta = s.options<fb::SoftmaxOptions>().beta();
+  Val x = s.in[0];
+  if (beta != 1) {
+    if (s.type(0).quant) { s.unsupported("beta is " + std::to_string(beta) + " on stored integers, 1 is taken"); return {}; }
+    x = x * double(beta);
+  }
+  return {s.node("Softmax", {x}, {{"axis", std::int64_t{-1}}})};
+}
+Vals log_softmax(Site& s) { return {s.node("LogSoftmax", {s.in[0]}, {{"axis", std::int64_t{-1}}})}; }
+Vals l2_normalization(Site& s) {
+  Val x = s.in[0];
+  Attrs axis = {{"keepdims", std::int64_t{1}}};
+  return {s.activated(s.node("LpNormalization", {x}, {{"axis", std::int64_t{-1}}, {"p", std::int64_t{2}}}), s.options<fb::L2NormOptions>().fused_activation_function())};
+}
+Vals local_response_normalization(Site& s) {
+  const auto& o = s.options<fb::LocalResponseNormalizationOptions>();
+  const std::int64_t size = 2 * o.radius() + 1;  // alpha is per element there, per window here
+  return {channels_last(s.b.op("LRN", {channels_first(s.in[0])}, {{"size", size}, {"alpha", o.alpha() * float(size)}, {"beta", o.beta()}, {"bias", o.bias()}}))};
+}
+
+Vals resize(Site& s, bool linear, bool corners, bool half) {
+  const Ints size = s.ints(1, "the new size");
+  if (size.size() != 2 || s.rank() != 4) { s.fail("takes [N, H, W, C] and a size of two numbers"); return {}; }
+  Val x = channels_first(s.in[0]);
+  std::string where = corners ? "align_corners" : half ? "half_pixel" : "asymmetric";
+  Attrs a = {{"coordinate_transformation_mode", where}, {"mode", std::string(linear ? "linear" : "nearest")}, {"axes", Ints{2, 3}}};
+  // Nearest: floor of the position; TensorFlow adds the half pixel there, and rounds half away from zero to corners.
+  if (!linear) a.push_back({"nearest_mode", std::string(corners ? "round_prefer_ceil" : half ? "round_prefer_ceil" : "floor")});
+  Vals in = {x, {}, {}, s.b.ints(size)};
+  const Stored kept = s.out[0];
+  if (!linear) return {channels_last(s.b.op("Resize", in, a))};  // moves stored numbers
+  return {channels_last(s.kept("Resize", in, a, kept))};
+}
+Vals resize_bilinear(Site& s) {
+  const auto& o = s.options<fb::ResizeBilinearOptions>();
+  return resize(s, true, o.align_corners(), o.half_pixel_centers());
+}
+Vals resize_nearest(Site& s) {
+  const auto& o = s.options<fb::ResizeNearestNeighborOptions>();
+  return resize(s, false, o.align_corners(), o.half_pixel_centers());
+}
+
+/// The cell stays within [-bound, bound], which ONNX's LSTM cannot say: a Scan over x [T, N, I] spells the layer out. Gives [T, N, H].
+Val bounded_lstm(Site& s, Val x, double bound) {
+  op::Builder body;
+  if (s.b.failed()) return x;
+  const auto& d = s.b.type(x).dims;
+  auto like = [&](std::size_t i) { return body.input(s.b.type_ref(s.in[i])); };
+  Val h = like(18), c = like(19), xt = body.input(ir::tensor_type(DType::f32, {d[1], d[2]}));
+  Vals weights;
+  for (std::size_t i : {1, 2, 3, 4, 5, 6, 7, 8, 12, 13, 14, 15}) weights.push_back(like(i));
+  auto gate = [&](std::size_t k, ir::OpName f) {
+    auto product = [&](Val v, Val w) { return body.op("Gemm", {v, w}, {{"transB", std::int64_t{1}}}); };
+    return body.op(f, {product(xt, weights[k]) + product(h, weights[4 + k]) + weights[8 + k]});
+  };
+  Val cell = gate(1, "Sigmoid") * c + gate(0, "Sigmoid") * gate(2, "Tanh");
+  cell = body.op("Clip", {cell, body.scalar(-bound, DType::f32), body.scalar(bound, DType::f32)});
+  Val y = gate(3, "Sigmoid") * body.op("Tanh", {cell});
+  Val out = body.op("Identity", {y});
+  auto g = std::move(body).build({y, cell, out});
+  if (!g) { s.b.fail(std::move(g.error())); return x; }
+  Vals in = {s.in[18], s.in[19], x};
+  for (std::size_t i : {1, 2, 3, 4, 5, 6, 7, 8, 12, 13, 14, 15}) in.push_back(s.in[i]);
+  return s.b.ops("Scan", in, {{"body", ir::GraphRef(std::make_shared<const ir::Graph>(std::move(*g)))}, {"num_scan_inputs", std::int64_t{1}}, {"carried", std::int64_t{2}}}, 3)[2];
+}
+/// Gates stand apart, in the order input, forget, cell, output; ONNX has them stacked as input, output, forget, cell.
+Vals sequence_lstm(Site& s) {
+  const auto& o = s.options<fb::UnidirectionalSequenceLSTMOptions>();
+  op::Builder& b = s.b;
+  if (s.in.size() < 20 || !s.has(2) || !s.has(3) || !s.has(4)) { s.fail("needs its weights for forget, cell and output gate"); return {}; }
+  if (s.type(0).quant) { s.unsupported("a recurrent layer on stored integers is not taken yet", "take the float model"); return {}; }
+  if (!s.has(1)) { s.unsupported("a coupled input and forget gate is not taken"); return {}; }
+  for (std::size_t i = 20; i < s.in.size(); ++i) if (s.has(i)) { s.unsupported("layer normalisation of the gates is not taken"); return {}; }
+  if (s.has(16)) { s.unsupported("a projection of the output is not taken"); return {}; }
+  if (o.proj_clip() != 0) { s.unsupported("a bound on the projection is not taken"); return {}; }
+  if (o.fused_activation_function() != fb::ActivationFunctionType::TANH) { s.unsupported("an activation other than TANH is not taken"); return {}; }
+  auto stacked = [&](std::size_t i, std::size_t f, std::size_t c, std::size_t out) {
+    Val v = b.op("Concat", {s.in[i], s.in[out], s.in[f], s.in[c]}, {{"axis", std::int64_t{0}}});
+    return b.op("Unsqueeze", {v, b.ints({0})});
+  };
+  Val x = s.in[0];
+  if (!o.time_major()) x = b.op("Transpose", {x}, {{"perm", Ints{1, 0, 2}}});
+  Val w = stacked(1, 2, 3, 4), r = stacked(5, 6, 7, 8), bias = stacked(12, 13, 14, 15);
+  if (b.failed()) return {};
+  bias = b.op("Concat", {bias, b.op("Mul", {bias, b.scalar(0, bias)})}, {{"axis", std::int64_t{1}}});
+  const std::int64_t hidden = extent(b.type(s.in[5]), 1);
+  auto state = [&](std::size_t i) { return b.op("Unsqueeze", {s.in[i], b.ints({0})}); };
+  Vals in = {x, w, r, bias, {}, state(18), state(19)};
+  if (s.has(9) || s.has(10) || s.has(11)) in.push_back(b.op("Unsqueeze", {b.op("Concat", {s.in[9], s.in[11], s.in[10]}, {{"axis", std::int64_t{0}}}), b.ints({0})}));
+  if (o.cell_clip() != 0) {
+    if (in.size() > 7) { s.unsupported("a bound on the cell together with peepholes is not taken"); return {}; }
+    Val y = bounded_lstm(s, x, double(o.cell_clip()));
+    return {o.time_major() ? y : b.op("Transpose", {y}, {{"perm", Ints{1, 0, 2}}})};
+  }
+  Attrs a = {{"hidden_size", hidden}};
+  Val y = b.op("Squeeze", {b.ops("LSTM", in, a, 1)[0], b.ints({1})});  // [T, N, H]
+  return {o.time_major() ? y : b.op("Transpose", {y}, {{"perm", Ints{1, 0, 2}}})};
+}
+
+constexpr Rule kRules[] = {
+    {BuiltinOperator::CONV_2D, conv_2d},
+    {BuiltinOperator::DEPTHWISE_CONV_2D, depthwise_conv_2d},
+    {BuiltinOperator::CONV_3D, conv_3d},
+    {BuiltinOperator::TRANSPOSE_CONV, transpose_conv},
+    {BuiltinOperator::AVERAGE_POOL_2D, pool<false>},
+    {BuiltinOperator::MAX_POOL_2D, pool<true>},
+    {BuiltinOperator::L2_POOL_2D, l2_pool},
+    {BuiltinOperator::FULLY_CONNECTED, fully_connected},
+    {BuiltinOperator::BATCH_MATMUL, batch_matmul},
+    {BuiltinOperator::SOFTMAX, softmax},
+    {BuiltinOperator::LOG_SOFTMAX, log_softmax},
+    {BuiltinOperator::L2_NORMALIZATION, l2_normalization},
+    {BuiltinOperator::LOCAL_RESPONSE_NORMALIZATION, local_response_normalization},
+    {BuiltinOperator::RESIZE_BILINEAR, resize_bilinear},
+    {BuiltinOperator::RESIZE_NEAREST_NEIGHBOR, resize_nearest},
+    {BuiltinOperator::UNIDIRECTIONAL_SEQUENCE_LSTM, sequence_lstm},
+};
+}  // namespace
+
+std::span<const Rule> layer_rules() { return kRules; }
+const Rule* find_custom(std::string_view name) {
+  static constexpr Rule kTransposed{BuiltinOperator::CUSTOM, convolution_2d_transpose_bias};
+  return name == "Convolution2DTransposeBias" ? &kTransposed : nullptr;
+}
+
+}  // namespace saha::tflite
