@@ -1,9 +1,11 @@
 """Seeds of the fuzzers, made anew each time: fuzz_seeds.py FOLDER writes FOLDER/<target>/*. Needs numpy and onnx."""
 import gzip
 import io
+import json
 import os
 import pathlib
 import struct
+import subprocess
 import sys
 import wave
 import zlib
@@ -78,3 +80,34 @@ idx = struct.pack(">HBBII", 0, 8, 2, 3, 4) + bytes(12)
 for number, name, content in ((0, "npy", npy.getvalue()), (1, "npz", npz.getvalue()), (2, "csv", b'a,b\n1,"x, ""y"""\n2,z\n'), (3, "wav", sound.getvalue()),
                               (4, "png", png), (4, "bmp", bmp), (5, "idx", idx), (6, "gzip", gzip.compress(b"text" * 20, mtime=0))):
     put("data", name, bytes([number]) + content)
+
+# TensorFlow Lite models, by flatc from the project's own schema: a convolution and an addition of stored integers; a loop.
+schema = root / "src/formats/tflite/schema.fbs"
+
+
+def tensor(name, shape, kind="INT8", buffer=0, scale=0.5):
+    quantization = {"scale": [scale], "zero_point": [1 if kind == "INT8" else 0]} if kind in ("INT8", "INT32") and scale else None
+    return {"name": name, "shape": shape, "type": kind, "buffer": buffer, **({"quantization": quantization} if quantization else {})}
+
+
+def operator(code, inputs, outputs, kind=None, options=None):
+    return {"opcode_index": code, "inputs": inputs, "outputs": outputs, **({"builtin_options_type": kind, "builtin_options": options or {}} if kind else {})}
+
+
+def tflite(codes, graphs, buffers):
+    return {"version": 3, "operator_codes": [{"builtin_code": c, "version": 1} for c in codes], "subgraphs": graphs, "buffers": [{}] + [{"data": list(b)} for b in buffers]}
+
+
+layers = {"tensors": [tensor("x", [1, 4, 4, 2]), tensor("w", [2, 3, 3, 2], buffer=1), tensor("b", [2], "INT32", 2), tensor("c", [1, 4, 4, 2]), tensor("y", [1, 4, 4, 2])],
+          "inputs": [0], "outputs": [4],
+          "operators": [operator(0, [0, 1, 2], [3], "Conv2DOptions", {"stride_w": 1, "stride_h": 1}), operator(1, [3, 0], [4], "AddOptions", {"fused_activation_function": "RELU"})]}
+count = [{"tensors": [tensor("n", [], "INT32", scale=0), tensor("y", [], "INT32", scale=0)], "inputs": [0], "outputs": [1],
+          "operators": [operator(0, [0], [1], "WhileOptions", {"cond_subgraph_index": 1, "body_subgraph_index": 2})]}]
+for code, result in ((1, "BOOL"), (2, "INT32")):
+    count.append({"tensors": [tensor("n", [], "INT32", scale=0), tensor("k", [], "INT32", 1, scale=0), tensor("r", [], result, scale=0)], "inputs": [0], "outputs": [2], "operators": [operator(code, [0, 1], [2])]})
+for name, content in (("layers", tflite(["CONV_2D", "ADD"], [layers], [bytes(36), bytes(8)])), ("loop", tflite(["WHILE", "LESS", "ADD"], count, [struct.pack("<i", 7)]))):
+    folder = out / "tflite"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{name}.json").write_text(json.dumps(content))
+    subprocess.run(["flatc", "-b", "-o", str(folder), str(schema), str(folder / f"{name}.json")], check=True)
+    (folder / f"{name}.json").unlink()

@@ -227,17 +227,21 @@ Result<> infer_resize(Infer& c) {
       double s = double(*m) / double(*n);
       common = !common ? s : c.s("keep_aspect_ratio_policy") == "not_larger" ? std::min(*common, s) : std::max(*common, s);
     }
+  const auto extent = [&](double n) -> Result<Dim> {
+    if (!(n < 9e15)) return c.fail("a result of " + to_string(n) + " places along an axis");
+    return Dim(std::int64_t(n));
+  };
   for (std::size_t i = 0; i < axes.size(); ++i) {
     Dim& x = d[axes[i]];
     if (scales) {
       double s = scales->at(std::int64_t(i)), whole = std::round(s), part = std::round(1 / s);
-      if (!(s > 0)) return c.fail("scale " + to_string(s) + " of axis " + to_string(axes[i]) + " is out of range");
-      if (x.known()) x = Dim(std::int64_t(s * double(*x.known())));
+      if (!(s > 0) || !(s < 9e15)) return c.fail("scale " + to_string(s) + " of axis " + to_string(axes[i]) + " is out of range");
+      if (x.known()) { SAHA_TRY(x, extent(s * double(*x.known()))); }
       else if (s == whole) x = x * Dim(std::int64_t(whole));
-      else if (part >= 1 && s == double(float(1 / part))) x = floor_div(x, Dim(std::int64_t(part)));
+      else if (part >= 1 && part < 9e15 && s == double(float(1 / part))) x = floor_div(x, Dim(std::int64_t(part)));
       else x = c.fresh("resize");
     } else if (sizes && stretch) x = (*sizes)[i];
-    else if (common) x = Dim(std::int64_t(*common * double(*x.known()) + 0.5));
+    else if (common) { SAHA_TRY(x, extent(*common * double(*x.known()) + 0.5)); }
     else x = c.fresh("resize");
   }
   return c.give(c.dtype(0), std::move(d));

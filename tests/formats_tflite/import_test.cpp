@@ -209,6 +209,12 @@ TEST(TfliteRefusals, say_the_name_and_the_numbers) {
   f.g->operators[0]->inputs = {1};
   EXPECT_EQ(f.refusal(), "RELU of 'y' reads tensor 'y', which nothing before it makes");
   f = one_relu();
+  f.g->operators[0]->inputs = {};
+  EXPECT_EQ(f.refusal(), "RELU of 'y' has no operand 0");
+  f = one_relu();
+  f.model.operator_codes[0]->builtin_code = BuiltinOperator::SCATTER_ND;
+  EXPECT_EQ(f.refusal(), "SCATTER_ND of 'y' has no operand 1");
+  f = one_relu();
   f.model.operator_codes[0]->builtin_code = BuiltinOperator::HASHTABLE;
   EXPECT_EQ(f.refusal(), "HASHTABLE of 'y' is not an operator saha knows");
   f = one_relu();

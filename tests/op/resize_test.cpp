@@ -33,6 +33,7 @@ TEST(Resize, of_symbolic_dims) {
 TEST(Resize, messages_name_the_numbers) {
   EXPECT_NE(message(eval("Resize", {f32({2}, {1, 2}), std::nullopt, std::nullopt, ints({2, 2})})).find("sizes has 2 entries, 1 are needed"), std::string::npos);
   EXPECT_NE(message(eval("Resize", {f32({2}, {1, 2})})).find("either scales or sizes"), std::string::npos);
+  EXPECT_NE(message(eval("Resize", {f32({2}, {1, 2}), std::nullopt, f32({1}, {3e22})})).find("is out of range"), std::string::npos);
 }
 TEST(GridSample, adjoint_in_every_mode) {
   Tensor grid = *x({2, 3, 2, 2});

@@ -1,6 +1,8 @@
 // tflite Model -> ir::Model: buffers become constants, tensors values, each operator the nodes of its rule (operators.hpp).
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
+#include <cstring>
 
 #include "formats/tflite/operators.hpp"
 #include "formats/tflite/tflite.hpp"
@@ -85,7 +87,10 @@ Result<std::shared_ptr<const ir::Quant>> Importer::quant(const fb::Tensor& t, co
   if (q->details_type() != fb::QuantizationDetails::NONE) return Error{ErrorCode::unsupported, who + " is quantised in blocks or by a custom scheme, which is not taken"};
   ir::Quant r;
   r.scale.assign(q->scale()->begin(), q->scale()->end());
-  if (q->zero_point()) r.zero.assign(q->zero_point()->begin(), q->zero_point()->end());
+  if (const auto* zero = q->zero_point()) {  // a damaged file has 64-bit numbers at places that are no multiple of 8
+    r.zero.resize(zero->size());
+    if (zero->size()) std::memcpy(r.zero.data(), zero->Data(), zero->size() * sizeof(std::int64_t));
+  }
   if (r.zero.empty()) r.zero.assign(r.scale.size(), 0);
   if (r.zero.size() == 1 && r.scale.size() > 1) r.zero.assign(r.scale.size(), r.zero[0]);
   if (r.zero.size() != r.scale.size()) return invalid(who + " has " + to_string(r.scale.size()) + " scales and " + to_string(r.zero.size()) + " zero points");
@@ -297,6 +302,8 @@ Result<> Importer::node(const fb::SubGraph& g, const fb::Operator& o, std::size_
       if (!v) return invalid(who + " reads tensor '" + about.name + "', which nothing before it makes");
       site.in.push_back(v);
     }
+  const std::size_t needed = rule->needs == kAll ? std::max<std::size_t>(site.in.size(), 1) : std::size_t(rule->needs);
+  for (std::size_t i = 0; i < needed; ++i) if (!site.has(i)) return invalid(who + " has no operand " + to_string(i));
   for (std::size_t i : results) {
     site.out.push_back({infos[i].dtype, infos[i].quant});
     site.out_shape.push_back(infos[i].shape);
@@ -396,6 +403,13 @@ bool is_tflite(std::span<const std::byte> bytes) { return bytes.size() >= 8 && f
 
 Result<ir::Model> import_bytes(std::span<const std::byte> bytes, const Limits& limits) {
   if (std::int64_t(bytes.size()) > limits.file_bytes) return invalid("the file has " + to_string(bytes.size()) + " bytes, at most " + to_string(limits.file_bytes) + " are read");
+  // Numbers in the file are aligned to its beginning, so that has to be aligned itself.
+  std::vector<std::max_align_t> aligned;
+  if (reinterpret_cast<std::uintptr_t>(bytes.data()) % alignof(std::max_align_t)) {
+    aligned.resize(bytes.size() / sizeof(std::max_align_t) + 1);
+    std::copy(bytes.begin(), bytes.end(), reinterpret_cast<std::byte*>(aligned.data()));
+    bytes = {reinterpret_cast<const std::byte*>(aligned.data()), bytes.size()};
+  }
   flatbuffers::Verifier verifier(reinterpret_cast<const std::uint8_t*>(bytes.data()), bytes.size(), 64, 100'000'000);
   if (!is_tflite(bytes) || !fb::VerifyModelBuffer(verifier)) return invalid("the file is not a TensorFlow Lite model, or it is damaged");
   try {

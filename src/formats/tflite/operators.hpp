@@ -69,9 +69,11 @@ bool was_channels_first(Val v);
 /// A constant's axes in another order, its quantised axis with them; anything else through Transpose.
 Val permuted(Val v, const Ints& perm);
 
+inline constexpr int kAll = -1;
 struct Rule {
   fb::BuiltinOperator code;
   Vals (*build)(Site&);
+  int needs = 1;  ///< so many operands are there when `build` is called; kAll: each, and one at least
 };
 std::span<const Rule> layer_rules();     ///< convolution, pooling, fully connected, recurrent, softmax, resize
 std::span<const Rule> movement_rules();  ///< reshape, slice, pad, concatenate, gather, ..

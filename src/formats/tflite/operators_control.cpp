@@ -53,8 +53,8 @@ Vals loop(Site& s) {
 }
 
 constexpr Rule kRules[] = {
-    {BuiltinOperator::IF, branch},
-    {BuiltinOperator::WHILE, loop},
+    {BuiltinOperator::IF, branch, kAll},
+    {BuiltinOperator::WHILE, loop, kAll},
 };
 }  // namespace
 

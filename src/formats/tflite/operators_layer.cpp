@@ -105,7 +105,7 @@ Vals transpose_conv(Site& s) {
 /// MediaPipe's own: operands data, weights, bias; options padding (1 SAME, 2 VALID) and the strides along x and y, each int32.
 Vals convolution_2d_transpose_bias(Site& s) {
   const auto* bytes = s.op.custom_options();
-  if (!bytes || bytes->size() < 12 || s.in.size() < 2 || s.rank(0) != 4 || s.rank(1) != 4) { s.fail("takes data, weights and 12 bytes of options"); return {}; }
+  if (!bytes || bytes->size() < 12 || !s.has(0) || !s.has(1) || s.rank(0) != 4 || s.rank(1) != 4) { s.fail("takes data, weights and 12 bytes of options"); return {}; }
   auto number = [&](std::size_t i) { return std::int64_t(flatbuffers::ReadScalar<std::int32_t>(bytes->data() + 4 * i)); };
   const bool same = number(0) == 1;
   const Ints stride = {number(2), number(1)};
@@ -265,9 +265,11 @@ Val bounded_lstm(Site& s, Val x, double bound) {
 Vals sequence_lstm(Site& s) {
   const auto& o = s.options<fb::UnidirectionalSequenceLSTMOptions>();
   op::Builder& b = s.b;
-  if (s.in.size() < 20 || !s.has(2) || !s.has(3) || !s.has(4)) { s.fail("needs its weights for forget, cell and output gate"); return {}; }
+  bool whole = s.in.size() >= 20;
+  for (std::size_t i : {2, 3, 4, 6, 7, 8, 13, 14, 15, 18, 19}) whole &= s.has(i);
+  if (!whole) { s.fail("needs its weights for forget, cell and output gate"); return {}; }
   if (s.type(0).quant) { s.unsupported("a recurrent layer on stored integers is not taken yet", "take the float model"); return {}; }
-  if (!s.has(1)) { s.unsupported("a coupled input and forget gate is not taken"); return {}; }
+  if (!s.has(1) || !s.has(5) || !s.has(12)) { s.unsupported("a coupled input and forget gate is not taken"); return {}; }
   for (std::size_t i = 20; i < s.in.size(); ++i) if (s.has(i)) { s.unsupported("layer normalisation of the gates is not taken"); return {}; }
   if (s.has(16)) { s.unsupported("a projection of the output is not taken"); return {}; }
   if (o.proj_clip() != 0) { s.unsupported("a bound on the projection is not taken"); return {}; }
@@ -284,7 +286,7 @@ Vals sequence_lstm(Site& s) {
   const std::int64_t hidden = extent(b.type(s.in[5]), 1);
   auto state = [&](std::size_t i) { return b.op("Unsqueeze", {s.in[i], b.ints({0})}); };
   Vals in = {x, w, r, bias, {}, state(18), state(19)};
-  if (s.has(9) || s.has(10) || s.has(11)) in.push_back(b.op("Unsqueeze", {b.op("Concat", {s.in[9], s.in[11], s.in[10]}, {{"axis", std::int64_t{0}}}), b.ints({0})}));
+  if (s.has(9) && s.has(10) && s.has(11)) in.push_back(b.op("Unsqueeze", {b.op("Concat", {s.in[9], s.in[11], s.in[10]}, {{"axis", std::int64_t{0}}}), b.ints({0})}));
   if (o.cell_clip() != 0) {
     if (in.size() > 7) { s.unsupported("a bound on the cell together with peepholes is not taken"); return {}; }
     Val y = bounded_lstm(s, x, double(o.cell_clip()));
@@ -296,21 +298,21 @@ Vals sequence_lstm(Site& s) {
 }
 
 constexpr Rule kRules[] = {
-    {BuiltinOperator::CONV_2D, conv_2d},
-    {BuiltinOperator::DEPTHWISE_CONV_2D, depthwise_conv_2d},
-    {BuiltinOperator::CONV_3D, conv_3d},
-    {BuiltinOperator::TRANSPOSE_CONV, transpose_conv},
+    {BuiltinOperator::CONV_2D, conv_2d, 2},
+    {BuiltinOperator::DEPTHWISE_CONV_2D, depthwise_conv_2d, 2},
+    {BuiltinOperator::CONV_3D, conv_3d, 2},
+    {BuiltinOperator::TRANSPOSE_CONV, transpose_conv, 3},
     {BuiltinOperator::AVERAGE_POOL_2D, pool<false>},
     {BuiltinOperator::MAX_POOL_2D, pool<true>},
     {BuiltinOperator::L2_POOL_2D, l2_pool},
-    {BuiltinOperator::FULLY_CONNECTED, fully_connected},
-    {BuiltinOperator::BATCH_MATMUL, batch_matmul},
+    {BuiltinOperator::FULLY_CONNECTED, fully_connected, 2},
+    {BuiltinOperator::BATCH_MATMUL, batch_matmul, 2},
     {BuiltinOperator::SOFTMAX, softmax},
     {BuiltinOperator::LOG_SOFTMAX, log_softmax},
     {BuiltinOperator::L2_NORMALIZATION, l2_normalization},
     {BuiltinOperator::LOCAL_RESPONSE_NORMALIZATION, local_response_normalization},
-    {BuiltinOperator::RESIZE_BILINEAR, resize_bilinear},
-    {BuiltinOperator::RESIZE_NEAREST_NEIGHBOR, resize_nearest},
+    {BuiltinOperator::RESIZE_BILINEAR, resize_bilinear, 2},
+    {BuiltinOperator::RESIZE_NEAREST_NEIGHBOR, resize_nearest, 2},
     {BuiltinOperator::UNIDIRECTIONAL_SEQUENCE_LSTM, sequence_lstm},
 };
 }  // namespace
