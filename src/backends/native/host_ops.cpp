@@ -113,6 +113,7 @@ class NodeOp final : public HostOp {
 
 /// Networks of the sub-graphs of a control operator, and the runners of one context.
 struct Runners final : HostOp::State {
+  explicit Runners(std::size_t networks) : of(networks) {}
   std::vector<std::unique_ptr<Runner>> of;
 };
 
@@ -122,11 +123,7 @@ class IfOp final : public HostOp {
     for (const char* name : {"then_branch", "else_branch"}) branches_.push_back(Network::make(**ir::attr<ir::GraphRef>(*n.attrs, name), isa));
   }
   std::string kernel() const override { return "plan"; }
-  std::unique_ptr<State> make_state() const override {
-    auto s = std::make_unique<Runners>();
-    s->of.resize(2);
-    return s;
-  }
+  std::unique_ptr<State> make_state() const override { return std::make_unique<Runners>(2); }
   Result<> run(Operands in, std::span<Datum> out, State* state, system::ThreadPool& pool) const override {
     if (in.empty() || !in[0] || !in[0]->is_tensor() || in[0]->tensor.size() != 1) return Error{ErrorCode::invalid_argument, "If: the condition is not one bool"};
     std::size_t which = in[0]->tensor.at(0) != 0 ? 0 : 1;
@@ -144,11 +141,7 @@ class LoopOp final : public HostOp {
  public:
   LoopOp(const ir::Node& n, kernels::Isa isa) : body_(Network::make(**ir::attr<ir::GraphRef>(*n.attrs, "body"), isa)), carried_(std::size_t(*ir::attr<std::int64_t>(*n.attrs, "carried"))) {}
   std::string kernel() const override { return "plan"; }
-  std::unique_ptr<State> make_state() const override {
-    auto s = std::make_unique<Runners>();
-    s->of.resize(1);
-    return s;
-  }
+  std::unique_ptr<State> make_state() const override { return std::make_unique<Runners>(1); }
   Result<> run(Operands in, std::span<Datum> out, State* state, system::ThreadPool& pool) const override {
     auto& runner = static_cast<Runners*>(state)->of[0];
     if (!runner) runner = std::make_unique<Runner>(body_, pool);
@@ -204,11 +197,7 @@ class QuantisedOp final : public HostOp {
     for (ir::ValueId v : g.operands(n)) given_.push_back(v != ir::ValueId::none && !g[v].constant);
   }
   std::string kernel() const override { return "integer form"; }
-  std::unique_ptr<State> make_state() const override {
-    auto s = std::make_unique<Runners>();
-    s->of.resize(1);
-    return s;
-  }
+  std::unique_ptr<State> make_state() const override { return std::make_unique<Runners>(1); }
   Result<> run(Operands in, std::span<Datum> out, State* state, system::ThreadPool& pool) const override {
     if (error_) return *error_;
     auto& runner = static_cast<Runners*>(state)->of[0];

@@ -219,8 +219,11 @@ Result<::onnx::ModelProto> Exporter::run() {
   m.set_producer_name(model_.producer.empty() ? "saha" : model_.producer);
   if (!model_.producer_version.empty()) m.set_producer_version(model_.producer_version);   // an empty field takes two bytes
   if (!model_.doc.empty()) m.set_doc_string(model_.doc);
-  // What only saha has (Fused, adjoints) is written as what it means.
-  SAHA_TRY(ir::Graph g, op::rewrite(model_.graph, [](const ir::Graph& from, const ir::Node& n, const op::Vals& in, op::Builder& b) -> std::optional<op::Vals> {
+  // What only saha has (stored integers, Fused, adjoints) is written as what it means.
+  const auto values = model_.graph.values();
+  ir::Graph said = model_.graph;
+  if (std::any_of(values.begin(), values.end(), [](const ir::Value& v) { return bool(v.type->quant); })) { SAHA_TRY(said, op::spelt_out(said)); }
+  SAHA_TRY(ir::Graph g, op::rewrite(said, [](const ir::Graph& from, const ir::Node& n, const op::Vals& in, op::Builder& b) -> std::optional<op::Vals> {
     const op::Entry* e = op::find(n.op.str());
     if (!e || e->def->domain != "saha" || !e->def->body) return {};
     (void)from;
@@ -277,27 +280,16 @@ std::int64_t constant_bytes(const ir::Graph& g) {
 }
 }  // namespace
 
-namespace {
-/// The model as ONNX can say it: stored integers between QuantizeLinear and DequantizeLinear.
-Result<ir::Model> sayable(const ir::Model& model) {
-  ir::Model m = model;
-  if (std::any_of(m.graph.values().begin(), m.graph.values().end(), [](const ir::Value& v) { return bool(v.type->quant); })) { SAHA_TRY(m.graph, op::spelt_out(m.graph)); }
-  return m;
-}
-}  // namespace
-
 Result<std::string> export_bytes(const ir::Model& model, const ExportOptions& options) {
   if (constant_bytes(model.graph) > INT32_MAX - (1 << 20)) return Error{ErrorCode::unsupported, "the model is larger than 2 GiB and can only be written to a file, with its weights beside it"};
-  SAHA_TRY(const ir::Model said, sayable(model));
-  SAHA_TRY(auto proto, Exporter(said, options).run());
+  SAHA_TRY(auto proto, Exporter(model, options).run());
   std::string out;
   if (!proto.SerializeToString(&out)) return Error{ErrorCode::internal, "the model could not be serialised"};
   return out;
 }
 
 Result<> export_file(const ir::Model& model, const std::string& path, const ExportOptions& options) {
-  SAHA_TRY(const ir::Model said, sayable(model));
-  SAHA_TRY(auto proto, Exporter(said, options).run());
+  SAHA_TRY(auto proto, Exporter(model, options).run());
   std::int64_t weights = constant_bytes(model.graph);
   if (weights > options.external_above || weights > INT32_MAX - (1 << 20)) {
     std::string location = std::filesystem::path(path).filename().string() + ".data";
