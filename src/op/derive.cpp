@@ -171,15 +171,6 @@ Attrs without_rounding(const Attrs& attrs) {
   for (const ir::NamedAttr& a : attrs) if (a.name != "rounding") r.push_back(a);
   return r;
 }
-Val dequantised(Val v) {
-  Builder& b = *v.b;
-  const Type t = b.type(v);
-  auto vector = [&](DType d, const auto& e) {
-    Tensor x = along_axis(d, e, ir::Quant{{}, {}, 0}, 1);
-    return b.constant(std::move(x));
-  };
-  return b.op("DequantizeLinear", {v, vector(DType::f32, t.quant->scale), vector(t.dtype, t.quant->zero)}, {{"axis", std::int64_t(t.quant->axis)}});
-}
 /// float_even: QuantizeLinear; the others round x / scale half away from zero.
 Val quantised(Val x, const Type& t, bool even) {
   Builder& b = *x.b;

@@ -34,6 +34,14 @@ template <class C> Tensor along_axis(DType t, const std::vector<C>& v, const ir:
   }
   return r;
 }
+/// A stored value as the real number it stands for.
+inline Val dequantised(Val v) {
+  Builder& b = *v.b;
+  if (b.failed()) return v;
+  const Type t = b.type(v);
+  auto vector = [&](DType d, const auto& e) { return b.constant(along_axis(d, e, ir::Quant{{}, {}, 0}, 1)); };
+  return b.op("DequantizeLinear", {v, vector(DType::f32, t.quant->scale), vector(t.dtype, t.quant->zero)}, {{"axis", std::int64_t(t.quant->axis)}});
+}
 /// Stored number minus zero point, in `wide` (int32; int64 for 16-bit operands, whose sums leave 32 bits).
 inline Val centred(Val v, DType wide) {
   Builder& b = *v.b;

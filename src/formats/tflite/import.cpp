@@ -6,7 +6,6 @@
 
 #include "formats/tflite/operators.hpp"
 #include "formats/tflite/tflite.hpp"
-#include "op/integer_form.hpp"
 #include "system/file.hpp"
 
 namespace saha::tflite {

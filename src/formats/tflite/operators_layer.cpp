@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "formats/tflite/operators.hpp"
+#include "op/integer_form.hpp"
 
 namespace saha::tflite {
 namespace {
@@ -50,16 +51,8 @@ Val bias(Site& s, std::size_t i, Val x, Val w) {
 /// Weights stored as integers beside float data: taken as the real numbers that they stand for.
 Val real_weights(Site& s, Val w) {
   if (s.b.failed() || !s.b.type(w).quant || s.b.type(s.in[0]).quant) return w;
-  const ir::Type t = s.b.type(w);
-  Tensor scale = Tensor::zeros(DType::f32, {std::int64_t(t.quant->scale.size())}), zero = Tensor::zeros(t.dtype, scale.dims);
-  for (std::int64_t i = 0; i < scale.size(); ++i) {
-    const double v = t.quant->scale[std::size_t(i)];
-    store(scale, i, 1, &v);
-    store(zero, i, 1, &t.quant->zero[std::size_t(i)]);
-  }
-  if (scale.size() == 1) scale = scale.reshaped({}), zero = zero.reshaped({});
   s.notes.push_back(s.name + ": its integer weights are taken as the real numbers they stand for (TensorFlow Lite may round the data to 8 bits, too)");
-  return s.b.op("DequantizeLinear", {w, s.b.constant(scale), s.b.constant(zero)}, {{"axis", std::int64_t(t.quant->axis)}});
+  return op::dequantised(w);
 }
 
 Vals convolution(Site& s, const Ints& perm, std::int64_t group, bool same, const Ints& stride, const Ints& dilation, fb::ActivationFunctionType a) {
