@@ -233,6 +233,7 @@ Vals attention_body(const Site& s) {
   const std::int64_t mode = s.i("qk_matmul_output_mode");
   if (mode == 1) shown = scores;
   const bool positional = s.i("is_causal") != 0 || s.i("left_window_size") >= 0 || s.i("right_window_size") >= 0;
+  bool attends = !s.has(3);   // every query attends something
   Val bias, minus = b.scalar(-kInf, q), zero = b.scalar(0, q);
   auto add_bias = [&](Val x) { bias = bias ? bias + x : x; };
   if (positional) {
@@ -246,12 +247,16 @@ Vals attention_body(const Site& s) {
     if (!queries || !total || *queries * *total > (1 << 26)) return refuse("where the lengths are known when it is causal or has a window, Q is " + ir::str(qt) + ", K is " + ir::str(kt));
     Reals m;
     std::int64_t left = s.i("left_window_size"), right = s.i("right_window_size");
-    for (std::int64_t i = 0; i < *queries; ++i)
+    for (std::int64_t i = 0; i < *queries; ++i) {
+      bool any = false;
       for (std::int64_t j = 0; j < *total; ++j) {
         std::int64_t p = past + i;
         bool out = (s.i("is_causal") != 0 && j > p) || (left >= 0 && j < p - left) || (right >= 0 && j > p + right);
+        any |= !out;
         m.push_back(out ? -kInf : 0);
       }
+      attends &= any;
+    }
     add_bias(b.constant(Tensor::of(qt.dtype, {*queries, *total}, m)));
   }
   if (s.has(3)) {
@@ -269,7 +274,7 @@ Vals attention_body(const Site& s) {
   if (mode == 2) shown = scores;
   DType precision = s.has_attr("softmax_precision") ? DType(s.i("softmax_precision")) : qt.dtype;
   Val p = b.op("Softmax", {cast(scores, precision)}, {{"axis", std::int64_t{-1}}});
-  if (bias) {  // a query that attends nothing gives 0
+  if (!attends) {  // a query that attends nothing gives 0
     Val most = b.op("ReduceMax", {bias, b.ints({-1})}, {{"keepdims", std::int64_t{1}}});
     p = b.op("Where", {b.op("Equal", {most, minus}), b.scalar(0, p), p});
   }

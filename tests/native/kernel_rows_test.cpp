@@ -222,6 +222,16 @@ TEST(Fusion, activations_written_out_in_nodes_become_one) {
   check(other, {(y * 0.5) * (e + 1.0), e}, 10);
 }
 
+TEST(Expansion, attention_runs_on_kernels) {
+  for (std::int64_t causal : {0, 1}) {
+    SCOPED_TRACE(causal);
+    Net n;
+    Val q = n.input({2, 5, 24}), k = n.input({2, 7, 24}), v = n.input({2, 7, 12});
+    Val y = n.b.op("Attention", {q, k, v}, {{"q_num_heads", std::int64_t{6}}, {"kv_num_heads", std::int64_t{6}}, {"is_causal", causal}});
+    check(n, {y}, std::size_t(10 + causal));   // four transposes around the heads and one of K, two factors, two products, a softmax, a mask
+  }
+}
+
 TEST(Fusion, values_with_another_use_stay) {
   Net n;
   Val x = n.input({1, 4, 6, 6});

@@ -20,15 +20,23 @@ std::span<const std::span<const KernelDef>> kernel_tables() {
   return tables;
 }
 
-std::optional<Prepared> choose(const NodeSite& site) {
+namespace {
+const std::vector<const KernelDef*>& rows_of(std::string_view op) {
   static const auto by_op = [] {
     std::unordered_map<std::string_view, std::vector<const KernelDef*>> m;
     for (auto table : kernel_tables()) for (const KernelDef& k : table) m[k.op].push_back(&k);
     return m;
   }();
-  auto it = by_op.find(site.op);
-  if (it == by_op.end()) return {};
-  for (const KernelDef* k : it->second)
+  static const std::vector<const KernelDef*> none;
+  auto it = by_op.find(op);
+  return it == by_op.end() ? none : it->second;
+}
+}  // namespace
+
+bool has_kernel(std::string_view op) { return !rows_of(op).empty(); }
+
+std::optional<Prepared> choose(const NodeSite& site) {
+  for (const KernelDef* k : rows_of(site.op))
     if (auto p = k->prepare(site)) return p;
   return {};
 }

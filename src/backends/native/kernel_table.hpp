@@ -56,6 +56,8 @@ struct KernelDef {
 };
 /// The rows of all files, by operator in order of preference.
 std::span<const std::span<const KernelDef>> kernel_tables();
+/// There is a row for the operator; whether it accepts a node is another question.
+bool has_kernel(std::string_view op);
 /// The first row that accepts the node; nothing: the reference runs it.
 std::optional<Prepared> choose(const NodeSite& site);
 

@@ -1,0 +1,49 @@
+// Attention(Q, K, V) -> MatMul, Softmax, MatMul: operators that are made of others and have no kernel of their own run as what they are made of.
+#include "backends/native/expand.hpp"
+
+#include <algorithm>
+
+#include "backends/native/kernel_table.hpp"
+#include "op/builder.hpp"
+#include "passes/specialize.hpp"
+
+namespace saha::native {
+namespace {
+bool is_f32(const ir::Type& t) { return t.is_tensor() && t.dtype == DType::f32 && ir::is_static(t); }
+
+/// The operator's results are sums of products (a kernel may differ from the reference as such sums do), on float32, of other operators.
+bool is_composite(const ir::Graph& g, const ir::Node& n) {
+  const op::OpDef& def = *op::find(n.op.str())->def;
+  if (!def.body || def.rounding != op::ErrorModel::dot || (def.traits & op::kControl) || has_kernel(n.op.str())) return false;
+  const auto operands = g.operands(n);
+  for (std::size_t k = 0; k < n.num_results; ++k) if (!is_f32(g.type(g.result(n, k)))) return false;
+  return std::all_of(operands.begin(), operands.end(), [&](ir::ValueId v) { return v == ir::ValueId::none || (g.type(v).is_tensor() && ir::is_static(g.type(v))); });
+}
+}  // namespace
+
+Result<ir::Graph> expand(const ir::Graph& graph) {
+  constexpr int kDeepest = 4;   // a body may hold operators with bodies
+  ir::Graph g = graph;
+  for (int depth = 0; depth < kDeepest; ++depth) {
+    bool found = false;
+    const auto rule = [&](const ir::Graph& from, const ir::Node& n, const op::Vals& in, op::Builder& b) -> std::optional<op::Vals> {
+      if (!is_composite(from, n)) return {};
+      std::vector<ir::TypeRef> types;
+      for (op::Val v : in) types.push_back(v ? b.type_ref(v) : ir::TypeRef{});
+      auto body = op::expand(*op::find(n.op.str())->def, types, *n.attrs, int(n.num_results));
+      if (!body) return {};   // a case that only the reference knows
+      found = true;
+      b.origin = n.origin;
+      op::Vals y = b.inline_graph(*body, in);
+      b.origin = {};
+      y.resize(n.num_results);
+      return y;
+    };
+    SAHA_TRY(ir::Graph wider, op::rewrite(g, rule));
+    if (!found) break;
+    SAHA_TRY(g, passes::specialize(wider, {}));   // the bodies' arithmetic on shapes
+  }
+  return g;
+}
+
+}  // namespace saha::native
