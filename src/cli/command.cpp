@@ -115,7 +115,10 @@ Result<Args> parse(const Command& c, std::span<const std::string> words) {
       std::string variable = "SAHA_";
       for (char ch : o.name) variable += ch == '-' ? '_' : char(std::toupper(static_cast<unsigned char>(ch)));
       if (const char* v = std::getenv(variable.c_str())) a.options[std::string(o.name)] = {v};
-      else if (!o.initial.empty()) a.options[std::string(o.name)] = {std::string(o.initial)};
+      else if (!o.initial.empty()) {
+        a.options[std::string(o.name)] = {std::string(o.initial)};
+        a.defaulted.emplace(o.name);
+      }
     }
   std::size_t least = 0, most = 0;
   for (const Argument& x : c.arguments) { least += !x.optional; most += x.repeat ? 1000 : 1; }

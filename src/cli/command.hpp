@@ -2,6 +2,7 @@
 // Command: a verb of the command line as data. From the table of commands come parsing, help, completion and docs/cli.md.
 #include <map>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -32,7 +33,11 @@ class Args {
   std::map<std::string, std::vector<std::string>, std::less<>> options;
   std::vector<std::string> rest;   ///< after "--"
 
+  std::set<std::string, std::less<>> defaulted;   ///< options whose value is the table's
+
   bool has(std::string_view option) const { return options.find(option) != options.end(); }
+  /// Typed, or stated by SAHA_*.
+  bool given(std::string_view option) const { return has(option) && !defaulted.contains(option); }
   std::string get(std::string_view option, std::string_view otherwise = {}) const;
   std::vector<std::string> all(std::string_view option) const;
   /// A whole number in [lo, hi]; the option's default where it is not given.

@@ -1,6 +1,7 @@
 // saha run: the whole life cycle, resumed where it was.
 #include <algorithm>
 #include <filesystem>
+#include <limits>
 
 #include "cli/verbs.hpp"
 #include "lifecycle/pipeline.hpp"
@@ -118,7 +119,12 @@ Result<int> run(const Args& args) {
     if (!std::filesystem::exists(file))
       return Error{ErrorCode::invalid_file, "there is no file '" + file + "'", "a saha.yaml of three lines is enough:  saha: 1,  model: {file: model.onnx},  targets: {server: host}"};
   yaml::Diagnostics diagnostics;
-  auto config = lifecycle::read_config(files, args.all("set"), diagnostics);
+  auto overrides = args.all("set");
+  if (args.given("seed")) {
+    SAHA_TRY(const auto seed, args.integer("seed", 0, std::numeric_limits<std::int64_t>::max()));
+    overrides.push_back("run.seed=" + std::to_string(seed));
+  }
+  auto config = lifecycle::read_config(files, overrides, diagnostics);
   std::string said = diagnostics.render(config ? "" : "nothing was run");
   if (!config) {
     if (args.json()) print(diagnostics.json());

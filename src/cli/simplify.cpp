@@ -8,6 +8,7 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include "cli/page.hpp"
 #include "cli/verbs.hpp"
 #include "formats/formats.hpp"
 #include "formats/onnx/onnx.hpp"
@@ -32,6 +33,7 @@ constexpr Option kOptions[] = {
     {"fold-limit", 0, "BYTES", "largest constant that folding makes", false, "1048576"},
     {"samples", 0, "N", "random inputs that the result is compared on", false, "4"},
     {"tolerance", 0, "X", "largest difference, relative to the largest value where that is above 1", false, "1e-5"},
+    kReportOption,
 };
 
 void count(const ir::Graph& g, std::map<std::string, std::int64_t>& counts) {
@@ -123,12 +125,13 @@ Result<int> run(const Args& args) {
   count(original.graph, before);
   count(simple.graph, after);
   std::size_t nodes_before = ir::count_nodes(original.graph), nodes_after = ir::count_nodes(simple.graph);
+  Json passes = Json::array();
+  for (const auto& p : simple.passes) passes.push_back({{"pass", p.name}, {"before", p.before}, {"after", p.after}, {"seconds", p.seconds}});
+  Json object{{"schema", "saha.simplify/1"}, {"saha", SAHA_VERSION}, {"nodes_before", nodes_before}, {"nodes_after", nodes_after}, {"before", before}, {"after", after}, {"bytes_before", bytes_before}, {"bytes_after", bytes_after},
+              {"seconds", seconds}, {"compared_on", comparison.inputs}, {"compared_dims", comparison.shapes}, {"max_difference", worst.absolute}, {"max_relative", worst.relative}, {"passes", passes}, {"folding_stopped", simple.fold_stopped}, {"output", out.empty() ? Json() : Json(out)}};
+  SAHA_DO(write_reports(args, object, "saha simplify " + file));
   if (args.json()) {
-    Json passes = Json::array();
-    for (const auto& p : simple.passes) passes.push_back({{"pass", p.name}, {"before", p.before}, {"after", p.after}, {"seconds", p.seconds}});
-    Json j{{"schema", "saha.simplify/1"}, {"saha", SAHA_VERSION}, {"nodes_before", nodes_before}, {"nodes_after", nodes_after}, {"before", before}, {"after", after}, {"bytes_before", bytes_before}, {"bytes_after", bytes_after},
-           {"seconds", seconds}, {"compared_on", comparison.inputs}, {"compared_dims", comparison.shapes}, {"max_difference", worst.absolute}, {"max_relative", worst.relative}, {"passes", passes}, {"folding_stopped", simple.fold_stopped}, {"output", out.empty() ? Json() : Json(out)}};
-    print(j.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
+    print(object.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
     return 0;
   }
   system::Table t({{"operator"}, {"before", system::Align::right}, {"after", system::Align::right}});
@@ -147,6 +150,9 @@ Result<int> run(const Args& args) {
     s += std::to_string(comparison.inputs) + " random inputs" + (comparison.shapes.empty() ? "" : " (" + measure::shapes_text(comparison.shapes) + ")") + line;
   } else s += "not compared: " + (comparison.not_compared.empty() ? std::string("--samples 0") : comparison.not_compared) + "\n";
   if (simple.fold_stopped) s += "warning: some nodes whose operands are constant stay: computing them takes too long\n";
+  std::string made;
+  for (const auto& [op, n] : after) if (!before.count(op)) made += (made.empty() ? "" : ", ") + op;
+  if (options.fuse && !made.empty()) s += "note: " + made + " are operators that the original lacked; an engine without a kernel for one runs it in parts, and slower: 'saha bench' tells\n";
   if (opset != options.opset) s += "opset " + std::to_string(options.opset) + " -> " + std::to_string(opset) + ", which the fused operators need\n";
   if (nodes_after > nodes_before) s += "warning: the result has more nodes than the original\n";
   if (bytes_after > bytes_before) s += "warning: the result is larger than the original file\n";

@@ -244,43 +244,40 @@ Tensor take_labels(std::vector<NamedTensor>& arrays, const std::string& name) {
 }
 
 Result<Store> open_arrays(const DataSpec& spec) {
-  std::vector<NamedTensor> arrays;
-  Tensor labels;
-  std::string from;
-  if (!spec.images.empty()) {
-    from = quoted(spec.images);
-    const auto load = [](const fs::path& path) -> Result<Tensor> {
-      SAHA_TRY(auto file, system::map_file(path));
-      auto t = read_idx(file.bytes());
-      if (!t) return std::move(t.error()).within(quoted(path));
-      return t;
-    };
-    SAHA_TRY(Tensor images, load(spec.images));
-    arrays.emplace_back(spec.input, std::move(images));
-    if (!spec.labels.empty()) {
-      SAHA_TRY(labels, load(spec.labels));
-    }
-  } else {
-    if (!spec.npz.empty()) {
-      from = quoted(spec.npz);
-      SAHA_TRY(auto file, system::map_file(spec.npz));
-      auto all = read_npz(file.bytes(), kMaxDataFile);
-      if (!all) return std::move(all.error()).within(from);
-      arrays = std::move(*all);
-    }
-    for (const auto& [name, path] : spec.npy) {
-      from = quoted(path);
-      SAHA_TRY(auto t, load_npy(path));
-      arrays.emplace_back(name, std::move(t));
-    }
-    labels = take_labels(arrays, spec.label);
-  }
+  SAHA_TRY(auto arrays, read_arrays(spec));
+  const Tensor labels = take_labels(arrays, spec.label);
   auto store = of_arrays(std::move(arrays), labels, spec.classes);
-  if (!store) return std::move(store.error()).within(from);
+  if (!store) return std::move(store.error()).within(quoted(!spec.images.empty() ? spec.images : !spec.npz.empty() ? spec.npz : spec.npy.begin()->second));
   return store;
 }
 
 }  // namespace
+
+Result<std::vector<NamedTensor>> read_arrays(const DataSpec& spec) {
+  std::vector<NamedTensor> arrays;
+  const auto add = [&](const std::string& name, const fs::path& path) -> Result<> {
+    SAHA_TRY(auto file, system::map_file(path));
+    auto t = read_idx(file.bytes());
+    if (!t) return std::move(t.error()).within(quoted(path));
+    arrays.emplace_back(name, std::move(*t));
+    return {};
+  };
+  if (!spec.images.empty()) {
+    SAHA_DO(add(spec.input, spec.images));
+    if (!spec.labels.empty()) SAHA_DO(add(spec.label, spec.labels));
+  }
+  if (!spec.npz.empty()) {
+    SAHA_TRY(auto file, system::map_file(spec.npz));
+    auto all = read_npz(file.bytes(), kMaxDataFile);
+    if (!all) return std::move(all.error()).within(quoted(spec.npz));
+    arrays = std::move(*all);
+  }
+  for (const auto& [name, path] : spec.npy) {
+    SAHA_TRY(auto t, load_npy(path));
+    arrays.emplace_back(name, std::move(t));
+  }
+  return arrays;
+}
 
 DataSpec DataSpec::of(const fs::path& path) {
   DataSpec spec;

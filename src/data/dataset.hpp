@@ -59,6 +59,9 @@ struct InputSpec {
   DType dtype = DType::none;  ///< none: as it comes
 };
 
+/// Every array of an npz, npy or IDX layout by name, the labels (of IDX: under `label`) among them. The elements of .npy files may stay mapped.
+Result<std::vector<std::pair<std::string, Tensor>>> read_arrays(const DataSpec& spec);
+
 struct DatasetStore;
 
 /// SHA-256 over type, shape and elements.

@@ -21,13 +21,14 @@ class Reader {
   void read(Config& c);
 
  private:
-  /// Relative to the file in which it stands; what stands in none, a default or an override, to the life cycle's.
-  fs::path path(const Value& v, const std::string& s) const {
-    fs::path base = folder_;
+  /// The folder of the file in which a value stands; of what stands in none, a default or an override, the life cycle's.
+  fs::path folder_of(const Value& v) const {
     std::error_code e;
-    if (v.given() && v.at().source >= 0 && fs::is_regular_file(d_.file(v.at().source), e)) base = fs::path(d_.file(v.at().source)).parent_path();
-    return fs::path(s).is_absolute() ? fs::path(s) : (base / s).lexically_normal();
+    if (!v.given() || v.at().source < 0 || !fs::is_regular_file(d_.file(v.at().source), e)) return folder_;
+    const fs::path folder = fs::path(d_.file(v.at().source)).parent_path();
+    return folder.empty() ? fs::path(".") : folder;
   }
+  fs::path path(const Value& v, const std::string& s) const { return fs::path(s).is_absolute() ? fs::path(s) : (folder_of(v) / s).lexically_normal(); }
   fs::path existing(const Value& v) {
     fs::path p = path(v, v.text());
     std::error_code e;
@@ -45,8 +46,8 @@ class Reader {
   void split(Config& c);
   void train(Config& c);
   void metrics(Config& c);
-  /// Files of the life cycle's folder that stand in a command count as its inputs.
-  void add_files(const std::string& shell, const std::vector<std::string>& argv, std::vector<fs::path>& inputs) const;
+  /// Files of `folder` that stand in a command count as its inputs.
+  static void add_files(const fs::path& folder, const std::string& shell, const std::vector<std::string>& argv, std::vector<fs::path>& inputs);
   void requirements(Config& c);
   std::vector<validate::Requirement> assertions(const Value& list, Config& c, const std::string& prefix);
 
@@ -163,7 +164,6 @@ void Reader::split(Config& c) {
   data::SplitSpec spec;
   auto train = c.data.find("train");
   if (train == c.data.end()) d_.error(s.at(), "data.split cuts 'train' into parts, and there is no data.train");
-  else if (train->second.folder.empty() && train->second.csv.empty() && train->second.npz.empty()) d_.error(s.at(), "data.split cuts a folder, a csv or an npz, which data.train is not");
   double rest = 1;
   for (const char* part : {"test", "val"}) {
     if (!s.has(part)) continue;
@@ -180,7 +180,7 @@ void Reader::split(Config& c) {
   c.split = std::move(spec);
 }
 
-void Reader::add_files(const std::string& shell, const std::vector<std::string>& argv, std::vector<fs::path>& inputs) const {
+void Reader::add_files(const fs::path& folder, const std::string& shell, const std::vector<std::string>& argv, std::vector<fs::path>& inputs) {
   std::vector<std::string> words = argv;
   std::string word;
   for (char ch : shell + " ") {
@@ -189,7 +189,7 @@ void Reader::add_files(const std::string& shell, const std::vector<std::string>&
   }
   for (const std::string& w : words) {
     std::error_code e;
-    if (!w.empty() && w.find('{') == std::string::npos && fs::is_regular_file(folder_ / w, e)) inputs.push_back(folder_ / w);
+    if (!w.empty() && w.find('{') == std::string::npos && fs::is_regular_file(folder / w, e)) inputs.push_back(folder / w);
   }
   std::sort(inputs.begin(), inputs.end());
   inputs.erase(std::unique(inputs.begin(), inputs.end()), inputs.end());
@@ -199,6 +199,7 @@ void Reader::metrics(Config& c) {
   for (const auto& [name, v] : root_["evaluate"].entries()) {
     OwnMetric m;
     m.name = name;
+    m.folder = folder_of(v.has("python") ? v["python"] : v["command"]);
     const bool plain = !name.empty() && std::isalpha(static_cast<unsigned char>(name[0])) && std::all_of(name.begin(), name.end(), [](unsigned char ch) { return std::isalnum(ch) || ch == '_'; });
     if (!plain) d_.error(root_["evaluate"].key_at(name), "'" + name + "' cannot stand in a requirement: a name is letters, digits and _");
     else if (validate::find_word(name)) d_.error(root_["evaluate"].key_at(name), "requirements know '" + name + "' already: a metric of your own needs another name");
@@ -209,16 +210,16 @@ void Reader::metrics(Config& c) {
       std::string module = m.python.substr(0, colon);
       std::replace(module.begin(), module.end(), '.', '/');
       std::error_code e;
-      fs::path file = folder_ / (module + ".py");
-      if (!fs::is_regular_file(file, e)) file = folder_ / module / "__init__.py";
+      fs::path file = m.folder / (module + ".py");
+      if (!fs::is_regular_file(file, e)) file = m.folder / module / "__init__.py";
       if (colon == std::string::npos || colon == 0 || colon + 1 == m.python.size()) d_.error(v["python"].at(), "'" + m.python + "' is not module:function");
-      else if (!fs::is_regular_file(file, e)) d_.error(v["python"].at(), "there is no '" + (folder_ / (module + ".py")).lexically_normal().string() + "'");
+      else if (!fs::is_regular_file(file, e)) d_.error(v["python"].at(), "there is no '" + (m.folder / (module + ".py")).lexically_normal().string() + "'");
       else m.inputs.push_back(file);
     } else if (v.has("command")) {
       if (v["command"].kind() == Value::Kind::text) m.shell = v["command"].text();
       else m.argv = texts(v["command"]);
     }
-    add_files(m.shell, m.argv, m.inputs);
+    add_files(m.folder, m.shell, m.argv, m.inputs);
     m.higher = v["better"].text() == "higher";
     if (v.has("unit")) m.unit = v["unit"].text();
     if (v.has("timeout")) m.timeout_s = v["timeout"].number();
@@ -239,7 +240,7 @@ void Reader::train(Config& c) {
   if (command.kind() == Value::Kind::text) r.shell = command.text();
   else r.argv = texts(command);
   for (const Value& x : t["inputs"].items()) r.inputs.push_back(existing(x));
-  add_files(r.shell, r.argv, r.inputs);
+  add_files(folder_, r.shell, r.argv, r.inputs);
   r.env = texts(t["env"]);
   if (t.has("timeout")) r.timeout_s = t["timeout"].number();
   r.retries = int(t["retries"].integer());

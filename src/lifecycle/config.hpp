@@ -27,7 +27,8 @@ struct Train {
 /// `evaluate.NAME`: a figure of the test set that the user's own code computes.
 struct OwnMetric {
   std::string name;
-  std::string python;                       ///< "module:function", the module beside saha.yaml; or a command:
+  std::filesystem::path folder;             ///< of the file that states it: where the module stands and the command runs
+  std::string python;                       ///< "module:function"; or a command:
   std::string shell;                        ///< for /bin/sh, placeholders quoted; or
   std::vector<std::string> argv;            ///< executed as it is
   std::vector<std::filesystem::path> inputs;   ///< files whose change computes it anew

@@ -49,7 +49,7 @@ Schema config_schema() {
               {"stratify", Schema::text(), "column, or label: each part has its share of each value"},
               {"group", Schema::text(), "column whose values never straddle two parts"},
               {"seed", Schema::integer(0), "of the choice", Required::no, "0"},
-          }).with_one_of({"test", "val"}), "cuts train into parts; it is a folder, a csv or an npz"},
+          }).with_one_of({"test", "val"}), "cuts train into parts, each in train's layout (arrays: an npz)"},
           {"slices", texts, "columns to break results down by"},
           {"skip_bad", Schema::fraction(), "share of samples that may be unreadable", Required::no, "0"},
       }), "data sets"},

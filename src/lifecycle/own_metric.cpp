@@ -77,7 +77,7 @@ Result<validate::Metric> parsed(const Json& j, std::int64_t samples) {
 }  // namespace
 
 Result<std::map<std::string, validate::Metric>> own_metrics(const std::vector<OwnMetric>& metrics, const Answers& answers, const data::Dataset& data,
-                                                            const fs::path& folder, const std::function<bool()>& stop) {
+                                                            const std::function<bool()>& stop) {
   std::map<std::string, validate::Metric> found;
   if (metrics.empty()) return found;
   if (!data.has_labels() && !data.has_targets()) return Error{ErrorCode::invalid_data, "evaluate." + metrics[0].name + " needs labels or targets, the data has neither"};
@@ -86,10 +86,10 @@ Result<std::map<std::string, validate::Metric>> own_metrics(const std::vector<Ow
   SAHA_DO(write_labels(data, work.path() / "labels.npy"));
   for (const OwnMetric& m : metrics) {
     const std::string where = "evaluate." + m.name;
-    UserCommand command{where, m.shell, m.argv, folder, {}, {{"outputs", (work.path() / "outputs.npz").string()}, {"labels", (work.path() / "labels.npy").string()}}};
+    UserCommand command{where, m.shell, m.argv, m.folder, {}, {{"outputs", (work.path() / "outputs.npz").string()}, {"labels", (work.path() / "labels.npy").string()}}};
     if (!m.python.empty()) {
       command.argv = {"python3", "-B", "-c", kCallFunction, "{folder}", "{function}", "{outputs}", "{labels}"};
-      command.values["folder"] = fs::absolute(folder).string();
+      command.values["folder"] = fs::absolute(m.folder).string();
       command.values["function"] = m.python;
     }
     Json result;

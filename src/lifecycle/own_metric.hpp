@@ -12,8 +12,8 @@
 namespace saha::lifecycle {
 
 /// Each metric by name. A Python function is called as f(outputs: dict of arrays [N, ...], labels: array [N]); a command gets {outputs} (.npz)
-/// and {labels} (.npy) and prints {"value": .., "per_sample": [..]}. Runs in `folder`. Fails naming the metric and its last line.
+/// and {labels} (.npy) and prints {"value": .., "per_sample": [..]}. Each runs in its folder. Fails naming the metric and its last line.
 Result<std::map<std::string, validate::Metric>> own_metrics(const std::vector<OwnMetric>& metrics, const Answers& answers, const data::Dataset& data,
-                                                            const std::filesystem::path& folder, const std::function<bool()>& stop);
+                                                            const std::function<bool()>& stop);
 
 }  // namespace saha::lifecycle

@@ -31,8 +31,7 @@ Result<> write_rows(const data::DataSpec& whole, const data::Dataset& part, cons
 
 /// The samples of a part, of every array.
 Result<> write_arrays(const data::DataSpec& whole, const data::Dataset& part, const fs::path& to) {
-  SAHA_TRY(auto bytes, system::read_bytes(whole.npz));
-  SAHA_TRY(auto arrays, data::read_npz(bytes));
+  SAHA_TRY(auto arrays, data::read_arrays(whole));
   for (auto& [name, array] : arrays) {
     Dims dims = array.dims;
     dims[0] = part.size();
@@ -73,8 +72,8 @@ Result<> Pipeline::split() {
     Json sizes = Json::object();
     for (const auto& [name, part] : *cut) {
       if (!whole.csv.empty()) { SAHA_DO(write_rows(whole, part, folder / (name + ".csv"))); }
-      else if (!whole.npz.empty()) { SAHA_DO(write_arrays(whole, part, folder / (name + ".npz"))); }
-      else { SAHA_DO(link_files(whole, part, folder / name)); }
+      else if (!whole.folder.empty()) { SAHA_DO(link_files(whole, part, folder / name)); }
+      else { SAHA_DO(write_arrays(whole, part, folder / (name + ".npz"))); }
       sizes[name] = part.size();
     }
     return Json{{"samples", sizes}, {"classes", set->classes()}};
@@ -92,8 +91,14 @@ Result<> Pipeline::split() {
     if (!whole.csv.empty()) {
       part.csv = s.folder / (name + ".csv");
       if (part.root.empty()) part.root = whole.csv.parent_path().empty() ? fs::path(".") : whole.csv.parent_path();
-    } else if (!whole.npz.empty()) part.npz = s.folder / (name + ".npz");
-    else part.folder = s.folder / name;
+    } else if (!whole.folder.empty()) {
+      part.folder = s.folder / name;
+    } else {
+      part.npz = s.folder / (name + ".npz");
+      part.npy.clear();
+      part.images.clear();
+      part.labels.clear();
+    }
     specs_[name] = std::move(part);
   }
   report_["split"] = s.result["samples"];

@@ -32,7 +32,7 @@ Result<> Pipeline::evaluate(const std::string& name, const std::string& backend)
       if (o_.on_progress) o_.on_progress("validate/" + v.name + "/" + backend, done, test.size());
       return !(o_.stop && o_.stop());
     }));
-    SAHA_TRY(a.own, own_metrics(c_.metrics, a, test, c_.folder, o_.stop));
+    SAHA_TRY(a.own, own_metrics(c_.metrics, a, test, o_.stop));
     Json j = summary(a, test);
     for (const OwnMetric& m : c_.metrics) j["metrics"][m.name] = {{"value", a.own[m.name].value}, {"unit", m.unit}, {"better", m.higher ? "higher" : "lower"}, {"per_sample", !a.own[m.name].per_sample.empty()}};
     std::vector<std::uint8_t> packed = Json::to_cbor(kept(a));

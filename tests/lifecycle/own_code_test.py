@@ -5,6 +5,7 @@
 import json
 import os
 import re
+import subprocess
 import sys
 
 import numpy as np
@@ -54,6 +55,17 @@ class OwnCode(life_cycle.LifeCycle):
         self.assertRegex(out, r"ok +split .*test 20, train 20\n")
         self.assertEqual(len(list((self.folder / ".saha" / "stages").glob("*/files/test/dog/*.npy"))), 5)
 
+        # Arrays in files of their own become one file a part.
+        np.save(self.folder / "x.npy", x)
+        np.save(self.folder / "y.npy", y)
+        self.own("data: {train: {npy: {x: x.npy, label: y.npy}}, split: {test: 25 %}}\n")
+        code, out, err = self.run_saha("--only", "data", "--seed", "5")
+        self.assertEqual(code, 0, out + err)
+        self.assertIn("seed 5\n", out)
+        self.assertRegex(out, r"ok +split .*test 50, train 150\n")
+        parts = [np.load(f) for f in (self.folder / ".saha" / "stages").glob("*/files/test.npz")]
+        self.assertIn({"x": (50, 4), "label": (50,)}, [{name: part[name].shape for name in part} for part in parts])
+
     def test_a_split_that_cannot_be_is_exit_2(self):
         self.own("data: {train: train.npz, test: test.npz, split: {test: 60 %, val: 40 %}}\n")
         code, out, err = self.run_saha()
@@ -97,6 +109,17 @@ require: ["sure(test) >= 90 %", points.req.yaml]
         (self.folder / "metrics.py").write_text("def sure(outputs, labels):\n    return 1\n\ndef whole(outputs, labels):\n    raise ValueError('no such thing')\n")
         code, out, err = self.run_saha(env=environment)
         self.assertIn("evaluate.whole ended with exit code 1; its last line: ValueError: no such thing", self.one_sentence(err))
+
+    def test_an_own_metric_stands_beside_the_file_that_states_it(self):
+        (self.folder / "metrics.py").write_text("def whole(outputs, labels):\n    return float((outputs['p'].argmax(1) == labels).mean())\n")
+        self.own('data: {test: test.npz}\nevaluate: {whole: {python: "metrics:whole", unit: "%"}}\nrequire: ["whole(test) >= 90 %"]\n')
+        (self.folder / "requirements").mkdir()
+        (self.folder / "requirements" / "points.req.yaml").write_text('saha: 1\nrequirements:\n  - {id: W, assert: "whole(test) >= 90 %", level: test}\n')
+        environment = dict(os.environ, PATH=os.path.dirname(sys.executable) + ":" + os.environ["PATH"])
+        done = subprocess.run([life_cycle.SAHA, "validate", "ready.onnx", "--requirements", "requirements/points.req.yaml", "--data", "saha.yaml"], cwd=self.folder, env=environment,
+                              capture_output=True, text=True)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertRegex(done.stdout, r"W +passed")
 
     def test_an_own_metric_with_a_wrong_name_or_module_is_exit_2(self):
         self.own('data: {test: test.npz}\nevaluate: {accuracy: {python: "metrics:f"}, a-b: {command: "true"}, c: {python: "metrics", command: "true"}}\n')
