@@ -232,6 +232,13 @@ TEST(Expansion, attention_runs_on_kernels) {
   }
 }
 
+TEST(Expansion, omitted_operands_keep_their_places) {
+  Net n;
+  Val q = n.input({1, 2, 3, 8}), k = n.input({1, 2, 4, 8}), v = n.input({1, 2, 4, 8}), past_k = n.input({1, 2, 5, 8}), past_v = n.input({1, 2, 5, 8});
+  Vals y = n.b.ops("Attention", {q, k, v, {}, past_k, past_v}, {}, 3);
+  check(n, y, 8);   // two concatenations, a transpose, two factors, two products, a softmax
+}
+
 TEST(Fusion, values_with_another_use_stay) {
   Net n;
   Val x = n.input({1, 4, 6, 6});

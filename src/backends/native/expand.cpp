@@ -29,12 +29,16 @@ Result<ir::Graph> expand(const ir::Graph& graph) {
     const auto rule = [&](const ir::Graph& from, const ir::Node& n, const op::Vals& in, op::Builder& b) -> std::optional<op::Vals> {
       if (!is_composite(from, n)) return {};
       std::vector<ir::TypeRef> types;
-      for (op::Val v : in) types.push_back(v ? b.type_ref(v) : ir::TypeRef{});
+      op::Vals given;   // the body's inputs are the operands that are there
+      for (op::Val v : in) {
+        types.push_back(v ? b.type_ref(v) : ir::TypeRef{});
+        if (v) given.push_back(v);
+      }
       auto body = op::expand(*op::find(n.op.str())->def, types, *n.attrs, int(n.num_results));
       if (!body) return {};   // a case that only the reference knows
       found = true;
       b.origin = n.origin;
-      op::Vals y = b.inline_graph(*body, in);
+      op::Vals y = b.inline_graph(*body, given);
       b.origin = {};
       y.resize(n.num_results);
       return y;
