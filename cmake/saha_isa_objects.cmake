@@ -3,11 +3,12 @@
 # that lack the level.
 set(SAHA_LEVELS generic)  # as in kernels/isa.hpp
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
-  list(APPEND SAHA_LEVELS avx2 avx512)
+  list(APPEND SAHA_LEVELS avx2 avx512 avx512vnni)
 endif()
 set(SAHA_OPTIONS_avx2 -mavx2 -mfma -mf16c)
 set(SAHA_OPTIONS_avx512 -mavx512f -mavx512bw -mavx512dq -mavx512vl ${SAHA_OPTIONS_avx2} -mprefer-vector-width=512
     -Wno-maybe-uninitialized -Wno-uninitialized)  # g++ 12 warns inside its own header
+set(SAHA_OPTIONS_avx512vnni -mavx512vnni ${SAHA_OPTIONS_avx512})
 
 function(saha_isa_objects target level)
   cmake_parse_arguments(L "" "BY" "SOURCES" ${ARGN})

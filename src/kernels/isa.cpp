@@ -12,6 +12,7 @@ SAHA_KERNEL_TABLES(generic)
 #if defined(__x86_64__)
 SAHA_KERNEL_TABLES(avx2)
 SAHA_KERNEL_TABLES(avx512)
+SAHA_KERNEL_TABLES_OVER(avx512vnni, avx512)
 #endif
 
 namespace saha::kernels {
@@ -21,6 +22,7 @@ std::string_view name(Isa isa) {
     case Isa::generic: return "generic";
     case Isa::avx2: return "avx2";
     case Isa::avx512: return "avx512";
+    case Isa::avx512vnni: return "avx512vnni";
   }
   return "?";
 }
@@ -34,7 +36,8 @@ Isa highest_isa(const CpuWords& words) {
   const bool fma_avx_f16c = all(words.leaf1_ecx, {12, 28, 29}), avx2 = all(words.leaf7_ebx, {5}), ymm = all(words.xcr0, {1, 2});
   if (!(fma_avx_f16c && avx2 && ymm)) return Isa::generic;
   const bool f_dq_bw_vl = all(words.leaf7_ebx, {16, 17, 30, 31}), masks_and_zmm = all(words.xcr0, {5, 6, 7});
-  return f_dq_bw_vl && masks_and_zmm ? Isa::avx512 : Isa::avx2;
+  if (!(f_dq_bw_vl && masks_and_zmm)) return Isa::avx2;
+  return all(words.leaf7_ecx, {11}) ? Isa::avx512vnni : Isa::avx512;
 }
 
 Isa detect_isa() {
@@ -42,7 +45,7 @@ Isa detect_isa() {
 #if defined(__x86_64__)
   std::uint32_t a, b, c, d;
   if (__get_cpuid(1, &a, &b, &c, &d)) words.leaf1_ecx = c;
-  if (__get_cpuid_count(7, 0, &a, &b, &c, &d)) words.leaf7_ebx = b;
+  if (__get_cpuid_count(7, 0, &a, &b, &c, &d)) words.leaf7_ebx = b, words.leaf7_ecx = c;
   if (words.leaf1_ecx >> 27 & 1) {  // XGETBV may be asked
     std::uint32_t low, high;
     asm volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
@@ -55,6 +58,7 @@ Isa detect_isa() {
 std::span<const std::span<const Kernel>> kernels(Isa isa) {
   switch (isa) {
 #if defined(__x86_64__)
+    case Isa::avx512vnni: return avx512vnni::tables();
     case Isa::avx512: return avx512::tables();
     case Isa::avx2: return avx2::tables();
 #endif

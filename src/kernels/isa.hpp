@@ -12,6 +12,7 @@ enum class Isa : std::uint8_t {
   generic,  ///< what the compiler's target always has
   avx2,     ///< AVX2, FMA, F16C
   avx512,   ///< AVX-512 F, BW, DQ, VL
+  avx512vnni,  ///< AVX-512 VNNI beside them: loops on 8-bit integers of its own, all else is avx512's
 };
 
 std::string_view name(Isa isa);
@@ -20,6 +21,7 @@ std::string_view name(Isa isa);
 struct CpuWords {
   std::uint32_t leaf1_ecx = 0, leaf7_ebx = 0;
   std::uint64_t xcr0 = 0;
+  std::uint32_t leaf7_ecx = 0;
 };
 /// The highest level all of whose instructions are there. A level needs what the level below it needs.
 Isa highest_isa(const CpuWords& words);
@@ -27,14 +29,14 @@ Isa highest_isa(const CpuWords& words);
 Isa detect_isa();
 
 /// Lanes of float32 in a vector: what packed buffers are laid out by.
-constexpr int lanes(Isa isa) { return isa == Isa::avx512 ? 16 : isa == Isa::avx2 ? 8 : 4; }
+constexpr int lanes(Isa isa) { return isa >= Isa::avx512 ? 16 : isa == Isa::avx2 ? 8 : 4; }
 
 struct Kernel {
   std::string_view name;
   plan::Run run;
 };
 
-/// Every kernel compiled for exactly this level.
+/// Every kernel of this level.
 std::span<const std::span<const Kernel>> kernels(Isa isa);
 
 /// The kernel of that name for that level; nullptr where there is none. Packed buffers and params are made for one level and fit no other.

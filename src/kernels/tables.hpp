@@ -1,12 +1,27 @@
 #pragma once
 // SAHA_KERNEL_TABLES(isa) declares the tables of one level, one per family of loops and defined beside them, and tables(), which lists them.
+// SAHA_KERNEL_TABLES_OVER(isa, base): of a level that has loops on 8-bit integers of its own; the others are those of `base`.
 #include "kernels/isa.hpp"
 
-#define SAHA_KERNEL_TABLES(isa)                                                                                              \
-  namespace saha::kernels::isa {                                                                                            \
-  extern const std::span<const Kernel> kGemm, kConv, kDepthwise, kElementwise, kRows, kPool, kMovement, kResize, kRecurrent; \
-  inline std::span<const std::span<const Kernel>> tables() {                                                                \
-    static const std::span<const Kernel> all[] = {kGemm, kConv, kDepthwise, kElementwise, kRows, kPool, kMovement, kResize, kRecurrent}; \
-    return all;                                                                                                             \
-  }                                                                                                                         \
+namespace saha::kernels {
+extern const std::span<const Kernel> kSoftmaxI8;  // without vectors: compiled once, in every level's list
+}
+
+#define SAHA_KERNEL_LIST(isa, base)                                                                                                       \
+  inline std::span<const std::span<const Kernel>> tables() {                                                                              \
+    static const std::span<const Kernel> all[] = {kSoftmaxI8, isa::kConvI8, base::kDepthwiseI8, base::kElementwiseI8, base::kReduceI8, base::kGemm,    \
+                                                  base::kConv, base::kDepthwise, base::kElementwise, base::kRows, base::kPool, base::kMovement,        \
+                                                  base::kResize, base::kRecurrent};                                                       \
+    return all;                                                                                                                           \
+  }
+#define SAHA_KERNEL_TABLES(isa)                                                                                                           \
+  namespace saha::kernels::isa {                                                                                                          \
+  extern const std::span<const Kernel> kConvI8, kDepthwiseI8, kElementwiseI8, kReduceI8, kGemm, kConv, kDepthwise, kElementwise, kRows, kPool, kMovement, \
+      kResize, kRecurrent;                                                                                                                \
+  SAHA_KERNEL_LIST(isa, isa)                                                                                                              \
+  }
+#define SAHA_KERNEL_TABLES_OVER(isa, base)                                                                                                \
+  namespace saha::kernels::isa {                                                                                                          \
+  extern const std::span<const Kernel> kConvI8;                                                                                           \
+  SAHA_KERNEL_LIST(isa, base)                                                                                                             \
   }

@@ -82,7 +82,8 @@ inline const Type& Site::type(std::size_t i) const { return b.type(in[i]); }
 Result<> infer_types(Infer& c);
 /// Gradients of `of` with respect to `wrt`, given dy: vjp, or adjoint per linear operand, or through the body. An empty Val is zero.
 Result<Vals> gradients(Builder& b, Val of, Val dy, const Vals& wrt);
-/// The node computes on stored integers: an operand or a result carries quantisation, and it does not merely move or reinterpret them.
+/// The node computes on stored integers: an operand or a result carries quantisation, and it does not merely move or reinterpret them,
+/// or run a sub-graph that says itself what it means.
 bool is_quantised(const ir::Graph& g, const ir::Node& n);
 /// What such a node means, as a graph of plain integer operators; inputs are its operands that are no constants. Its own rule where the entry has one, else operands are
 /// dequantised, the float operator runs, and its results are quantised again (rounding float_even, or half away from zero for the others).

@@ -153,7 +153,7 @@ bool is_quantised(const ir::Graph& g, const ir::Node& n) {
   for (std::size_t k = 0; k < n.num_results; ++k) any |= bool(g.type(g.result(n, k)).quant);
   if (!any) return false;
   constexpr ir::OpName stored[] = {"Cast", "BitCast", "Shape", "Size", "QuantizeLinear", "DequantizeLinear"};  // read or make the numbers as they are kept
-  return std::find(std::begin(stored), std::end(stored), n.op) == std::end(stored) && !(find(n.op.str())->def->traits & (kMovement | kView));
+  return std::find(std::begin(stored), std::end(stored), n.op) == std::end(stored) && !(find(n.op.str())->def->traits & (kMovement | kView | kControl));
 }
 
 namespace {

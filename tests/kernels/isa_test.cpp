@@ -29,12 +29,15 @@ using namespace test;
 
 constexpr CpuWords kAvx2{1u << 12 | 1u << 28 | 1u << 29, 1u << 5, 0x6};
 constexpr CpuWords kAvx512{kAvx2.leaf1_ecx, kAvx2.leaf7_ebx | 1u << 16 | 1u << 17 | 1u << 30 | 1u << 31, 0xe6};
+constexpr CpuWords kVnni{kAvx512.leaf1_ecx, kAvx512.leaf7_ebx, kAvx512.xcr0, 1u << 11};
 
 TEST(Isa, a_missing_feature_takes_one_to_the_highest_level_without_it) {
   EXPECT_EQ(highest_isa({}), Isa::generic);
   EXPECT_EQ(highest_isa(kAvx2), Isa::avx2);
   EXPECT_EQ(highest_isa(kAvx512), Isa::avx512);
   EXPECT_EQ(highest_isa({~0u, ~0u, ~0ull}), Isa::avx512);
+  EXPECT_EQ(highest_isa(kVnni), Isa::avx512vnni);
+  EXPECT_EQ(highest_isa({kAvx2.leaf1_ecx, kAvx2.leaf7_ebx, kAvx2.xcr0, ~0u}), Isa::avx2);
   for (int i = 0; i < 64; ++i) {
     const std::uint32_t word = i < 32 ? ~(1u << i) : ~0u;
     const CpuWords lacking[] = {{kAvx512.leaf1_ecx & word, kAvx512.leaf7_ebx, kAvx512.xcr0},

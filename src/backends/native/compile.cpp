@@ -4,6 +4,8 @@
 
 #include "backends/native/host_ops.hpp"
 #include "backends/native/kernel_table.hpp"
+#include "backends/native/layout.hpp"
+#include "kernels/movement.hpp"
 #include "op/work.hpp"
 
 namespace saha::native {
@@ -15,7 +17,7 @@ bool plain(const ir::Type& t) { return ir::is_static(t) && t.dtype != DType::str
 
 class Compiler {
  public:
-  Compiler(const ir::Graph& g, kernels::Isa isa) : g_(g), isa_(isa), loaded_(std::make_shared<runtime::LoadedPlan>()), p_(loaded_->plan), slot_(g.values().size(), kNone) {}
+  Compiler(const ir::Graph& g, kernels::Isa isa) : g_(g), isa_(isa), loaded_(std::make_shared<runtime::LoadedPlan>()), p_(loaded_->plan), slot_(g.values().size()) {}
   Result<std::shared_ptr<const runtime::LoadedPlan>> run();
 
  private:
@@ -28,13 +30,24 @@ class Compiler {
     if (added) p_.constants.push_back(t);
     return add_slot({Space::constant, t.dtype, it->second, 0, std::uint64_t(t.bytes()), t.dims});
   }
-  std::uint32_t slot(ir::ValueId v) {
+  /// The value in that layout; reordered where it is held in the other one only. Constants are plain.
+  std::uint32_t slot(ir::ValueId v, ir::Layout layout = ir::Layout::plain) {
     if (v == ir::ValueId::none) return kNone;
-    std::uint32_t& s = slot_[std::size_t(v)];
+    Held& held = slot_[std::size_t(v)];
+    if (g_[v].constant || !has_layouts(g_.type(v))) layout = ir::Layout::plain;
+    std::uint32_t &s = held.in(layout), &other = held.in(layout == ir::Layout::plain ? ir::Layout::nhwc : ir::Layout::plain);
     if (s == kNone && g_[v].constant) s = constant_slot(*g_[v].constant);
+    if (s == kNone && other != kNone) s = layouts_coincide(NodeSite::numbers(g_.type(v))) ? other : reordered(v, other, layout);
     SAHA_ASSERT(s != kNone);
     return s;
   }
+  /// Held with channels innermost, not otherwise.
+  bool only_channels_last(ir::ValueId v) {
+    return v != ir::ValueId::none && !g_[v].constant && slot_[std::size_t(v)].plain == kNone && slot_[std::size_t(v)].nhwc != kNone && !layouts_coincide(NodeSite::numbers(g_.type(v)));
+  }
+  std::uint32_t reordered(ir::ValueId v, std::uint32_t from, ir::Layout to);
+  void emit(const Prepared& p, plan::Instruction& i);
+  void append(plan::Instruction i, std::span<const std::uint32_t> reads, std::span<const std::uint32_t> writes);
   std::uint32_t arena_slot(const ir::Type& t, std::uint32_t at) {
     Dims d = NodeSite::numbers(t);
     auto bytes = std::uint64_t(storage_bytes(t.dtype, num_elements(d)));
@@ -54,10 +67,25 @@ class Compiler {
     if (s.space == Space::box || s.space == Space::none) return false;
     s.dims = NodeSite::numbers(g_.type(y));
     if (num_elements(s.dims) != num_elements(p_.slots[from].dims)) return false;
+    slot_[std::size_t(y)].plain = alias_of(from, std::move(s));
+    return true;
+  }
+  std::uint32_t alias_of(std::uint32_t from, Slot s) {
     std::int64_t buffer = buffer_of_[from];
     std::uint32_t to = add_slot(std::move(s));
     buffer_of_[to] = buffer;
-    slot_[std::size_t(y)] = to;
+    return to;
+  }
+  /// A transpose of bytes to channels first is its operand, read as channels last; one of a value held so to channels last is that value.
+  bool relayout(const ir::Node& n) {
+    const ir::ValueId x = g_.operand(n, 0), y = g_.result(n);
+    const bool first = brings_channels_first(g_, n) && bits(g_.type(x).dtype) == 8 && !only_channels_last(x);
+    if (!first && !(takes_channels_last(g_, n) && only_channels_last(x))) return false;
+    const std::uint32_t from = slot(x, first ? ir::Layout::plain : ir::Layout::nhwc);
+    Slot s = p_.slots[from];
+    if (s.space == Space::box || s.space == Space::none) return false;
+    s.dims = NodeSite::numbers(g_.type(y));
+    slot_[std::size_t(y)].in(first ? ir::Layout::nhwc : ir::Layout::plain) = alias_of(from, std::move(s));
     return true;
   }
   void use(std::uint32_t s, std::uint32_t at) {
@@ -78,25 +106,65 @@ class Compiler {
   kernels::Isa isa_;
   std::shared_ptr<runtime::LoadedPlan> loaded_;
   plan::Plan& p_;
-  std::vector<std::uint32_t> slot_;         // by value
+  struct Held {
+    std::uint32_t plain = kNone, nhwc = kNone;
+    std::uint32_t& in(ir::Layout l) { return l == ir::Layout::plain ? plain : nhwc; }
+  };
+  std::vector<Held> slot_;                  // by value
   std::vector<std::int64_t> buffer_of_;     // by slot
   std::vector<Buffer> buffers_;
   std::vector<std::pair<std::uint32_t, std::uint32_t>> in_place_;   // slots that may share: operand 0, result 0
   std::unordered_map<const void*, std::uint32_t> constants_;
 };
 
-Result<> Compiler::node(const ir::Node& n) {
-  if (alias(n)) return {};
-  auto at = std::uint32_t(p_.instructions.size());
+void Compiler::emit(const Prepared& p, plan::Instruction& i) {
+  i.kernel = kernel_row(p.kernel);
+  p_.params.resize((p_.params.size() + 63) / 64 * 64);
+  i.params = p_.params.size();
+  p_.params.insert(p_.params.end(), p.params.begin(), p.params.end());
+  i.first_dim = std::uint32_t(p_.dims.size());
+  p_.dims.insert(p_.dims.end(), p.dims.begin(), p.dims.end());
+  i.grid = p.grid;
+  i.scratch = p.scratch;
+  p_.scratch_bytes = std::max(p_.scratch_bytes, i.scratch);
+}
+
+void Compiler::append(plan::Instruction i, std::span<const std::uint32_t> reads, std::span<const std::uint32_t> writes) {
+  i.first_operand = std::uint32_t(p_.operands.size());
+  i.num_in = std::uint16_t(reads.size());
+  i.num_out = std::uint16_t(writes.size());
+  p_.operands.insert(p_.operands.end(), reads.begin(), reads.end());
+  p_.operands.insert(p_.operands.end(), writes.begin(), writes.end());
+  p_.instructions.push_back(i);
+}
+
+std::uint32_t Compiler::reordered(ir::ValueId v, std::uint32_t from, ir::Layout to) {
+  const ir::Type& t = g_.type(v);
+  const Dims d = NodeSite::numbers(t);
+  const Dims strides = strides_of(d, to == ir::Layout::plain ? ir::Layout::nhwc : ir::Layout::plain);
+  Dims from_strides = strides;
+  if (to == ir::Layout::nhwc) std::rotate(from_strides.begin() + 1, from_strides.begin() + 2, from_strides.end());
+  const auto move = kernels::prepare_move(bits(t.dtype) / 8, in_memory(d, to), from_strides);
+  Prepared p;
+  p.kernel = std::string(kernels::kernel(move));
+  p.params = bytes_of(move);
+  p.grid = kernels::grid(move);
+  const auto at = std::uint32_t(p_.instructions.size());
   plan::Instruction i;
   i.origin = std::uint32_t(p_.origins.size());
-  const ir::Type& first = g_.type(g_.result(n));
-  p_.origins.push_back({n.origin ? *n.origin : g_.name(g_.result(n)), op::kind(g_, n), first.is_tensor() ? ir::str(first.dims) : ir::str(first)});
-  op::Work w = op::work(g_, n);
-  i.macs = w.macs;
-  i.bytes = w.bytes;
+  p_.origins.push_back({g_.name(v), "Transpose", ir::str(t.dims)});
+  i.bytes = 2 * p_.slots[from].bytes;
+  emit(p, i);
+  use(from, at);
+  const std::uint32_t y = arena_slot(t, at);
+  append(i, {&from, 1}, {&y, 1});
+  return y;
+}
 
+Result<> Compiler::node(const ir::Node& n) {
+  if (alias(n) || relayout(n)) return {};
   bool known = !(op::find(n.op.str())->def->traits & op::kControl) || n.op == "Fused";
+  bool plain_first = true, layouts = false;
   std::vector<ir::TypeRef> in, out;
   std::vector<const Tensor*> constant;
   for (ir::ValueId v : g_.operands(n)) {
@@ -104,46 +172,49 @@ Result<> Compiler::node(const ir::Node& n) {
     in.push_back(there ? g_[v].type : ir::TypeRef{});
     constant.push_back(there ? g_[v].constant.get() : nullptr);
     known &= !there || plain(g_.type(v));
-    known &= !there || p_.slots[slot(v)].space != Space::box || plain(g_.type(v));
+    plain_first &= !only_channels_last(v);
+    layouts |= there && !constant.back() && has_layouts(g_.type(v)) && bits(g_.type(v).dtype) == 8;
   }
   for (std::size_t k = 0; k < n.num_results; ++k) {
     out.push_back(g_[g_.result(n, k)].type);
     known &= plain(*out.back());
   }
   std::optional<Prepared> prepared;
-  if (known) prepared = choose({{*n.attrs}, n.op.str(), in, out, constant, isa_});
+  ir::Layout layout = ir::Layout::plain;
+  for (ir::Layout l : {plain_first ? ir::Layout::plain : ir::Layout::nhwc, plain_first ? ir::Layout::nhwc : ir::Layout::plain}) {
+    if (!known || prepared || (l == ir::Layout::nhwc && !layouts)) continue;
+    prepared = choose({{*n.attrs}, n.op.str(), in, out, constant, isa_, l});
+    if (prepared) layout = l;
+  }
   std::vector<std::uint32_t> reads, writes;
-  if (prepared) {
-    i.kernel = kernel_row(prepared->kernel);
+  if (prepared)
     for (const Operand& o : prepared->operands)
-      reads.push_back(o.from == Operand::From::none ? kNone : o.from == Operand::From::packed ? constant_slot(prepared->packed[o.index]) : slot(g_.operand(n, o.index)));
-    p_.params.resize((p_.params.size() + 63) / 64 * 64);
-    i.params = p_.params.size();
-    p_.params.insert(p_.params.end(), prepared->params.begin(), prepared->params.end());
-    i.first_dim = std::uint32_t(p_.dims.size());
-    p_.dims.insert(p_.dims.end(), prepared->dims.begin(), prepared->dims.end());
-    i.grid = prepared->grid;
-    i.scratch = prepared->scratch;
-    p_.scratch_bytes = std::max(p_.scratch_bytes, i.scratch);
+      reads.push_back(o.from == Operand::From::none ? kNone : o.from == Operand::From::packed ? constant_slot(prepared->packed[o.index]) : slot(g_.operand(n, o.index), layout));
+  else
+    for (ir::ValueId v : g_.operands(n)) reads.push_back(slot(v));
+  const auto at = std::uint32_t(p_.instructions.size());  // what reorders operands stands before
+  plan::Instruction i;
+  i.origin = std::uint32_t(p_.origins.size());
+  const ir::Type& first = g_.type(g_.result(n));
+  p_.origins.push_back({n.origin ? *n.origin : g_.name(g_.result(n)), op::kind(g_, n), first.is_tensor() ? ir::str(first.dims) : ir::str(first)});
+  op::Work w = op::work(g_, n);
+  i.macs = w.macs;
+  i.bytes = w.bytes;
+  if (prepared) {
+    emit(*prepared, i);
   } else {
     i.host = std::uint32_t(loaded_->hosts.size());
     loaded_->hosts.push_back(make_host_op(g_, n, isa_));
-    for (ir::ValueId v : g_.operands(n)) reads.push_back(slot(v));
   }
   for (std::uint32_t s : reads) use(s, at);
   for (std::size_t k = 0; k < n.num_results; ++k) {
     ir::ValueId y = g_.result(n, k);
     std::uint32_t s = plain(g_.type(y)) ? arena_slot(g_.type(y), at) : add_slot({Space::box, DType::none, p_.boxes++, 0, 0, {}});
-    slot_[std::size_t(y)] = s;
+    slot_[std::size_t(y)].in(has_layouts(g_.type(y)) ? layout : ir::Layout::plain) = s;
     writes.push_back(s);
   }
   if (prepared && prepared->in_place && !reads.empty() && reads[0] != kNone) in_place_.emplace_back(reads[0], writes[0]);
-  i.first_operand = std::uint32_t(p_.operands.size());
-  i.num_in = std::uint16_t(reads.size());
-  i.num_out = std::uint16_t(writes.size());
-  p_.operands.insert(p_.operands.end(), reads.begin(), reads.end());
-  p_.operands.insert(p_.operands.end(), writes.begin(), writes.end());
-  p_.instructions.push_back(i);
+  append(i, reads, writes);
   return {};
 }
 
@@ -178,16 +249,12 @@ Result<std::shared_ptr<const runtime::LoadedPlan>> Compiler::run() {
     const ir::Type& t = g_.type(g_.inputs()[i]);
     // An input that is no plain tensor is read by host instructions only; it counts as a box that the caller fills.
     std::uint32_t s = add_slot({Space::input, t.dtype, std::uint32_t(i), 0, 0, plain(t) ? NodeSite::numbers(t) : Dims{}});
-    slot_[std::size_t(g_.inputs()[i])] = s;
+    slot_[std::size_t(g_.inputs()[i])].plain = s;
     p_.inputs.push_back(s);
   }
   for (const ir::Node& n : g_.nodes()) SAHA_DO(node(n));
-  auto end = std::uint32_t(p_.instructions.size());
-  for (ir::ValueId v : g_.outputs()) {
-    std::uint32_t s = slot(v);
-    use(s, end);
-    p_.outputs.push_back(s);
-  }
+  for (ir::ValueId v : g_.outputs()) p_.outputs.push_back(slot(v));
+  for (std::uint32_t s : p_.outputs) use(s, std::uint32_t(p_.instructions.size()));
   place();
   return std::shared_ptr<const runtime::LoadedPlan>(loaded_);
 }

@@ -29,12 +29,12 @@ class Fuser {
   Dims dims(ValueId v) const { return NodeSite::numbers(g_.type(v)); }
   /// The only reader of v; -1 where there are others.
   std::int64_t reader(ValueId v) const { return uses_[std::size_t(v)] == 1 && readers_[std::size_t(v)].size() == 1 ? std::int64_t(readers_[std::size_t(v)][0]) : -1; }
-  NodeSite site(const ir::Node& n, std::vector<ir::TypeRef>& types, std::vector<const Tensor*>& constants) const {
+  NodeSite site(const ir::Node& n, std::vector<ir::TypeRef>& types, std::vector<const Tensor*>& constants, std::span<const ir::TypeRef> results = {}) const {
     for (ValueId v : g_.operands(n)) {
       types.push_back(v == ValueId::none ? ir::TypeRef{} : g_[v].type);
       constants.push_back(constant(v));
     }
-    return {{*n.attrs}, n.op.str(), types, {}, constants, kernels::Isa::generic};
+    return {{*n.attrs}, n.op.str(), types, results, constants, kernels::Isa::generic};
   }
   bool is_activation(const ir::Node& n, ValueId x) const {
     std::vector<ir::TypeRef> types;
@@ -45,6 +45,7 @@ class Fuser {
   bool per_channel(ValueId v, ValueId y, std::size_t axis) const;
   Chain grow(std::size_t anchor);
   Chain alone(std::size_t first) const;
+  Chain stored(std::size_t anchor) const;
   Val emit(const Chain& chain, op::Builder& b, const std::function<Val(ValueId)>& mapped);
 
   const ir::Graph& g_;
@@ -69,6 +70,30 @@ Fuser::Chain Fuser::alone(std::size_t first) const {
   return {};
 }
 
+/// A product of stored integers and what keeps its result between bounds.
+Fuser::Chain Fuser::stored(std::size_t anchor) const {
+  const auto is = [&](std::size_t i, bool (*property)(const NodeSite&), ir::Layout layout) {
+    const ir::Node& n = node(i);
+    if (n.num_results != 1 || !op::is_quantised(g_, n)) return false;
+    for (ValueId v : g_.operands(n)) if (v != ValueId::none && !ir::is_static(g_.type(v))) return false;
+    const ir::TypeRef result = g_[g_.result(n)].type;
+    std::vector<ir::TypeRef> types;
+    std::vector<const Tensor*> constants;
+    NodeSite s = site(n, types, constants, {&result, 1});
+    s.layout = layout;
+    return ir::is_static(*result) && property(s);
+  };
+  Chain chain = {anchor};
+  const bool conv = node(anchor).op == "Conv";
+  for (ValueId y = g_.result(node(anchor)); reader(y) >= 0; y = g_.result(node(chain.back()))) {
+    const auto r = std::size_t(reader(y));
+    if (group_[r] >= 0 || g_.operand(node(r), 0) != y || !is(r, is_stored_clamp, ir::Layout::plain)) break;
+    if (chain.size() == 1 && !is(anchor, is_stored_product, conv ? ir::Layout::nhwc : ir::Layout::plain)) return {};
+    chain.push_back(r);
+  }
+  return chain;
+}
+
 /// v is a constant with one element per index of y's axis, broadcast along the others.
 bool Fuser::per_channel(ValueId v, ValueId y, std::size_t axis) const {
   if (!constant(v) || !f32(v)) return false;
@@ -86,6 +111,7 @@ Fuser::Chain Fuser::grow(std::size_t anchor) {
   ValueId y = g_.result(a);
   bool conv = a.op == "Conv";
   if (!conv && !(a.op == "MatMul") && !(a.op == "Gemm")) return {};
+  if (op::is_quantised(g_, a)) return stored(anchor);
   if (a.num_results != 1 || !f32(y) || dims(y).size() < 2) return {};
   for (ValueId v : g_.operands(a)) if (v != ValueId::none && !f32(v)) return {};
   if (conv && (!constant(g_.operand(a, 1)) || dims(y).size() > 4 || dims(y).size() < 3 || (a.num_operands > 2 && !constant(g_.operand(a, 2))))) return {};

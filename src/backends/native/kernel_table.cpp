@@ -8,6 +8,7 @@
 
 namespace saha::native {
 
+std::span<const KernelDef> quantised_rows();
 std::span<const KernelDef> linear_rows();
 std::span<const KernelDef> elementwise_rows();
 std::span<const KernelDef> reduction_rows();
@@ -16,7 +17,7 @@ std::span<const KernelDef> recurrent_rows();
 std::span<const KernelDef> resize_rows();
 
 std::span<const std::span<const KernelDef>> kernel_tables() {
-  static const std::array tables = {linear_rows(), elementwise_rows(), reduction_rows(), movement_rows(), recurrent_rows(), resize_rows()};
+  static const std::array tables = {quantised_rows(), linear_rows(), elementwise_rows(), reduction_rows(), movement_rows(), recurrent_rows(), resize_rows()};
   return tables;
 }
 
@@ -36,8 +37,10 @@ const std::vector<const KernelDef*>& rows_of(std::string_view op) {
 bool has_kernel(std::string_view op) { return !rows_of(op).empty(); }
 
 std::optional<Prepared> choose(const NodeSite& site) {
-  for (const KernelDef* k : rows_of(site.op))
-    if (auto p = k->prepare(site)) return p;
+  for (std::string_view op : {site.op, std::string_view()})
+    for (const KernelDef* k : rows_of(op))
+      if (site.layout == ir::Layout::plain || k->any_layout)
+        if (auto p = k->prepare(site)) return p;
   return {};
 }
 

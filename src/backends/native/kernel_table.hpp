@@ -15,6 +15,7 @@ struct NodeSite : op::AttrView {
   std::span<const ir::TypeRef> in, out;          ///< null: omitted; all static tensors
   std::span<const Tensor* const> constant;       ///< null: not a constant
   kernels::Isa isa;
+  ir::Layout layout = ir::Layout::plain;         ///< of operands of rank 3 and more that are no constants, and of results
   bool has(std::size_t i) const { return i < in.size() && in[i]; }
   Dims dims(std::size_t i) const { return numbers(*in[i]); }
   Dims out_dims(std::size_t k = 0) const { return numbers(*out[k]); }
@@ -51,8 +52,9 @@ template <class Params> std::vector<std::byte> bytes_of(const Params& p) {
 Result<Tensor> packed_buffer(std::int64_t elements);
 
 struct KernelDef {
-  std::string_view op;                                             ///< the operator it serves
+  std::string_view op;                                             ///< the operator it serves; "" any
   std::optional<Prepared> (*prepare)(const NodeSite&);             ///< nothing: does not accept
+  bool any_layout = false;                                         ///< it looks at NodeSite::layout; others see plain nodes only
 };
 /// The rows of all files, by operator in order of preference.
 std::span<const std::span<const KernelDef>> kernel_tables();

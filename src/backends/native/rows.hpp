@@ -6,7 +6,9 @@
 #include <vector>
 
 #include "backends/native/kernel_table.hpp"
+#include "kernels/conv.hpp"
 #include "kernels/epilogue.hpp"
+#include "kernels/pool.hpp"
 
 namespace saha::native {
 
@@ -19,6 +21,17 @@ std::optional<ActivationOf> activation_of(const NodeSite& s);
 
 /// One pass of an activation over operand i; result 0 has its size.
 std::optional<Prepared> activation_call(const NodeSite& s, const ActivationOf& a, std::size_t i);
+
+/// A product of stored 8-bit integers by constants that one kernel computes, and stores between bounds.
+bool is_stored_product(const NodeSite& s);
+/// Takes what operand 0 stores beyond two bounds to the nearer one, and keeps the rest.
+bool is_stored_clamp(const NodeSite& s);
+
+/// A convolution over one or two spatial axes, whose weights are operand `weights`.
+std::optional<kernels::ConvShape> conv_shape(const NodeSite& s, std::size_t weights);
+
+/// A pool over one or two spatial axes; planes are the images.
+std::optional<kernels::PoolShape> pool_shape(const NodeSite& s);
 
 /// y = x * scale[c] + shift[c].
 struct AffineOf {

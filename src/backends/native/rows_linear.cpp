@@ -50,23 +50,9 @@ std::optional<Tensor> folded_bias(std::int64_t n, const Tensor* own, float own_s
 std::optional<Prepared> conv(const Anchor& a) {
   const NodeSite& s = a.s;
   if (!s.all_f32() || !s.constant[1] || (s.has(2) && !s.constant[2])) return {};
-  Dims x = s.dims(0), w = s.dims(1), y = s.out_dims();
-  std::size_t spatial = x.size() - 2;
-  if (x.size() < 3 || spatial > 2 || w.size() != x.size() || num_elements(y) == 0) return {};
-  auto window = op::read_window(s, "Conv", spatial);
-  if (!window || !op::resolve(*window, "Conv", std::span(x).subspan(2), std::span(w).subspan(2))) return {};
-  kernels::ConvShape c;
-  c.batch = x[0];
-  c.in_channels = x[1];
-  c.out_channels = w[0];
-  c.groups = s.i("group");
-  auto axis = [&](std::size_t i, std::int64_t& in, std::int64_t& out, std::int64_t& k, std::int64_t& stride, std::int64_t& dilation, std::int64_t& pad) {
-    in = x[2 + i]; out = y[2 + i]; k = w[2 + i];
-    stride = window->strides[i]; dilation = window->dilations[i]; pad = window->before[i];
-  };
-  if (spatial == 2) axis(0, c.in_h, c.out_h, c.kernel_h, c.stride_h, c.dilation_h, c.pad_top);
-  axis(spatial - 1, c.in_w, c.out_w, c.kernel_w, c.stride_w, c.dilation_w, c.pad_left);
-  if (c.pad_top < 0 || c.pad_left < 0) return {};
+  auto shape = conv_shape(s, 1);
+  if (!shape) return {};
+  const kernels::ConvShape& c = *shape;
   Epilogue e = epilogue(a.tail);
   bool folded = a.tail.affine || a.tail.bias;
   if (s.has(2) || folded) e.bias = kernels::Bias::per_row;
@@ -77,7 +63,7 @@ std::optional<Prepared> conv(const Anchor& a) {
   std::vector<float> scaled;
   if (a.tail.affine) {
     scaled.assign(weights, weights + s.constant[1]->size());
-    std::size_t each = scaled.size() / std::size_t(w[0]);
+    std::size_t each = scaled.size() / std::size_t(c.out_channels);
     for (std::size_t i = 0; i < scaled.size(); ++i) scaled[i] *= a.tail.affine->scale[i / each];
     weights = scaled.data();
   }
@@ -88,7 +74,7 @@ std::optional<Prepared> conv(const Anchor& a) {
   p.operands = {a.operands[0], Operand::packed(0), s.has(2) ? a.operands[2] : Operand::none(), a.tail.residual.value_or(Operand::none())};
   p.packed.push_back(std::move(*packed));
   if (folded) {
-    auto bias = folded_bias(w[0], s.has(2) ? s.constant[2] : nullptr, 1, a.tail);
+    auto bias = folded_bias(c.out_channels, s.has(2) ? s.constant[2] : nullptr, 1, a.tail);
     if (!bias) return {};
     p.operands[2] = Operand::packed(1);
     p.packed.push_back(std::move(*bias));
@@ -293,5 +279,26 @@ constexpr KernelDef kRows[] = {{"Conv", alone}, {"Gemm", alone}, {"MatMul", alon
 }  // namespace
 
 std::span<const KernelDef> linear_rows() { return kRows; }
+
+std::optional<kernels::ConvShape> conv_shape(const NodeSite& s, std::size_t weights) {
+  Dims x = s.dims(0), w = s.dims(weights), y = s.out_dims();
+  std::size_t spatial = x.size() - 2;
+  if (x.size() < 3 || spatial > 2 || w.size() != x.size() || num_elements(y) == 0) return {};
+  auto window = op::read_window(s, "Conv", spatial);
+  if (!window || !op::resolve(*window, "Conv", std::span(x).subspan(2), std::span(w).subspan(2))) return {};
+  kernels::ConvShape c;
+  c.batch = x[0];
+  c.in_channels = x[1];
+  c.out_channels = w[0];
+  c.groups = s.i("group");
+  auto axis = [&](std::size_t i, std::int64_t& in, std::int64_t& out, std::int64_t& k, std::int64_t& stride, std::int64_t& dilation, std::int64_t& pad) {
+    in = x[2 + i]; out = y[2 + i]; k = w[2 + i];
+    stride = window->strides[i]; dilation = window->dilations[i]; pad = window->before[i];
+  };
+  if (spatial == 2) axis(0, c.in_h, c.out_h, c.kernel_h, c.stride_h, c.dilation_h, c.pad_top);
+  axis(spatial - 1, c.in_w, c.out_w, c.kernel_w, c.stride_w, c.dilation_w, c.pad_left);
+  if (c.pad_top < 0 || c.pad_left < 0) return {};
+  return c;
+}
 
 }  // namespace saha::native

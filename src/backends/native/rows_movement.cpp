@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "backends/native/kernel_table.hpp"
+#include "backends/native/layout.hpp"
 #include "kernels/movement.hpp"
 
 namespace saha::native {
@@ -16,11 +17,6 @@ int element(DType t) {
 std::size_t axis_of(const NodeSite& s, std::size_t rank) {
   std::int64_t a = s.i("axis");
   return std::size_t(a < 0 ? a + std::int64_t(rank) : a);
-}
-Dims strides_of(const Dims& d) {
-  Dims s(d.size(), 1);
-  for (std::size_t i = d.size(); i-- > 1;) s[i - 1] = s[i] * d[i];
-  return s;
 }
 
 std::optional<Prepared> move(const NodeSite& s, const Dims& dims, const Dims& strides, std::int64_t offset) {
@@ -72,21 +68,23 @@ std::optional<Prepared> expand(const NodeSite& s) {
   return move(s, y, strides, 0);
 }
 
-std::optional<kernels::ConcatParams> parts(const Dims& whole, std::size_t axis, std::span<const ir::TypeRef> types) {
+std::optional<kernels::ConcatParams> parts(const Dims& whole, std::size_t axis, std::span<const ir::TypeRef> types, ir::Layout layout = ir::Layout::plain) {
   kernels::ConcatParams p;
   if (types.size() > std::size_t(kernels::kMaxParts) || !element(types[0]->dtype)) return {};
   p.parts = std::int32_t(types.size());
   p.outer = num_elements(std::span(whole).subspan(0, axis));
   for (std::size_t i = 0; i < types.size(); ++i) {
-    Dims d = NodeSite::numbers(*types[i]);
+    Dims d = in_memory(NodeSite::numbers(*types[i]), layout);
     p.bytes[i] = num_elements(std::span(d).subspan(axis)) * storage_bytes(types[i]->dtype, 1);
   }
   return p;
 }
 std::optional<Prepared> concat(const NodeSite& s) {
   Dims y = s.out_dims();
-  for (auto& t : s.in) if (!t) return {};
-  auto p = parts(y, axis_of(s, y.size()), s.in);
+  std::size_t axis = axis_of(s, y.size());
+  for (std::size_t i = 0; i < s.in.size(); ++i) if (!s.in[i] || (s.layout != ir::Layout::plain && s.constant[i])) return {};
+  if (s.layout == ir::Layout::nhwc) axis = axis == 0 ? 0 : axis == 1 ? y.size() - 1 : axis - 1;
+  auto p = parts(in_memory(y, s.layout), axis, s.in, s.layout);
   if (!p) return {};
   Prepared r;
   r.kernel = "concat";
@@ -127,7 +125,7 @@ std::optional<Prepared> gather(const NodeSite& s) {
   return r;
 }
 
-constexpr KernelDef kRows[] = {{"Transpose", transpose}, {"Slice", slice}, {"Expand", expand}, {"Concat", concat}, {"Split", split}, {"Gather", gather}};
+constexpr KernelDef kRows[] = {{"Transpose", transpose}, {"Slice", slice}, {"Expand", expand}, {"Concat", concat, true}, {"Split", split}, {"Gather", gather}};
 }  // namespace
 
 std::span<const KernelDef> movement_rows() { return kRows; }

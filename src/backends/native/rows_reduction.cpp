@@ -1,5 +1,6 @@
 // Softmax, reductions, normalisations and pools on the float32 kernels.
 #include "backends/native/kernel_table.hpp"
+#include "backends/native/rows.hpp"
 #include "kernels/pool.hpp"
 #include "kernels/rows.hpp"
 #include "op/window.hpp"
@@ -115,22 +116,11 @@ std::optional<Prepared> group_norm(const NodeSite& s) {
 }
 
 std::optional<Prepared> pool(const NodeSite& s, kernels::Pool op) {
-  Dims x = s.dims(0), y = s.out_dims();
-  if (!s.all_f32() || s.out.size() != 1 || x.size() < 3 || x.size() > 4) return {};
-  std::size_t axes = x.size() - 2;
-  auto w = op::read_window(s, s.op, axes);
-  if (!w || !op::resolve(*w, s.op, std::span(x).subspan(2), w->kernel)) return {};
-  kernels::PoolShape p;
-  p.planes = x[0] * x[1];
-  std::size_t last = axes - 1;
-  p.in_w = x.back(), p.out_w = y.back();
-  p.kernel_w = w->kernel[last], p.stride_w = w->strides[last], p.dilation_w = w->dilations[last], p.pad_left = w->before[last], p.pad_right = w->after[last];
-  if (axes == 2) {
-    p.in_h = x[2], p.out_h = y[2];
-    p.kernel_h = w->kernel[0], p.stride_h = w->strides[0], p.dilation_h = w->dilations[0], p.pad_top = w->before[0], p.pad_bottom = w->after[0];
-  }
-  if (p.pad_left < 0 || p.pad_top < 0 || p.pad_right < 0 || p.pad_bottom < 0) return {};
-  auto params = kernels::prepare_pool(s.isa, p, op);
+  if (!s.all_f32()) return {};
+  auto p = pool_shape(s);
+  if (!p) return {};
+  p->planes *= s.dims(0)[1];
+  auto params = kernels::prepare_pool(s.isa, *p, op);
   Prepared r = call("pool_f32", params, {Operand::node(0)}, false);
   r.scratch = kernels::scratch_bytes(params);
   return r;
@@ -148,5 +138,24 @@ constexpr KernelDef kRows[] = {
 }  // namespace
 
 std::span<const KernelDef> reduction_rows() { return kRows; }
+
+std::optional<kernels::PoolShape> pool_shape(const NodeSite& s) {
+  Dims x = s.dims(0), y = s.out_dims();
+  if (s.out.size() != 1 || x.size() < 3 || x.size() > 4) return {};
+  std::size_t axes = x.size() - 2;
+  auto w = op::read_window(s, s.op, axes);
+  if (!w || !op::resolve(*w, s.op, std::span(x).subspan(2), w->kernel)) return {};
+  kernels::PoolShape p;
+  p.planes = x[0];
+  std::size_t last = axes - 1;
+  p.in_w = x.back(), p.out_w = y.back();
+  p.kernel_w = w->kernel[last], p.stride_w = w->strides[last], p.dilation_w = w->dilations[last], p.pad_left = w->before[last], p.pad_right = w->after[last];
+  if (axes == 2) {
+    p.in_h = x[2], p.out_h = y[2];
+    p.kernel_h = w->kernel[0], p.stride_h = w->strides[0], p.dilation_h = w->dilations[0], p.pad_top = w->before[0], p.pad_bottom = w->after[0];
+  }
+  if (p.pad_left < 0 || p.pad_top < 0 || p.pad_right < 0 || p.pad_bottom < 0) return {};
+  return p;
+}
 
 }  // namespace saha::native

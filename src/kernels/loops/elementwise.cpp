@@ -4,6 +4,7 @@
 #include <math.h>
 
 #include "kernels/loops/activate.hpp"
+#include "kernels/loops/walk.hpp"
 #include "kernels/split.hpp"
 
 namespace saha::kernels::SAHA_ISA {
@@ -112,40 +113,16 @@ void row(const float* a, int64_t sa, const float* b, int64_t sb, float* y, int64
   }
 }
 
-template <Binary O>
-void binary(const BinaryParams& p, const float* a, const float* b, float* y, int64_t begin, int64_t end) {
-  const int last = p.rank - 1;
-  if (p.rows_per_piece == 0) {
-    const int64_t i = begin * kPieceElements, n = least(p.dim[0], end * kPieceElements) - i;
-    return row<O>(a + i * p.a_stride[0], p.a_stride[0], b + i * p.b_stride[0], p.b_stride[0], y + i, n, p);
-  }
-  int64_t rows = 1;
-  for (int d = 0; d < last; ++d) rows *= p.dim[d];
-  const int64_t r0 = begin * p.rows_per_piece, r1 = least(rows, end * p.rows_per_piece);
-  int64_t index[kMaxRank], rest = r0, at_a = 0, at_b = 0;
-  for (int d = last - 1; d >= 0; --d) {
-    index[d] = rest % p.dim[d], rest /= p.dim[d];
-    at_a += index[d] * p.a_stride[d], at_b += index[d] * p.b_stride[d];
-  }
-  for (int64_t r = r0; r < r1; ++r) {
-    row<O>(a + at_a, p.a_stride[last], b + at_b, p.b_stride[last], y + r * p.dim[last], p.dim[last], p);
-    for (int d = last - 1; d >= 0; --d) {
-      at_a += p.a_stride[d], at_b += p.b_stride[d];
-      if (++index[d] < p.dim[d]) break;
-      at_a -= index[d] * p.a_stride[d], at_b -= index[d] * p.b_stride[d];
-      index[d] = 0;
-    }
-  }
-}
-
 void run_binary(const plan::Call& call) {
   const BinaryParams& p = *static_cast<const BinaryParams*>(call.params);
   const auto* a = static_cast<const float*>(call.operands[0]);
   const auto* b = static_cast<const float*>(call.operands[1]);
   auto* y = static_cast<float*>(call.operands[2]);
-  if (call.begin == call.end) return;  // a dim is 0
+  const auto rows = [&](auto one) {
+    walk_rows(p, call.begin, call.end, [&](int64_t at_a, int64_t sa, int64_t at_b, int64_t sb, int64_t at, int64_t n) { one(a + at_a, sa, b + at_b, sb, y + at, n, p); });
+  };
   switch (p.op) {
-#define SAHA_CASE(o) case Binary::o: return binary<Binary::o>(p, a, b, y, call.begin, call.end);
+#define SAHA_CASE(o) case Binary::o: return rows(row<Binary::o>);
     SAHA_CASE(add) SAHA_CASE(sub) SAHA_CASE(mul) SAHA_CASE(div) SAHA_CASE(max) SAHA_CASE(min) SAHA_CASE(pow) SAHA_CASE(prelu)
 #undef SAHA_CASE
   }

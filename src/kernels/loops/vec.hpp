@@ -19,7 +19,7 @@ namespace saha::kernels::SAHA_ISA {
 using std::int32_t;
 using std::int64_t;
 
-#if SAHA_ISA_LEVEL == 2
+#if SAHA_ISA_LEVEL >= 2
 inline constexpr int W = 16;  ///< lanes of a V
 #elif SAHA_ISA_LEVEL == 1
 inline constexpr int W = 8;
@@ -44,7 +44,7 @@ inline V to_float(I v) { return __builtin_convertvector(v, V); }
 // load_n, store_n: the first n lanes only, 0 <= n <= W; nothing else is read (it becomes 0) or written.
 // max, min: the second operand where either is NaN, so that max(bound, x) keeps a NaN in x.
 // fma: a * b + c, rounded once, in generic twice.
-#if SAHA_INTRINSICS == 2
+#if SAHA_INTRINSICS >= 2
 inline V splat(float x) { return reinterpret_cast<V>(_mm512_set1_ps(x)); }
 inline V fma(V a, V b, V c) { return reinterpret_cast<V>(_mm512_fmadd_ps(reinterpret_cast<__m512>(a), reinterpret_cast<__m512>(b), reinterpret_cast<__m512>(c))); }
 inline V max(V a, V b) { return reinterpret_cast<V>(_mm512_max_ps(reinterpret_cast<__m512>(a), reinterpret_cast<__m512>(b))); }
@@ -83,7 +83,7 @@ inline void store_n(float* p, V v, int n) {  // a masked store is a slow microco
 #else
 inline V splat(float x) { return x - V{}; }  // x + 0 would lose the sign of -0
 inline V fma(V a, V b, V c) {
-#if SAHA_ISA_LEVEL == 2  // emulated: by halves
+#if SAHA_ISA_LEVEL >= 2  // emulated: by halves
   __m256 x[2], y[2], z[2];
   __builtin_memcpy(x, &a, sizeof a), __builtin_memcpy(y, &b, sizeof b), __builtin_memcpy(z, &c, sizeof c);
   z[0] = _mm256_fmadd_ps(x[0], y[0], z[0]), z[1] = _mm256_fmadd_ps(x[1], y[1], z[1]);
@@ -129,7 +129,7 @@ inline I inside(int64_t start, int64_t n) {
 }
 /// Only the lanes of the mask are read; the others become 0.
 inline V load_masked(const float* p, I mask) {
-#if SAHA_INTRINSICS == 2
+#if SAHA_INTRINSICS >= 2
   return reinterpret_cast<V>(_mm512_maskz_loadu_ps(_mm512_movepi32_mask(reinterpret_cast<__m512i>(mask)), p));
 #elif SAHA_INTRINSICS == 1
   return _mm256_maskload_ps(p, reinterpret_cast<__m256i>(mask));

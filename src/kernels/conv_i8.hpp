@@ -1,0 +1,54 @@
+#pragma once
+// Convolutions and products of 8-bit integers, exact modulo 2^32, channels innermost:
+//   Y[N, OH, OW, M] = store(sum over taps and c of (X[N, H, W, C] - x_zero) * W[M, C / groups, KH, KW] + bias[M]),
+// W with its zero points already removed, hence within [-255, 255]; what lies beyond the image reads as x_zero. A product of matrices
+// [P, K] [K, M] is a 1x1 convolution of one row of P points. Kernels "conv_i8" and "depthwise_i8" (C / groups = 1 = M / groups): operands X, packed
+// constants, Y (bytes, or int32 where store.rule is none). Y overlaps no operand.
+#include <cstdint>
+#include <span>
+#include <string_view>
+
+#include "kernels/conv.hpp"
+#include "kernels/rescale.hpp"
+
+namespace saha::kernels {
+
+/// How a level multiplies: what a 32-bit unit of a row of the image holds, and of a column of the weights.
+enum class Dot : std::int32_t {
+  pairs,  ///< two int16: their products do not leave int32
+  quads,  ///< four uint8 of the image, four int8 of the weights
+};
+
+struct ConvI8Params {
+  ConvShape shape;
+  Store store;
+  Dot dot = Dot::pairs;
+  std::int32_t x_signed = 0, x_zero = 0;
+  std::int32_t depthwise = 0;
+  std::int32_t units = 0;                      ///< of a row: taps * C / groups numbers, rounded up
+  std::int32_t panels = 0;                     ///< blocks of columns of a group
+  std::int32_t m_block = 0, n_block = 0;       ///< points and blocks of columns of a piece; depthwise: rows of the result
+  std::uint32_t m_blocks = 0, n_blocks = 0, pieces = 0;
+  std::uint64_t scratch = 0;
+  std::int64_t tables = 0;                     ///< where the constants of rescaling begin, in int32
+};
+
+struct ConvI8Constants {
+  std::span<const std::int16_t> weights;       ///< dense [M, C / groups, KH, KW], zero points removed
+  std::span<const std::int32_t> bias;          ///< [M], or nothing
+  std::span<const Requant> requant;            ///< [M], one for all, or none with Rescaling::none
+};
+
+ConvI8Params prepare_conv_i8(Isa isa, const ConvShape& shape, const Store& store, bool x_signed, std::int32_t x_zero, std::span<const std::int16_t> weights);
+std::string_view kernel(const ConvI8Params& params);
+std::uint64_t scratch_bytes(const ConvI8Params& params);
+std::uint32_t grid(const ConvI8Params& params);
+
+/// int32 elements of the packed constants; the buffer is 64-byte aligned.
+std::int64_t packed_conv_i8_size(Isa isa, const ConvI8Params& params);
+void pack_conv_i8(Isa isa, const ConvI8Params& params, const ConvI8Constants& c, std::span<std::int32_t> out);
+
+/// The largest size of a sum, for rescaling().
+std::int64_t largest_sum(const ConvShape& shape, std::int32_t x_zero, bool x_signed, std::span<const std::int16_t> weights, std::span<const std::int32_t> bias);
+
+}  // namespace saha::kernels

@@ -1,0 +1,44 @@
+#pragma once
+// Elementwise on 8-bit integers.
+//   "table_i8" (X, table, Y)     Y[i] = table[X[i]]: X's bytes count from 0 to 255 whatever they stand for; entries have 1 or 4 bytes.
+//   "pair_i8" (A, B, constants, Y)   two operands with broadcasts, by a rule of rounding or by a table.
+//   "quantize_i8" (X, Y)         float32 to bytes: x / scale to nearest, + zero, between lo and hi; NaN counts as 0.
+// Y may be X where its elements are as wide, and A or B where it has Y's size.
+#include <cstdint>
+#include <span>
+
+#include "kernels/elementwise.hpp"
+#include "kernels/rescale.hpp"
+
+namespace saha::kernels {
+
+struct TableParams {
+  std::int64_t n = 0;
+  std::int32_t entry_bytes = 1;
+};
+std::uint32_t grid(const TableParams& params);
+
+enum class PairOp : std::int32_t {
+  table,     ///< constants: 65536 bytes, Y = table[256 A + B]
+  sum,       ///< rescaled(2^20 (A - a_zero)) +- rescaled(2^20 (B - b_zero)), rescaled; constants: three blocks
+  product,   ///< (A - a_zero) (B - b_zero), rescaled; constants: one block
+  real,      ///< dequantised, `binary` (add, sub, mul) in float32, quantised by y_scale
+};
+struct PairParams {
+  BinaryParams walk;                           ///< its op is that of `real`; sub makes a difference of a sum
+  PairOp op = PairOp::table;
+  std::int32_t a_signed = 0, b_signed = 0, a_zero = 0, b_zero = 0;
+  float a_scale = 1, b_scale = 1, y_scale = 1;
+  Store store;
+};
+std::uint32_t grid(const PairParams& params);
+
+struct QuantizeParams {
+  std::int64_t n = 0;
+  float scale = 1;
+  std::int32_t away = 0;           ///< ties go away from zero, else to even
+  std::int32_t zero = 0, lo = 0, hi = 0;
+};
+std::uint32_t grid(const QuantizeParams& params);
+
+}  // namespace saha::kernels

@@ -1,0 +1,148 @@
+// table_i8, pair_i8, quantize_i8. Contract in kernels/elementwise_i8.hpp.
+#include "kernels/elementwise_i8.hpp"
+
+#include "kernels/loops/rescale.hpp"
+#include "kernels/loops/walk.hpp"
+#include "kernels/split.hpp"
+
+namespace saha::kernels::SAHA_ISA {
+namespace {
+
+template <class T>
+void look_up(const std::uint8_t* x, const T* table, T* y, int64_t n) {
+  int64_t i = 0;
+  for (; i + 8 <= n; i += 8) {
+    T v[8];
+    for (int j = 0; j < 8; ++j) v[j] = table[x[i + j]];
+    memcpy(y + i, v, sizeof v);
+  }
+  for (; i < n; ++i) y[i] = table[x[i]];
+}
+void run_table(const plan::Call& call) {
+  const TableParams& p = *static_cast<const TableParams*>(call.params);
+  const int64_t begin = int64_t{call.begin} * kPieceElements, n = least(p.n, int64_t{call.end} * kPieceElements) - begin;
+  const auto as = [&](auto type) {
+    using T = decltype(type);
+    look_up(static_cast<const std::uint8_t*>(call.operands[0]) + begin, static_cast<const T*>(call.operands[1]), static_cast<T*>(call.operands[2]) + begin, n);
+  };
+  p.entry_bytes == 1 ? as(std::uint8_t{}) : as(std::uint32_t{});
+}
+
+/// A block of a row as numbers without their zero point, in the order of the columns of a block: two vectors.
+struct Numbers {
+  I v[2];
+};
+struct Side {
+  const std::uint8_t* p;
+  int64_t step;  ///< 0 or 1
+  bool is_signed;
+  S zero;
+
+  Numbers at(int64_t i, int64_t left) const {
+    B b;
+    if (step == 0) b = B{} + *p;
+    else b = left >= kBlock ? load(p + i) : load_part(p + i, left);
+    const S s = widened(b, is_signed) - zero;
+    return {{beside_low(s, s) >> 16, beside_high(s, s) >> 16}};
+  }
+};
+
+template <class F>
+void walk_blocks(const PairParams& p, const plan::Call& call, F block) {
+  const auto* a = static_cast<const std::uint8_t*>(call.operands[0]);
+  const auto* b = static_cast<const std::uint8_t*>(call.operands[1]);
+  auto* y = static_cast<std::uint8_t*>(call.operands[3]);
+  const auto a_zero = static_cast<std::int16_t>(p.a_zero), b_zero = static_cast<std::int16_t>(p.b_zero);
+  walk_rows(p.walk, call.begin, call.end, [&](int64_t at_a, int64_t sa, int64_t at_b, int64_t sb, int64_t at, int64_t n) {
+    const Side first{a + at_a, sa, p.a_signed != 0, S{} + a_zero}, second{b + at_b, sb, p.b_signed != 0, S{} + b_zero};
+    for (int64_t i = 0; i < n; i += kBlock) {
+      Numbers u = first.at(i, n - i), v = second.at(i, n - i);
+      store_part(y + at + i, block(u, v), n - i);
+    }
+  });
+}
+
+template <Rescaling R>
+void pair(const PairParams& p, const plan::Call& call) {
+  const auto* t = static_cast<const int32_t*>(call.operands[2]);
+  constexpr int kTable = 2 * kRescaleRows * W;
+  if (p.op == PairOp::product) return walk_blocks(p, call, [&](const Numbers& a, const Numbers& b) { return stored<R>(a.v[0] * b.v[0], a.v[1] * b.v[1], t, p.store); });
+  const bool minus = p.walk.op == Binary::sub;
+  walk_blocks(p, call, [&](const Numbers& a, const Numbers& b) {
+    I sum[2];
+    for (int k = 0; k < 2; ++k) {
+      const I x = rescaled<R>(a.v[k] << 20, t), z = rescaled<R>(b.v[k] << 20, t + kTable);
+      sum[k] = minus ? x - z : x + z;
+    }
+    return stored<R>(sum[0], sum[1], t + 2 * kTable, p.store);
+  });
+}
+
+/// x to nearest, + zero, between lo and hi, as int32; NaN counts as 0.
+inline I rounded(V x, int32_t zero, int32_t lo, int32_t hi, bool away = false) {
+  V r = round_even(x);
+  if (away) {
+    const V whole = floor(abs(x));
+    r = with_sign(select(abs(x) - whole >= 0.5f, whole + 1.f, whole), x);
+  }
+  r = select(r == r, r, V{});
+  return to_int(min(max(r, splat(static_cast<float>(lo - zero))), splat(static_cast<float>(hi - zero)))) + splat(zero);
+}
+
+void pair_real(const PairParams& p, const plan::Call& call) {
+  const V a_scale = splat(p.a_scale), b_scale = splat(p.b_scale), y_scale = splat(p.y_scale);
+  const auto each = [&](auto f) {
+    walk_blocks(p, call, [&](const Numbers& a, const Numbers& b) {
+      I y[2];
+      for (int k = 0; k < 2; ++k) y[k] = rounded(f(to_float(a.v[k]) * a_scale, to_float(b.v[k]) * b_scale) / y_scale, p.store.zero, p.store.lo, p.store.hi);
+      return low_bytes(narrowed(y[0], y[1]));
+    });
+  };
+  switch (p.walk.op) {
+    case Binary::add: return each([](V a, V b) { return a + b; });
+    case Binary::sub: return each([](V a, V b) { return a - b; });
+    default: return each([](V a, V b) { return a * b; });
+  }
+}
+
+void run_pair(const plan::Call& call) {
+  const PairParams& p = *static_cast<const PairParams*>(call.params);
+  if (p.op == PairOp::table) {
+    const auto* a = static_cast<const std::uint8_t*>(call.operands[0]);
+    const auto* b = static_cast<const std::uint8_t*>(call.operands[1]);
+    const auto* table = static_cast<const std::uint8_t*>(call.operands[2]);
+    auto* y = static_cast<std::uint8_t*>(call.operands[3]);
+    return walk_rows(p.walk, call.begin, call.end, [&](int64_t at_a, int64_t sa, int64_t at_b, int64_t sb, int64_t at, int64_t n) {
+      for (int64_t i = 0; i < n; ++i) y[at + i] = table[256 * a[at_a + i * sa] + b[at_b + i * sb]];
+    });
+  }
+  if (p.op == PairOp::real) return pair_real(p, call);
+  if (p.store.rule == Rescaling::once) return pair<Rescaling::once>(p, call);
+  pair<Rescaling::twice>(p, call);
+}
+
+void run_quantize(const plan::Call& call) {
+  const QuantizeParams& p = *static_cast<const QuantizeParams*>(call.params);
+  const int64_t begin = int64_t{call.begin} * kPieceElements, n = least(p.n, int64_t{call.end} * kPieceElements) - begin;
+  const auto* x = static_cast<const float*>(call.operands[0]) + begin;
+  auto* y = static_cast<std::uint8_t*>(call.operands[1]) + begin;
+  const V scale = splat(p.scale);
+  for (int64_t i = 0; i < n; i += kBlock) {
+    // Groups of four in the order in which narrowing puts them back.
+    alignas(64) float block[kBlock] = {};
+    const int64_t left = least<int64_t>(kBlock, n - i);
+    memcpy(block, x + i, static_cast<size_t>(left) * 4);
+    float ordered[2][W];
+    for (int g = 0; g < W / 4; ++g) memcpy(ordered[0] + 4 * g, block + 8 * g, 16), memcpy(ordered[1] + 4 * g, block + 8 * g + 4, 16);
+    store_part(y + i, low_bytes(narrowed(rounded(load(ordered[0]) / scale, p.zero, p.lo, p.hi, p.away), rounded(load(ordered[1]) / scale, p.zero, p.lo, p.hi, p.away))), left);
+  }
+}
+
+constexpr Kernel kRowsOfTable[] = {{"table_i8", run_table}, {"pair_i8", run_pair}, {"quantize_i8", run_quantize}};
+
+}  // namespace
+
+extern const std::span<const Kernel> kElementwiseI8;
+constinit const std::span<const Kernel> kElementwiseI8 = kRowsOfTable;
+
+}  // namespace saha::kernels::SAHA_ISA

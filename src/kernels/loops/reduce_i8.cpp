@@ -1,0 +1,115 @@
+// pool_i8, sum_i8. Contract in kernels/reduce_i8.hpp.
+#include "kernels/reduce_i8.hpp"
+
+#include "kernels/loops/rescale.hpp"
+#include "kernels/split.hpp"
+
+namespace saha::kernels::SAHA_ISA {
+namespace {
+
+inline B load_block(const std::uint8_t* p, int64_t n) { return n >= kBlock ? load(p) : load_part(p, n); }
+/// A block as two vectors of int32, in the order of the columns of a block.
+inline void add(B v, bool is_signed, I& low, I& high) {
+  const S s = widened(v, is_signed);
+  low += beside_low(s, s) >> 16, high += beside_high(s, s) >> 16;
+}
+
+template <bool Signed>
+B larger(B a, B b) {
+  if constexpr (Signed) {
+    const auto x = reinterpret_cast<SignedB>(a), y = reinterpret_cast<SignedB>(b);
+    return reinterpret_cast<B>(x > y ? x : y);
+  } else {
+    return a > b ? a : b;
+  }
+}
+
+template <bool Signed>
+void pool(const plan::Call& call) {
+  const PoolI8Params& p = *static_cast<const PoolI8Params*>(call.params);
+  const PoolShape& s = p.shape;
+  const int64_t row = s.in_w * p.channels;
+  const auto* x = static_cast<const std::uint8_t*>(call.operands[0]);
+  auto* y = static_cast<std::uint8_t*>(call.operands[1]);
+  const int64_t per = rows_per_piece(most<int64_t>(1, s.out_w * p.channels * least<int64_t>(8, s.kernel_h * s.kernel_w)));
+  // The first and the end of the steps of a window that lie in [0, n).
+  const auto inside = [](int64_t at, int64_t dilation, int64_t kernel, int64_t n, int64_t& first, int64_t& last) {
+    first = at >= 0 ? 0 : (-at + dilation - 1) / dilation;
+    last = at >= n ? 0 : least(kernel, (n - at + dilation - 1) / dilation);
+  };
+  for (int64_t r = call.begin * per; r < least(s.planes * s.out_h, call.end * per); ++r) {
+    const std::uint8_t* image = x + r / s.out_h * s.in_h * row;
+    const int64_t top = r % s.out_h * s.stride_h - s.pad_top;
+    int64_t y0, y1;
+    inside(top, s.dilation_h, s.kernel_h, s.in_h, y0, y1);
+    for (int64_t ox = 0; ox < s.out_w; ++ox) {
+      const int64_t left = ox * s.stride_w - s.pad_left;
+      int64_t x0, x1;
+      inside(left, s.dilation_w, s.kernel_w, s.in_w, x0, x1);
+      const int64_t count = most<int64_t>(0, y1 - y0) * most<int64_t>(0, x1 - x0);
+      std::uint8_t* to = y + (r * s.out_w + ox) * p.channels;
+      for (int64_t c = 0; c < p.channels; c += kBlock) {
+        const int64_t left_over = p.channels - c;
+        const auto each = [&](auto f) {
+          for (int64_t ky = y0; ky < y1; ++ky)
+            for (int64_t kx = x0; kx < x1; ++kx) f(load_block(image + (top + ky * s.dilation_h) * row + (left + kx * s.dilation_w) * p.channels + c, left_over));
+        };
+        if (p.op == Pool::max) {
+          const std::uint8_t lowest = Signed ? 128 : 0;
+          B m = B{} + lowest;
+          each([&](B v) { m = larger<Signed>(m, v); });
+          store_part(to + c, m, left_over);
+          continue;
+        }
+        I sums[2] = {};
+        each([&](B v) { add(v, Signed, sums[0], sums[1]); });
+        const float n = static_cast<float>(most<int64_t>(1, count));
+        const auto half = static_cast<int32_t>(count / 2);
+        // A quotient of numbers of less than 24 bits, whose divisor has at most 16, is never rounded up to a whole number.
+        for (I& v : sums) v = __builtin_convertvector(to_float(v > 0 ? v + half : v - half) / splat(n), I);
+        store_part(to + c, low_bytes(narrowed(sums[0], sums[1])), left_over);
+      }
+    }
+  }
+}
+void run_pool(const plan::Call& call) { static_cast<const PoolI8Params*>(call.params)->is_signed ? pool<true>(call) : pool<false>(call); }
+
+template <Rescaling R>
+void sum(const plan::Call& call) {
+  const SumI8Params& p = *static_cast<const SumI8Params*>(call.params);
+  const auto* t = static_cast<const int32_t*>(call.operands[1]);
+  const int64_t per = rows_per_piece(most<int64_t>(1, p.n * p.inner));
+  for (int64_t o = call.begin * per; o < least(p.outer, call.end * per); ++o) {
+    const auto* x = static_cast<const std::uint8_t*>(call.operands[0]) + o * p.n * p.inner;
+    auto* y = static_cast<std::uint8_t*>(call.operands[2]) + o * p.inner;
+    if (p.inner == 1) {  // along the row: blocks, then their lanes
+      I low{}, high{};
+      for (int64_t i = 0; i < p.n; i += kBlock) add(load_block(x + i, p.n - i), p.is_signed, low, high);
+      low += high;
+      std::uint32_t total = 0;
+      for (int i = 0; i < W; ++i) total += static_cast<std::uint32_t>(low[i]);
+      put<R>(load(t) + splat(static_cast<int32_t>(total)), I{}, t, p.store, y, 1);
+      continue;
+    }
+    for (int64_t c = 0; c < p.inner; c += kBlock) {
+      I low = load(t), high = load(t + kRescaleRows * W);
+      for (int64_t i = 0; i < p.n; ++i) add(load_block(x + i * p.inner + c, p.inner - c), p.is_signed, low, high);
+      put<R>(low, high, t, p.store, y + c, p.inner - c);
+    }
+  }
+}
+void run_sum(const plan::Call& call) {
+  const Rescaling rule = static_cast<const SumI8Params*>(call.params)->store.rule;
+  if (rule == Rescaling::once) return sum<Rescaling::once>(call);
+  if (rule == Rescaling::twice) return sum<Rescaling::twice>(call);
+  sum<Rescaling::real>(call);
+}
+
+constexpr Kernel kRowsOfTable[] = {{"pool_i8", run_pool}, {"sum_i8", run_sum}};
+
+}  // namespace
+
+extern const std::span<const Kernel> kReduceI8;
+constinit const std::span<const Kernel> kReduceI8 = kRowsOfTable;
+
+}  // namespace saha::kernels::SAHA_ISA

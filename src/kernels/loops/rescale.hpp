@@ -1,0 +1,201 @@
+#pragma once
+// Vectors of int32 sums to stored integers, bit for bit as tensor/requant.hpp: constants by lane from kernels/rescale.hpp. And the vectors of
+// 8, 16 and 64 bits that loops on stored integers share.
+#include <string.h>
+
+#include "kernels/loops/vec.hpp"
+#include "kernels/rescale.hpp"
+
+namespace saha::kernels::SAHA_ISA {
+
+typedef int64_t L __attribute__((vector_size(W * 4)));
+typedef std::uint64_t UL __attribute__((vector_size(W * 4)));
+typedef std::int16_t S __attribute__((vector_size(W * 4)));       ///< a block of 2 W columns
+typedef std::uint8_t B __attribute__((vector_size(W * 2)));       ///< the same, narrowed
+typedef std::int8_t SignedB __attribute__((vector_size(W * 2)));
+typedef std::int16_t UnalignedS __attribute__((vector_size(W * 4), aligned(2), may_alias));
+typedef std::uint8_t UnalignedB __attribute__((vector_size(W * 2), aligned(1), may_alias));
+inline constexpr int kBlock = 2 * W;
+
+inline I load(const int32_t* p) { return *reinterpret_cast<const UnalignedI*>(p); }
+inline void store(int32_t* p, I v) { *reinterpret_cast<UnalignedI*>(p) = v; }
+inline B load(const std::uint8_t* p) { return *reinterpret_cast<const UnalignedB*>(p); }
+inline void store(std::uint8_t* p, B v) { *reinterpret_cast<UnalignedB*>(p) = v; }
+inline I splat(int32_t x) { return I{} + x; }
+inline S widened(B v, bool is_signed) { return is_signed ? __builtin_convertvector(reinterpret_cast<SignedB>(v), S) : __builtin_convertvector(v, S); }
+/// The first n bytes, 0 < n < 2 W; the others are 0.
+inline B load_part(const std::uint8_t* p, int64_t n) {
+  B v{};
+  if (n == W) memcpy(&v, p, W);  // a size that the compiler knows
+  else memcpy(&v, p, static_cast<size_t>(n));
+  return v;
+}
+inline void store_part(std::uint8_t* p, B v, int64_t n) {
+  if (n >= kBlock) return store(p, v);
+  if (n == W) memcpy(p, &v, W);
+  else memcpy(p, &v, static_cast<size_t>(n));
+}
+
+/// Products of the lanes 0, 2, 4, ..
+inline L mul_even(I a, I b) {
+#if SAHA_INTRINSICS >= 2
+  return reinterpret_cast<L>(_mm512_mul_epi32(reinterpret_cast<__m512i>(a), reinterpret_cast<__m512i>(b)));
+#elif SAHA_INTRINSICS == 1
+  return reinterpret_cast<L>(_mm256_mul_epi32(reinterpret_cast<__m256i>(a), reinterpret_cast<__m256i>(b)));
+#else
+  L r;
+  for (int i = 0; i < W / 2; ++i) r[i] = int64_t{a[2 * i]} * b[2 * i];
+  return r;
+#endif
+}
+/// Even lanes from the low halves of a, odd ones from the high halves of b.
+inline I halves(UL a, UL b) {
+#if SAHA_INTRINSICS >= 2
+  return reinterpret_cast<I>(_mm512_mask_blend_epi32(0xaaaa, reinterpret_cast<__m512i>(a), reinterpret_cast<__m512i>(b)));
+#elif SAHA_INTRINSICS == 1
+  return reinterpret_cast<I>(_mm256_blend_epi32(reinterpret_cast<__m256i>(a), reinterpret_cast<__m256i>(b), 0xaa));
+#else
+  return reinterpret_cast<I>((a & 0xffffffffu) | (b & ~std::uint64_t{0xffffffffu}));
+#endif
+}
+inline I odd_lanes(I v) { return reinterpret_cast<I>(reinterpret_cast<UL>(v) >> 32); }
+/// To nearest, ties to even; lanes lie within int32.
+inline I to_int(V v) {
+#if SAHA_INTRINSICS >= 2
+  return reinterpret_cast<I>(_mm512_cvtps_epi32(reinterpret_cast<__m512>(v)));
+#elif SAHA_INTRINSICS == 1
+  return reinterpret_cast<I>(_mm256_cvtps_epi32(v));
+#else
+  return __builtin_convertvector(round_even(v), I);
+#endif
+}
+/// Products of pairs of int16, the two of a pair added.
+inline I multiply_pairs(I a, I b) {
+#if SAHA_INTRINSICS >= 2
+  return reinterpret_cast<I>(_mm512_madd_epi16(reinterpret_cast<__m512i>(a), reinterpret_cast<__m512i>(b)));
+#elif SAHA_INTRINSICS == 1
+  return reinterpret_cast<I>(_mm256_madd_epi16(reinterpret_cast<__m256i>(a), reinterpret_cast<__m256i>(b)));
+#elif SAHA_ISA_LEVEL >= 2  // emulated: by halves
+  __m256i x[2], y[2];
+  __builtin_memcpy(x, &a, sizeof a), __builtin_memcpy(y, &b, sizeof b);
+  x[0] = _mm256_madd_epi16(x[0], y[0]), x[1] = _mm256_madd_epi16(x[1], y[1]);
+  __builtin_memcpy(&a, x, sizeof a);
+  return a;
+#elif defined(__SSE2__)
+  typedef short Short __attribute__((vector_size(16)));
+  return reinterpret_cast<I>(__builtin_ia32_pmaddwd128(reinterpret_cast<Short>(a), reinterpret_cast<Short>(b)));
+#else
+  const S x = reinterpret_cast<S>(a), y = reinterpret_cast<S>(b);
+  I r;
+  for (int i = 0; i < W; ++i) r[i] = int32_t{x[2 * i]} * y[2 * i] + int32_t{x[2 * i + 1]} * y[2 * i + 1];
+  return r;
+#endif
+}
+/// Groups of four lanes of a and b in turn, saturated to int16.
+inline S narrowed(I a, I b) {
+#if SAHA_INTRINSICS >= 2
+  return reinterpret_cast<S>(_mm512_packs_epi32(reinterpret_cast<__m512i>(a), reinterpret_cast<__m512i>(b)));
+#elif SAHA_INTRINSICS == 1
+  return reinterpret_cast<S>(_mm256_packs_epi32(reinterpret_cast<__m256i>(a), reinterpret_cast<__m256i>(b)));
+#else
+  S r;
+  for (int i = 0; i < W; ++i) {
+    const int32_t x = a[i], y = b[i];
+    r[block_column(0, i)] = static_cast<std::int16_t>(x > 32767 ? 32767 : x < -32768 ? -32768 : x);
+    r[block_column(1, i)] = static_cast<std::int16_t>(y > 32767 ? 32767 : y < -32768 ? -32768 : y);
+  }
+  return r;
+#endif
+}
+// Two int16 of a and b beside one another, in the order of the columns of a block.
+inline I beside_low(S a, S b) {
+#if SAHA_INTRINSICS >= 2
+  return reinterpret_cast<I>(_mm512_unpacklo_epi16(reinterpret_cast<__m512i>(a), reinterpret_cast<__m512i>(b)));
+#elif SAHA_INTRINSICS == 1
+  return reinterpret_cast<I>(_mm256_unpacklo_epi16(reinterpret_cast<__m256i>(a), reinterpret_cast<__m256i>(b)));
+#else
+  S r;
+  for (int i = 0; i < W; ++i) r[2 * i] = a[block_column(0, i)], r[2 * i + 1] = b[block_column(0, i)];
+  return reinterpret_cast<I>(r);
+#endif
+}
+inline I beside_high(S a, S b) {
+#if SAHA_INTRINSICS >= 2
+  return reinterpret_cast<I>(_mm512_unpackhi_epi16(reinterpret_cast<__m512i>(a), reinterpret_cast<__m512i>(b)));
+#elif SAHA_INTRINSICS == 1
+  return reinterpret_cast<I>(_mm256_unpackhi_epi16(reinterpret_cast<__m256i>(a), reinterpret_cast<__m256i>(b)));
+#else
+  S r;
+  for (int i = 0; i < W; ++i) r[2 * i] = a[block_column(1, i)], r[2 * i + 1] = b[block_column(1, i)];
+  return reinterpret_cast<I>(r);
+#endif
+}
+
+/// The low bytes.
+inline B low_bytes(S v) {
+#if SAHA_INTRINSICS >= 2
+  return reinterpret_cast<B>(_mm512_cvtepi16_epi8(reinterpret_cast<__m512i>(v)));
+#elif SAHA_INTRINSICS == 1
+  const auto x = reinterpret_cast<__m256i>(v & 0xff);
+  return reinterpret_cast<B>(_mm_packus_epi16(_mm256_castsi256_si128(x), _mm256_extracti128_si256(x, 1)));
+#else
+  return __builtin_convertvector(v, B);
+#endif
+}
+
+/// One vector of sums; `t`: its kRescaleRows vectors of constants.
+template <Rescaling R>
+inline I rescaled(I acc, const int32_t* t) {
+  const auto row = [&](int i) { return load(t + i * W); };
+  const auto wide = [&](int i) { return reinterpret_cast<UL>(load(t + i * W)); };
+  if constexpr (R == Rescaling::real) {
+    constexpr float kFar = 16777216;
+    const V v = to_float(acc) * from_bits(row(1));
+    return to_int(min(max(v, splat(-kFar)), splat(kFar)));
+  } else if constexpr (R == Rescaling::twice) {
+    acc = acc << row(3);
+    const UL even = reinterpret_cast<UL>(mul_even(acc, row(1))) + (std::uint64_t{1} << 30), odd = reinterpret_cast<UL>(mul_even(odd_lanes(acc), row(2))) + (std::uint64_t{1} << 30);
+    const I x = halves(even >> 31, odd << 1);
+    return (x >> row(4)) - ((x & row(5)) > row(6) - (x >> 31));  // a comparison is -1 where it holds
+  } else if constexpr (R == Rescaling::once) {
+    const UL even = (reinterpret_cast<UL>(mul_even(acc, row(1))) + wide(3)) >> wide(5), odd = (reinterpret_cast<UL>(mul_even(odd_lanes(acc), row(2))) + wide(4)) >> wide(6);
+    return halves(even, odd << 32) - row(7);
+  } else {
+    return acc;
+  }
+}
+
+/// A block of sums as stored integers.
+template <Rescaling R>
+inline B stored(I a, I b, const int32_t* t, const Store& s) {
+  const I zero = splat(s.zero);
+  S y = narrowed(rescaled<R>(a, t) + zero, rescaled<R>(b, t + kRescaleRows * W) + zero);
+  const S lo = S{} + static_cast<std::int16_t>(s.lo), hi = S{} + static_cast<std::int16_t>(s.hi);
+  y = y < lo ? lo : y;
+  y = y > hi ? hi : y;
+  return low_bytes(y);
+}
+/// The first n columns of a block, n <= 2 W, to `to`: bytes, or int32 where nothing is rescaled.
+template <Rescaling R>
+inline void put(I a, I b, const int32_t* t, const Store& s, void* to, int64_t n) {
+  if constexpr (R == Rescaling::none) {
+    int32_t all[kBlock];
+    for (int i = 0; i < W; ++i) all[block_column(0, i)] = a[i], all[block_column(1, i)] = b[i];
+    memcpy(to, all, static_cast<size_t>(n) * 4);
+  } else {
+    store_part(static_cast<std::uint8_t*>(to), stored<R>(a, b, t, s), n);
+  }
+}
+
+/// f with the rule as a template argument.
+template <class F>
+inline void with_rule(Rescaling r, F f) {
+  switch (r) {
+    case Rescaling::none: return f.template operator()<Rescaling::none>();
+    case Rescaling::real: return f.template operator()<Rescaling::real>();
+    case Rescaling::twice: return f.template operator()<Rescaling::twice>();
+    case Rescaling::once: return f.template operator()<Rescaling::once>();
+  }
+}
+
+}  // namespace saha::kernels::SAHA_ISA

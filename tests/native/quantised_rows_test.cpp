@@ -1,0 +1,258 @@
+// Nodes on stored integers run by the native engine, at every level of the CPU, equal their integer forms bit for bit, and none runs by reference.
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <random>
+
+#include "backends/native/fuse.hpp"
+#include "backends/native/network.hpp"
+#include "op/builder.hpp"
+
+namespace saha::native {
+namespace {
+using ir::Ints;
+using op::Attrs;
+using op::Builder;
+using op::Stored;
+using op::Val;
+using op::Vals;
+
+std::mt19937& engine() {
+  static std::mt19937 e(11);
+  return e;
+}
+std::int64_t pick(std::int64_t lo, std::int64_t hi) { return std::uniform_int_distribution<std::int64_t>(lo, hi)(engine()); }
+Tensor stored(DType t, Dims dims, std::int64_t limit = 0) {
+  Tensor x = Tensor::zeros(t, std::move(dims));
+  const IntRange r = limit ? IntRange{-limit, limit} : int_range(t);
+  for (std::int64_t i = 0; i < x.size(); ++i) {
+    const std::int64_t v = pick(0, 5) ? pick(r.lo, r.hi) : pick(0, 1) ? r.lo : r.hi;
+    store(x, i, 1, &v);
+  }
+  return x;
+}
+Tensor reals(Dims dims, float limit) {
+  Tensor x = Tensor::zeros(DType::f32, std::move(dims));
+  for (std::int64_t i = 0; i < x.size(); ++i) x.as<float>()[i] = std::uniform_real_distribution<float>(-limit, limit)(engine());
+  return x;
+}
+std::shared_ptr<const ir::Quant> quant(float scale, std::int64_t zero) { return std::make_shared<const ir::Quant>(ir::Quant{{scale}, {zero}, 0}); }
+
+struct Net {
+  Builder b;
+  std::vector<Datum> data;
+  Val input(DType t, Dims dims, std::shared_ptr<const ir::Quant> q = {}) {
+    data.emplace_back(stored(t, dims));
+    return b.input(ir::tensor_type(t, {dims.begin(), dims.end()}, std::move(q)));
+  }
+  Val input(Dims dims, float limit) {
+    data.emplace_back(reals(dims, limit));
+    return b.input(ir::tensor_type(DType::f32, {dims.begin(), dims.end()}));
+  }
+  Val constant(Tensor t, std::shared_ptr<const ir::Quant> q = {}) {
+    auto type = ir::tensor_type(t.dtype, {t.dims.begin(), t.dims.end()}, std::move(q));
+    return b.constant(std::make_shared<const Tensor>(std::move(t)), std::move(type));
+  }
+};
+
+/// `instructions` 0: as many as there are.
+void check(Net& n, const Vals& outputs, std::size_t instructions, bool host = false) {
+  auto g = std::move(n.b).build(outputs);
+  ASSERT_TRUE(g) << g.error().message;
+  auto want = op::run(*g, n.data);
+  ASSERT_TRUE(want) << want.error().message;
+  std::vector<const Datum*> in;
+  for (const Datum& d : n.data) in.push_back(&d);
+  for (int level = 0; level <= int(kernels::detect_isa()); ++level) {
+    auto network = Network::make(*g, kernels::Isa(level));
+    auto plan = network->plan_for(in);
+    ASSERT_TRUE(plan) << plan.error().message;
+    std::string kinds;
+    for (const plan::Instruction& i : (*plan)->plan.instructions) kinds += (*plan)->plan.origins[i.origin].op + (i.kernel == plan::kHost ? " by reference; " : "; ");
+    if (instructions) { EXPECT_EQ((*plan)->plan.instructions.size(), instructions) << kinds; }
+    if (!host) { EXPECT_EQ(kinds.find("reference"), std::string::npos) << kinds; }
+    system::ThreadPool pool(2);
+    Runner runner(network, pool);
+    auto got = runner.run(in);
+    ASSERT_TRUE(got) << got.error().message;
+    for (std::size_t k = 0; k < want->size(); ++k) {
+      const Tensor &x = (*got)[k].tensor, &y = (*want)[k].tensor;
+      ASSERT_EQ(x.dims, y.dims);
+      ASSERT_EQ(x.dtype, y.dtype);
+      for (std::int64_t i = 0; i < x.size(); ++i) ASSERT_EQ(x.at(i), y.at(i)) << "level " << level << " output " << k << " element " << i << " of " << kinds;
+    }
+  }
+}
+
+constexpr const char* kRules[] = {"float_even", "fixed_double", "fixed_single", "fixed_legacy"};
+
+/// Operands of a linear operator: x, w with a scale per channel or one, bias.
+struct Linear {
+  DType x = DType::i8, w = DType::i8;
+  bool per_channel = true;
+  Val weights(Net& n, Dims dims, int axis, std::int64_t channels) const {
+    ir::Quant q{{}, {}, axis};
+    for (std::int64_t i = 0; i < (per_channel ? channels : 1); ++i) {
+      q.scale.push_back(0.001f * float(pick(1, 30)));
+      q.zero.push_back(w == DType::u8 ? pick(0, 255) : 0);
+    }
+    return n.constant(stored(w, std::move(dims)), std::make_shared<const ir::Quant>(q));
+  }
+  std::int64_t zero() const { return x == DType::i8 ? pick(-128, 127) : pick(0, 255); }
+};
+
+TEST(QuantisedRows, convolutions_equal_their_integer_forms) {
+  for (const char* rule : kRules)
+    for (DType t : {DType::i8, DType::u8})
+      for (std::int64_t groups : {1, 2, 6})
+        for (bool clamp : {false, true}) {
+          SCOPED_TRACE(testing::Message() << rule << " groups " << groups << " clamp " << clamp);
+          Net n;
+          const Linear l{t, t, t == DType::i8};
+          Val x = n.input(t, {2, 6, 9, 7}, quant(0.03f, l.zero()));
+          Val w = l.weights(n, {groups == 6 ? 6 : 20, 6 / groups, 3, 3}, 0, groups == 6 ? 6 : 20);
+          Val bias = n.constant(stored(DType::i32, {groups == 6 ? 6 : 20}, 20000), quant(1e-4f, 0));
+          const Stored y{t, quant(0.4f, l.zero())};
+          const Attrs rounding = {{"rounding", std::string(rule)}};
+          Val v = n.b.quantised("Conv", {x, w, bias}, {{"pads", Ints{1, 1, 1, 1}}, {"strides", Ints{2, 1}}, {"group", groups}, {"rounding", std::string(rule)}}, y);
+          if (clamp) v = n.b.quantised("Clip", {v, n.b.scalar(0, DType::f32), n.b.scalar(6, DType::f32)}, rounding, y);
+          check(n, {v}, 3);  // a reorder on either side
+        }
+}
+
+TEST(QuantisedRows, images_that_come_with_channels_last_are_not_moved) {
+  Net n;
+  const auto q = quant(0.05f, -3);
+  Val x = n.input(DType::i8, {1, 8, 9, 3}, q);
+  Val v = n.b.op("Transpose", {x}, {{"perm", Ints{0, 3, 1, 2}}});
+  for (std::int64_t c : {3, 16}) v = n.b.quantised("Conv", {v, Linear{}.weights(n, {16, c, 3, 3}, 0, 16)}, {{"pads", Ints{1, 1, 1, 1}}, {"rounding", std::string("fixed_double")}}, Stored{DType::i8, q});
+  check(n, {n.b.op("Transpose", {v}, {{"perm", Ints{0, 2, 3, 1}}})}, 2);
+}
+
+TEST(QuantisedRows, products_equal_their_integer_forms) {
+  for (const char* rule : kRules)
+    for (DType t : {DType::i8, DType::u8})
+      for (bool rows : {false, true}) {
+        SCOPED_TRACE(testing::Message() << rule << rows);
+        const Linear l{t, t, t == DType::i8};
+        Net n;
+        Val x = n.input(t, {5, 33}, quant(0.03f, l.zero()));
+        Val w = l.weights(n, rows ? Dims{21, 33} : Dims{33, 21}, rows ? 0 : 1, 21);
+        check(n, {n.b.quantised("Gemm", {x, w, n.constant(stored(DType::i32, {21}, 30000), quant(1e-4f, 0))}, {{"transB", std::int64_t(rows)}, {"rounding", std::string(rule)}}, Stored{t, quant(0.3f, l.zero())})}, 1);
+        Net m;
+        x = m.input(t, {2, 3, 33}, quant(0.03f, l.zero()));
+        check(m, {m.b.quantised("MatMul", {x, l.weights(m, {33, 21}, 1, 21)}, {{"rounding", std::string(rule)}}, Stored{t, quant(0.3f, l.zero())})}, 1);
+      }
+}
+
+TEST(QuantisedRows, linear_operators_whose_scales_are_operands_equal_their_bodies) {
+  for (DType t : {DType::i8, DType::u8})
+    for (bool per_channel : {false, true}) {
+      const auto floats = [&](std::int64_t k, float lo) {
+        Tensor s = Tensor::zeros(DType::f32, k == 1 ? Dims{} : Dims{k});
+        for (std::int64_t i = 0; i < k; ++i) s.as<float>()[i] = lo * float(pick(1, 20));
+        return s;
+      };
+      const std::int64_t m = per_channel ? 10 : 1;
+      const auto zeros = [&](std::int64_t k) { return stored(t, k == 1 ? Dims{} : Dims{k}); };
+      Net n;
+      Val x = n.input(t, {1, 6, 8, 7});
+      check(n, {n.b.op("QLinearConv", {x, n.constant(floats(1, 0.01f)), n.constant(zeros(1)), n.constant(stored(t, {10, 6, 3, 3})), n.constant(floats(m, 0.001f)), n.constant(zeros(m)), n.constant(floats(1, 0.1f)), n.constant(zeros(1)),
+                                       n.constant(stored(DType::i32, {10}, 10000))}, {{"pads", Ints{1, 1, 1, 1}}})}, 3);
+      Net i;
+      x = i.input(t, {1, 6, 8, 7});
+      check(i, {i.b.op("ConvInteger", {x, i.constant(stored(t, {10, 6, 3, 3})), i.constant(zeros(1)), i.constant(zeros(m))}, {{"strides", Ints{2, 2}}})}, 3);
+      Net k;
+      x = k.input(t, {3, 4, 30});
+      check(k, {k.b.op("QLinearMatMul", {x, k.constant(floats(1, 0.01f)), k.constant(zeros(1)), k.constant(stored(t, {30, 10})), k.constant(floats(m, 0.001f)), k.constant(zeros(m)), k.constant(floats(1, 0.1f)), k.constant(zeros(1))})}, 1);
+      Net j;
+      x = j.input(t, {4, 30});
+      check(j, {j.b.op("MatMulInteger", {x, j.constant(stored(t, {30, 10})), j.constant(zeros(1)), j.constant(zeros(m))})}, 1);
+    }
+}
+
+TEST(QuantisedRows, functions_of_one_operand_are_tables) {
+  const auto q = quant(0.05f, 7), r = quant(0.01f, -100);
+  for (const char* rule : {"float_even", "fixed_double"})
+    for (ir::OpName name : {ir::OpName("Sigmoid"), ir::OpName("Tanh"), ir::OpName("Relu"), ir::OpName("HardSwish"), ir::OpName("LeakyRelu"), ir::OpName("Exp"), ir::OpName("Requantize"), ir::OpName("Neg"), ir::OpName("Elu")}) {
+      SCOPED_TRACE(std::string(name.str()) + rule);
+      Net n;
+      check(n, {n.b.quantised(name, {n.input(DType::i8, {2, 3, 4, 5}, q)}, {{"rounding", std::string(rule)}}, Stored{DType::i8, name == ir::OpName("Relu") ? q : r})}, 1);
+    }
+  Net n;
+  check(n, {n.b.op("DequantizeLinear", {n.input(DType::u8, {3, 50}), n.b.scalar(0.3, DType::f32), n.b.scalar(9, DType::u8)})}, 1);
+  Net s;
+  check(s, {s.b.op("QLinearSigmoid", {s.input(DType::u8, {3, 50}), s.b.scalar(0.3, DType::f32), s.b.scalar(9, DType::u8), s.b.scalar(0.004, DType::f32), s.b.scalar(1, DType::u8)})}, 1);
+}
+
+TEST(QuantisedRows, functions_of_two_operands_equal_their_integer_forms) {
+  const auto a = quant(0.05f, 7), b = quant(0.011f, -100), y = quant(0.04f, 3);
+  for (const char* rule : kRules)
+    for (ir::OpName name : {ir::OpName("Add"), ir::OpName("Sub"), ir::OpName("Mul"), ir::OpName("Div"), ir::OpName("Max"), ir::OpName("PRelu")})
+      for (const Dims& other : {Dims{2, 3, 4, 5}, Dims{2, 3, 1, 1}, Dims{3, 1, 1}, Dims{5}, Dims{}}) {
+        if (name == ir::OpName("Div") && std::string(rule) != "float_even") continue;  // 0 / 0 is no number, which has no place there
+        SCOPED_TRACE(std::string(name.str()) + " " + rule + " " + str(other));
+        const Attrs rounding = {{"rounding", std::string(rule)}};
+        Net n;
+        check(n, {n.b.quantised(name, {n.input(DType::i8, {2, 3, 4, 5}, a), n.input(DType::i8, other, b)}, rounding, Stored{DType::i8, y})}, 1);
+        Net c;
+        check(c, {c.b.quantised(name, {c.input(DType::i8, {2, 3, 4, 5}, a), c.constant(stored(DType::i8, other), b)}, rounding, Stored{DType::i8, y})}, 1);
+      }
+}
+
+TEST(QuantisedRows, windows_sums_and_softmax_equal_their_integer_forms) {
+  const auto q = quant(0.05f, -7);
+  const Attrs fixed = {{"rounding", std::string("fixed_double")}};
+  for (DType t : {DType::i8, DType::u8})
+    for (std::int64_t c : {1, 3, 16, 21}) {
+      SCOPED_TRACE(testing::Message() << name(t) << " " << c);
+      const auto zero = quant(0.05f, t == DType::i8 ? -7 : 99);
+      for (ir::OpName name : {ir::OpName("MaxPool"), ir::OpName("AveragePool")}) {
+        Net n;
+        check(n, {n.b.quantised(name, {n.input(t, {2, c, 9, 8}, zero)}, {{"kernel_shape", Ints{3, 2}}, {"strides", Ints{2, 1}}, {"pads", Ints{1, 1, 1, 0}}, {"rounding", std::string("fixed_double")}}, Stored{t, zero})}, c == 1 ? 1 : 3);
+      }
+      for (const char* rule : {"fixed_double", "fixed_single"})
+        for (const Ints& axes : {Ints{2, 3}, Ints{-1}, Ints{1}, Ints{0, 1, 2, 3}, Ints{1, 2}})
+          for (std::int64_t keep : {0, 1})
+            for (ir::OpName name : {ir::OpName("ReduceMean"), ir::OpName("ReduceSum")}) {
+              Net n;
+              check(n, {n.b.quantised(name, {n.input(t, {2, c, 5, 6}, zero), n.b.ints(axes)}, {{"keepdims", keep}, {"rounding", std::string(rule)}}, Stored{t, quant(0.06f, 4)})}, 1);
+            }
+      for (std::int64_t axis : {-1, 1}) {
+        Net n;
+        check(n, {n.b.quantised("Softmax", {n.input(t, {3, c, 30}, zero)}, {{"axis", axis}, {"rounding", std::string("fixed_double")}}, Stored{t, quant(1.0f / 256, t == DType::i8 ? -128 : 0)})}, 1);
+      }
+    }
+}
+
+TEST(QuantisedRows, chains_stay_with_channels_last) {
+  Net n;
+  const auto q = quant(0.05f, -3);
+  const Attrs fixed = {{"rounding", std::string("fixed_double")}};
+  const auto conv = [&](Val v, std::int64_t c, std::int64_t m) { return n.b.quantised("Conv", {v, Linear{}.weights(n, {m, c, 3, 3}, 0, m)}, {{"pads", Ints{1, 1, 1, 1}}, {"rounding", std::string("fixed_double")}}, Stored{DType::i8, q}); };
+  Val x = n.b.op("Transpose", {n.input(DType::i8, {1, 9, 9, 3}, q)}, {{"perm", Ints{0, 3, 1, 2}}});
+  Val u = conv(x, 3, 20), v = conv(u, 20, 20);
+  Val sum = n.b.quantised("Add", {u, v}, fixed, Stored{DType::i8, q});
+  Val scaled = n.b.quantised("Mul", {sum, n.constant(stored(DType::i8, {20, 1, 1}), quant(0.01f, 5))}, fixed, Stored{DType::i8, q});
+  Val joined = n.b.op("Concat", {scaled, x, v}, {{"axis", std::int64_t{1}}});
+  Val pooled = n.b.quantised("MaxPool", {joined}, {{"kernel_shape", Ints{2, 2}}, {"strides", Ints{2, 2}}, {"rounding", std::string("fixed_double")}}, Stored{DType::i8, q});
+  Val mean = n.b.quantised("ReduceMean", {pooled, n.b.ints({2, 3})}, {{"keepdims", std::int64_t{0}}, {"rounding", std::string("fixed_double")}}, Stored{DType::i8, quant(0.02f, 0)});
+  check(n, {mean, n.b.op("DequantizeLinear", {mean, n.b.scalar(0.02, DType::f32), n.b.scalar(0, DType::i8)})}, 8);
+}
+
+TEST(QuantisedRows, real_numbers_are_quantised_by_either_rule) {
+  for (DType t : {DType::i8, DType::u8}) {
+    Net n;
+    check(n, {n.b.op("QuantizeLinear", {n.input({5, 61}, 10), n.b.scalar(0.05, DType::f32), n.constant(stored(t, {}))})}, 1);
+    for (const char* rule : kRules) {
+      Net m;
+      Val x = m.input({7, 40}, 10);
+      for (std::int64_t i = 0; i < 280; i += 2) m.data[0].tensor.as<float>()[i] = 0.25f * float(pick(-300, 300)) + (i % 3 ? 0 : 1e-7f);
+      m.data[0].tensor.as<float>()[3] = std::numeric_limits<float>::infinity(), m.data[0].tensor.as<float>()[4] = std::nextafter(0.25f, 0.f);
+      check(m, {m.b.quantised("Requantize", {x}, {{"rounding", std::string(rule)}}, Stored{t, quant(0.5f, 60)})}, 1);
+    }
+  }
+}
+
+}  // namespace
+}  // namespace saha::native
