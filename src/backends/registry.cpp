@@ -14,7 +14,7 @@ engine::Host host() {
 }
 
 template <const char* Engine, const char* Variant> engine::OpenResult open_foreign() { return engine::open_module(Engine, Variant, host()); }
-constexpr char kOnnxRuntime[] = "onnxruntime", kOpenVino[] = "openvino", kOpenVinoBf16[] = "openvino-bf16";
+constexpr char kOnnxRuntime[] = "onnxruntime", kOpenVino[] = "openvino", kOpenVinoBf16[] = "openvino-bf16", kTflite[] = "tflite";
 
 }  // namespace
 
@@ -24,6 +24,7 @@ std::span<const runtime::BackendInfo> all() {
       runtime::BackendInfo{kOnnxRuntime, "Microsoft's ONNX Runtime on the CPU, every graph optimisation", open_foreign<kOnnxRuntime, kOnnxRuntime>},
       runtime::BackendInfo{kOpenVino, "Intel's OpenVINO on the CPU, computing in float32", open_foreign<kOpenVino, kOpenVino>},
       runtime::BackendInfo{kOpenVinoBf16, "the same in bfloat16, its own choice where the processor has it", open_foreign<kOpenVino, kOpenVinoBf16>},
+      runtime::BackendInfo{kTflite, "TensorFlow Lite on the CPU with its default kernels, for TensorFlow Lite files", open_foreign<kTflite, kTflite>},
   };
   return rows;
 }

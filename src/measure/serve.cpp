@@ -46,11 +46,11 @@ struct State {
     const std::int64_t start = system::monotonic_ns();
     if (!backend || backend->name() != name) { SAHA_TRY(backend, backends::open(name)); }
     ir::Model model;
-    // The other engines read an ONNX file themselves; of any other format they get what it means in ONNX.
+    // Foreign engines read files of their own formats themselves; of any other they get what it means in ONNX.
     SAHA_TRY(const auto mapped, system::map_file(file));
-    const bool onnx = formats::format_of(mapped.bytes()) == "onnx";
-    if (name == "native" || !onnx) { SAHA_TRY(model, formats::import_file(file)); }
-    if (!onnx) options.file.clear();
+    const std::string_view format = formats::format_of(mapped.bytes());
+    if (name == "native" || format != "onnx") { SAHA_TRY(model, formats::import_file(file)); }
+    if (!backend->reads(format)) options.file.clear();
     SAHA_TRY(program, backend->load(model, options));
     const double load_ms = ms_since(start);
     SAHA_DO(order(names, std::move(given)));

@@ -250,8 +250,9 @@ Result<> eval_feature_vectorizer(Eval& c) {
   for (std::size_t i = 0; i < c.in.size(); ++i) {
     const Tensor& x = c.x(i);
     if (x.rank() < 1) return c.fail("operand " + std::to_string(i) + " is a scalar");
-    std::int64_t first = x.rank() == 1 ? 1 : x.dims[0];
-    rows.push_back({first, first ? x.size() / first : 0});
+    const std::size_t rows_axis = x.rank() > 1;
+    const std::int64_t first = rows_axis ? x.dims[0] : 1;
+    rows.push_back({first, num_elements({x.dims.begin() + std::ptrdiff_t(rows_axis), x.dims.end()})});
     if (n < 0) n = first;
     if (first != n) return c.fail("operand " + std::to_string(i) + " has " + std::to_string(first) + " rows, the first has " + std::to_string(n));
     if (i >= sizes.size()) sizes.push_back(rows.back().features);

@@ -71,6 +71,8 @@ class Backend {
   virtual ~Backend() = default;
   virtual std::string name() const = 0;      ///< "native", "onnxruntime", "openvino"
   virtual std::string version() const = 0;
+  /// It reads a file of this format itself (LoadOptions::file), as formats::format_of names it; of others it takes the model.
+  virtual bool reads(std::string_view format) const { return format == "onnx"; }
   virtual Result<std::unique_ptr<Program>> load(const ir::Model& model, const LoadOptions& options) = 0;
 };
 
