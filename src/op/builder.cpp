@@ -254,7 +254,13 @@ Vals Builder::copy(const ir::Graph& from, const ir::Node& n, const Vals& in) {
       stored.push_back(t.quant ? Stored{t.dtype, t.quant} : Stored{});
     }
     r = quantised(n.op, in, *n.attrs, stored);
-  } else r = ops(n.op, in, *n.attrs, n.num_results);
+  } else {
+    r = ops(n.op, in, *n.attrs, n.num_results);
+    for (std::size_t k = 0; k < r.size() && !failed(); ++k) {   // what made stored numbers still says what they stand for
+      const Type &was = from.type(from.result(n, k)), &now = type(r[k]);
+      if (was.quant && !now.quant && was.dtype == now.dtype) retype(r[k], ir::tensor_type(now.dtype, now.dims, was.quant));
+    }
+  }
   origin = std::move(keep);
   return r;
 }

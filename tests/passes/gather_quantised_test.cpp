@@ -6,6 +6,8 @@
 #include <cmath>
 #include <random>
 
+#include "passes/specialize.hpp"
+
 namespace saha::passes {
 namespace {
 using ir::Ints;
@@ -125,6 +127,21 @@ TEST(GatherQuantised, qlinear_operators_are_the_same_nodes) {
                                  n.b.scalar(0.04, DType::f32), n.b.scalar(128, DType::u8), n.b.constant(std::move(bias))});
   check(n, n.b.op("QLinearAdd", {y, n.b.scalar(0.04, DType::f32), n.b.scalar(128, DType::u8), y, n.b.scalar(0.04, DType::f32), n.b.scalar(128, DType::u8), n.b.scalar(0.09, DType::f32), n.b.scalar(120, DType::u8)}),
         "QuantizeLinear q.Conv q.Add");
+}
+
+TEST(GatherQuantised, stored_numbers_keep_their_meaning_when_dims_become_known) {
+  Builder b;
+  Val x = b.input(ir::tensor_type(DType::f32, {ir::Dim::symbol("N"), ir::Dim(6)}));
+  Val scale = b.scalar(0.02, DType::f32), zero = b.scalar(128, DType::u8);
+  Val real = b.op("DequantizeLinear", {b.op("QuantizeLinear", {x, scale, zero}), scale, zero});
+  auto g = std::move(b).build({b.op("QuantizeLinear", {b.op("Add", {real, real}), b.scalar(0.04, DType::f32), zero})});
+  ASSERT_TRUE(g) << g.error().message;
+  auto gathered = gather_quantised(*g);
+  ASSERT_TRUE(gathered) << gathered.error().message;
+  const ir::TypeRef known = ir::tensor_type(DType::f32, {ir::Dim(3), ir::Dim(6)});
+  auto special = specialize(*gathered, std::span(&known, 1));
+  ASSERT_TRUE(special) << special.error().message;
+  EXPECT_EQ(kinds(*special), "QuantizeLinear q.Add");
 }
 
 TEST(GatherQuantised, what_cannot_be_stays) {

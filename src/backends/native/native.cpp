@@ -5,6 +5,7 @@
 
 #include "backends/native/network.hpp"
 #include "op/op_def.hpp"
+#include "passes/gather_quantised.hpp"
 #include "passes/simplify.hpp"
 
 namespace saha::native {
@@ -93,8 +94,11 @@ class NativeBackend final : public runtime::Backend {
     // as it is: its own message comes from the run.
     // Attention is left spelt out: its products and its softmax have fast kernels, it has none.
     static const std::string kSpeltOut[] = {"fuse_attention", "merge_products"};
-    auto simple = passes::simplify(model.graph, {}, kSpeltOut);
-    return std::unique_ptr<runtime::Program>(std::make_unique<NativeProgram>(Network::make(simple ? std::move(simple->graph) : model.graph, isa_), std::max(1, options.threads)));
+    // What lies between dequantising and quantising computes on stored integers; gathered first, while the integers are still there.
+    auto gathered = passes::gather_quantised(model.graph);
+    const ir::Graph& graph = gathered ? *gathered : model.graph;
+    auto simple = passes::simplify(graph, {}, kSpeltOut);
+    return std::unique_ptr<runtime::Program>(std::make_unique<NativeProgram>(Network::make(simple ? std::move(simple->graph) : graph, isa_), std::max(1, options.threads)));
   }
 
  private:
