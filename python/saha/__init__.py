@@ -107,7 +107,8 @@ class Bench:
             diff = "reference" if r["max_abs_diff"] is None else f"{r['max_abs_diff']:.2g}{' WRONG' if r['wrong'] else ''}"
             lines.append(f"{r['backend']:<16}{r['p50_ms']:>10.4g}{r['p90_ms']:>10.4g}{r['min_ms']:>10.4g}{r['ratio']:>8.2f}  {diff}")
         lines += [f"{m['backend']}: {m['reason']}" for m in self._result["missing"]]
-        return "\n".join(lines + [f"measured, {self._result['threads']} thread(s), {self._result['runs']} runs, interleaved"])
+        n = self._result["threads"]
+        return "\n".join(lines + [f"measured, {n} thread{'s' * (n != 1)}, {self._result['runs']} runs, interleaved"])
 
 
 def _names(x):

@@ -178,7 +178,7 @@ std::string layer_table(const measure::Bench& bench, bool all, int width, bool c
   using system::Align;
   double total_ms = 0;
   for (const auto& l : bench.layers) total_ms += l.time.ms;
-  system::Table table({{"layer (native)", Align::left}, {"operator", Align::left}, {"output", Align::left}, {"ms", Align::right}, {"%", Align::right}, {"MMAC", Align::right},
+  system::Table table({{"layer (native)", Align::left}, {"operator", Align::left}, {"output", Align::left}, {"time", Align::right}, {"%", Align::right}, {"MMAC", Align::right},
                        {"GMAC/s", Align::right}, {"MiB", Align::right}, {"limit", Align::left}, {"% of limit", Align::right}, {"kernel", Align::left}});
   std::vector<std::size_t> order(bench.layers.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
@@ -192,11 +192,11 @@ std::string layer_table(const measure::Bench& bench, bool all, int width, bool c
       ms += l.time.ms, macs += l.time.macs, bytes += l.time.bytes, ++rest;
       continue;
     }
-    add({l.time.name, l.time.op, l.time.output, fixed(l.time.ms, 3), fixed(100 * l.time.ms / total_ms, 1), fixed(l.time.macs * 1e-6, 2), fixed(l.gmacs, 1),
+    add({l.time.name, l.time.op, l.time.output, milliseconds(l.time.ms), fixed(100 * l.time.ms / total_ms, 1), fixed(l.time.macs * 1e-6, 2), fixed(l.gmacs, 1),
          fixed(l.time.bytes / (1 << 20), 1), l.memory ? "memory" : "compute", fixed(l.percent, 0), l.time.kernel});
   }
   if (rest > 0)
-    add({std::to_string(rest) + " more", "", "", fixed(ms, 3), fixed(100 * ms / total_ms, 1), fixed(macs * 1e-6, 2), fixed(ms > 0 ? macs / ms * 1e-6 : 0, 1), fixed(bytes / (1 << 20), 1)});
+    add({std::to_string(rest) + " more", "", "", milliseconds(ms), fixed(100 * ms / total_ms, 1), fixed(macs * 1e-6, 2), fixed(ms > 0 ? macs / ms * 1e-6 : 0, 1), fixed(bytes / (1 << 20), 1)});
   std::string text = table.str(width, color);
   text += "limits: " + fixed(bench.peak->best_gmacs(), 1) + " GMAC/s" + " of float32 on " + std::to_string(bench.peak->threads) + (bench.peak->threads == 1 ? " thread (" : " threads (");
   for (std::size_t i = 0; i < bench.peak->isas.size(); ++i) text += (i ? ", " : "") + bench.peak->isas[i].isa + " " + fixed(bench.peak->isas[i].gmacs, 1);
@@ -257,7 +257,7 @@ Result<int> run(const Args& args) {
     if (bench.load_average > 0.5 * system::cpu().physical) {
       std::string least;
       for (const auto& r : bench.engines) least += (least.empty() ? "" : ", ") + r.backend + " " + milliseconds(r.cpu_min_ms);
-      say(args, "note: the machine was busy (load " + fixed(bench.load_average, 1) + "); least processor time of a run, which that changes little: " + least);
+      say(args, system::wrapped("note: the machine was busy (load " + fixed(bench.load_average, 1) + "); least processor time of a run, which that changes little: " + least, system::terminal_width(STDERR_FILENO)));
     }
     say(args, "repro: " + repro);
   }

@@ -12,6 +12,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/verbs.hpp"
+#include "system/terminal.hpp"
 
 #ifndef SAHA_VERSION
 #define SAHA_VERSION "0"
@@ -137,29 +138,34 @@ std::string usage_line(const Command& c) {
   for (const Argument& x : c.arguments) s += " " + (x.optional ? "[" + std::string(x.name) + "]" : std::string(x.name)) + (x.repeat ? " .." : "");
   return s + " [options]";
 }
-std::string option_lines(std::span<const Option> options, std::size_t most) {
+constexpr std::size_t kSentence = 28;   // the column where sentences begin
+std::string entry(std::string_view word, std::string_view sentence, int width) {
+  return "  " + left(word, kSentence - 2) + system::wrapped(sentence, width, int(kSentence)) + "\n";
+}
+std::string option_lines(std::span<const Option> options, std::size_t most, int width) {
   std::string s;
   std::size_t n = 0;
   for (const Option& o : options) {
     if (n++ == most) { s += "  ...                       saha VERB --help shows " + std::to_string(options.size() - most) + " more\n"; break; }
-    s += "  " + left(spelled(o), 26) + std::string(o.sentence) + (o.initial.empty() ? "" : " (" + std::string(o.initial) + ")") + "\n";
+    s += entry(spelled(o), std::string(o.sentence) + (o.initial.empty() ? "" : " (" + std::string(o.initial) + ")"), width);
   }
   return s;
 }
 std::string help(const Command& c, bool everything) {
-  std::string s = "example: saha " + std::string(c.example) + "\n\n" + usage_line(c) + "\n" + std::string(c.sentence) + "\n";
-  for (const Argument& x : c.arguments) s += "  " + left(x.name, 26) + std::string(x.sentence) + "\n";
-  if (!c.options.empty()) s += "\noptions\n" + option_lines(c.options, everything ? 1000 : 12);
+  const int width = system::terminal_width(STDOUT_FILENO);
+  std::string s = "example: saha " + std::string(c.example) + "\n\n" + usage_line(c) + "\n" + system::wrapped(c.sentence, width) + "\n";
+  for (const Argument& x : c.arguments) s += entry(x.name, x.sentence, width);
+  if (!c.options.empty()) s += "\noptions\n" + option_lines(c.options, everything ? 1000 : 12, width);
   if (everything) {
-    s += "\nevery verb takes\n" + option_lines(kGlobal, 1000);
+    s += "\nevery verb takes\n" + option_lines(kGlobal, 1000, width);
     if (!c.text.empty()) s += "\n" + std::string(c.text) + "\n";
-    s += "\nexit codes: 0 done, 1 the work or a requirement failed, 2 the command line or a hand-written file is wrong, 3 inconclusive\n";
+    s += "\n" + system::wrapped("exit codes: 0 done, 1 the work or a requirement failed, 2 the command line or a hand-written file is wrong, 3 inconclusive", width) + "\n";
   }
   return s;
 }
 std::string overview() {
   std::string s = "saha " SAHA_VERSION ": one toolchain from a trained network to a decision on real data\n\n";
-  for (const Command& c : commands()) s += "  " + left(c.name, 12) + std::string(c.sentence) + "\n";
+  for (const Command& c : commands()) s += "  " + left(c.name, 12) + system::wrapped(c.sentence, system::terminal_width(STDOUT_FILENO), 14) + "\n";
   return s + "\n  saha inspect model.onnx\n  saha run saha.yaml\n\nsaha VERB -h shows a verb; saha VERB --help everything\n";
 }
 

@@ -53,7 +53,7 @@ Result<Datum> read_value(const std::string& file, const ir::Graph& g, ir::ValueI
     std::vector<double> row;
     for (std::size_t c = 0; c < csv.columns(); ++c) {
       auto x = data::number(csv.cell(0, c));
-      if (!x) return Error{ErrorCode::invalid_data, "column '" + csv.names()[c] + "' of the first row is '" + std::string(csv.cell(0, c)) + "', no number"};
+      if (!x) return Error{ErrorCode::invalid_data, "column '" + csv.names()[c] + "' of the first row is '" + std::string(csv.cell(0, c)) + "', no number", "only the columns that the model takes, in its order, are to stay in the file; saha run and saha validate choose them by data.NAME.features"};
       row.push_back(*x);
     }
     item.tensor = Tensor::of(DType::f64, {std::int64_t(row.size())}, row);
@@ -77,7 +77,7 @@ Result<Datum> read_value(const std::string& file, const ir::Graph& g, ir::ValueI
   auto fitted = data::conform(std::move(t), shape, type.dtype);
   if (!fitted) {
     Error e = std::move(fitted.error());
-    e.help = "steps such as a resize are given by --preprocess, or declared once in saha.yaml";
+    e.help = ending == ".csv" ? "each column is one number of the input, in the order of the file" : "steps such as a resize are given by --preprocess; docs/preprocess.md lists them";
     return e;
   }
   Dims d = fitted->dims;

@@ -164,9 +164,9 @@ Result<int> run(const Args& args) {
       t.add({op, std::to_string(sum.count), mega(sum.macs), fixed(macs > 0 ? 100 * sum.macs / macs : 0, 1), grouped(sum.parameters)});
     }
     s += t.str(width);
-    say(args, "saha inspect " + file + " --layers shows each node");
   }
   print(s);
+  if (!args.has("layers")) say(args, "saha inspect " + file + " --layers shows each node");
   return 0;
 }
 }  // namespace

@@ -94,6 +94,7 @@ Result<> write_reports(const Args& args, const Json& object, const std::string& 
     const bool as_page = out.ends_with(".html");
     if (!as_page && !out.ends_with(".json")) return Error{ErrorCode::invalid_file, "--report is '" + out + "', a name that ends in .html or .json is taken"};
     SAHA_DO(system::write_file(out, as_page ? page(object, title) : object.dump(2, ' ', false, Json::error_handler_t::replace) + "\n"));
+    say(args, "wrote " + out);
   }
   return {};
 }

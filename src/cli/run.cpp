@@ -56,7 +56,7 @@ std::string table(const std::vector<lifecycle::Planned>& plan) {
   double seconds = 0;
   bool all_known = true;
   for (const auto& p : plan) {
-    text += "  " + fixed(p.state, 8) + fixed(p.name, 34) + fixed(taken(p.seconds), 22) + p.why + "\n";
+    text += "  " + fixed(p.state, 8) + fixed(p.name, 34) + (p.why.empty() ? taken(p.seconds) : fixed(taken(p.seconds), 22) + p.why) + "\n";
     if (p.state != "make" && p.state != "wait") continue;
     ++made;
     seconds += p.seconds.value_or(0);

@@ -44,7 +44,7 @@ Result<int> run(const Args& args) {
   if (!config) {
     if (args.json()) print(diagnostics.json());
     std::fputs(said.c_str(), stderr);
-    if (auto beside = life_cycle_beside(file); !args.has("data") && !beside.empty()) std::fprintf(stderr, "help: if these requirements belong to %s, add --data %s\n", beside.c_str(), beside.c_str());
+    if (auto beside = life_cycle_beside(file); !args.has("data") && !beside.empty() && std::filesystem::exists(file)) std::fprintf(stderr, "help: if these requirements belong to %s, add --data %s\n", beside.c_str(), beside.c_str());
     return 2;
   }
   if (!said.empty() && !args.quiet()) std::fputs(said.c_str(), stderr);

@@ -1,4 +1,5 @@
 // report.json -> one self-contained page: no network, readable without scripts. Each part answers one question.
+#include <algorithm>
 #include <cmath>
 #include <map>
 #include <set>
@@ -16,6 +17,12 @@ namespace column = figures::column;
 std::string get(const Json& j, const char* key) { return j.contains(key) ? text(j[key]) : "-"; }
 double real(const Json& j, const char* key) { return j.contains(key) && j[key].is_number() ? j[key].get<double>() : 0; }
 std::string milliseconds(double ms) { return column::duration(ms * 1e-3); }
+/// Latencies as the tables beside them have them: in us where all are below a millisecond. Returns the unit.
+std::string in_readable_unit(std::vector<charts::Point>& points) {
+  if (std::any_of(points.begin(), points.end(), [](const charts::Point& p) { return p.x >= 1; })) return "ms";
+  for (charts::Point& p : points) for (double* x : {&p.x, &p.x_low, &p.x_high}) *x *= 1e3;
+  return "us";
+}
 std::string badge(const std::string& verdict) { return "<span class=\"badge " + escape(verdict) + "\">" + escape(verdict) + "</span>"; }
 
 std::string decision(const Json& r) {
@@ -66,8 +73,9 @@ std::string candidates(const Json& r) {
       own.rows.push_back({text(e["variant"]), text(e["backend"]), escape(name), m["unit"] == "%" ? column::percent(m["value"]) : text(m["value"]) + " " + text(m["unit"]), text(m["better"]), m["per_sample"].get<bool>() ? "yes, one value a sample" : "no, one number for the set"});
   }
   if (!own.rows.empty()) s += own.str();
+  const std::string unit = in_readable_unit(by_latency);
   if (!by_latency.empty())
-    s += "<div class=\"two\"><div><h3>Accuracy and latency</h3>" + charts::scatter("Accuracy over p90 latency, 95 % intervals; the front is dashed, what is excluded hollow", "p90 latency, ms", "accuracy, %", by_latency, true) + "</div><div><h3>Accuracy and size</h3>" +
+    s += "<div class=\"two\"><div><h3>Accuracy and latency</h3>" + charts::scatter("Accuracy over p90 latency, 95 % intervals; the front is dashed, what is excluded hollow", "p90 latency, " + unit, "accuracy, %", by_latency, true) + "</div><div><h3>Accuracy and size</h3>" +
          charts::scatter("Accuracy over size of the model file", "size, KiB", "accuracy, %", by_size, true) + "</div></div>";
   return s;
 }
@@ -92,7 +100,7 @@ std::string engines(const Json& r) {
   std::string s;
   for (const auto& m : r["measurements"]) {
     std::vector<charts::Point> points;
-    Table t{m["variant"].get<std::string>() + " on " + m["target"].get<std::string>() + ", " + text(m["threads"]) + " thread(s); all models of the target in one run, burst by burst; measured",
+    Table t{m["variant"].get<std::string>() + " on " + m["target"].get<std::string>() + ", " + figures::counted(m["threads"].get<std::int64_t>(), "thread") + "; all models of the target in one run, burst by burst; measured",
         {"engine", "p50", "p90", "p99", "min", "ratio", "load", "peak RAM", "max |diff|"}, {false, true, true, true, true, true, true, true, true}, {}, {}};
     int k = 0;
     for (const auto& e : m["result"]["rows"]) {
@@ -102,7 +110,8 @@ std::string engines(const Json& r) {
       points.back().y_low = points.back().y_high = double(-k);
       ++k;
     }
-    s += charts::scatter("Latency: dot p50, line from min to p99", "ms", "", points, false) + t.str();
+    const std::string unit = in_readable_unit(points);
+    s += charts::scatter("Latency: dot p50, line from min to p99", unit, "", points, false) + t.str();
     for (const auto& x : m["result"]["missing"]) s += "<p class=\"meta\">" + text(x["backend"]) + ": " + text(x["reason"]) + (x["help"] == "" ? "" : "; " + text(x["help"])) + "</p>";
   }
   return s;
@@ -189,7 +198,7 @@ std::string mistakes(const Json& r) {
       if (w.contains("png") && w["png"].is_string()) pictures += "<figure><img alt=\"" + text(w["sample"]) + ": " + said + "\" src=\"data:image/png;base64," + w["png"].get<std::string>() + "\"><figcaption>" + said + "<br>" + text(w["sample"]) + "</figcaption></figure>";
       else list += "<li>" + text(w["sample"]) + ": " + said + "</li>";
     }
-    s += "<h3>" + text(m["wrong"]) + " wrong; the surest of them first</h3>" + (pictures.empty() ? "" : "<div class=\"pictures\">" + pictures + "</div>") + (list.empty() ? "" : "<ul>" + list + "</ul>");
+    s += "<h3>" + text(m["wrong"]) + " wrong; the " + (m["worst"].size() < m["wrong"].get<std::size_t>() ? std::to_string(m["worst"].size()) + " surest of them" : "surest first") + "</h3>" + (pictures.empty() ? "" : "<div class=\"pictures\">" + pictures + "</div>") + (list.empty() ? "" : "<ul>" + list + "</ul>");
   }
   return s;
 }
@@ -208,7 +217,7 @@ std::string training(const Json& r) {
 
 std::string provenance(const Json& r) {
   Table stages{"Stages in order; equal key, equal result", {"stage", "status", "seconds", "result", "key"}, {false, false, true, false, false}, {}, {}};
-  for (const auto& x : r["stages"]) stages.rows.push_back({text(x["name"]), "<span class=\"" + text(x["status"]) + "\">" + text(x["status"]) + "</span>", text(x["seconds"]), text(x["note"]), x.contains("key") ? "<span class=\"mono\">" + short_hash(x["key"]) + "</span>" : ""});
+  for (const auto& x : r["stages"]) stages.rows.push_back({text(x["name"]), "<span class=\"" + text(x["status"]) + "\">" + text(x["status"]) + "</span>", figures::significant(x["seconds"].get<double>(), 2), text(x["note"]), x.contains("key") ? "<span class=\"mono hash\">" + short_hash(x["key"]) + "</span>" : ""});
   Table sources{"What it was made from (SHA-256)", {"what", "file", "hash"}, {}, {}, {}};
   for (const auto& x : r["provenance"]["sources"]) sources.rows.push_back({text(x["what"]), text(x["file"]), "<span class=\"mono\">" + text(x["sha256"]) + "</span>"});
   std::string isa;

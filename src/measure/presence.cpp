@@ -11,8 +11,10 @@
 namespace saha::measure {
 
 std::string why_not(std::string_view backend, const Error& error) {
-  const std::string named = std::string(backend) + ": ";
-  return error.message.starts_with(named) ? error.message.substr(named.size()) : error.message;
+  const auto colon = error.message.find(": ");
+  const std::string_view named = std::string_view(error.message).substr(0, colon);   // "openvino" for openvino-bf16 too
+  const bool is_its_own = colon != std::string::npos && backend.starts_with(named) && (backend.size() == named.size() || backend[named.size()] == '-');
+  return is_its_own ? error.message.substr(colon + 2) : error.message;
 }
 
 Result<std::vector<Presence>> presence(const std::string& model) {

@@ -89,6 +89,28 @@ std::string fitted(std::string_view text, int width) {
   return std::string(text.substr(0, end)) + (escaped ? "\x1b[0m~" : "~");
 }
 
+std::string wrapped(std::string_view text, int width, int indent) {
+  if (width <= indent) return std::string(text);
+  std::string lines;
+  int column = indent;
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t end = std::min(text.find(' ', at), text.size());
+    const std::string_view word = text.substr(at, end - at);
+    const int columns = display_width(word);
+    if (column > indent && column + 1 + columns > width) {
+      lines += "\n" + std::string(std::size_t(indent), ' ');
+      column = indent;
+    } else if (at > 0) {
+      lines += ' ';
+      ++column;
+    }
+    lines += word;
+    column += columns;
+    at = end + 1;
+  }
+  return lines;
+}
+
 void Table::add(std::vector<std::string> cells, Ink ink) {
   cells.resize(std::max(cells.size(), columns_.size()));
   for (std::string& cell : cells)  // a row is a line, whatever a file or a node calls itself

@@ -24,6 +24,9 @@ std::string paint(std::string_view text, Ink ink, bool color);
 int display_width(std::string_view text);
 /// The text cut to at most `width` columns, the last of them a '~' where something was cut.
 std::string fitted(std::string_view text, int width);
+/// The text broken at spaces into lines of at most `width` columns, each but the first behind `indent` spaces; the first begins at column
+/// `indent` too. A word that is longer stays whole. Width 0 (no terminal): the text as it is.
+std::string wrapped(std::string_view text, int width, int indent = 0);
 
 enum class Align : std::uint8_t { left, right };
 

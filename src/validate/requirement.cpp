@@ -217,7 +217,7 @@ yaml::Schema model_section() {
           {"dtype", Schema::text(), "its element type"},
           {"domain", range, "[lo, hi] of the raw values, before preprocessing; requirements speak of this"},
           {"unit", Schema::text(), "of the raw values"},
-          {"preprocess", Schema::any(), "steps, in order"},
+          {"preprocess", Schema::any(), "steps, in order: docs/preprocess.md"},
           {"fields", Schema::names(Schema::map("a field", {
               {"index", Schema::integer(0), "its column", Required::yes},
               {"unit", Schema::text(), "of its values"},

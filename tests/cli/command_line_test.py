@@ -132,6 +132,27 @@ class CommandLine(unittest.TestCase):
         self.go("bench", "model.onnx", "--backend", "native", "--runs", "3", "--report", "b.html")
         self.assertRegex((self.folder / "b.html").read_text(), r">p50<.*\d (us|ms)<")
 
+    def test_infer_says_what_a_row_of_a_csv_must_be(self):
+        (self.folder / "row.csv").write_text("a,b,site\n1,2,north\n")
+        said = self.go("infer", "model.onnx", "--input", "row.csv", status=1).stderr
+        self.assertIn("column 'site' of the first row is 'north', no number\nhelp: only the columns that the model takes", said)
+        (self.folder / "row.csv").write_text("a,b\n1,2\n")
+        self.assertIn("help: each column is one number of the input", self.go("infer", "model.onnx", "--input", "row.csv", status=1).stderr)
+
+    def test_requirements_that_are_not_there_are_not_taken_for_those_of_a_life_cycle(self):
+        said = self.go("validate", "model.onnx", "--requirements", "none.req.yaml", status=2).stderr
+        self.assertIn("'none.req.yaml' cannot be opened", said)
+        self.assertNotIn("--data", said)
+
+    def test_steps_of_the_page_on_preprocessing_are_those_that_are_read(self):
+        page = (SOURCE / "docs" / "preprocess.md").read_text()
+        said = self.go("infer", "model.onnx", "--input", "x.npy", "--preprocess", '[{"none": 1}]', status=2).stderr
+        for step in re.search("there are (.*)", said)[1].split(", "):
+            self.assertRegex(page, rf"\| `{step}\b", step)
+        said = self.go("infer", "model.onnx", "--input", "x.npy", "--preprocess", '[{"resize": {"to": [8, 8]}}]', status=2).stderr
+        for rule in re.search("one of (.*) is needed", said)[1].split(", "):
+            self.assertIn(f"`{rule}`", page)
+
     def test_manual_pages_are_made_from_the_table(self):
         whole = self.go("help", "--man").stdout
         for verb in self.go("completion", "--words", "verbs").stdout.split():

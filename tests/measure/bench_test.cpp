@@ -29,6 +29,13 @@ class Model : public ::testing::Test {
   Result<system::TempFolder> folder_ = system::TempFolder::make();
 };
 
+TEST(Presence, a_reason_does_not_repeat_the_engine_that_the_line_begins_with) {
+  EXPECT_EQ(why_not("openvino", {ErrorCode::io, "openvino: it was not found"}), "it was not found");
+  EXPECT_EQ(why_not("openvino-bf16", {ErrorCode::io, "openvino: it was not found"}), "it was not found");
+  EXPECT_EQ(why_not("native", {ErrorCode::io, "node 'a': no kernel"}), "node 'a': no kernel");
+  EXPECT_EQ(why_not("native", {ErrorCode::io, "no kernel"}), "no kernel");
+}
+
 TEST_F(Model, every_engine_that_is_here_gets_a_row_of_sound_figures) {
   BenchOptions options;
   options.runs = 30;

@@ -33,6 +33,13 @@ TEST(Terminal, width_counts_columns_not_bytes) {
   EXPECT_EQ(display_width("\xff\xfe"), 2);                            // not UTF-8
   EXPECT_EQ(display_width("\xe6"), 1);                                // cut off
 }
+TEST(Terminal, wrapped_text_breaks_at_spaces_only) {
+  EXPECT_EQ(wrapped("one two three", 0), "one two three");
+  EXPECT_EQ(wrapped("one two three", 7), "one two\nthree");
+  EXPECT_EQ(wrapped("one two three", 9, 2), "one two\n  three");
+  EXPECT_EQ(wrapped("incomprehensible is long", 8), "incomprehensible\nis long");
+  EXPECT_EQ(wrapped("", 8), "");
+}
 TEST(Terminal, fitted_text_never_exceeds_the_width) {
   EXPECT_EQ(fitted("abcdef", 6), "abcdef");
   EXPECT_EQ(fitted("abcdef", 4), "abc~");
