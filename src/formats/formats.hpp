@@ -1,7 +1,8 @@
 #pragma once
-// A model file of any format that is read, told by its first bytes.
+// A model file of any format: read as its first bytes tell, written as the ending of its name asks for.
 #include <span>
 #include <string>
+#include <vector>
 
 #include "ir/graph.hpp"
 
@@ -13,5 +14,16 @@ std::string_view format_of(std::span<const std::byte> bytes);
 Result<ir::Model> import_file(const std::string& path);
 /// `folder` is where external data is looked for; empty: there may be none.
 Result<ir::Model> import_bytes(std::span<const std::byte> bytes, const std::string& folder = {});
+
+
+struct ExportOptions {
+  std::int64_t opset = 0;       ///< of ONNX; 0: the model's own
+  bool channels_last = false;   ///< of TensorFlow Lite: pictures at inputs and outputs as [N, H, W, C]
+};
+/// "onnx", "tflite" by the ending of a name; fails (invalid_file) naming those that exist.
+Result<std::string_view> format_to_write(const std::string& path);
+/// The file appears whole or not at all. Returns what is otherwise than in the model, a sentence each. Fails naming the node that the format
+/// has no form for, and on options of another format.
+Result<std::vector<std::string>> export_file(const ir::Model& model, const std::string& path, const ExportOptions& options = {});
 
 }  // namespace saha::formats

@@ -54,8 +54,10 @@ class SubGraph {
   std::int32_t constant(const Tensor& t, std::shared_ptr<const ir::Quant> q, const std::string& wish);
   std::int32_t get(ValueId v, const Ints& order);
   Placed any(ValueId v);
+  /// RESHAPE; false where more than one extent is open.
+  bool view(std::int32_t from, std::int32_t result, const ir::Type& type, const Ints& order, const std::string& who);
   void hold(ValueId v, Placed p) { env_[std::size_t(v)].push_back(std::move(p)); }
-  void add(Code code, std::vector<std::int32_t> in, std::vector<std::int32_t> out, fb::BuiltinOptionsUnion options, const std::string& who, const ir::Name& origin);
+  void add(Code code, std::vector<std::int32_t> in, std::vector<std::int32_t> out, fb::BuiltinOptionsUnion options, const std::string& who);
   std::string name_of(ValueId v) const { return g_[v].name ? *g_[v].name : std::string(); }
 
   File& file_;
@@ -187,6 +189,16 @@ Placed SubGraph::any(ValueId v) {
   if (places.empty()) { file_.fail({ErrorCode::internal, "value '" + g_.name(v) + "' is read before it is written"}); return {}; }
   return places[0];
 }
+bool SubGraph::view(std::int32_t from, std::int32_t result, const ir::Type& type, const Ints& order, const std::string& who) {
+  const auto extents = shape(type, order);
+  if (!extents) return false;
+  fb::ReshapeOptionsT options;
+  options.new_shape.assign(extents->begin(), extents->end());
+  fb::BuiltinOptionsUnion u;
+  u.Set(std::move(options));
+  add(Code::RESHAPE, {from, extents->empty() ? -1 : small(*extents)}, {result}, std::move(u), who);  // a scalar's shape has no elements to be kept
+  return true;
+}
 std::int32_t SubGraph::get(ValueId v, const Ints& order) {
   if (file_.error()) return -1;
   auto& places = env_[std::size_t(v)];
@@ -208,29 +220,23 @@ std::int32_t SubGraph::get(ValueId v, const Ints& order) {
   if (places.empty() || !places[0].flat.empty()) { file_.fail({ErrorCode::internal, "value '" + g_.name(v) + "' is read in an order that it does not have"}); return -1; }
   const Placed from = places[0];
   const std::int32_t r = tensor(t, order, name_of(v));
-  const auto extents = moves_nothing(t, from.order, order) ? shape(t, order) : std::nullopt;
   const std::string who = "value '" + g_.name(v) + "'";
-  if (extents) {
-    // A view of a view is one view.
-    std::int32_t source = from.tensor;
+  if (moves_nothing(t, from.order, order) && shape(t, order)) {
+    std::int32_t source = from.tensor;  // a view of a view is one view
     for (const auto& o : sub_->operators) if (o->outputs[0] == source && o->builtin_options.type == fb::BuiltinOptions::ReshapeOptions) { source = o->inputs[0]; break; }
-    fb::ReshapeOptionsT options;
-    options.new_shape.assign(extents->begin(), extents->end());
-    fb::BuiltinOptionsUnion u;
-    u.Set(std::move(options));
-    add(Code::RESHAPE, {source, small(*extents)}, {r}, std::move(u), who, {});
+    view(source, r, t, order, who);
   } else {
     Ints perm;
     for (std::int64_t a : order) perm.push_back(std::find(from.order.begin(), from.order.end(), a) - from.order.begin());
     fb::BuiltinOptionsUnion u;
     u.Set(fb::TransposeOptionsT{});
-    add(Code::TRANSPOSE, {from.tensor, small(perm)}, {r}, std::move(u), who, {});
+    add(Code::TRANSPOSE, {from.tensor, small(perm)}, {r}, std::move(u), who);
   }
   places.push_back({r, order, {}, {}});
   return r;
 }
 
-void SubGraph::add(Code code, std::vector<std::int32_t> in, std::vector<std::int32_t> out, fb::BuiltinOptionsUnion options, const std::string& who, const ir::Name&) {
+void SubGraph::add(Code code, std::vector<std::int32_t> in, std::vector<std::int32_t> out, fb::BuiltinOptionsUnion options, const std::string& who) {
   if (file_.error()) return;
   auto at = [&](const std::vector<std::int32_t>& list) {
     std::vector<fb::TensorT*> r;
@@ -324,21 +330,16 @@ bool SubGraph::write(const std::string& name) {
     std::int32_t y = get(v, order);
     if (g_[v].constant || !given.insert(y).second) {  // an output is a result of its own
       const std::int32_t copy = tensor(t, order, name_of(v));
-      if (auto extents = shape(t, order)) {
-        fb::ReshapeOptionsT options;
-        options.new_shape.assign(extents->begin(), extents->end());
-        fb::BuiltinOptionsUnion u;
-        u.Set(std::move(options));
-        add(Code::RESHAPE, {y, small(*extents)}, {copy}, std::move(u), "output '" + g_.name(v) + "'", {});
-      } else {
-        const std::int32_t extents_now = tensor(*ir::tensor_type(DType::i32, {std::int64_t(t.dims.size())}), {0}, "");
+      const std::string who = "output '" + g_.name(v) + "'";
+      if (!view(y, copy, t, order, who)) {
+        const std::int32_t extents = tensor(*ir::tensor_type(DType::i32, {std::int64_t(t.dims.size())}), {0}, "");
         fb::BuiltinOptionsUnion u, r;
         fb::ShapeOptionsT options;
         options.out_type = fb::TensorType::INT32;
         u.Set(std::move(options));
-        add(Code::SHAPE, {y}, {extents_now}, std::move(u), "output '" + g_.name(v) + "'", {});
+        add(Code::SHAPE, {y}, {extents}, std::move(u), who);
         r.Set(fb::ReshapeOptionsT{});
-        add(Code::RESHAPE, {y, extents_now}, {copy}, std::move(r), "output '" + g_.name(v) + "'", {});
+        add(Code::RESHAPE, {y, extents}, {copy}, std::move(r), who);
       }
       y = copy;
       given.insert(y);
@@ -451,7 +452,15 @@ std::int32_t Writing::in(std::size_t i) {
   const Reads reads = to.layout_.reads[row];
   if (reads == Reads::plain || r < 2) return to.get(v, plain_order(r));
   if (to.placing_[row].place == Place::last) return to.get(v, channels_last_order(r));
-  if (r == order_.size() && (to.placing_[row].place == Place::tied || i == 0)) return to.get(v, order_);
+  const Place place = to.placing_[row].place;
+  if (r == order_.size() && (place == Place::tied || i == 0)) return to.get(v, order_);
+  if (const Tensor* t = data(i); t && place == Place::tied && t->size() > 1) {  // fewer axes, which broadcast against the last ones
+    Dims wide(order_.size() - r, 1);
+    wide.insert(wide.end(), t->dims.begin(), t->dims.end());
+    auto moved = permuted_tensor(t->reshaped(wide), order_);
+    if (!moved) { unsupported(moved.error().message); return -1; }
+    return to.constant(*moved, g.type(v).quant, to.name_of(v));
+  }
   return to.get(v, plain_order(r));
 }
 std::int32_t Writing::in(std::size_t i, const Ints& order) { return has(i) ? to.get(operand(i), order) : -1; }
@@ -459,7 +468,9 @@ Placed Writing::any(std::size_t i) {
   const ValueId v = operand(i);
   const Reads reads = to.layout_.reads[row];
   if (reads == Reads::any) return to.any(v);
-  const Ints order = reads == Reads::other && !to.layout_.other[std::size_t(v)].empty() ? to.layout_.other[std::size_t(v)] : plain_order(g.type(v).dims.size());
+  const std::size_t rank = g.type(v).dims.size();
+  const Place p = to.placing_[row].place;
+  const Ints order = reads == Reads::plain ? plain_order(rank) : (p == Place::first || p == Place::tied) && rank == order_.size() ? order_ : !to.layout_.other[std::size_t(v)].empty() ? to.layout_.other[std::size_t(v)] : plain_order(rank);
   return {to.get(v, order), order, {}, {}};
 }
 std::int32_t Writing::out(std::size_t k) { return out_in(to.layout_.makes[row] ? order_ : plain_order(result(k).dims.size()), k); }
@@ -511,6 +522,30 @@ std::int32_t Writing::cast(std::int32_t tensor, DType type) {
   op(Code::CAST, {tensor}, {r}, std::move(o));
   return r;
 }
+void Writing::cast_into(std::int32_t tensor, std::int32_t result) {
+  if (failed()) return;
+  fb::CastOptionsT o;
+  o.in_data_type = to.sub_->tensors[std::size_t(tensor)]->type;
+  o.out_data_type = to.sub_->tensors[std::size_t(result)]->type;
+  op(Code::CAST, {tensor}, {result}, std::move(o));
+}
+Placed Writing::flat(std::size_t i) {
+  const Placed p = g[operand(i)].constant ? Placed{} : to.any(operand(i));
+  if (!p.flat.empty()) return p;
+  const Ints order = plain_order(rank(i));
+  return {to.get(operand(i), order), order, {}, {}};
+}
+bool Writing::flattens() const { return to.layout_.flat[row]; }
+std::int32_t Writing::variable(DType t, const Dims& dims) {
+  const std::int32_t r = temporary(t, {dims.begin(), dims.end()});
+  to.sub_->tensors[std::size_t(r)]->is_variable = true;
+  return r;
+}
+void Writing::reshape(std::int32_t from, std::int32_t result, const ir::Type& type, const Ints& order) {
+  if (!failed() && !to.view(from, result, type, order, g.describe(n))) unsupported("has several open extents in " + ir::str(type), "give the shape: saha simplify --shape NAME=...");
+}
+std::int32_t Writing::get(ValueId v, const Ints& order) { return to.get(v, order); }
+File& Writing::file() { return to.file_; }
 void Writing::alias(std::size_t k, Placed p) { to.hold(g.result(n, k), std::move(p)); }
 fb::ActivationFunctionType Writing::activation() const { return to.activation_[row]; }
 void Writing::unsupported(std::string what, std::string help) {
@@ -518,7 +553,7 @@ void Writing::unsupported(std::string what, std::string help) {
 }
 bool Writing::failed() const { return to.file_.error().has_value(); }
 void Writing::add(Code code, std::vector<std::int32_t> in, std::vector<std::int32_t> out, fb::BuiltinOptionsUnion options) {
-  to.add(code, std::move(in), std::move(out), std::move(options), g.describe(n), n.origin);
+  to.add(code, std::move(in), std::move(out), std::move(options), g.describe(n));
 }
 
 }  // namespace saha::tflite

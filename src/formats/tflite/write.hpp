@@ -2,6 +2,7 @@
 // How operators of the table are written by those of TensorFlow Lite. First a graph is said in the operators that have a form in the file
 // (say.cpp: pads that no kernel takes become Pad, function bodies what they mean), then layouts are solved (layout.hpp), then each node is
 // written by one rule. A rule sees its node through Writing.
+#include <algorithm>
 #include <map>
 
 #include "formats/tflite/layout.hpp"
@@ -85,6 +86,17 @@ class Writing : public op::AttrView {
   /// A tensor of int64 or int32 in another of the two.
   std::int32_t cast(std::int32_t tensor, DType to);
   DType dtype_of(std::int32_t tensor) const;
+  void cast_into(std::int32_t tensor, std::int32_t result);
+  /// The operand, whose columns may stand in another order than the graph's.
+  Placed flat(std::size_t i);
+  /// The node makes a matrix whose columns stand as its operand does.
+  bool flattens() const;
+  /// A tensor that keeps what it holds from one run to the next; zero at first.
+  std::int32_t variable(DType t, const Dims& dims);
+  /// `from` as a tensor of this type in this order; one extent may be open.
+  void reshape(std::int32_t from, std::int32_t result, const ir::Type& type, const Ints& order);
+  std::int32_t get(ir::ValueId v, const Ints& order);
+  File& file();
   /// Says a value that is a tensor already.
   void alias(std::size_t k, Placed p);
 
@@ -116,18 +128,49 @@ std::span<const WriteRule> math_writers();
 std::span<const WriteRule> control_writers();
 const WriteRule* find_writer(ir::OpName op);
 
-/// One node in terms of operators nearer to the file's; nothing: it is written as it stands.
+/// A node that is said by operators nearer to the file's.
+struct Saying : op::Site {
+  const ir::Graph& from;
+  const ir::Node& n;
+  bool wraps;  ///< indices below 0 count from the end, as they do in ONNX
+
+  const ir::Type& result(std::size_t k = 0) const { return from.type(from.result(n, k)); }
+  bool stored() const { return op::is_quantised(from, n); }
+  std::size_t rank(std::size_t i = 0) const { return type(i).dims.size(); }
+  const Tensor* data(std::size_t i) const { return has(i) ? b.data(in[i]) : nullptr; }
+  /// The elements of a constant of integers.
+  std::optional<Ints> ints(std::size_t i) const;
+  /// A node like this one on other operands: its results are kept as they were.
+  Vals same(ir::OpName op, Vals operands, Attrs attributes) const;
+  /// The node on real numbers, between dequantising and quantising.
+  Vals on_reals() const;
+  /// The meaning that the table states.
+  Vals meant() const;
+};
 struct SayRule {
   ir::OpName op;
-  std::optional<Vals> (*say)(const op::Site&);
-  bool stored = false;  ///< holds on stored integers, too
+  std::optional<Vals> (*say)(const Saying&);  ///< nothing: it is written as it stands
+  bool stored = false;                        ///< holds on stored integers, too
 };
 std::span<const SayRule> layer_sayings();
 std::span<const SayRule> movement_sayings();
 std::span<const SayRule> math_sayings();
 std::span<const SayRule> control_sayings();
-/// g in operators that have a rule to be written, as far as that is possible.
-Result<ir::Graph> said(const ir::Graph& g);
+/// g in operators that have a rule to be written, as far as that is possible. `wraps`: see Saying.
+Result<ir::Graph> said(const ir::Graph& g, bool wraps);
+
+/// Extents where all are known.
+std::optional<Dims> known_dims(const ir::Type& t);
+/// Axis in [0, rank).
+inline std::int64_t axis_in(std::int64_t a, std::size_t rank) { return a < 0 ? a + std::int64_t(rank) : a; }
+/// v with another axis of extent 1; a constant keeps its scales.
+Val unsqueezed(Val v, std::int64_t axis);
+Val squeezed(Val v, std::int64_t axis);
+Val transposed(Val v, const Ints& perm);
+/// v with these pads before and after each axis, filled with the real 0 or `value` (a stored number where v is quantised).
+Val padded_by(Val v, const Ints& before, const Ints& after, std::optional<double> value = {});
+/// Attributes without those that are named.
+Attrs without(const Attrs& attrs, std::initializer_list<std::string_view> names);
 
 /// SAME of the file: as many windows as strides fit, the odd pad at the end.
 struct Padded { std::int64_t before, after; };

@@ -1,0 +1,130 @@
+// A graph in operators that TensorFlow Lite has: rules of say_*.cpp, then what the table says that an operator means, until all are written
+// by a rule. Nodes on stored integers without a kernel compute between dequantising and quantising, which is what they mean.
+#include "formats/tflite/write.hpp"
+
+#include <algorithm>
+
+#include "op/integer_form.hpp"
+
+namespace saha::tflite {
+namespace {
+constexpr int kRounds = 32;  // of operators that stand for others
+
+const SayRule* find_saying(ir::OpName op) {
+  for (auto rules : {layer_sayings(), movement_sayings(), math_sayings(), control_sayings()})
+    for (const SayRule& r : rules) if (r.op == op) return &r;
+  return nullptr;
+}
+}  // namespace
+
+std::optional<Ints> Saying::ints(std::size_t i) const {
+  const Tensor* t = data(i);
+  if (!t || (!is_int(t->dtype) && t->dtype != DType::boolean)) return {};
+  return values<std::int64_t>(*t);
+}
+Vals Saying::same(ir::OpName op, Vals operands, Attrs attributes) const {
+  if (!stored()) return b.ops(op, std::move(operands), std::move(attributes), num_out);
+  std::vector<op::Stored> kept;
+  for (std::size_t k = 0; k < n.num_results; ++k) kept.push_back(result(k).quant ? op::Stored{result(k).dtype, result(k).quant} : op::Stored{});
+  if (const auto* rule = ir::find_attr(attrs, "rounding"); rule && !ir::find_attr(attributes, "rounding")) attributes.push_back({"rounding", *rule});
+  return b.quantised(op, std::move(operands), std::move(attributes), kept);
+}
+Vals Saying::on_reals() const {
+  Attrs rule;
+  if (const auto* r = ir::find_attr(attrs, "rounding")) rule.push_back({"rounding", *r});
+  Vals real = in;
+  for (Val& v : real) if (v && b.type(v).quant) v = b.quantised("Requantize", {v}, rule, op::Stored{});
+  Vals y = b.ops(n.op, std::move(real), without(attrs, {"rounding"}), num_out);
+  for (std::size_t k = 0; k < y.size() && !b.failed(); ++k)
+    if (result(k).quant) y[k] = b.quantised("Requantize", {y[k]}, rule, op::Stored{result(k).dtype, result(k).quant});
+  return y;
+}
+Vals Saying::meant() const { return op::find(n.op.str())->def->body(*this); }
+
+std::optional<Dims> known_dims(const ir::Type& t) {
+  if (!t.is_tensor() || !ir::is_static(t)) return {};
+  Dims d;
+  for (const ir::Dim& x : t.dims) d.push_back(*x.known());
+  return d;
+}
+Attrs without(const Attrs& attrs, std::initializer_list<std::string_view> names) {
+  Attrs r;
+  for (const ir::NamedAttr& a : attrs) if (std::find(names.begin(), names.end(), a.name) == names.end()) r.push_back(a);
+  return r;
+}
+namespace {
+/// A constant with other dims that hold the same elements; its scales lie along `axis` then.
+Val reshaped_constant(Val v, Dims dims, int axis) {
+  op::Builder& b = *v.b;
+  std::shared_ptr<const ir::Quant> q = b.type(v).quant;
+  if (q && q->scale.size() > 1) {
+    ir::Quant moved = *q;
+    moved.axis = axis;
+    q = std::make_shared<const ir::Quant>(std::move(moved));
+  }
+  const Tensor t = b.data(v)->reshaped(dims);
+  return b.constant(std::make_shared<const Tensor>(t), ir::tensor_type(t.dtype, {dims.begin(), dims.end()}, std::move(q)), b.graph()[v.id].name);
+}
+}  // namespace
+Val unsqueezed(Val v, std::int64_t axis) {
+  op::Builder& b = *v.b;
+  if (b.failed()) return v;
+  if (!b.data(v)) return b.op("Unsqueeze", {v, b.ints({axis})});
+  Dims d = b.data(v)->dims;
+  d.insert(d.begin() + axis, 1);
+  const int along = b.type(v).quant ? b.type(v).quant->axis : 0;
+  return reshaped_constant(v, d, along + (along >= axis));
+}
+Val squeezed(Val v, std::int64_t axis) { return v.b->op("Squeeze", {v, v.b->ints({axis})}); }
+Val transposed(Val v, const Ints& perm) { return v.b->op("Transpose", {v}, {{"perm", perm}}); }
+Val padded_by(Val v, const Ints& before, const Ints& after, std::optional<double> value) {
+  op::Builder& b = *v.b;
+  if (b.failed()) return v;
+  auto nothing = [](const Ints& p) { return std::all_of(p.begin(), p.end(), [](std::int64_t x) { return x == 0; }); };
+  if (nothing(before) && nothing(after)) return v;
+  const ir::Type& t = b.type(v);
+  Ints pads = before;
+  pads.insert(pads.end(), after.begin(), after.end());
+  if (!value && t.quant && t.quant->zero[0]) value = double(t.quant->zero[0]);
+  Vals operands = {v, b.ints(pads)};
+  if (value) operands.push_back(b.scalar(*value, t.dtype));
+  return b.op("Pad", operands);
+}
+
+Result<ir::Graph> said(const ir::Graph& g, bool wraps) {
+  ir::Graph r = g;
+  bool changed = true;
+  for (int round = 0; round < kRounds && changed; ++round) {
+    changed = false;
+    SAHA_TRY(r, op::rewrite(r, [&](const ir::Graph& from, const ir::Node& n, const Vals& in, op::Builder& b) -> std::optional<Vals> {
+      const Saying s{{{*n.attrs}, b, in, {}, n.num_results}, from, n, wraps};
+      const bool stored = s.stored();
+      if (const SayRule* rule = find_saying(n.op); rule && (!stored || rule->stored))
+        if (auto y = rule->say(s)) { changed = true; return y; }
+      const WriteRule* writer = find_writer(n.op);
+      if (stored && (!writer || !writer->stored)) { changed = true; return s.on_reals(); }
+      if (!writer && !stored && op::find(n.op.str())->def->body) { changed = true; return s.meant(); }
+      return {};
+    }, op::Quantised::see));
+  }
+  // Sub-graphs last: by now those that stay are known.
+  std::optional<Error> failed;
+  SAHA_TRY(r, op::rewrite(r, [&](const ir::Graph&, const ir::Node& n, const Vals& in, op::Builder& b) -> std::optional<Vals> {
+    Attrs attrs = *n.attrs;
+    bool nested = false;
+    for (ir::NamedAttr& a : attrs) {
+      auto* sub = std::get_if<ir::GraphRef>(&a.value);
+      if (!sub || failed) continue;
+      auto inner = said(**sub, wraps);
+      if (!inner) { failed = std::move(inner.error()); continue; }
+      a.value = std::make_shared<const ir::Graph>(std::move(*inner));
+      nested = true;
+    }
+    if (!nested || failed) return {};
+    return b.ops(n.op, in, attrs, n.num_results);
+  }));
+  if (failed) return std::move(*failed);
+  return r;
+}
+
+}  // namespace saha::tflite
