@@ -28,7 +28,7 @@ bool is_reshaping(const ir::Node* n) { return is(n, "Reshape") || is(n, "Flatten
 
 Found reshape(const ir::Node& n, const Vals& in, const ir::Type& y, op::Builder& b) {
   const ir::Node* p = b.producer(in[0]);
-  if (!is_reshaping(p) && !(p && moves_nothing(p, b.type(operand(b, *p, 0))))) return {};
+  if (!is_reshaping(p) && !(is(p, "Transpose") && moves_nothing(p, b.type(operand(b, *p, 0))))) return {};
   Val x = operand(b, *p, 0);
   if (is(&n, "Reshape")) {
     auto shape = int_elements(b, in[1]);

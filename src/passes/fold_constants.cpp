@@ -45,9 +45,12 @@ Result<ir::Graph> fold_constants(const ir::Graph& g, const Options& o) {
       auto y = op::run(def, p, *n.attrs, n.num_results, o.budget);
       if (!y) return {};   // too much work, or it fails when it runs too, with the message of the run
       op::Vals r;
-      for (Datum& d : *y) {
-        if (!d.is_tensor() || d.tensor.bytes() > std::max(o.fold_limit, operand_bytes)) return {};
-        r.push_back(b.constant(std::move(d.tensor)));
+      for (std::size_t k = 0; k < y->size(); ++k) {
+        Tensor& t = (*y)[k].tensor;
+        if (!(*y)[k].is_tensor() || t.bytes() > std::max(o.fold_limit, operand_bytes)) return {};
+        std::vector<ir::Dim> dims(t.dims.begin(), t.dims.end());
+        auto type = ir::tensor_type(t.dtype, std::move(dims), from.type(from.result(n, k)).quant);  // stored numbers keep what they stand for
+        r.push_back(b.constant(std::make_shared<const Tensor>(std::move(t)), std::move(type)));
       }
       return r;
     }

@@ -43,6 +43,8 @@ Result<ir::Graph> merge_common(const ir::Graph& g, const Options&) {
         auto [first, last] = constants.equal_range(h);
         for (auto k = first; k != last && !found; ++k) {
           const Tensor* other = b.data(k->second);
+          const auto &q = b.type(v).quant, &r = b.type(k->second).quant;
+          if (bool(q) != bool(r) || (q && !(*q == *r))) continue;  // the same numbers may stand for others
           if (t->bytes() <= kSmall ? identical(*t, *other) : (t->data == other->data && t->dims == other->dims && t->dtype == other->dtype)) { it->second = k->second; found = true; }
         }
         if (!found) constants.emplace(h, v);

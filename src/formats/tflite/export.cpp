@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "formats/tflite/write.hpp"
+#include "passes/gather_quantised.hpp"
 #include "passes/simplify.hpp"
 #include "system/file.hpp"
 
@@ -60,6 +61,7 @@ Result<Exported> export_bytes(const ir::Model& model, const ExportOptions& optio
   if (const std::int64_t n = constant_bytes(g); n > kLargest)
     return Error{ErrorCode::unsupported, "the model has " + std::to_string(n) + " bytes of weights, a TensorFlow Lite file holds " + std::to_string(kLargest), "write ONNX, or quantise the weights first"};
   if (options.channels_last) { SAHA_TRY(g, with_channels_last(g, r.notes)); }
+  SAHA_TRY(g, passes::gather_quantised(g));
   SAHA_TRY(auto simple, passes::simplify(g, {.opset = 20}));  // 20: Gelu and HardSwish have kernels; Attention and Swish have none
   SAHA_TRY(g, said(simple.graph, model.format != "TFLite"));
   SAHA_TRY(g, settled(g));

@@ -136,8 +136,9 @@ class Solver {
       case Place::tied:
       case Place::first:
         if (!other(y).empty()) return;
-        for (std::size_t k = 0; k < node(i).num_operands; ++k)
-          if (follows(i, k) && other(operand(i, k)).size() == rank(y)) return give(i, other(operand(i, k)));
+        for (const bool usual : {true, false})
+          for (std::size_t k = 0; k < node(i).num_operands; ++k)
+            if (follows(i, k) && other(operand(i, k)).size() == rank(y) && (!usual || other(operand(i, k)) == channels_last_order(rank(y)))) return give(i, other(operand(i, k)));
         return;
       case Place::transpose: {
         const Ints* perm = ir::attr<Ints>(*node(i).attrs, "perm");
@@ -249,7 +250,7 @@ class Solver {
         if (!some_plain) { some_plain = flow.vertex(); flow.edge(made, *some_plain, cost); }
         flow.edge(*some_plain, r, Flow::kInfinite);
       };
-      for (const Reader& r : readers_[i]) reads(reading(r), wanted(r) == other(v) && !other(v).empty());
+      for (const Reader& r : readers_[i]) reads(reading(r), !other(v).empty() && wanted(r).size() == rank(v) && moves_nothing(g_.type(v), wanted(r), other(v)));
       if (is_output_[i]) reads(kPlain, true);
     }
     const std::vector<char> side = flow.cut(kOther, kPlain);

@@ -227,6 +227,41 @@ Vals scatter_nd(Site& s) {
   Val zeros = s.b.op("Expand", {s.b.scalar(0, s.type(1).dtype), s.wide(2)});
   return {s.b.op("ScatterND", {zeros, s.wide(0), s.in[1]}, {{"reduction", std::string("add")}})};
 }
+/// Operands: the data, what is put into it, where that begins. Rows put at one place of the first axis are a scatter; else known places are a choice.
+Vals dynamic_update_slice(Site& s) {
+  op::Builder& b = s.b;
+  const std::size_t rank = s.rank();
+  auto at = s.known(2);
+  const auto &x = s.type(0).dims, &u = s.type(1).dims;
+  bool rows = rank > 0 && u.size() == rank && u[0].is(1);
+  for (std::size_t i = 1; i < rank && rows; ++i) rows = x[i] == u[i];
+  if (rows) {
+    Val first = b.op("Slice", {s.wide(2), b.ints({0}), b.ints({1})});  // elsewhere it can only begin at 0
+    if (auto n = x[0].known()) first = b.op("Min", {b.op("Max", {first, b.scalar(0, first)}), b.scalar(double(*n - 1), first)});
+    return {b.op("ScatterND", {s.in[0], b.op("Reshape", {first, b.ints({1, 1})}), s.in[1]})};
+  }
+  if (!at || at->size() != rank || !ir::is_static(s.type(0)) || !ir::is_static(s.type(1))) { s.unsupported("puts a part of " + ir::str(s.type(1)) + " into " + ir::str(s.type(0)) + " at a place that is computed; rows of the first axis are taken"); return {}; }
+  // Rings of the data around the part, axis by axis.
+  Val y = s.in[1];
+  Ints from(rank), to(rank);
+  for (std::size_t i = 0; i < rank; ++i) {
+    from[i] = std::clamp<std::int64_t>((*at)[i], 0, *x[i].known() - *u[i].known());
+    to[i] = from[i] + *u[i].known();
+  }
+  for (std::size_t a = rank; a-- > 0;) {
+    auto beside = [&](std::int64_t begin, std::int64_t end) {  // along axis a; earlier axes as the part, later ones whole
+      Ints starts, ends, axes;
+      for (std::size_t i = 0; i <= a; ++i) { axes.push_back(std::int64_t(i)); starts.push_back(i == a ? begin : from[i]); ends.push_back(i == a ? end : to[i]); }
+      return b.op("Slice", {s.in[0], b.ints(starts), b.ints(ends), b.ints(axes)});
+    };
+    Vals parts;
+    if (from[a] > 0) parts.push_back(beside(0, from[a]));
+    parts.push_back(y);
+    if (to[a] < *x[a].known()) parts.push_back(beside(to[a], *x[a].known()));
+    if (parts.size() > 1) y = b.op("Concat", parts, {{"axis", std::int64_t(a)}});
+  }
+  return {y};
+}
 Vals tile(Site& s) { return {s.b.op("Tile", {s.in[0], s.wide(1)})}; }
 Vals broadcast_to(Site& s) { return {s.b.op("Expand", {s.in[0], s.wide(1)})}; }
 Vals fill(Site& s) { return {s.b.op("Expand", {s.in[1], s.wide(0)})}; }
@@ -321,6 +356,7 @@ constexpr Rule kRules[] = {
     {BuiltinOperator::GATHER, gather, 2},
     {BuiltinOperator::GATHER_ND, gather_nd, 2},
     {BuiltinOperator::SCATTER_ND, scatter_nd, 3},
+    {BuiltinOperator::DYNAMIC_UPDATE_SLICE, dynamic_update_slice, 3},
     {BuiltinOperator::TILE, tile, 2},
     {BuiltinOperator::BROADCAST_TO, broadcast_to, 2},
     {BuiltinOperator::FILL, fill, 2},

@@ -8,12 +8,37 @@
 
 namespace saha::tflite {
 namespace {
-constexpr int kRounds = 32;  // of operators that stand for others
+constexpr int kRounds = 40;  // of operators that stand for others
 
 const SayRule* find_saying(ir::OpName op) {
   for (auto rules : {layer_sayings(), movement_sayings(), math_sayings(), control_sayings()})
     for (const SayRule& r : rules) if (r.op == op) return &r;
   return nullptr;
+}
+/// The type in which a kernel computes what no kernel takes in its own: every number of the one is a number of the other, and casting back gives
+/// what the narrow operation gives (integers modulo 2^n, floats rounded once more).
+std::optional<DType> wider(const ir::Node& n, DType t) {
+  static constexpr ir::OpName kViews[] = {"Cast", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Identity", "Transpose", "Shape", "If", "Loop", "Requantize"};
+  if (std::find(std::begin(kViews), std::end(kViews), n.op) != std::end(kViews)) return {};
+  if (t == DType::f16) return DType::f32;
+  if (t == DType::u16) return DType::i32;
+  if (t == DType::u32) return DType::i64;
+  static constexpr ir::OpName kArithmetic[] = {"Add", "Sub", "Mul", "Div", "Mod", "Pow", "Equal", "Less", "LessOrEqual", "Greater", "GreaterOrEqual", "Abs", "Neg", "Sign", "ReduceMax", "ReduceMin"};
+  if ((t == DType::i8 || t == DType::u8 || t == DType::i16) && std::find(std::begin(kArithmetic), std::end(kArithmetic), n.op) != std::end(kArithmetic)) return DType::i32;
+  return {};
+}
+std::optional<Vals> widened(const ir::Graph& from, const ir::Node& n, const Vals& in, op::Builder& b) {
+  Vals wide = in;
+  bool any = false;
+  for (Val& v : wide) {
+    if (!v || !b.type(v).is_tensor()) continue;
+    if (const auto t = wider(n, b.type(v).dtype)) { v = b.op("Cast", {v}, {{"to", std::int64_t(*t)}}); any = true; }
+  }
+  if (!any) return {};
+  Vals y = b.ops(n.op, wide, *n.attrs, n.num_results);
+  for (std::size_t k = 0; k < y.size() && !b.failed(); ++k)
+    if (const DType t = from.type(from.result(n, k)).dtype; t != b.type(y[k]).dtype) y[k] = b.op("Cast", {y[k]}, {{"to", std::int64_t(t)}});
+  return y;
 }
 }  // namespace
 
@@ -41,6 +66,21 @@ Vals Saying::on_reals() const {
 }
 Vals Saying::meant() const { return op::find(n.op.str())->def->body(*this); }
 
+bool from_shapes(Val v) {
+  op::Builder& b = *v.b;
+  std::vector<ir::ValueId> open = {v.id};
+  std::size_t seen = 0;
+  for (; seen < open.size() && seen < 200; ++seen) {
+    const ir::Value& x = b.graph()[open[seen]];
+    if (x.constant) continue;
+    if (x.producer < 0) return false;
+    const ir::Node& n = b.graph().nodes()[std::size_t(x.producer)];
+    if (n.op == "Shape" || n.op == "Size" || n.op == "NonZero") continue;
+    if (op::find(n.op.str())->def->traits & op::kControl) return false;
+    for (ir::ValueId o : b.graph().operands(n)) if (o != ir::ValueId::none) open.push_back(o);
+  }
+  return seen == open.size();
+}
 std::optional<Dims> known_dims(const ir::Type& t) {
   if (!t.is_tensor() || !ir::is_static(t)) return {};
   Dims d;
@@ -103,6 +143,7 @@ Result<ir::Graph> said(const ir::Graph& g, bool wraps) {
         if (auto y = rule->say(s)) { changed = true; return y; }
       const WriteRule* writer = find_writer(n.op);
       if (stored && (!writer || !writer->stored)) { changed = true; return s.on_reals(); }
+      if (writer && !stored) if (auto y = widened(from, n, in, b)) { changed = true; return y; }
       if (!writer && !stored && op::find(n.op.str())->def->body) { changed = true; return s.meant(); }
       return {};
     }, op::Quantised::see));

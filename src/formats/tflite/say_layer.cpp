@@ -163,41 +163,60 @@ Said conv_transpose(const Saying& s) {
   }
   bool edge = true, same = true;
   for (std::size_t i = 0; i < 2; ++i) {
-    edge &= before[i] == 0;
-    same &= before[i] == same_pads((*y)[i + 2], (*w)[i + 2], window->strides[i], 1).before && (*x)[i + 2] == ((*y)[i + 2] + window->strides[i] - 1) / window->strides[i];
+    const Undone u = undone((*x)[i + 2], (*y)[i + 2], (*w)[i + 2], window->strides[i], before[i]);
+    edge &= u.valid;
+    same &= u.same;
   }
-  Ints pads(4, 0), grow(2, 0), whole(2);
-  auto end_at = [&](std::size_t i, std::int64_t out) {  // pads after and output_padding for an extent of `out`, given pads before
-    const std::int64_t after = ((*x)[i + 2] - 1) * window->strides[i] + (*w)[i + 2] - pads[i] - out;
+  const bool whole = edge || same;
+  Ints pads(4, 0), grow(2, 0), end(2);
+  for (std::size_t i = 0; i < 2; ++i) {
+    const std::int64_t all = ((*x)[i + 2] - 1) * window->strides[i] + (*w)[i + 2];
+    pads[i] = whole ? before[i] : 0;
+    end[i] = whole ? (*y)[i + 2] : std::max((*y)[i + 2] + before[i], all);  // what is made, before it is cut
+    const std::int64_t after = all - pads[i] - end[i];
     pads[i + 2] = std::max<std::int64_t>(after, 0);
     grow[i] = std::max<std::int64_t>(-after, 0);
-  };
-  for (std::size_t i = 0; i < 2; ++i) {
-    pads[i] = edge || same ? before[i] : 0;
-    end_at(i, whole[i] = (*y)[i + 2] + (edge || same ? 0 : before[i]));
+    if (grow[i] >= window->strides[i] || before[i] < 0) return {};
+    end[i] = (*y)[i + 2] + before[i];
   }
   const Ints stated = s.is("output_padding");
-  if ((edge || same) && s.s("auto_pad") == "NOTSET" && !s.has_attr("output_shape") && (s.is("pads") == pads || (s.is("pads").empty() && none(pads))) && (stated == grow || (stated.empty() && none(grow)))) return {};
-  for (std::size_t i = 0; i < 2; ++i) if (grow[i] >= window->strides[i] || before[i] < 0) return {};
+  if (whole && s.s("auto_pad") == "NOTSET" && !s.has_attr("output_shape") && (s.is("pads") == pads || (s.is("pads").empty() && none(pads))) && (stated == grow || (stated.empty() && none(grow)))) return {};
   Attrs a = without(s.attrs, {"pads", "auto_pad", "output_shape", "output_padding"});
   a.push_back({"pads", pads});
   if (!none(grow)) a.push_back({"output_padding", grow});
-  Vals r = s.same("ConvTranspose", s.in, a);
-  if (edge || same) return r;
-  return Vals{s.b.op("Slice", {r[0], s.b.ints(before), s.b.ints(whole), s.b.ints({2, 3})})};
+  if (whole) return s.same("ConvTranspose", s.in, a);
+  const Val all = s.same("ConvTranspose", s.in, a)[0];
+  return Vals{s.b.op("Slice", {all, s.b.ints(before), s.b.ints(end), s.b.ints({2, 3})})};
+}
+/// VALID windows over three axes: over two of them, then over the first.
+Vals in_two_steps(const Saying& s, Val x, const Known& k) {
+  op::Builder& b = s.b;
+  if (b.failed()) return {x};
+  const auto d = known_dims(b.type(x));
+  if (!d) return {x};
+  const Dims& n = *d;
+  auto step = [&](Val v, const Dims& shape, Ints kernel, Ints strides) {
+    return b.op(s.n.op, {b.op("Reshape", {v, b.ints(shape)})}, {{"kernel_shape", std::move(kernel)}, {"strides", std::move(strides)}});
+  };
+  Val y = step(x, {n[0], n[1] * n[2], n[3], n[4]}, {k.kernel[1], k.kernel[2]}, {k.w.strides[1], k.w.strides[2]});
+  y = step(y, {n[0], n[1], n[2], k.out[1] * k.out[2]}, {k.kernel[0], 1}, {k.w.strides[0], 1});
+  return {b.op("Reshape", {y, b.ints({n[0], n[1], k.out[0], k.out[1], k.out[2]})})};
 }
 Said max_pool(const Saying& s) {
   if (s.rank() == 3 && s.num_out == 1) return one_axis(s, false);
   const auto k = known_window(s, s.is("kernel_shape"));
   if (!k || s.num_out > 1) return {};
+  const DType t = s.type(0).dtype;
+  const double least = is_float(t) ? -std::numeric_limits<double>::infinity() : double(int_range(t).lo);
+  auto [before, after] = full_pads(*k);
+  if (s.rank() == 5 && !s.stored() && known_dims(s.type(0)) && std::all_of(k->w.dilations.begin(), k->w.dilations.end(), [](std::int64_t d) { return d == 1; }))
+    return in_two_steps(s, padded_by(s.in[0], before, after, least), *k);
   const bool resolved = s.s("auto_pad") == "NOTSET" && s.i("ceil_mode") == 0;
   if (resolved && (none(s.is("pads")) || is_same(*k))) return {};
   if (is_same(*k)) return s.same("MaxPool", s.in, with_pads(s, *k));
   if (is_valid(*k)) return s.same("MaxPool", s.in, unpadded(s));
-  auto [before, after] = full_pads(*k);
-  const DType t = s.type(0).dtype;
   Vals in = s.in;
-  in[0] = padded_by(in[0], before, after, is_float(t) ? -std::numeric_limits<double>::infinity() : double(int_range(t).lo));
+  in[0] = padded_by(in[0], before, after, least);
   return s.same("MaxPool", in, unpadded(s));
 }
 Said average_pool(const Saying& s) {
@@ -206,17 +225,19 @@ Said average_pool(const Saying& s) {
   if (!k) return {};
   const bool counts = s.i("count_include_pad") != 0, padded = !none(k->w.before) || !none(k->w.after);
   const bool resolved = s.s("auto_pad") == "NOTSET" && s.i("ceil_mode") == 0 && !(counts && padded);
-  if (resolved && (!padded || is_same(*k))) return {};
-  if (is_valid(*k)) return s.same("AveragePool", s.in, unpadded(s));
-  if (!counts && is_same(*k)) return s.same("AveragePool", s.in, with_pads(s, *k));
+  if (s.rank() == 4 && resolved && (!padded || is_same(*k))) return {};
+  if (s.rank() == 5 && (s.stored() || !known_dims(s.type(0)))) return {};
+  if (is_valid(*k)) return s.rank() == 5 ? Said(in_two_steps(s, s.in[0], *k)) : s.same("AveragePool", s.in, unpadded(s));
+  if (s.rank() == 4 && !counts && is_same(*k)) return s.same("AveragePool", s.in, with_pads(s, *k));
   if (s.stored()) return s.on_reals();
   // The mean of padded windows, times the share of each window that counts.
   auto [before, after] = full_pads(*k);
-  Val y = s.b.op("AveragePool", {padded_by(s.in[0], before, after)}, unpadded(s));
+  Val x = padded_by(s.in[0], before, after);
+  Val y = s.rank() == 5 ? in_two_steps(s, x, *k)[0] : s.b.op("AveragePool", {x}, unpadded(s));
   Dims one = {1, 1};
   one.insert(one.end(), k->in.begin(), k->in.end());
-  Datum x = Tensor::zeros(DType::f32, one);
-  const Datum* in[] = {&x};
+  Datum zeros = Tensor::zeros(DType::f32, one);
+  const Datum* in[] = {&zeros};
   auto counted = op::run(*op::find("WindowCount")->def, in, s.attrs, 1);
   if (!counted) { s.b.fail(std::move(counted.error())); return Vals{y}; }
   const Tensor& c = (*counted)[0].tensor;
@@ -228,6 +249,17 @@ Said average_pool(const Saying& s) {
     store(share, i, 1, &v);
   }
   return Vals{whole ? y : y * s.b.constant(std::move(share))};
+}
+
+/// How many elements each window has, over known extents.
+Said window_count(const Saying& s) {
+  const auto x = known_dims(s.type(0));
+  if (!x) return {};
+  Datum zeros = Tensor::zeros(s.type(0).dtype, *x);
+  const Datum* in[] = {&zeros};
+  auto y = op::run(*op::find("WindowCount")->def, in, s.attrs, 1);
+  if (!y) return {};
+  return Vals{s.b.constant(std::move((*y)[0].tensor))};
 }
 
 // ---- products -------------------------------------------------------------------------------------------------------------------------------
@@ -463,7 +495,7 @@ constexpr SayRule kRules[] = {
     {"Conv", conv, true},           {"ConvTranspose", conv_transpose, true},  {"MaxPool", max_pool, true},       {"AveragePool", average_pool, true},
     {"Gemm", gemm, true},           {"MatMul", matmul, true},                 {"Softmax", normalised, true},     {"LogSoftmax", normalised, true},
     {"LpNormalization", lp_normalization, true},                              {"LRN", lrn},                      {"Resize", resize, true},
-    {"DepthToSpace", depth_to_space},                                         {"LSTM", lstm},
+    {"DepthToSpace", depth_to_space},                                         {"LSTM", lstm},                    {"WindowCount", window_count},
 };
 }  // namespace
 

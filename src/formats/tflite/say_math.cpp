@@ -9,6 +9,26 @@ namespace saha::tflite {
 namespace {
 using Said = std::optional<Vals>;
 
+/// An infinite constant may be part of v. Kernels that add or take a maximum keep to finite numbers, so there what is infinite is chosen.
+bool may_be_infinite(Val v, int depth = 8) {
+  op::Builder& b = *v.b;
+  if (!v || b.failed() || depth == 0) return false;
+  if (const Tensor* t = b.data(v)) {
+    if (!is_float(t->dtype)) return false;
+    for (std::int64_t i = 0; i < std::min<std::int64_t>(t->size(), 1 << 16); ++i) if (std::isinf(t->at(i))) return true;
+    return false;
+  }
+  const ir::Node* n = b.producer(v);
+  if (!n) return false;
+  std::vector<ir::ValueId> operands(b.graph().operands(*n).begin(), b.graph().operands(*n).end());
+  if (n->op == "Where") {  // infinite numbers have been taken out of it
+    const ir::Node* test = b.graph().producer(operands[0]);
+    if (test && test->op == "Equal" && may_be_infinite({&b, b.graph().operand(*test, 1)}, 1) && !may_be_infinite({&b, operands[1]}, depth - 1)) return false;
+  }
+  static constexpr ir::OpName kPass[] = {"Where", "Reshape", "Unsqueeze", "Squeeze", "Expand", "Slice", "Concat", "Transpose", "Cast", "Gather", "Pad", "Tile", "Identity", "Add"};
+  if (std::find(std::begin(kPass), std::end(kPass), n->op) == std::end(kPass)) return false;
+  return std::any_of(operands.begin(), operands.end(), [&](ir::ValueId o) { return o != ir::ValueId::none && may_be_infinite({&b, o}, depth - 1); });
+}
 Said folded(const Saying& s, ir::OpName two) {
   if (s.in.size() == 2) return {};
   Val y = s.in[0];
@@ -85,16 +105,51 @@ Said shrink(const Saying& s) {
 Said tan(const Saying& s) { return Vals{s.b.op("Sin", {s.in[0]}) / s.b.op("Cos", {s.in[0]})}; }
 Said cosh(const Saying& s) { return Vals{(s.b.op("Exp", {s.in[0]}) + s.b.op("Exp", {s.b.op("Neg", {s.in[0]})})) * 0.5}; }
 
+Said sinh(const Saying& s) { return Vals{s.b.op("Tanh", {s.in[0]}) * s.b.op("Cosh", {s.in[0]})}; }
+Said asin(const Saying& s) {
+  Val x = s.in[0];
+  return Vals{s.b.op("Atan", {x / s.b.op("Sqrt", {1.0 - x * x})})};
+}
+Said acos(const Saying& s) { return Vals{1.5707963267948966 - s.b.op("Asin", {s.in[0]})}; }
+Said acosh(const Saying& s) {
+  Val x = s.in[0];
+  return Vals{s.b.op("Log", {x + s.b.op("Sqrt", {x * x - 1.0})})};
+}
+Said atanh(const Saying& s) { return Vals{s.b.op("Log", {(s.in[0] + 1.0) / (1.0 - s.in[0])}) * 0.5}; }
+
+/// With fmod the remainder has the sign of what is divided: that of the magnitudes, with that sign.
 Said mod(const Saying& s) {
-  const DType t = s.type(0).dtype;
-  if (s.i("fmod") == 0 && (t == DType::i32 || t == DType::i64)) return {};
-  if (s.i("fmod") == 0 || !is_float(t)) return {};
-  // The remainder of the magnitudes, with the sign of what was divided.
-  Val a = s.in[0];
-  Val r = s.b.op("Mod", {s.b.op("Abs", {a}), s.b.op("Abs", {s.in[1]})}, {{"fmod", std::int64_t{1}}});
-  const ir::Node* known = s.b.producer(a);
-  if (known && known->op == "Abs") return {};  // that is what is left to be written
-  return Vals{s.b.op("Where", {s.b.op("Less", {a, s.b.scalar(0, a)}), s.b.op("Neg", {r}), r})};
+  op::Builder& b = s.b;
+  if (s.i("fmod") == 0) return {};
+  const bool real = is_float(s.type(0).dtype);
+  const ir::Node* made = b.producer(s.in[0]);
+  if (real && made && made->op == "Abs") return {};  // what is left to be written
+  auto magnitude = [&](Val v) { return real ? b.op("Abs", {v}) : b.op("Max", {v, b.op("Neg", {v})}); };
+  Val a = s.in[0], r = b.op("Mod", {magnitude(a), magnitude(s.in[1])}, {{"fmod", std::int64_t{real}}});
+  return Vals{b.op("Where", {b.op("Less", {a, b.scalar(0, a)}), b.op("Neg", {r}), r})};
+}
+/// The kernel divides int32; extents and what is made of them have 31 bits.
+Said div(const Saying& s) {
+  if (s.type(0).dtype != DType::i64 || !from_shapes(s.in[0]) || !from_shapes(s.in[1])) return {};
+  auto narrow = [&](Val v) { return s.b.op("Cast", {v}, {{"to", std::int64_t(DType::i32)}}); };
+  return Vals{s.b.op("Cast", {narrow(s.in[0]) / narrow(s.in[1])}, {{"to", std::int64_t(DType::i64)}})};
+}
+Said add(const Saying& s) {
+  if (s.type(0).dtype != DType::f32 || s.stored()) return {};
+  const bool first = may_be_infinite(s.in[0]), second = may_be_infinite(s.in[1]);
+  if (!first && !second) return {};
+  op::Builder& b = s.b;
+  // Finite numbers are added; where one is infinite, the sum is that one.
+  const double inf = std::numeric_limits<double>::infinity();
+  Val infinite[2], finite[2];
+  for (std::size_t i = 0; i < 2; ++i) {
+    if (!(i ? second : first)) { finite[i] = s.in[i]; continue; }
+    infinite[i] = b.op("Equal", {b.op("Abs", {s.in[i]}), b.scalar(inf, DType::f32)});
+    finite[i] = b.op("Where", {infinite[i], b.scalar(0, DType::f32), s.in[i]});
+  }
+  Val y = finite[0] + finite[1];
+  for (std::size_t i = 0; i < 2; ++i) if (infinite[i]) y = b.op("Where", {infinite[i], s.in[i], y});
+  return Vals{y};
 }
 Said is_nan(const Saying& s) { return Vals{s.b.op("Not", {s.b.op("Equal", {s.in[0], s.in[0]})})}; }
 Said is_inf(const Saying& s) {
@@ -120,6 +175,16 @@ Said reduce(const Saying& s) {
     Vals in = s.in;
     in[0] = s.b.op("Cast", {in[0]}, to);
     return Vals{s.b.op("Cast", {s.b.op(s.n.op, in, s.attrs)}, back)};
+  }
+  if (!all && s.type(0).dtype == DType::f32 && (s.n.op == "ReduceMax" || s.n.op == "ReduceMin") && may_be_infinite(s.in[0])) {
+    // Of nothing but infinite numbers the kernel gives the largest finite one.
+    const double inf = std::numeric_limits<double>::infinity(), end = double(std::numeric_limits<float>::max());
+    Val x = s.in[0], hit = s.b.op("Equal", {s.b.op("Abs", {x}), s.b.scalar(inf, x)});
+    Vals in = s.in;
+    in[0] = s.b.op("Where", {hit, s.b.op("Where", {s.b.op("Greater", {x, s.b.scalar(0, x)}), s.b.scalar(end, x), s.b.scalar(-end, x)}), x});
+    Val y = s.b.op(s.n.op, in, s.attrs);
+    Val low = s.b.op("LessOrEqual", {y, s.b.scalar(-end, y)}), high = s.b.op("GreaterOrEqual", {y, s.b.scalar(end, y)});
+    return Vals{s.b.op("Where", {low, s.b.scalar(-inf, y), s.b.op("Where", {high, s.b.scalar(inf, y), y})})};
   }
   if (!all) return {};
   Ints every = plain_order(s.rank());
@@ -152,7 +217,50 @@ Said one_hot(const Saying& s) {
   if (!changed) return {};
   return Vals{s.b.op("OneHot", in, s.attrs)};
 }
-/// A power of 2 or of one half has kernels of its own; others stay.
+Said hardmax(const Saying& s) {
+  const std::int64_t axis = axis_in(s.i("axis"), s.rank());
+  const auto n = s.type(0).dims[std::size_t(axis)].known();
+  if (!n) return {};
+  Val at = s.b.op("ArgMax", {s.in[0]}, {{"axis", axis}, {"keepdims", std::int64_t{0}}});
+  return Vals{s.b.op("OneHot", {at, s.b.constant(Tensor::scalar_int(*n)), s.b.constant(Tensor::of(s.type(0).dtype, {2}, {0, 1}))}, {{"axis", axis}})};
+}
+Said dropout(const Saying& s) {
+  const Tensor* training = s.data(2);
+  if (s.has(2) && (!training || training->at(0) != 0)) return {};
+  Vals y = {s.b.op("Identity", {s.in[0]})};
+  if (s.num_out > 1) y.push_back(s.b.op("Expand", {s.b.constant(Tensor::scalar(DType::boolean, 1)), s.b.op("Shape", {s.in[0]})}));
+  return y;
+}
+
+// ---- between real numbers and stored ones ---------------------------------------------------------------------------------------------------------
+/// A scale or zero point beside a tensor of this rank: along its axis.
+Val along(const Saying& s, Val v, std::size_t rank) {
+  if (s.b.failed() || s.b.type(v).dims.size() != 1 || s.b.type(v).dims[0].is(1)) return v;
+  Ints shape(rank, 1);
+  shape[std::size_t(axis_in(s.i("axis"), rank))] = -1;
+  return s.b.op("Reshape", {v, s.b.ints(shape)});
+}
+Val real(Val v) { return v.b->failed() || v.b->type(v).dtype == DType::f32 ? v : v.b->op("Cast", {v}, {{"to", std::int64_t(DType::f32)}}); }
+Said quantize_linear(const Saying& s) {
+  op::Builder& b = s.b;
+  const ir::Type& y = s.result();
+  if (y.quant) return Vals{b.quantised("Requantize", {s.in[0]}, {{"rounding", std::string("float_even")}}, op::Stored{y.dtype, y.quant})};
+  if (!is_int(y.dtype) || bits(y.dtype) < 8 || s.i("block_size") || s.type(0).dtype != DType::f32 || s.type(1).dtype != DType::f32) return {};
+  const IntRange range = int_range(y.dtype);
+  Val v = b.op("Round", {s.in[0] / along(s, s.in[1], s.rank())});
+  if (s.has(2)) v = v + along(s, real(s.in[2]), s.rank());
+  v = b.op("Min", {b.op("Max", {v, b.scalar(double(range.lo), DType::f32)}), b.scalar(double(range.hi), DType::f32)});
+  return Vals{b.op("Cast", {v}, {{"to", std::int64_t(y.dtype)}})};
+}
+Said dequantize_linear(const Saying& s) {
+  op::Builder& b = s.b;
+  if (s.type(0).quant && s.type(0).quant->scale.size() == 1) return Vals{b.quantised("Requantize", {s.in[0]}, {{"rounding", std::string("float_even")}}, op::Stored{})};
+  if (!is_int(s.type(0).dtype) || bits(s.type(0).dtype) < 8 || bits(s.type(0).dtype) > 16 || s.i("block_size") || s.type(1).dtype != DType::f32) return {};
+  Val v = real(s.in[0]);
+  if (s.has(2)) v = v - along(s, real(s.in[2]), s.rank());
+  return Vals{v * along(s, s.in[1], s.rank())};
+}
+/// Both operands of one type.
 Said pow(const Saying& s) {
   if (s.type(0).dtype == s.type(1).dtype) return {};
   return Vals{s.b.op("Pow", {s.in[0], s.b.op("Cast", {s.in[1]}, {{"to", std::int64_t(s.type(0).dtype)}})})};
@@ -162,7 +270,9 @@ constexpr SayRule kRules[] = {
     {"Max", max},           {"Min", min},               {"Sum", sum},         {"Mean", mean},         {"Clip", clip, true},       {"Relu", relu, true},
     {"Softplus", softplus}, {"Selu", selu},             {"Celu", celu},       {"Elu", elu, true},     {"ThresholdedRelu", thresholded_relu},
     {"Shrink", shrink},     {"Tan", tan},               {"Cosh", cosh},       {"Mod", mod},           {"IsNaN", is_nan},          {"IsInf", is_inf},
-    {"BitwiseNot", bitwise_not},                        {"Size", size},       {"ArgMax", arg, true},  {"ArgMin", arg, true},      {"OneHot", one_hot},
+    {"BitwiseNot", bitwise_not}, {"Sinh", sinh}, {"Asin", asin}, {"Acos", acos}, {"Acosh", acosh}, {"Atanh", atanh}, {"Div", div}, {"Add", add}, {"Hardmax", hardmax},
+    {"Dropout", dropout},   {"QuantizeLinear", quantize_linear, true},        {"DequantizeLinear", dequantize_linear, true},
+                          {"Size", size},       {"ArgMax", arg, true},  {"ArgMin", arg, true},      {"OneHot", one_hot},
     {"Pow", pow},           {"ReduceSum", reduce, true},                      {"ReduceMean", reduce, true},                       {"ReduceMax", reduce, true},
     {"ReduceMin", reduce, true},                        {"ReduceProd", reduce, true},
 };

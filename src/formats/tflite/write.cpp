@@ -100,7 +100,6 @@ std::optional<fb::TensorType> tensor_type(DType t) {
     case DType::u64: return T::UINT64;
     case DType::u32: return T::UINT32;
     case DType::u16: return T::UINT16;
-    case DType::i4: return T::INT4;
     default: return {};
   }
 }
@@ -132,6 +131,10 @@ Padded same_pads(std::int64_t n, std::int64_t kernel, std::int64_t stride, std::
   return {total / 2, total - total / 2};
 }
 
+Undone undone(std::int64_t n, std::int64_t out, std::int64_t kernel, std::int64_t stride, std::int64_t before) {
+  return {before == 0 && out >= kernel && (out - kernel) / stride + 1 == n, before == same_pads(out, kernel, stride, 1).before && n == (out + stride - 1) / stride};
+}
+
 std::int32_t SubGraph::tensor(const ir::Type& t, const Ints& order, const std::string& wish) {
   auto r = std::make_unique<fb::TensorT>();
   std::string base = wish.empty() ? "t" + to_string(sub_->tensors.size()) : wish;
@@ -146,6 +149,7 @@ std::int32_t SubGraph::tensor(const ir::Type& t, const Ints& order, const std::s
     const auto n = t.dims[std::size_t(a)].known();
     if (n && *n > INT32_MAX) file_.fail({ErrorCode::unsupported, "value '" + base + "' is " + ir::str(t) + ", a TensorFlow Lite file holds extents below 2^31"});
     open |= !n;
+    if (n == 0) file_.fail({ErrorCode::unsupported, "value '" + base + "' is " + ir::str(t) + ", which has no elements: a TensorFlow Lite file holds no such tensor"});
     r->shape.push_back(std::int32_t(n.value_or(1)));
     r->shape_signature.push_back(std::int32_t(n.value_or(-1)));
   }
@@ -162,7 +166,6 @@ std::int32_t SubGraph::tensor(const ir::Type& t, const Ints& order, const std::s
 std::int32_t SubGraph::constant(const Tensor& t, std::shared_ptr<const ir::Quant> q, const std::string& wish) {
   const std::int32_t r = tensor(*ir::tensor_type(t.dtype, {t.dims.begin(), t.dims.end()}, std::move(q)), plain_order(t.rank()), wish);
   bytes_[r] = bytes_of(t);
-  if (t.size() == 0) file_.fail({ErrorCode::unsupported, "constant '" + sub_->tensors[std::size_t(r)]->name + "' has no elements, which a TensorFlow Lite file cannot tell from a computed value"});
   return r;
 }
 std::int32_t SubGraph::small(const Ints& v) {
@@ -437,7 +440,7 @@ Writing::Writing(SubGraph& sub_graph, const ir::Graph& graph, std::size_t at)
 }
 Ints Writing::ints(std::size_t i, std::string_view what) {
   if (const Tensor* t = data(i); t && is_int(t->dtype)) return values<std::int64_t>(*t);
-  unsupported(std::string(what) + " is computed at run time; it is written as a constant only");
+  unsupported("takes " + std::string(what) + " as a constant only, and here that is computed");
   return {};
 }
 std::int64_t Writing::extent(const ir::Type& t, std::size_t axis) {
@@ -545,6 +548,18 @@ void Writing::reshape(std::int32_t from, std::int32_t result, const ir::Type& ty
   if (!failed() && !to.view(from, result, type, order, g.describe(n))) unsupported("has several open extents in " + ir::str(type), "give the shape: saha simplify --shape NAME=...");
 }
 std::int32_t Writing::get(ValueId v, const Ints& order) { return to.get(v, order); }
+bool Writing::sized_by_shapes(std::size_t i) const {
+  std::vector<ValueId> open = {operand(i)};
+  for (std::size_t k = 0; k < open.size(); ++k) {
+    if (k > 200) return false;
+    if (g[open[k]].constant) continue;
+    const ir::Node* p = g.producer(open[k]);
+    if (!p) return false;
+    if (p->op == "Shape" || p->op == "Size") continue;
+    for (ValueId o : g.operands(*p)) if (o != ValueId::none) open.push_back(o);
+  }
+  return true;
+}
 File& Writing::file() { return to.file_; }
 void Writing::alias(std::size_t k, Placed p) { to.hold(g.result(n, k), std::move(p)); }
 fb::ActivationFunctionType Writing::activation() const { return to.activation_[row]; }

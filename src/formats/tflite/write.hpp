@@ -96,6 +96,8 @@ class Writing : public op::AttrView {
   /// `from` as a tensor of this type in this order; one extent may be open.
   void reshape(std::int32_t from, std::int32_t result, const ir::Type& type, const Ints& order);
   std::int32_t get(ir::ValueId v, const Ints& order);
+  /// Operand i is computed from constants and extents alone.
+  bool sized_by_shapes(std::size_t i) const;
   File& file();
   /// Says a value that is a tensor already.
   void alias(std::size_t k, Placed p);
@@ -159,6 +161,8 @@ std::span<const SayRule> control_sayings();
 /// g in operators that have a rule to be written, as far as that is possible. `wraps`: see Saying.
 Result<ir::Graph> said(const ir::Graph& g, bool wraps);
 
+/// Every number that v is computed from is a constant or an extent.
+bool from_shapes(Val v);
 /// Extents where all are known.
 std::optional<Dims> known_dims(const ir::Type& t);
 /// Axis in [0, rank).
@@ -175,6 +179,9 @@ Attrs without(const Attrs& attrs, std::initializer_list<std::string_view> names)
 /// SAME of the file: as many windows as strides fit, the odd pad at the end.
 struct Padded { std::int64_t before, after; };
 Padded same_pads(std::int64_t n, std::int64_t kernel, std::int64_t stride, std::int64_t dilation);
+/// Whether windows at n places undo a convolution over `out` elements that pads by VALID or SAME.
+struct Undone { bool valid, same; };
+Undone undone(std::int64_t n, std::int64_t out, std::int64_t kernel, std::int64_t stride, std::int64_t before);
 
 /// What is known of a kernel: the version that a use needs, the runtime that brought it, what it takes.
 struct Use {

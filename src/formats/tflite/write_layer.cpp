@@ -27,11 +27,16 @@ fb::Padding padding(Writing& w, const Ints& kernel) {
 }
 std::int64_t stride(const Writing& w, std::size_t i) { const Ints v = w.is("strides"); return v.empty() ? 1 : v[i]; }
 std::int64_t dilation(const Writing& w, std::size_t i) { const Ints v = w.is("dilations"); return v.empty() ? 1 : v[i]; }
-/// x, weights, and a bias where there is one.
-std::vector<std::int32_t> operands(Writing& w, std::int32_t x, std::int32_t weights) {
-  std::vector<std::int32_t> r = {x, weights};
-  if (w.has(2)) r.push_back(w.in(2, plain_order(w.rank(2))));
-  return r;
+/// A bias of zeros: of the data's type, or as a sum of products of stored numbers.
+std::int32_t no_bias(Writing& w, std::int64_t channels) {
+  if (!w.type(0).quant || !w.type(1).quant) return w.constant(Tensor::zeros(w.type(0).dtype, {channels}));
+  ir::Quant q{{}, std::vector<std::int64_t>(w.type(1).quant->scale.size(), 0), 0};
+  for (float v : w.type(1).quant->scale) q.scale.push_back(w.type(0).quant->scale[0] * v);
+  return w.constant(Tensor::zeros(bits(w.type(0).dtype) > 8 ? DType::i64 : DType::i32, {channels}), std::make_shared<const ir::Quant>(std::move(q)));
+}
+/// x, weights, bias; a kernel of convolutions wants one in any case.
+std::vector<std::int32_t> operands(Writing& w, std::int32_t x, std::int32_t weights, std::int64_t channels) {
+  return {x, weights, w.has(2) ? w.in(2, plain_order(w.rank(2))) : no_bias(w, channels)};
 }
 
 void conv(Writing& w) {
@@ -50,7 +55,7 @@ void conv(Writing& w) {
     o.stride_d = int(stride(w, 0)), o.stride_h = int(stride(w, 1)), o.stride_w = int(stride(w, 2));
     o.dilation_d_factor = int(dilation(w, 0)), o.dilation_h_factor = int(dilation(w, 1)), o.dilation_w_factor = int(dilation(w, 2));
     o.fused_activation_function = w.activation();
-    return w.op(Code::CONV_3D, operands(w, x, w.in(1, {2, 3, 4, 1, 0})), {w.out()}, o);
+    return w.op(Code::CONV_3D, operands(w, x, w.in(1, {2, 3, 4, 1, 0}), outputs), {w.out()}, o);
   }
   if (group == channels && group > 1 && outputs % group == 0) {
     fb::DepthwiseConv2DOptionsT o;
@@ -59,14 +64,14 @@ void conv(Writing& w) {
     o.dilation_h_factor = int(dilation(w, 0)), o.dilation_w_factor = int(dilation(w, 1));
     o.depth_multiplier = int(outputs / group);
     o.fused_activation_function = w.activation();
-    return w.op(Code::DEPTHWISE_CONV_2D, operands(w, x, w.in(1, {1, 2, 3, 0})), {w.out()}, o);
+    return w.op(Code::DEPTHWISE_CONV_2D, operands(w, x, w.in(1, {1, 2, 3, 0}), outputs), {w.out()}, o);
   }
   fb::Conv2DOptionsT o;
   o.padding = pad;
   o.stride_h = int(stride(w, 0)), o.stride_w = int(stride(w, 1));
   o.dilation_h_factor = int(dilation(w, 0)), o.dilation_w_factor = int(dilation(w, 1));
   o.fused_activation_function = w.activation();
-  w.op(Code::CONV_2D, operands(w, x, w.in(1, {0, 2, 3, 1})), {w.out()}, o);
+  w.op(Code::CONV_2D, operands(w, x, w.in(1, {0, 2, 3, 1}), outputs), {w.out()}, o);
 }
 void conv_transpose(Writing& w) {
   if (w.rank() != 4 || w.i("group") != 1) return w.unsupported("has " + std::to_string(w.rank() - 2) + " spatial axes and " + std::to_string(w.i("group")) + " groups, one or two axes and one group of stored integers are written");
@@ -75,9 +80,9 @@ void conv_transpose(Writing& w) {
   Ints shape = {w.extent(w.result(), 0), w.extent(w.result(), 2), w.extent(w.result(), 3), w.extent(w.result(), 1)};
   bool edge = true, same = true;
   for (std::size_t i = 0; i < 2 && !w.failed(); ++i) {
-    const std::int64_t before = pads.empty() ? 0 : pads[i];
-    edge &= before == 0;
-    same &= before == same_pads(shape[i + 1], w.extent(w.type(1), i + 2), stride(w, i), 1).before && w.extent(w.type(0), i + 2) == (shape[i + 1] + stride(w, i) - 1) / stride(w, i);
+    const Undone u = undone(w.extent(w.type(0), i + 2), shape[i + 1], w.extent(w.type(1), i + 2), stride(w, i), pads.empty() ? 0 : pads[i]);
+    edge &= u.valid;
+    same &= u.same;
   }
   if (!edge && !same) return w.unsupported("has pads " + str(pads) + ", which are neither none nor SAME");
   fb::TransposeConvOptionsT o;
@@ -128,7 +133,9 @@ void fully_connected(Writing& w, bool columns_first) {
   fb::FullyConnectedOptionsT o;
   o.fused_activation_function = w.activation();
   o.keep_num_dims = w.rank() > 2;
-  w.op(Code::FULLY_CONNECTED, operands(w, x.tensor, weights(w, columns_first, x)), {w.out()}, o);
+  std::vector<std::int32_t> in = {x.tensor, weights(w, columns_first, x)};
+  if (w.has(2)) in.push_back(w.in(2, {0}));
+  w.op(Code::FULLY_CONNECTED, in, {w.out()}, o);
 }
 void gemm(Writing& w) {
   if (!w.data(1)) return w.unsupported("has weights that are computed");

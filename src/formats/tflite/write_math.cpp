@@ -86,6 +86,9 @@ void atan(Writing& w) {
 }
 void shift(Writing& w) {
   if (w.s("direction") != "RIGHT" || !is_signed_int(w.type().dtype)) return w.unsupported("shifts " + w.s("direction") + " on " + std::string(name(w.type().dtype)) + ", RIGHT on signed integers is written");
+  const Tensor* by = w.data(1);
+  for (std::int64_t i = 0; by && i < by->size(); ++i) if (by->int_at(i) < 0 || by->int_at(i) >= bits(by->dtype)) by = nullptr;
+  if (!by) return w.unsupported("shifts by what is no constant below " + std::to_string(bits(w.type().dtype)));
   binary<Code::RIGHT_SHIFT, fb::RightShiftOptionsT>(w);
 }
 void where(Writing& w) {

@@ -53,6 +53,7 @@ void view(Writing& w) {
     const Ints shape = values<std::int64_t>(*t);
     if (std::count(shape.begin(), shape.end(), 0)) return w.unsupported("copies several open extents, its result is " + ir::str(y), "give the shape: saha simplify --shape NAME=...");
   }
+  if (!w.data(1) && !w.i("allowzero") && !w.sized_by_shapes(1)) return w.unsupported("has a shape that the data decides, where 0 would copy an extent");
   w.op(Code::RESHAPE, {x.tensor, w.narrow(1)}, {w.out()}, fb::ReshapeOptionsT{});
 }
 void transpose(Writing& w) {
@@ -188,13 +189,20 @@ void pad(Writing& w) {
 }
 Place where_gathered(const ir::Graph& g, const ir::Node& n) {
   const ir::Type& i = g.type(g.operand(n, 1));
-  return i.ranked && i.dims.size() == 1 ? Place::first : Place::plain;
+  if (!i.ranked) return Place::plain;
+  return i.dims.size() == 1 ? Place::first : i.dims.empty() ? Place::reduce : Place::plain;
 }
 void gather(Writing& w) {
   fb::GatherOptionsT o;
   const std::int64_t axis = axis_in(w.i("axis"), w.rank());
+  const std::int32_t i = w.data(1) ? w.narrow(1) : w.in(1, plain_order(w.rank(1)));
+  if (w.rank(1) == 0) {  // one element: its axis goes
+    const Placed x = w.any(0);
+    o.axis = int(std::find(x.order.begin(), x.order.end(), axis) - x.order.begin());
+    return w.op(Code::GATHER, {x.tensor, i}, {w.out_in(reduced_order(x.order, {axis}))}, o);
+  }
   o.axis = int(w.rank(1) == 1 ? w.place(axis) : axis);
-  const std::int32_t x = w.in(0), i = w.data(1) ? w.narrow(1) : w.in(1);
+  const std::int32_t x = w.in(0);
   w.op(Code::GATHER, {x, i}, {w.out()}, o);
 }
 void gather_nd(Writing& w) {
@@ -253,8 +261,17 @@ void expand(Writing& w) {
     const std::int32_t shape = d ? w.ints32(*d) : w.narrow(1);
     return w.op(Code::FILL, {shape, x}, {w.out()}, fb::FillOptionsT{});
   }
-  if (!d && w.type(1).dims[0].known().value_or(0) < std::int64_t(w.rank())) return w.unsupported("has a shape shorter than its operand's");
-  w.op(Code::BROADCAST_TO, {x, d ? w.ints32(*d) : w.narrow(1)}, {w.out()}, fb::BroadcastToOptionsT{});
+  std::int32_t shape;
+  if (d) shape = w.ints32(*d);
+  else {  // the larger of the operand's extents and those that are asked for
+    const std::int32_t own = w.temporary(DType::i32, {std::int64_t(w.rank())});
+    fb::ShapeOptionsT o;
+    o.out_type = fb::TensorType::INT32;
+    w.op(Code::SHAPE, {x}, {own}, o);
+    shape = w.temporary(DType::i32, {std::int64_t(w.result().dims.size())});
+    w.op(Code::BROADCAST_ARGS, {own, w.narrow(1)}, {shape});
+  }
+  w.op(Code::BROADCAST_TO, {x, shape}, {w.out()}, fb::BroadcastToOptionsT{});
 }
 void shape(Writing& w) {
   fb::ShapeOptionsT o;
