@@ -264,6 +264,20 @@ Vals dynamic_update_slice(Site& s) {
 }
 Vals tile(Site& s) { return {s.b.op("Tile", {s.in[0], s.wide(1)})}; }
 Vals broadcast_to(Site& s) { return {s.b.op("Expand", {s.in[0], s.wide(1)})}; }
+/// The shape that two shapes broadcast to.
+Vals broadcast_args(Site& s) {
+  op::Builder& b = s.b;
+  std::int64_t n[2];
+  for (std::size_t i = 0; i < 2; ++i) {
+    const auto known = s.rank(i) == 1 ? s.type(i).dims[0].known() : std::nullopt;
+    if (!known || *known > 64) { s.unsupported("takes two shapes, has " + ir::str(s.type(i))); return {}; }
+    n[i] = *known;
+  }
+  Vals in = {s.wide(0), s.wide(1)};
+  for (std::size_t i = 0; i < 2; ++i)
+    if (n[i] < n[1 - i]) in[i] = b.op("Concat", {b.ints(Ints(std::size_t(n[1 - i] - n[i]), 1)), in[i]}, {{"axis", std::int64_t{0}}});
+  return {s.cast(b.op("Max", {in[0], in[1]}), s.out[0].dtype)};
+}
 Vals fill(Site& s) { return {s.b.op("Expand", {s.in[1], s.wide(0)})}; }
 Vals shape(Site& s) { return {s.cast(s.b.op("Shape", {s.in[0]}), s.out[0].dtype)}; }
 Vals rank(Site& s) { return {s.b.scalar(double(s.rank()), s.out[0].dtype)}; }
@@ -359,6 +373,7 @@ constexpr Rule kRules[] = {
     {BuiltinOperator::DYNAMIC_UPDATE_SLICE, dynamic_update_slice, 3},
     {BuiltinOperator::TILE, tile, 2},
     {BuiltinOperator::BROADCAST_TO, broadcast_to, 2},
+    {BuiltinOperator::BROADCAST_ARGS, broadcast_args, 2},
     {BuiltinOperator::FILL, fill, 2},
     {BuiltinOperator::SHAPE, shape},
     {BuiltinOperator::RANK, rank},

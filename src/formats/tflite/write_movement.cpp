@@ -263,6 +263,7 @@ void expand(Writing& w) {
   }
   std::int32_t shape;
   if (d) shape = w.ints32(*d);
+  else if (std::all_of(w.type().dims.begin(), w.type().dims.end(), [](const ir::Dim& n) { return n.is(1); })) shape = w.narrow(1);
   else {  // the larger of the operand's extents and those that are asked for
     const std::int32_t own = w.temporary(DType::i32, {std::int64_t(w.rank())});
     fb::ShapeOptionsT o;
