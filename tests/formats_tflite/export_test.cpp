@@ -1,0 +1,101 @@
+// Graphs written as TensorFlow Lite files and read again: the same results, layouts without transposes inside, refusals by name.
+#include "formats/tflite/export.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "formats/tflite/tflite.hpp"
+#include "op/builder.hpp"
+#include "tflite/schema_generated.h"
+
+namespace saha::tflite {
+namespace {
+using fb::BuiltinOperator;
+using ir::Ints;
+using op::Builder;
+using op::Val;
+
+Tensor noise(Dims dims, unsigned seed) {
+  Tensor t = Tensor::zeros(DType::f32, std::move(dims));
+  for (std::int64_t i = 0; i < t.size(); ++i) {
+    seed = seed * 1664525u + 1013904223u;
+    t.as<float>()[i] = float(seed >> 8) / float(1 << 23) - 1;
+  }
+  return t;
+}
+ir::Model model_of(Builder&& b, Val y) {
+  b.rename(y, "y");
+  auto g = std::move(b).build({y});
+  EXPECT_TRUE(g) << g.error().message;
+  ir::Model m;
+  m.graph = std::move(*g);
+  m.opsets[""] = 20;
+  return m;
+}
+int count(const std::string& bytes, BuiltinOperator code) {
+  const fb::Model& m = *fb::GetModel(bytes.data());
+  int n = 0;
+  for (const auto* op : *m.subgraphs()->Get(0)->operators()) n += m.operator_codes()->Get(op->opcode_index())->builtin_code() == code;
+  return n;
+}
+/// Written, read, run: equals the graph.
+std::string round_trip(const ir::Model& m, const Tensor& x) {
+  auto written = export_bytes(m);
+  EXPECT_TRUE(written) << written.error().message;
+  if (!written) return {};
+  auto again = export_bytes(m);
+  EXPECT_TRUE(again && again->bytes == written->bytes) << "two exports differ";
+  flatbuffers::Verifier verifier(reinterpret_cast<const std::uint8_t*>(written->bytes.data()), written->bytes.size());
+  EXPECT_TRUE(fb::VerifyModelBuffer(verifier));
+  auto read = import_bytes(std::as_bytes(std::span(written->bytes)));
+  EXPECT_TRUE(read) << read.error().message;
+  if (!read) return {};
+  const Datum in = x;
+  auto want = op::run(m.graph, std::span(&in, 1)), got = op::run(read->graph, std::span(&in, 1));
+  EXPECT_TRUE(want && got);
+  if (!want || !got) return {};
+  const Tensor &a = (*want)[0].tensor, &b = (*got)[0].tensor;
+  EXPECT_EQ(a.dims, b.dims);
+  for (std::int64_t i = 0; a.dims == b.dims && i < a.size(); ++i) EXPECT_NEAR(a.at(i), b.at(i), 1e-5 * std::max(1., std::fabs(a.at(i))));
+  return written->bytes;
+}
+
+TEST(Export, a_network_of_convolutions_has_one_transpose_at_its_border) {
+  Builder b;
+  Val x = b.input(ir::tensor_type(DType::f32, {1, 3, 11, 9}), "x");
+  Val y = b.op("Relu", {b.op("Conv", {x, b.constant(noise({8, 3, 3, 3}, 1)), b.constant(noise({8}, 2))}, {{"pads", Ints{1, 1, 1, 1}}, {"strides", Ints{2, 2}}})});
+  Val z = b.op("Conv", {y, b.constant(noise({8, 1, 3, 3}, 3))}, {{"group", std::int64_t{8}}, {"pads", Ints{1, 1, 1, 1}}});
+  Val s = b.op("Concat", {y + z, b.op("MaxPool", {z}, {{"kernel_shape", Ints{3, 3}}, {"pads", Ints{1, 1, 1, 1}}})}, {{"axis", std::int64_t{1}}});
+  Val f = b.op("Flatten", {b.op("GlobalAveragePool", {s})});
+  const auto m = model_of(std::move(b), f.b->op("Softmax", {f.b->op("Gemm", {f, f.b->constant(noise({16, 5}, 4)), f.b->constant(noise({5}, 5))})}));
+  const std::string bytes = round_trip(m, noise({1, 3, 11, 9}, 6));
+  ASSERT_FALSE(bytes.empty());
+  EXPECT_LE(count(bytes, BuiltinOperator::TRANSPOSE), 1);
+  EXPECT_EQ(count(bytes, BuiltinOperator::DEPTHWISE_CONV_2D), 1);
+  EXPECT_EQ(count(bytes, BuiltinOperator::FULLY_CONNECTED), 1);
+  EXPECT_EQ(count(bytes, BuiltinOperator::RELU), 0) << "an activation after a convolution is fused into it";
+}
+
+TEST(Export, a_flatten_of_channels_turns_the_weights_that_follow) {
+  Builder b;
+  Val x = b.input(ir::tensor_type(DType::f32, {1, 2, 4, 3}), "x");
+  Val c = b.op("Conv", {x, b.constant(noise({3, 2, 1, 1}, 1))});
+  const auto m = model_of(std::move(b), c.b->op("Gemm", {c.b->op("Flatten", {c}), c.b->constant(noise({36, 4}, 2))}));
+  const std::string bytes = round_trip(m, noise({1, 2, 4, 3}, 3));
+  ASSERT_FALSE(bytes.empty());
+  EXPECT_LE(count(bytes, BuiltinOperator::TRANSPOSE), 1);
+}
+
+TEST(Export, what_it_has_no_kernel_for_is_refused_by_name) {
+  Builder b;
+  Val x = b.input(ir::tensor_type(DType::f32, {4, 4}), "x");
+  b.origin = ir::make_name("inverse");
+  const auto m = model_of(std::move(b), x.b->op("Det", {x}));
+  const auto written = export_bytes(m);
+  ASSERT_FALSE(written);
+  EXPECT_NE(written.error().message.find("Det"), std::string::npos) << written.error().message;
+}
+}  // namespace
+}  // namespace saha::tflite
