@@ -4,9 +4,9 @@ namespace saha::tflite_engine {
 
 const char* Api::load(const engine::DynamicLibrary& library) {
   const char* missing = nullptr;
-  const auto bind = [&](auto*& function, const char* name) {
-    function = library.function<std::remove_pointer_t<std::remove_reference_t<decltype(function)>>>(name);
-    if (function == nullptr && missing == nullptr) missing = name;
+  const auto bind = [&](auto*& function, const char* symbol) {
+    function = library.function<std::remove_pointer_t<std::remove_reference_t<decltype(function)>>>(symbol);
+    if (function == nullptr && missing == nullptr) missing = symbol;
   };
   bind(version, "TfLiteVersion");
   bind(model_create, "TfLiteModelCreate");
