@@ -70,7 +70,10 @@ void pool(const plan::Call& call) {
   }
 }
 
-void run_pool(const plan::Call& call) { static_cast<const PoolParams*>(call.params)->op == Pool::max ? pool<true>(call) : pool<false>(call); }
+void run_pool(const plan::Call& call) {
+  if (call.begin >= call.end) return;   // of nothing: there is no scratch either
+  static_cast<const PoolParams*>(call.params)->op == Pool::max ? pool<true>(call) : pool<false>(call);
+}
 
 constexpr Kernel kRowsOfTable[] = {{"pool_f32", run_pool}};
 
