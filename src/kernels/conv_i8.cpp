@@ -14,7 +14,7 @@ namespace saha::kernels {
 namespace {
 
 constexpr std::int64_t kRowsBytes = 96 << 10;     // rows of the image of a piece: they stay in the second-level cache
-constexpr double kPieceProducts = 2e6;
+constexpr double kPieceProducts = 5e5;
 constexpr std::int64_t kMaxPieces = 24;
 
 std::int64_t up(std::int64_t a, std::int64_t to) { return (a + to - 1) / to * to; }
@@ -47,7 +47,7 @@ void pack_depthwise(Isa isa, const ConvI8Params& c, const ConvI8Constants& k, st
       for (std::int64_t t = 0; t < taps(s); ++t) sum += static_cast<std::uint32_t>(k.weights[static_cast<std::size_t>((c0 + j) * taps(s) + t)]);
       begin[static_cast<std::size_t>(j)] = static_cast<std::int32_t>((k.bias.empty() ? 0u : static_cast<std::uint32_t>(k.bias[static_cast<std::size_t>(c0 + j)])) - static_cast<std::uint32_t>(offset(c)) * sum);
     }
-    pack_rescale_block(isa, k.requant.size() > 1 ? k.requant.subspan(static_cast<std::size_t>(c0), static_cast<std::size_t>(n)) : k.requant, begin, n, out.data() + c.tables + p * rescale_block_size(isa));
+    pack_rescale_block(isa, c.store, k.requant.size() > 1 ? k.requant.subspan(static_cast<std::size_t>(c0), static_cast<std::size_t>(n)) : k.requant, begin, n, out.data() + c.tables + p * rescale_block_size(isa));
   }
 }
 
@@ -68,12 +68,12 @@ ConvI8Params prepare_conv_i8(Isa isa, const ConvShape& shape, const Store& store
   if (c.depthwise) {
     c.units = static_cast<std::int32_t>((taps(s) + 1) / 2);
     c.panels = static_cast<std::int32_t>((s.out_channels + block - 1) / block);
-    const auto bands = std::clamp<std::int64_t>(static_cast<std::int64_t>(products / 2e5), 1, std::min<std::int64_t>(kMaxPieces, s.out_h));
+    const auto bands = std::clamp<std::int64_t>(static_cast<std::int64_t>(products / 6e4), 1, std::min<std::int64_t>(kMaxPieces, s.out_h));
     c.m_block = static_cast<std::int32_t>((s.out_h + bands - 1) / bands);
     c.m_blocks = static_cast<std::uint32_t>((s.out_h + c.m_block - 1) / c.m_block);
     c.n_blocks = 1;
     c.pieces = static_cast<std::uint32_t>(s.batch) * c.m_blocks;
-    c.scratch = static_cast<std::uint64_t>(up(s.in_channels + block, 64) + 2 * c.units * std::int64_t{sizeof(void*)});
+    c.scratch = static_cast<std::uint64_t>(up(s.in_channels + block, 64) + 4 * c.units * std::int64_t{sizeof(void*)});
     c.tables = std::int64_t{c.panels} * c.units * block;
     return c;
   }
@@ -139,7 +139,7 @@ void pack_conv_i8(Isa isa, const ConvI8Params& c, const ConvI8Constants& k, std:
             }
           }
         }
-      pack_rescale_block(isa, k.requant.size() > 1 ? k.requant.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(n)) : k.requant, begin, n,
+      pack_rescale_block(isa, c.store, k.requant.size() > 1 ? k.requant.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(n)) : k.requant, begin, n,
                          out.data() + c.tables + (g * c.panels + p) * rescale_block_size(isa));
     }
 }

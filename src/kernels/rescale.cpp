@@ -16,7 +16,13 @@ std::optional<Rescaling> rescaling(const Requant& r, std::int64_t bound, std::in
       if (wraps && sum * double(r.scale) * (1 + 1e-6) + std::abs(zero) + 1 >= kInt32) return {};
       return Rescaling::real;
     case Rounding::fixed_double:
-    case Rounding::fixed_legacy: return wraps ? std::optional(Rescaling::twice) : std::nullopt;
+    case Rounding::fixed_legacy: {
+      if (!wraps) return {};
+      // near: x + 2^(n - 1) + (zero << n), with x no larger than the sum, stays within int32.
+      const int right = -r.fixed.shift;
+      const bool room = right >= 1 && right <= 22 && sum + std::ldexp(std::abs(zero) + 1.0, right) < kInt32;
+      return room ? Rescaling::near : Rescaling::twice;
+    }
     case Rounding::fixed_single:
       // Shifts of 31 and more leave no product beyond int32; others are not clamped.
       if (!wraps || (r.fixed.shift > 0 && std::ldexp(sum * r.fixed.multiplier, r.fixed.shift - 31) + 1 >= kInt32)) return {};
@@ -26,7 +32,17 @@ std::optional<Rescaling> rescaling(const Requant& r, std::int64_t bound, std::in
   return {};
 }
 
-void pack_rescale_block(Isa isa, std::span<const Requant> r, std::span<const std::int32_t> begin, int n, std::int32_t* out) {
+std::optional<Rescaling> rescaling(std::span<const Requant> r, std::int64_t bound, std::int32_t zero, bool wraps) {
+  std::optional<Rescaling> common;
+  for (const Requant& q : r) {
+    const auto rule = rescaling(q, bound, zero, wraps);
+    if (!rule || (common && *rule != *common && !(*common >= Rescaling::twice && *common <= Rescaling::near && *rule >= Rescaling::twice && *rule <= Rescaling::near))) return {};
+    common = common ? std::min(*common, *rule) : *rule;  // what is near is twice, too
+  }
+  return common;
+}
+
+void pack_rescale_block(Isa isa, const Store& store, std::span<const Requant> r, std::span<const std::int32_t> begin, int n, std::int32_t* out) {
   const int w = lanes(isa);
   std::fill_n(out, rescale_block_size(isa), 0);
   const auto put64 = [&](std::int32_t* row, int pair, std::uint64_t v) { std::memcpy(row + 2 * pair, &v, sizeof v); };
@@ -47,6 +63,10 @@ void pack_rescale_block(Isa isa, std::span<const Requant> r, std::span<const std
           const auto mask = std::int32_t((std::int64_t{1} << right) - 1);
           row(1)[l] = q.fixed.multiplier;
           if (l % 2) row(2)[l - 1] = q.fixed.multiplier;
+          if (store.rule == Rescaling::near) {
+            row(3)[l] = right, row(4)[l] = (1 << (right - 1)) + store.zero * (1 << right);
+            break;
+          }
           row(3)[l] = shift > 0 ? shift : 0, row(4)[l] = right, row(5)[l] = mask, row(6)[l] = mask >> 1;
           break;
         }

@@ -13,6 +13,7 @@ enum class Rescaling : std::int32_t {
   none,   ///< the sums themselves, int32
   real,   ///< float_even
   twice,  ///< fixed_double, fixed_legacy
+  near,   ///< the same where every sum is shifted to the right and none comes near the ends of int32: fewer steps
   once,   ///< fixed_single
 };
 
@@ -25,6 +26,8 @@ struct Store {
 /// `wraps`: a scaled sum beyond int32 is taken as its bound before the zero point is added modulo 2^32 (Rescale, Add); else the sum of both saturates
 /// (QuantizeLinear). Nothing: the vectors do not have the rule, or not for sums up to `bound` in size with this scale.
 std::optional<Rescaling> rescaling(const Requant& r, std::int64_t bound, std::int32_t zero, bool wraps);
+/// The rule of sums by several scales; nothing where they have none in common.
+std::optional<Rescaling> rescaling(std::span<const Requant> r, std::int64_t bound, std::int32_t zero, bool wraps);
 
 /// A vector of sums has kRescaleRows vectors of constants, the first of which is what the sums begin with. Two vectors make a block of 2 * lanes
 /// columns; narrowing them interleaves groups of four, so lane l of vector v holds column block_column(v, l).
@@ -35,6 +38,6 @@ constexpr int block_column(int v, int l) { return 8 * (l / 4) + 4 * v + l % 4; }
 constexpr std::int64_t rescale_block_size(Isa isa) { return std::int64_t{2} * kRescaleRows * lanes(isa); }
 /// Of the columns [0, n) of one block, n <= block_columns: column c has r[c], or r[0] where r has one entry; r is empty for Rescaling::none.
 /// `begin`: n sums to begin with, or nothing.
-void pack_rescale_block(Isa isa, std::span<const Requant> r, std::span<const std::int32_t> begin, int n, std::int32_t* out);
+void pack_rescale_block(Isa isa, const Store& store, std::span<const Requant> r, std::span<const std::int32_t> begin, int n, std::int32_t* out);
 
 }  // namespace saha::kernels

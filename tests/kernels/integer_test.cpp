@@ -40,10 +40,10 @@ void check(const Case& c) {
     for (std::int64_t m = 0; m < (c.per_channel ? s.out_channels : 1); ++m) {
       const float scale = std::ldexp(float(pick(1 << 20, 1 << 21)), int(pick(-21, c.edges ? 0 : -13)) - int(std::log2(double(gc * taps) + 1)) - 8);
       r.push_back(requant(c.rule, scale, 1, 1));
-      const auto rule = rescaling(r.back(), bound, store.zero, true);
-      if (!rule) return;  // another kernel's
-      store.rule = *rule;
     }
+    const auto rule = rescaling(r, bound, store.zero, true);
+    if (!rule) return;  // another kernel's
+    store.rule = *rule;
   }
   for (Isa isa : levels()) {
     SCOPED_TRACE(testing::Message() << name(isa) << " C " << s.in_channels << " M " << s.out_channels << " groups " << s.groups << " k " << s.kernel_h << "x" << s.kernel_w << " rule " << name(c.rule));
@@ -164,7 +164,7 @@ void check_pair(PairOp op, Binary binary, Rounding rule, bool is_signed, const s
   std::vector<Requant> r;
   if (op == PairOp::sum) for (double f : {p.a_scale / twice, p.b_scale / twice, twice / (1048576 * double(p.y_scale))}) r.push_back({rule, 0, fixed_scale(f)});
   if (op == PairOp::product) r.push_back({rule, 0, fixed_scale(double(p.a_scale * p.b_scale / p.y_scale))});
-  if (!r.empty()) p.store.rule = *rescaling(r[0], 1 << 28, 0, true);
+  if (!r.empty()) p.store.rule = *rescaling(r, 1 << 30, p.store.zero, true);
   const auto wanted = [&](std::int32_t u, std::int32_t v) -> std::int32_t {
     u -= p.a_zero, v -= p.b_zero;
     std::int32_t y;
@@ -181,7 +181,7 @@ void check_pair(PairOp op, Binary binary, Rounding rule, bool is_signed, const s
   };
   for (Isa isa : levels()) {
     Aligned<std::int32_t> constants(static_cast<std::size_t>(3 * rescale_block_size(isa)));
-    for (std::size_t i = 0; i < r.size(); ++i) pack_rescale_block(isa, {&r[i], 1}, {}, block_columns(isa), constants.data() + static_cast<std::int64_t>(i) * rescale_block_size(isa));
+    for (std::size_t i = 0; i < r.size(); ++i) pack_rescale_block(isa, {p.store.rule, i + 1 == r.size() ? p.store.zero : 0}, {&r[i], 1}, {}, block_columns(isa), constants.data() + static_cast<std::int64_t>(i) * rescale_block_size(isa));
     Aligned<std::uint8_t> u(a.size()), v(b.size()), y(a.size()), again(a.size());
     std::copy(a.begin(), a.end(), u.data()), std::copy(b.begin(), b.end(), v.data());
     run_whole("pair_i8", isa, p, {u.data(), v.data(), constants.data(), y.data()}, grid(p), 0);

@@ -59,11 +59,9 @@ std::optional<kernels::Store> store_of(const Product& p) {
   if (!p.requant.empty()) {
     if (p.requant.size() != 1 && std::int64_t(p.requant.size()) != p.shape.out_channels) return {};
     const std::int64_t bound = kernels::largest_sum(p.shape, std::int32_t(p.x_zero), p.x_signed, p.weights, p.bias);
-    for (const Requant& r : p.requant) {
-      auto rule = kernels::rescaling(r, bound, std::int32_t(p.y_zero), p.wraps);
-      if (!rule) return {};
-      store.rule = *rule;
-    }
+    auto rule = kernels::rescaling(p.requant, bound, std::int32_t(p.y_zero), p.wraps);
+    if (!rule) return {};
+    store.rule = *rule;
     const IntRange stored = int_range(p.result);
     store.zero = std::int32_t(p.y_zero);
     store.lo = std::int32_t(stored.lo), store.hi = std::int32_t(stored.hi);
@@ -299,18 +297,18 @@ kernels::Store whole_range(DType t, std::int64_t zero, Rescaling rule) {
   const IntRange r = int_range(t);
   return {rule, std::int32_t(zero), std::int32_t(r.lo), std::int32_t(r.hi)};
 }
-/// One block of constants for each rescaling, which all have the rule of the last one.
-std::optional<Tensor> rescale_blocks(const NodeSite& s, const std::vector<std::vector<Requant>>& all, std::int32_t zero, Rescaling& rule, std::int32_t begin = 0) {
+/// One block of constants for each rescaling of sums of at most `bound`; the last one is stored with the zero point. Sets the rule, which they have in common.
+std::optional<Tensor> rescale_blocks(const NodeSite& s, const std::vector<std::vector<Requant>>& all, std::int64_t bound, kernels::Store& store, std::int32_t begin = 0) {
   auto t = packed_buffer(std::int64_t(all.size()) * kernels::rescale_block_size(s.isa));
-  if (!t) return {};
+  std::vector<Requant> each;
+  for (const auto& r : all) if (r.size() == 1) each.push_back(r[0]);
+  auto rule = each.size() == all.size() ? kernels::rescaling(each, bound, store.zero, true) : std::nullopt;
+  if (!t || !rule) return {};
+  store.rule = *rule;
   t->dtype = DType::i32;
   const std::vector<std::int32_t> begins(std::size_t(kernels::block_columns(s.isa)), begin);
-  for (std::size_t i = 0; i < all.size(); ++i) {
-    auto r = all[i].size() == 1 ? kernels::rescaling(all[i][0], std::int64_t{1} << 31, i + 1 == all.size() ? zero : 0, true) : std::nullopt;
-    if (!r || (i > 0 && *r != rule)) return {};
-    rule = *r;
-    kernels::pack_rescale_block(s.isa, all[i], begins, kernels::block_columns(s.isa), t->as<std::int32_t>() + std::int64_t(i) * kernels::rescale_block_size(s.isa));
-  }
+  for (std::size_t i = 0; i < all.size(); ++i)
+    kernels::pack_rescale_block(s.isa, {store.rule, i + 1 == all.size() ? store.zero : 0}, all[i], begins, kernels::block_columns(s.isa), t->as<std::int32_t>() + std::int64_t(i) * kernels::rescale_block_size(s.isa));
   return std::move(*t);
 }
 /// Add, Sub, Mul of two quantised operands.
@@ -333,7 +331,7 @@ template <kernels::Binary O> std::optional<Prepared> pair(const NodeSite& s) {
   p.op = O == kernels::Binary::mul ? kernels::PairOp::product : kernels::PairOp::sum;
   if (!all || all->size() != (p.op == kernels::PairOp::sum ? 3 : 1)) return {};
   p.store = whole_range(s.out[0]->dtype, y.zero[0], Rescaling::none);
-  auto blocks = rescale_blocks(s, *all, p.store.zero, p.store.rule);
+  auto blocks = rescale_blocks(s, *all, std::int64_t{1} << 30, p.store);  // 2 (255 << 20), and products of 18 bits
   return blocks ? pair_call(s, p, O, std::move(blocks)) : std::nullopt;
 }
 std::optional<Prepared> tabulated_pair(const NodeSite& s) {
@@ -412,7 +410,7 @@ std::optional<Prepared> reduce(const NodeSite& s) {
   if (!all || all->size() != 1 || std::abs(s.out[0]->quant->zero[0]) > 255) return {};
   p.is_signed = s.dtype(0) == DType::i8;
   p.store = whole_range(s.out[0]->dtype, s.out[0]->quant->zero[0], Rescaling::none);
-  auto block = rescale_blocks(s, *all, p.store.zero, p.store.rule, std::int32_t(std::uint32_t(-p.n) * std::uint32_t(s.in[0]->quant->zero[0])));
+  auto block = rescale_blocks(s, *all, 511 * p.n, p.store, std::int32_t(std::uint32_t(-p.n) * std::uint32_t(s.in[0]->quant->zero[0])));
   if (!block) return {};
   Prepared r;
   r.kernel = "sum_i8";

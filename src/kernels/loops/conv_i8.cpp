@@ -12,7 +12,7 @@ inline constexpr int kRows = W == 16 ? 12 : 6;  ///< of a tile: with two vectors
 struct Pairs {
   using Element = std::int16_t;
   static constexpr int kPerUnit = 2;
-  static I add(I acc, I x, I w) { return acc + multiply_pairs(x, w); }
+  static I add(I acc, I x, I w) { return plus(acc, multiply_pairs(x, w)); }
 };
 #if SAHA_ISA_LEVEL >= 3
 struct Quads {
@@ -26,9 +26,10 @@ struct Quads {
     typedef std::uint8_t Unsigned __attribute__((vector_size(W * 4)));
     const Unsigned a = reinterpret_cast<Unsigned>(x);
     const Signed b = reinterpret_cast<Signed>(w);
+    I sums{};
     for (int i = 0; i < W; ++i)
-      for (int j = 0; j < 4; ++j) acc[i] += int32_t{a[4 * i + j]} * b[4 * i + j];
-    return acc;
+      for (int j = 0; j < 4; ++j) sums[i] += int32_t{a[4 * i + j]} * b[4 * i + j];
+    return plus(acc, sums);
 #endif
   }
 };
@@ -59,6 +60,15 @@ void tile_of(int64_t rows, const int32_t* x, int64_t units, const int32_t* w, co
   }
 }
 
+inline void eight(const std::uint8_t* from, bool is_signed, std::int16_t* to) {
+  typedef std::uint8_t Unsigned __attribute__((vector_size(8)));
+  typedef std::int8_t Signed __attribute__((vector_size(8)));
+  typedef std::int16_t Wide __attribute__((vector_size(16)));
+  Unsigned v;
+  memcpy(&v, from, 8);
+  const Wide w = is_signed ? __builtin_convertvector(reinterpret_cast<Signed>(v), Wide) : __builtin_convertvector(v, Wide);
+  memcpy(to, &w, 16);
+}
 // A run of bytes as elements of a row: int16, or unsigned bytes.
 void copy(const std::uint8_t* from, bool is_signed, int64_t n, std::int16_t* to) {
   const auto block = [&](int64_t i) { *reinterpret_cast<UnalignedS*>(to + i) = widened(load(from + i), is_signed); };
@@ -66,6 +76,10 @@ void copy(const std::uint8_t* from, bool is_signed, int64_t n, std::int16_t* to)
   for (; i + kBlock <= n; i += kBlock) block(i);
   if (i == n) return;
   if (n >= kBlock) return block(n - kBlock);
+  if (n >= 8) {  // the few channels of a first layer
+    for (; i + 8 <= n; i += 8) eight(from + i, is_signed, to + i);
+    return eight(from + n - 8, is_signed, to + n - 8);
+  }
   for (; i < n; ++i) to[i] = is_signed ? static_cast<std::int8_t>(from[i]) : from[i];
 }
 #if SAHA_ISA_LEVEL >= 3
@@ -107,9 +121,8 @@ void fill_rows(const ConvI8Params& c, const std::uint8_t* x, int64_t group, int6
       const std::uint8_t* row = x + y * s.in_w * s.in_channels;
       if (s.dilation_w == 1 && s.groups == 1) {  // neighbours in memory
         const int64_t first = least(s.kernel_w, most<int64_t>(0, -left)), last = most(first, least(s.kernel_w, s.in_w - left));
-        fill(to, first * channels, zero);
         copy(row + (left + first) * channels, is_signed, (last - first) * channels, to + first * channels);
-        fill(to + last * channels, (s.kernel_w - last) * channels, zero);
+        if (last - first < s.kernel_w) fill(to, first * channels, zero), fill(to + last * channels, (s.kernel_w - last) * channels, zero);
         to += whole;
         continue;
       }
@@ -119,7 +132,7 @@ void fill_rows(const ConvI8Params& c, const std::uint8_t* x, int64_t group, int6
         else copy(row + at * s.in_channels, is_signed, channels, to);
       }
     }
-    fill(to, width - depth, T{});
+    for (int64_t i = depth; i < width; ++i) *to++ = 0;
   }
 }
 
@@ -131,6 +144,7 @@ void convolve(const plan::Call& call) {
   const auto* packed = static_cast<const int32_t*>(call.operands[1]);
   auto* y = static_cast<std::uint8_t*>(call.operands[2]);
   constexpr int kBytes = R == Rescaling::none ? 4 : 1;
+  const Bounds bounds(c.store);
   const int64_t points = s.out_h * s.out_w, m = s.out_channels / s.groups;
   for (std::uint32_t piece = call.begin; piece < call.end;) {
     const std::uint32_t nb = piece % c.n_blocks, mb = piece / c.n_blocks % c.m_blocks, outer = piece / c.n_blocks / c.m_blocks;
@@ -150,7 +164,7 @@ void convolve(const plan::Call& call) {
         I sums[kRows][2];
         tile_of<D>(n, rows + (i - m0) * c.units, c.units, w, t, sums);
         std::uint8_t* to = out + (i * s.out_channels + p * kBlock) * kBytes;
-        for (int64_t r = 0; r < n; ++r) put<R>(sums[r][0], sums[r][1], t, c.store, to + r * s.out_channels * kBytes, columns);
+        for (int64_t r = 0; r < n; ++r) put<R>(sums[r][0], sums[r][1], t, bounds, to + r * s.out_channels * kBytes, columns);
       }
     }
   }

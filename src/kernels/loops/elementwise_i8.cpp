@@ -65,16 +65,17 @@ void walk_blocks(const PairParams& p, const plan::Call& call, F block) {
 template <Rescaling R>
 void pair(const PairParams& p, const plan::Call& call) {
   const auto* t = static_cast<const int32_t*>(call.operands[2]);
+  const Bounds bounds(p.store);
   constexpr int kTable = 2 * kRescaleRows * W;
-  if (p.op == PairOp::product) return walk_blocks(p, call, [&](const Numbers& a, const Numbers& b) { return stored<R>(a.v[0] * b.v[0], a.v[1] * b.v[1], t, p.store); });
-  const bool minus = p.walk.op == Binary::sub;
+  if (p.op == PairOp::product) return walk_blocks(p, call, [&](const Numbers& a, const Numbers& b) { return stored<R>(a.v[0] * b.v[0], a.v[1] * b.v[1], t, bounds); });
+  const bool difference = p.walk.op == Binary::sub;
   walk_blocks(p, call, [&](const Numbers& a, const Numbers& b) {
     I sum[2];
     for (int k = 0; k < 2; ++k) {
       const I x = rescaled<R>(a.v[k] << 20, t), z = rescaled<R>(b.v[k] << 20, t + kTable);
-      sum[k] = minus ? x - z : x + z;
+      sum[k] = difference ? minus(x, z) : plus(x, z);
     }
-    return stored<R>(sum[0], sum[1], t + 2 * kTable, p.store);
+    return stored<R>(sum[0], sum[1], t + 2 * kTable, bounds);
   });
 }
 
@@ -118,8 +119,12 @@ void run_pair(const plan::Call& call) {
   }
   if (p.op == PairOp::real) return pair_real(p, call);
   if (p.store.rule == Rescaling::once) return pair<Rescaling::once>(p, call);
-  pair<Rescaling::twice>(p, call);
+  p.store.rule == Rescaling::near ? pair<Rescaling::near>(p, call) : pair<Rescaling::twice>(p, call);
 }
+
+/// Vector v of a block, in the order in which narrowing puts its columns back.
+template <int Vector, int... K>
+inline V columns(V a, V b, Lanes<K...>) { return __builtin_shufflevector(a, b, block_column(Vector, K)...); }
 
 void run_quantize(const plan::Call& call) {
   const QuantizeParams& p = *static_cast<const QuantizeParams*>(call.params);
@@ -128,13 +133,9 @@ void run_quantize(const plan::Call& call) {
   auto* y = static_cast<std::uint8_t*>(call.operands[1]) + begin;
   const V scale = splat(p.scale);
   for (int64_t i = 0; i < n; i += kBlock) {
-    // Groups of four in the order in which narrowing puts them back.
-    alignas(64) float block[kBlock] = {};
-    const int64_t left = least<int64_t>(kBlock, n - i);
-    memcpy(block, x + i, static_cast<size_t>(left) * 4);
-    float ordered[2][W];
-    for (int g = 0; g < W / 4; ++g) memcpy(ordered[0] + 4 * g, block + 8 * g, 16), memcpy(ordered[1] + 4 * g, block + 8 * g + 4, 16);
-    store_part(y + i, low_bytes(narrowed(rounded(load(ordered[0]) / scale, p.zero, p.lo, p.hi, p.away), rounded(load(ordered[1]) / scale, p.zero, p.lo, p.hi, p.away))), left);
+    const V a = load_up_to(x + i, n - i), b = load_up_to(x + least(i + W, n), most<int64_t>(0, n - i - W));
+    const auto quantized = [&](V v) { return rounded(v / scale, p.zero, p.lo, p.hi, p.away); };
+    store_part(y + i, low_bytes(narrowed(quantized(columns<0>(a, b, AllLanes{})), quantized(columns<1>(a, b, AllLanes{})))), n - i);
   }
 }
 

@@ -11,7 +11,7 @@ inline B load_block(const std::uint8_t* p, int64_t n) { return n >= kBlock ? loa
 /// A block as two vectors of int32, in the order of the columns of a block.
 inline void add(B v, bool is_signed, I& low, I& high) {
   const S s = widened(v, is_signed);
-  low += beside_low(s, s) >> 16, high += beside_high(s, s) >> 16;
+  low = plus(low, beside_low(s, s) >> 16), high = plus(high, beside_high(s, s) >> 16);
 }
 
 template <bool Signed>
@@ -78,6 +78,7 @@ template <Rescaling R>
 void sum(const plan::Call& call) {
   const SumI8Params& p = *static_cast<const SumI8Params*>(call.params);
   const auto* t = static_cast<const int32_t*>(call.operands[1]);
+  const Bounds bounds(p.store);
   const int64_t per = rows_per_piece(most<int64_t>(1, p.n * p.inner));
   for (int64_t o = call.begin * per; o < least(p.outer, call.end * per); ++o) {
     const auto* x = static_cast<const std::uint8_t*>(call.operands[0]) + o * p.n * p.inner;
@@ -85,16 +86,16 @@ void sum(const plan::Call& call) {
     if (p.inner == 1) {  // along the row: blocks, then their lanes
       I low{}, high{};
       for (int64_t i = 0; i < p.n; i += kBlock) add(load_block(x + i, p.n - i), p.is_signed, low, high);
-      low += high;
+      low = plus(low, high);
       std::uint32_t total = 0;
       for (int i = 0; i < W; ++i) total += static_cast<std::uint32_t>(low[i]);
-      put<R>(load(t) + splat(static_cast<int32_t>(total)), I{}, t, p.store, y, 1);
+      put<R>(plus(load(t), splat(static_cast<int32_t>(total))), I{}, t, bounds, y, 1);
       continue;
     }
     for (int64_t c = 0; c < p.inner; c += kBlock) {
       I low = load(t), high = load(t + kRescaleRows * W);
       for (int64_t i = 0; i < p.n; ++i) add(load_block(x + i * p.inner + c, p.inner - c), p.is_signed, low, high);
-      put<R>(low, high, t, p.store, y + c, p.inner - c);
+      put<R>(low, high, t, bounds, y + c, p.inner - c);
     }
   }
 }
@@ -102,6 +103,7 @@ void run_sum(const plan::Call& call) {
   const Rescaling rule = static_cast<const SumI8Params*>(call.params)->store.rule;
   if (rule == Rescaling::once) return sum<Rescaling::once>(call);
   if (rule == Rescaling::twice) return sum<Rescaling::twice>(call);
+  if (rule == Rescaling::near) return sum<Rescaling::near>(call);
   sum<Rescaling::real>(call);
 }
 

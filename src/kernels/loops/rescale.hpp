@@ -22,18 +22,49 @@ inline void store(int32_t* p, I v) { *reinterpret_cast<UnalignedI*>(p) = v; }
 inline B load(const std::uint8_t* p) { return *reinterpret_cast<const UnalignedB*>(p); }
 inline void store(std::uint8_t* p, B v) { *reinterpret_cast<UnalignedB*>(p) = v; }
 inline I splat(int32_t x) { return I{} + x; }
-inline S widened(B v, bool is_signed) { return is_signed ? __builtin_convertvector(reinterpret_cast<SignedB>(v), S) : __builtin_convertvector(v, S); }
-/// The first n bytes, 0 < n < 2 W; the others are 0.
-inline B load_part(const std::uint8_t* p, int64_t n) {
-  B v{};
-  if (n == W) memcpy(&v, p, W);  // a size that the compiler knows
-  else memcpy(&v, p, static_cast<size_t>(n));
+typedef std::uint32_t U __attribute__((vector_size(W * 4)));
+/// Sums modulo 2^32.
+inline I plus(I a, I b) { return reinterpret_cast<I>(reinterpret_cast<U>(a) + reinterpret_cast<U>(b)); }
+inline I minus(I a, I b) { return reinterpret_cast<I>(reinterpret_cast<U>(a) - reinterpret_cast<U>(b)); }
+inline S widened(B v, bool is_signed) {  // g++ 12 makes four instructions of a conversion
+#if SAHA_INTRINSICS >= 2
+  return reinterpret_cast<S>(is_signed ? _mm512_cvtepi8_epi16(reinterpret_cast<__m256i>(v)) : _mm512_cvtepu8_epi16(reinterpret_cast<__m256i>(v)));
+#elif SAHA_INTRINSICS == 1
+  return reinterpret_cast<S>(is_signed ? _mm256_cvtepi8_epi16(reinterpret_cast<__m128i>(v)) : _mm256_cvtepu8_epi16(reinterpret_cast<__m128i>(v)));
+#else
+  return is_signed ? __builtin_convertvector(reinterpret_cast<SignedB>(v), S) : __builtin_convertvector(v, S);
+#endif
+}
+/// Up to 8 bytes as a word; none beyond n are read.
+inline std::uint64_t load_word(const std::uint8_t* p, int64_t n) {
+  std::uint64_t v = 0;
+  if (n >= 8) {
+    memcpy(&v, p, 8);
+  } else if (n >= 4) {
+    std::uint32_t first, last;
+    memcpy(&first, p, 4), memcpy(&last, p + n - 4, 4);
+    v = first | std::uint64_t{last} << (8 * (n - 4));
+  } else if (n > 0) {
+    v = p[0] | std::uint64_t{p[n / 2]} << (8 * (n / 2)) | std::uint64_t{p[n - 1]} << (8 * (n - 1));
+  }
   return v;
+}
+inline void store_word(std::uint8_t* p, std::uint64_t v, int64_t n) {
+  if (n >= 8) return static_cast<void>(memcpy(p, &v, 8));
+  for (; n >= 4; n -= 4, p += 4, v >>= 32) memcpy(p, &v, 4);
+  for (; n > 0; --n, ++p, v >>= 8) *p = static_cast<std::uint8_t>(v);
+}
+typedef std::uint64_t Words __attribute__((vector_size(W * 2)));
+/// The first n bytes, 0 < n < 2 W; the others are 0. By words in registers: a vector that is read where its parts were written is a stall.
+inline B load_part(const std::uint8_t* p, int64_t n) {
+  Words v{};
+  for (int i = 0; i < W / 4; ++i) v[i] = load_word(p + 8 * i, n - 8 * i);
+  return reinterpret_cast<B>(v);
 }
 inline void store_part(std::uint8_t* p, B v, int64_t n) {
   if (n >= kBlock) return store(p, v);
-  if (n == W) memcpy(p, &v, W);
-  else memcpy(p, &v, static_cast<size_t>(n));
+  const Words words = reinterpret_cast<Words>(v);
+  for (int i = 0; i < W / 4; ++i) store_word(p + 8 * i, words[i], n - 8 * i);
 }
 
 /// Products of the lanes 0, 2, 4, ..
@@ -143,6 +174,11 @@ inline B low_bytes(S v) {
 #endif
 }
 
+/// High halves of 2 a m, to nearest; the multipliers of the odd lanes stand in the even lanes of `odd`.
+inline I high_product(I a, I m, I odd) {
+  constexpr std::uint64_t half = std::uint64_t{1} << 30;
+  return halves((reinterpret_cast<UL>(mul_even(a, m)) + half) >> 31, (reinterpret_cast<UL>(mul_even(odd_lanes(a), odd)) + half) << 1);
+}
 /// One vector of sums; `t`: its kRescaleRows vectors of constants.
 template <Rescaling R>
 inline I rescaled(I acc, const int32_t* t) {
@@ -154,30 +190,38 @@ inline I rescaled(I acc, const int32_t* t) {
     return to_int(min(max(v, splat(-kFar)), splat(kFar)));
   } else if constexpr (R == Rescaling::twice) {
     acc = acc << row(3);
-    const UL even = reinterpret_cast<UL>(mul_even(acc, row(1))) + (std::uint64_t{1} << 30), odd = reinterpret_cast<UL>(mul_even(odd_lanes(acc), row(2))) + (std::uint64_t{1} << 30);
-    const I x = halves(even >> 31, odd << 1);
-    return (x >> row(4)) - ((x & row(5)) > row(6) - (x >> 31));  // a comparison is -1 where it holds
+    const I x = high_product(acc, row(1), row(2));
+    return minus(x >> row(4), (x & row(5)) > row(6) - (x >> 31));  // a comparison is -1 where it holds
+  } else if constexpr (R == Rescaling::near) {  // the zero point is added before the shift
+    const I x = high_product(acc, row(1), row(2));
+    return (x + (x >> 31) + row(4)) >> row(3);
   } else if constexpr (R == Rescaling::once) {
     const UL even = (reinterpret_cast<UL>(mul_even(acc, row(1))) + wide(3)) >> wide(5), odd = (reinterpret_cast<UL>(mul_even(odd_lanes(acc), row(2))) + wide(4)) >> wide(6);
-    return halves(even, odd << 32) - row(7);
+    return minus(halves(even, odd << 32), row(7));
   } else {
     return acc;
   }
 }
 
+/// Store's numbers in every lane.
+struct Bounds {
+  I zero;
+  S lo, hi;
+  explicit Bounds(const Store& s) : zero(splat(s.zero)), lo(S{} + static_cast<std::int16_t>(s.lo)), hi(S{} + static_cast<std::int16_t>(s.hi)) {}
+};
 /// A block of sums as stored integers.
 template <Rescaling R>
-inline B stored(I a, I b, const int32_t* t, const Store& s) {
-  const I zero = splat(s.zero);
-  S y = narrowed(rescaled<R>(a, t) + zero, rescaled<R>(b, t + kRescaleRows * W) + zero);
-  const S lo = S{} + static_cast<std::int16_t>(s.lo), hi = S{} + static_cast<std::int16_t>(s.hi);
-  y = y < lo ? lo : y;
-  y = y > hi ? hi : y;
+inline B stored(I a, I b, const int32_t* t, const Bounds& s) {
+  a = rescaled<R>(a, t), b = rescaled<R>(b, t + kRescaleRows * W);
+  if constexpr (R != Rescaling::near) a = plus(a, s.zero), b = plus(b, s.zero);
+  S y = narrowed(a, b);
+  y = y < s.lo ? s.lo : y;
+  y = y > s.hi ? s.hi : y;
   return low_bytes(y);
 }
 /// The first n columns of a block, n <= 2 W, to `to`: bytes, or int32 where nothing is rescaled.
 template <Rescaling R>
-inline void put(I a, I b, const int32_t* t, const Store& s, void* to, int64_t n) {
+inline void put(I a, I b, const int32_t* t, const Bounds& s, void* to, int64_t n) {
   if constexpr (R == Rescaling::none) {
     int32_t all[kBlock];
     for (int i = 0; i < W; ++i) all[block_column(0, i)] = a[i], all[block_column(1, i)] = b[i];
@@ -194,6 +238,7 @@ inline void with_rule(Rescaling r, F f) {
     case Rescaling::none: return f.template operator()<Rescaling::none>();
     case Rescaling::real: return f.template operator()<Rescaling::real>();
     case Rescaling::twice: return f.template operator()<Rescaling::twice>();
+    case Rescaling::near: return f.template operator()<Rescaling::near>();
     case Rescaling::once: return f.template operator()<Rescaling::once>();
   }
 }
