@@ -21,10 +21,10 @@ bool is_composite(const ir::Graph& g, const ir::Node& n) {
 }
 }  // namespace
 
-Result<ir::Graph> expand(const ir::Graph& graph) {
+Result<ir::Graph> expand(ir::Graph g) {
   constexpr int kDeepest = 4;   // a body may hold operators with bodies
-  ir::Graph g = graph;
-  for (int depth = 0; depth < kDeepest; ++depth) {
+  const auto composite = [&](const ir::Node& n) { return is_composite(g, n); };
+  for (int depth = 0; depth < kDeepest && std::any_of(g.nodes().begin(), g.nodes().end(), composite); ++depth) {
     bool found = false;
     const auto rule = [&](const ir::Graph& from, const ir::Node& n, const op::Vals& in, op::Builder& b) -> std::optional<op::Vals> {
       if (!is_composite(from, n)) return {};

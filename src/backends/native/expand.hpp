@@ -5,6 +5,6 @@
 namespace saha::native {
 
 /// The graph, whose shapes are known, without composite operators on float32 that no kernel does. Those whose body does not cover the case stay.
-Result<ir::Graph> expand(const ir::Graph& graph);
+Result<ir::Graph> expand(ir::Graph graph);
 
 }  // namespace saha::native

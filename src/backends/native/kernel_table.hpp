@@ -48,6 +48,17 @@ template <class Params> std::vector<std::byte> bytes_of(const Params& p) {
   auto* b = reinterpret_cast<const std::byte*>(&p);
   return {b, b + sizeof p};
 }
+/// A call of a kernel whose params say its grid and, where it needs any, its scratch.
+template <class Params> Prepared call(std::string_view kernel, const Params& params, std::vector<Operand> operands, bool in_place = false) {
+  Prepared r;
+  r.kernel = kernel;
+  r.params = bytes_of(params);
+  r.operands = std::move(operands);
+  r.grid = grid(params);
+  if constexpr (requires { scratch_bytes(params); }) r.scratch = scratch_bytes(params);
+  r.in_place = in_place;
+  return r;
+}
 /// A float32 buffer for packed weights, 64-byte aligned.
 Result<Tensor> packed_buffer(std::int64_t elements);
 

@@ -54,7 +54,7 @@ Result<std::shared_ptr<const runtime::LoadedPlan>> Network::plan_for(std::span<c
     types.push_back(in[i] && in[i]->is_tensor() ? ir::tensor_type(in[i]->tensor.dtype, {in[i]->tensor.dims.begin(), in[i]->tensor.dims.end()}) : ir::TypeRef{});
   }
   SAHA_TRY(ir::Graph special, passes::specialize(graph_, types));
-  SAHA_TRY(special, expand(special));
+  SAHA_TRY(special, expand(std::move(special)));
   SAHA_TRY(ir::Graph fused, fuse(special));
   SAHA_TRY(auto loaded, compile(fused, isa_));
   if (order_.size() >= kMaxPlans) {

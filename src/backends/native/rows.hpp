@@ -12,6 +12,21 @@
 
 namespace saha::native {
 
+/// A node of the body of a Fused node; what the fused node reads as a constant is one here.
+class BodySite {
+ public:
+  BodySite(const NodeSite& fused, const ir::Node& n);
+  /// Reads what this object holds, and the body.
+  NodeSite site() const { return {{*node_.attrs}, node_.op.str(), in_, out_, constants_, isa_, layout_}; }
+
+ private:
+  const ir::Node& node_;
+  std::vector<ir::TypeRef> in_, out_;
+  std::vector<const Tensor*> constants_;
+  kernels::Isa isa_;
+  ir::Layout layout_;
+};
+
 struct ActivationOf {
   kernels::Activation activation = kernels::Activation::none;
   float p0 = 0, p1 = 0;
@@ -32,6 +47,14 @@ std::optional<kernels::ConvShape> conv_shape(const NodeSite& s, std::size_t weig
 
 /// A pool over one or two spatial axes; planes are the images.
 std::optional<kernels::PoolShape> pool_shape(const NodeSite& s);
+
+/// Which axes a Reduce* takes away; nothing where they are computed, or none go.
+std::optional<std::vector<bool>> reduced_axes(const NodeSite& s);
+/// [outer, n, inner] over dims in the order of memory: what goes lies together, axes of 1 aside; else nothing.
+struct Runs {
+  std::int64_t outer = 1, n = 1, inner = 1;
+};
+std::optional<Runs> reduced_runs(const Dims& dims, const std::vector<bool>& reduced);
 
 /// y = x * scale[c] + shift[c].
 struct AffineOf {

@@ -12,13 +12,7 @@ using kernels::Unary;
 std::optional<Prepared> unary_call(const NodeSite& s, kernels::UnaryParams p) {
   if (s.dtype(0) != DType::f32 || s.out[0]->dtype != DType::f32) return {};
   p.n = num_elements(s.out_dims());
-  Prepared r;
-  r.kernel = "unary_f32";
-  r.params = bytes_of(p);
-  r.operands = {Operand::node(0)};
-  r.grid = kernels::grid(p);
-  r.in_place = true;
-  return r;
+  return call("unary_f32", p, {Operand::node(0)}, true);
 }
 
 template <Unary O> std::optional<Prepared> function(const NodeSite& s) {
@@ -45,13 +39,7 @@ template <Binary O> std::optional<Prepared> binary(const NodeSite& s) {
   Dims a = s.dims(0), b = s.dims(1), y = s.out_dims();
   if (y.size() > std::size_t(kernels::kMaxRank)) return {};
   auto p = kernels::prepare_binary(O, a, b);
-  Prepared r;
-  r.kernel = "binary_f32";
-  r.params = bytes_of(p);
-  r.operands = {Operand::node(0), Operand::node(1)};
-  r.grid = kernels::grid(p);
-  r.in_place = num_elements(a) == num_elements(y);
-  return r;
+  return call("binary_f32", p, {Operand::node(0), Operand::node(1)}, num_elements(a) == num_elements(y));
 }
 
 std::optional<Prepared> batch_normalization(const NodeSite& s) {
@@ -63,18 +51,13 @@ std::optional<Prepared> batch_normalization(const NodeSite& s) {
   p.outer = x[0];
   p.channels = x[1];
   p.inner = num_elements(std::span(x).subspan(2));
-  Prepared r;
-  r.kernel = "affine_f32";
-  r.params = bytes_of(p);
-  r.operands = {Operand::node(0), Operand::packed(0), Operand::packed(1)};
+  Prepared r = call("affine_f32", p, {Operand::node(0), Operand::packed(0), Operand::packed(1)}, true);
   for (auto* v : {&affine->scale, &affine->shift}) {
     auto t = packed_buffer(std::int64_t(v->size()));
     if (!t) return {};
     std::copy(v->begin(), v->end(), t->as<float>());
     r.packed.push_back(std::move(*t));
   }
-  r.grid = kernels::grid(p);
-  r.in_place = true;
   return r;
 }
 
@@ -123,13 +106,7 @@ std::optional<Prepared> activation_call(const NodeSite& s, const ActivationOf& a
   p.p0 = a.p0;
   p.p1 = a.p1;
   p.n = num_elements(s.out_dims());
-  Prepared r;
-  r.kernel = "unary_f32";
-  r.params = bytes_of(p);
-  r.operands = {Operand::node(i)};
-  r.grid = kernels::grid(p);
-  r.in_place = true;
-  return r;
+  return call("unary_f32", p, {Operand::node(i)}, true);
 }
 
 std::optional<AffineOf> affine_of_batch_norm(const NodeSite& s, std::size_t first) {

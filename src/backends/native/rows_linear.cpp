@@ -1,4 +1,6 @@
 // Conv, Gemm and MatMul on the packed float32 kernels, alone or as the anchor of a Fused node (fuse.hpp says which chains there are).
+#include <algorithm>
+
 #include "backends/native/kernel_table.hpp"
 #include "backends/native/recognise.hpp"
 #include "kernels/conv.hpp"
@@ -68,10 +70,7 @@ std::optional<Prepared> conv(const Anchor& a) {
     weights = scaled.data();
   }
   kernels::pack_conv(s.isa, params, weights, {packed->as<float>(), std::size_t(packed->size())});
-  Prepared p;
-  p.kernel = std::string(kernels::kernel(params));
-  p.params = bytes_of(params);
-  p.operands = {a.operands[0], Operand::packed(0), s.has(2) ? a.operands[2] : Operand::none(), a.tail.residual.value_or(Operand::none())};
+  Prepared p = call(kernels::kernel(params), params, {a.operands[0], Operand::packed(0), s.has(2) ? a.operands[2] : Operand::none(), a.tail.residual.value_or(Operand::none())});
   p.packed.push_back(std::move(*packed));
   if (folded) {
     auto bias = folded_bias(c.out_channels, s.has(2) ? s.constant[2] : nullptr, 1, a.tail);
@@ -79,21 +78,18 @@ std::optional<Prepared> conv(const Anchor& a) {
     p.operands[2] = Operand::packed(1);
     p.packed.push_back(std::move(*bias));
   }
-  p.grid = kernels::grid(params);
-  p.scratch = kernels::scratch_bytes(params);
   return p;
 }
 
 std::optional<Prepared> product(const Anchor& a, const kernels::GemmShape& shape, const Epilogue& e, Operand bias, Operand residual, std::optional<Tensor> made_bias) {
   const NodeSite& s = a.s;
-  Prepared p;
-  p.operands = {a.operands[0], a.operands[1], bias, residual};
+  bool pack_b = s.constant[1];
+  for (int i = 0; i < shape.batch_rank; ++i) pack_b &= shape.b_batch[i] == 0;
+  Prepared p = call("gemm_f32", kernels::prepare_gemm(s.isa, shape, e, false, pack_b), {a.operands[0], a.operands[1], bias, residual});
   if (made_bias) {
     p.packed.push_back(std::move(*made_bias));
     p.operands[2] = Operand::packed(0);
   }
-  bool pack_b = s.constant[1];
-  for (int i = 0; i < shape.batch_rank; ++i) pack_b &= shape.b_batch[i] == 0;
   if (pack_b) {
     auto buffer = packed_buffer(kernels::packed_gemm_b_size(s.isa, shape.n, shape.k));
     if (!buffer) return {};
@@ -101,11 +97,6 @@ std::optional<Prepared> product(const Anchor& a, const kernels::GemmShape& shape
     p.operands[1] = Operand::packed(p.packed.size());
     p.packed.push_back(std::move(*buffer));
   }
-  auto params = kernels::prepare_gemm(s.isa, shape, e, false, pack_b);
-  p.kernel = "gemm_f32";
-  p.params = bytes_of(params);
-  p.grid = kernels::grid(params);
-  p.scratch = kernels::scratch_bytes(params);
   return p;
 }
 
@@ -224,15 +215,6 @@ std::optional<Prepared> fused(const NodeSite& s) {
   if (g.nodes().empty() || g.inputs().size() != s.in.size()) return {};
   std::vector<std::int64_t> operand(g.values().size(), -1);
   for (std::size_t i = 0; i < g.inputs().size(); ++i) operand[std::size_t(g.inputs()[i])] = std::int64_t(i);
-  struct Held { std::vector<ir::TypeRef> in, out; std::vector<const Tensor*> constants; };
-  auto site = [&](const ir::Node& n, Held& h) -> NodeSite {
-    for (ir::ValueId v : g.operands(n)) {
-      h.in.push_back(v == ir::ValueId::none ? ir::TypeRef{} : g[v].type);
-      h.constants.push_back(v == ir::ValueId::none || operand[std::size_t(v)] < 0 ? nullptr : s.constant[std::size_t(operand[std::size_t(v)])]);
-    }
-    for (std::size_t k = 0; k < n.num_results; ++k) h.out.push_back(g[g.result(n, k)].type);
-    return {{*n.attrs}, n.op.str(), h.in, h.out, h.constants, s.isa};
-  };
   const ScalarOf scalar = [&](ir::ValueId v) -> std::optional<float> {
     const Tensor* t = operand[std::size_t(v)] < 0 ? nullptr : s.constant[std::size_t(operand[std::size_t(v)])];
     return t && t->dtype == DType::f32 && t->size() == 1 ? std::optional(*t->as<float>()) : std::nullopt;
@@ -245,8 +227,8 @@ std::optional<Prepared> fused(const NodeSite& s) {
   ir::ValueId y = g.result(first);
   for (std::size_t i = 1; i < g.nodes().size(); ++i) {
     const ir::Node& n = g.nodes()[i];
-    Held h;
-    NodeSite at = site(n, h);
+    const BodySite held(s, n);
+    const NodeSite at = held.site();
     bool last = i + 1 == g.nodes().size();
     std::size_t other = g.operand(n, 0) == y ? 1 : 0;
     if (auto a = written_out(g, y, i, scalar)) {
@@ -259,17 +241,17 @@ std::optional<Prepared> fused(const NodeSite& s) {
       tail.affine = affine_of_batch_norm(at, 0);
       if (!tail.affine) return {};
     } else if (n.op == "Mul" || n.op == "Div") {
-      if (!h.constants[other] || h.constants[other]->size() != 1) return {};
-      float f = *h.constants[other]->as<float>();
+      if (!at.constant[other] || at.constant[other]->size() != 1) return {};
+      float f = *at.constant[other]->as<float>();
       tail.factor = n.op == "Mul" ? f : 1 / f;
     } else if (n.op == "Add") {
-      if (h.constants[other]) tail.bias = h.constants[other];
+      if (at.constant[other]) tail.bias = at.constant[other];
       else tail.residual = Operand::node(std::size_t(operand[std::size_t(g.operand(n, other))]));
     } else return {};
     y = g.result(n);
   }
-  Held h;
-  NodeSite anchor = site(first, h);
+  const BodySite held(s, first);
+  const NodeSite anchor = held.site();
   Anchor a{anchor, {}, tail};
   for (ir::ValueId v : g.operands(first)) a.operands.push_back(v == ir::ValueId::none ? Operand::none() : Operand::node(std::size_t(operand[std::size_t(v)])));
   return anchored(a);
@@ -279,6 +261,16 @@ constexpr KernelDef kRows[] = {{"Conv", alone}, {"Gemm", alone}, {"MatMul", alon
 }  // namespace
 
 std::span<const KernelDef> linear_rows() { return kRows; }
+
+BodySite::BodySite(const NodeSite& fused, const ir::Node& n) : node_(n), isa_(fused.isa), layout_(fused.layout) {
+  const ir::Graph& g = fused.graph("body");
+  for (ir::ValueId v : g.operands(n)) {
+    in_.push_back(v == ir::ValueId::none ? ir::TypeRef{} : g[v].type);
+    const auto at = v == ir::ValueId::none ? g.inputs().end() : std::find(g.inputs().begin(), g.inputs().end(), v);
+    constants_.push_back(at == g.inputs().end() ? nullptr : fused.constant[std::size_t(at - g.inputs().begin())]);
+  }
+  for (std::size_t k = 0; k < n.num_results; ++k) out_.push_back(g[g.result(n, k)].type);
+}
 
 std::optional<kernels::ConvShape> conv_shape(const NodeSite& s, std::size_t weights) {
   Dims x = s.dims(0), w = s.dims(weights), y = s.out_dims();

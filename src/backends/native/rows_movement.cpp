@@ -23,12 +23,7 @@ std::optional<Prepared> move(const NodeSite& s, const Dims& dims, const Dims& st
   int bytes = element(s.dtype(0));
   if (!bytes || dims.size() > std::size_t(kernels::kMaxMoveRank)) return {};
   auto p = kernels::prepare_move(bytes, dims, strides, offset);
-  Prepared r;
-  r.kernel = std::string(kernels::kernel(p));
-  r.params = bytes_of(p);
-  r.operands = {Operand::node(0)};
-  r.grid = kernels::grid(p);
-  return r;
+  return call(kernels::kernel(p), p, {Operand::node(0)});
 }
 
 std::optional<Prepared> transpose(const NodeSite& s) {
@@ -86,23 +81,15 @@ std::optional<Prepared> concat(const NodeSite& s) {
   if (s.layout == ir::Layout::nhwc) axis = axis == 0 ? 0 : axis == 1 ? y.size() - 1 : axis - 1;
   auto p = parts(in_memory(y, s.layout), axis, s.in, s.layout);
   if (!p) return {};
-  Prepared r;
-  r.kernel = "concat";
-  r.params = bytes_of(*p);
-  for (std::size_t i = 0; i < s.in.size(); ++i) r.operands.push_back(Operand::node(i));
-  r.grid = kernels::grid(*p);
-  return r;
+  std::vector<Operand> parts_of;
+  for (std::size_t i = 0; i < s.in.size(); ++i) parts_of.push_back(Operand::node(i));
+  return call("concat", *p, std::move(parts_of));
 }
 std::optional<Prepared> split(const NodeSite& s) {
   Dims x = s.dims(0);
   auto p = parts(x, axis_of(s, x.size()), s.out);
   if (!p) return {};
-  Prepared r;
-  r.kernel = "split";
-  r.params = bytes_of(*p);
-  r.operands = {Operand::node(0)};
-  r.grid = kernels::grid(*p);
-  return r;
+  return call("split", *p, {Operand::node(0)});
 }
 
 /// Constant indices only, so that one out of range is told by the reference.
@@ -117,12 +104,7 @@ std::optional<Prepared> gather(const NodeSite& s) {
   p.count = s.constant[1]->size();
   p.bytes = num_elements(std::span(x).subspan(a + 1)) * storage_bytes(s.dtype(0), 1);
   p.wide = s.dtype(1) == DType::i64;
-  Prepared r;
-  r.kernel = "gather";
-  r.params = bytes_of(p);
-  r.operands = {Operand::node(0), Operand::node(1)};
-  r.grid = kernels::grid(p);
-  return r;
+  return call("gather", p, {Operand::node(0), Operand::node(1)});
 }
 
 constexpr KernelDef kRows[] = {{"Transpose", transpose}, {"Slice", slice}, {"Expand", expand}, {"Concat", concat, true}, {"Split", split}, {"Gather", gather}};

@@ -19,6 +19,8 @@ using kernels::Rescaling;
 
 bool is_byte(DType t) { return t == DType::i8 || t == DType::u8; }
 bool per_tensor(const ir::TypeRef& t) { return t && t->quant && t->quant->scale.size() == 1; }
+/// By a rule of fixed-point multipliers.
+bool by_fixed_rule(const NodeSite& s) { return s.has_attr("rounding") && s.s("rounding") != "float_even"; }
 /// Held as channels last, as it is or since it makes no difference.
 bool channels_last(const NodeSite& s, const Dims& d) { return s.layout == ir::Layout::nhwc || layouts_coincide(d); }
 
@@ -77,13 +79,8 @@ std::optional<Prepared> prepared(const NodeSite& s, const Product& p) {
   if (!packed) return {};
   packed->dtype = DType::i32;
   kernels::pack_conv_i8(s.isa, params, {p.weights, p.bias, p.requant}, {packed->as<std::int32_t>(), std::size_t(packed->size())});
-  Prepared r;
-  r.kernel = std::string(kernels::kernel(params));
-  r.params = bytes_of(params);
-  r.operands = {Operand::node(0), Operand::packed(0)};
+  Prepared r = call(kernels::kernel(params), params, {Operand::node(0), Operand::packed(0)});
   r.packed.push_back(std::move(*packed));
-  r.grid = kernels::grid(params);
-  r.scratch = kernels::scratch_bytes(params);
   return r;
 }
 
@@ -133,25 +130,22 @@ std::optional<Product> quantised_product(const NodeSite& s) {
   if (s.in.size() < 2 || !per_tensor(s.in[0]) || !s.in[1] || !s.in[1]->quant || !s.constant[1] || s.out.size() != 1 || !per_tensor(s.out[0]) || !is_byte(s.dtype(0)) || !is_byte(s.out[0]->dtype)) return {};
   const ir::Quant& wq = *s.in[1]->quant;
   const Dims a = s.dims(0), w = s.dims(1);
+  const bool conv = s.op == "Conv", rows = conv || (s.op == "Gemm" && s.i("transB") != 0);   // W is [M, ..], else [K, M]
+  if (wq.scale.size() > 1 && wq.axis != (rows ? 0 : 1)) return {};
   Product p;
-  auto weights = centred(*s.constant[1], wq.zero, std::size_t(wq.axis));
-  if (!weights) return {};
-  std::int64_t channel_axis = 0;
-  if (s.op == "Conv") {
+  if (conv) {
     auto shape = conv_shape(s, 1);
     if (!shape || !channels_last(s, a) || !channels_last(s, s.out_dims())) return {};
     p.shape = *shape;
-    p.weights = std::move(*weights);
   } else {
-    const bool rows = s.op == "Gemm" && s.i("transB") != 0;   // W is [N, K]
     if ((s.op == "Gemm" && s.i("transA") != 0) || w.size() != 2 || a.size() < 2 || s.layout != ir::Layout::plain) return {};
     auto shape = matrix_shape(a, w[rows ? 1 : 0], w[rows ? 0 : 1]);
     if (!shape) return {};
     p.shape = *shape;
-    p.weights = rows ? std::move(*weights) : transposed(*weights, p.shape.in_channels, p.shape.out_channels);
-    channel_axis = rows ? 0 : 1;
   }
-  if (wq.scale.size() > 1 && wq.axis != channel_axis) return {};
+  auto weights = centred(*s.constant[1], wq.zero, std::size_t(wq.axis));
+  if (!weights) return {};
+  p.weights = rows ? std::move(*weights) : transposed(*weights, p.shape.in_channels, p.shape.out_channels);
   auto bias = bias_of(s, 2, p.shape.out_channels);
   auto requants = rescales(s);
   if (!bias || !requants || requants->size() != 1) return {};
@@ -172,15 +166,8 @@ std::optional<Prepared> fused(const NodeSite& s) {
   if (g.nodes().empty() || g.inputs().size() != s.in.size()) return {};
   std::optional<Product> p;
   for (const ir::Node& n : g.nodes()) {
-    std::vector<ir::TypeRef> in, out;
-    std::vector<const Tensor*> constants;
-    for (ir::ValueId v : g.operands(n)) {
-      in.push_back(v == ir::ValueId::none ? ir::TypeRef{} : g[v].type);
-      const auto at = v == ir::ValueId::none ? g.inputs().end() : std::find(g.inputs().begin(), g.inputs().end(), v);
-      constants.push_back(at == g.inputs().end() ? nullptr : s.constant[std::size_t(at - g.inputs().begin())]);
-    }
-    for (std::size_t k = 0; k < n.num_results; ++k) out.push_back(g[g.result(n, k)].type);
-    const NodeSite at{{*n.attrs}, n.op.str(), in, out, constants, s.isa, s.layout};
+    const BodySite held(s, n);
+    const NodeSite at = held.site();
     if (!p) {
       p = quantised_product(at);
       if (!p || g.operand(n, 0) != g.inputs()[0]) return {};
@@ -260,13 +247,8 @@ std::optional<Prepared> tabulated(const NodeSite& s) {
   kernels::TableParams p;
   p.n = num_elements(s.out_dims());
   p.entry_bytes = std::int32_t(storage_bytes(t->table.dtype, 1));
-  Prepared r;
-  r.kernel = "table_i8";
-  r.params = bytes_of(p);
-  r.operands = {Operand::node(t->operand), Operand::packed(0)};
+  Prepared r = call("table_i8", p, {Operand::node(t->operand), Operand::packed(0)}, p.entry_bytes == 1);
   r.packed.push_back(std::move(t->table));
-  r.grid = kernels::grid(p);
-  r.in_place = p.entry_bytes == 1;
   return r;
 }
 
@@ -284,13 +266,8 @@ std::optional<Prepared> pair_call(const NodeSite& s, kernels::PairParams p, kern
   auto a = beside(s, 0, rank), b = beside(s, 1, rank);
   if (!a || !b) return {};
   p.walk = kernels::prepare_binary(op, *a, *b);
-  Prepared r;
-  r.kernel = "pair_i8";
-  r.params = bytes_of(p);
-  r.operands = {Operand::node(0), Operand::node(1), constants ? Operand::packed(0) : Operand::none()};
+  Prepared r = call("pair_i8", p, {Operand::node(0), Operand::node(1), constants ? Operand::packed(0) : Operand::none()}, num_elements(s.dims(0)) == num_elements(s.out_dims()));
   if (constants) r.packed.push_back(std::move(*constants));
-  r.grid = kernels::grid(p);
-  r.in_place = num_elements(s.dims(0)) == num_elements(s.out_dims());
   return r;
 }
 kernels::Store whole_range(DType t, std::int64_t zero, Rescaling rule) {
@@ -321,8 +298,7 @@ template <kernels::Binary O> std::optional<Prepared> pair(const NodeSite& s) {
   p.a_signed = s.dtype(0) == DType::i8, p.b_signed = s.dtype(1) == DType::i8;
   p.a_zero = std::int32_t(a.zero[0]), p.b_zero = std::int32_t(b.zero[0]);
   p.a_scale = a.scale[0], p.b_scale = b.scale[0], p.y_scale = y.scale[0];
-  const std::string rule = s.has_attr("rounding") ? s.s("rounding") : "float_even";
-  if (rule == "float_even") {
+  if (!by_fixed_rule(s)) {
     p.op = kernels::PairOp::real;
     p.store = whole_range(s.out[0]->dtype, y.zero[0], Rescaling::real);
     return pair_call(s, p, O, {});
@@ -344,12 +320,7 @@ std::optional<Prepared> quantize(const NodeSite& s, float scale, std::int64_t ze
   if (s.dtype(0) != DType::f32 || !is_byte(s.out[0]->dtype) || std::abs(zero) > 255) return {};
   const IntRange range = int_range(s.out[0]->dtype);
   kernels::QuantizeParams p{num_elements(s.out_dims()), scale, away, std::int32_t(zero), std::int32_t(range.lo), std::int32_t(range.hi)};
-  Prepared r;
-  r.kernel = "quantize_i8";
-  r.params = bytes_of(p);
-  r.operands = {Operand::node(0)};
-  r.grid = kernels::grid(p);
-  return r;
+  return call("quantize_i8", p, {Operand::node(0)});
 }
 std::optional<Prepared> quantize_linear(const NodeSite& s) {
   auto scale = s.has(1) && s.dtype(1) == DType::f32 && s.constant[1] ? number<double>(s, 1, 1) : std::nullopt;
@@ -359,7 +330,7 @@ std::optional<Prepared> quantize_linear(const NodeSite& s) {
 }
 std::optional<Prepared> requantize(const NodeSite& s) {
   if (s.in[0]->quant || !per_tensor(s.out[0])) return {};
-  return quantize(s, s.out[0]->quant->scale[0], s.out[0]->quant->zero[0], s.has_attr("rounding") && s.s("rounding") != "float_even");
+  return quantize(s, s.out[0]->quant->scale[0], s.out[0]->quant->zero[0], by_fixed_rule(s));
 }
 
 // ---- windows, sums, softmax ---------------------------------------------------------------------------------------------------------------
@@ -368,18 +339,12 @@ bool same_storage(const NodeSite& s) {
   const ir::TypeRef &x = s.in[0], &y = s.out[0];
   return x->dtype == y->dtype && bool(x->quant) == bool(y->quant) && (!x->quant || *x->quant == *y->quant);
 }
-bool by_fixed_rule(const NodeSite& s) { return s.has_attr("rounding") && s.s("rounding") != "float_even"; }
 std::optional<Prepared> pool(const NodeSite& s, kernels::Pool op) {
   if (!is_byte(s.dtype(0)) || s.out.size() != 1 || !same_storage(s) || !channels_last(s, s.dims(0)) || !channels_last(s, s.out_dims())) return {};
   auto shape = pool_shape(s);
   if (!shape || shape->kernel_h * shape->kernel_w > kernels::kMaxAveraged) return {};
   kernels::PoolI8Params p{*shape, s.dims(0)[1], op, s.dtype(0) == DType::i8};
-  Prepared r;
-  r.kernel = "pool_i8";
-  r.params = bytes_of(p);
-  r.operands = {Operand::node(0)};
-  r.grid = kernels::grid(p);
-  return r;
+  return call("pool_i8", p, {Operand::node(0)});
 }
 std::optional<Prepared> max_pool(const NodeSite& s) { return pool(s, kernels::Pool::max); }
 std::optional<Prepared> average_pool(const NodeSite& s) {
@@ -390,21 +355,13 @@ std::optional<Prepared> average_pool(const NodeSite& s) {
 std::optional<Prepared> reduce(const NodeSite& s) {
   if (s.out.size() != 1 || !per_tensor(s.in[0]) || !per_tensor(s.out[0]) || !is_byte(s.dtype(0)) || !is_byte(s.out[0]->dtype) || !by_fixed_rule(s) || num_elements(s.out_dims()) == 0) return {};
   const Dims d = s.dims(0);
-  if (s.has(1) && !s.constant[1]) return {};
-  auto axes = s.has(1) ? values<std::int64_t>(*s.constant[1]) : std::vector<std::int64_t>();
-  if (axes.empty() && s.i("noop_with_empty_axes") != 0) return {};
-  Dims reduced(d.size(), axes.empty());
-  for (std::int64_t a : axes) reduced[std::size_t(a < 0 ? a + std::int64_t(d.size()) : a)] = 1;
-  const Dims order = in_memory(reduced, s.layout), memory = in_memory(d, s.layout);
+  auto reduced = reduced_axes(s);
+  if (!reduced) return {};
+  if (s.layout == ir::Layout::nhwc && reduced->size() > 2) std::rotate(reduced->begin() + 1, reduced->begin() + 2, reduced->end());
+  const auto runs = reduced_runs(in_memory(d, s.layout), *reduced);
+  if (!runs) return {};
   kernels::SumI8Params p;
-  p.outer = p.n = 1;
-  int state = 0;  // before, within, after the reduced axes
-  for (std::size_t i = 0; i < memory.size(); ++i) {
-    if (memory[i] == 1) continue;
-    if (order[i]) { if (state == 2) return {}; state = 1; p.n *= memory[i]; }
-    else if (state == 0) p.outer *= memory[i];
-    else { state = 2; p.inner *= memory[i]; }
-  }
+  p.outer = runs->outer, p.n = runs->n, p.inner = runs->inner;
   if (s.layout == ir::Layout::nhwc && !layouts_coincide(d) && s.out_dims().size() > 2 && !layouts_coincide(s.out_dims())) return {};
   auto all = rescales(s);
   if (!all || all->size() != 1 || std::abs(s.out[0]->quant->zero[0]) > 255) return {};
@@ -412,12 +369,8 @@ std::optional<Prepared> reduce(const NodeSite& s) {
   p.store = whole_range(s.out[0]->dtype, s.out[0]->quant->zero[0], Rescaling::none);
   auto block = rescale_blocks(s, *all, 511 * p.n, p.store, std::int32_t(std::uint32_t(-p.n) * std::uint32_t(s.in[0]->quant->zero[0])));
   if (!block) return {};
-  Prepared r;
-  r.kernel = "sum_i8";
-  r.params = bytes_of(p);
-  r.operands = {Operand::node(0), Operand::packed(0)};
+  Prepared r = call("sum_i8", p, {Operand::node(0), Operand::packed(0)});
   r.packed.push_back(std::move(*block));
-  r.grid = kernels::grid(p);
   return r;
 }
 
@@ -437,12 +390,8 @@ std::optional<Prepared> softmax(const NodeSite& s) {
   p.lo = std::int32_t(range.lo), p.hi = std::int32_t(range.hi);
   Tensor exps = Tensor::zeros(DType::i32, {256});
   kernels::softmax_exps(std::int32_t(a.i("multiplier")), int(a.i("shift")), std::span<std::int32_t, 256>(exps.as<std::int32_t>(), 256));
-  Prepared r;
-  r.kernel = "softmax_i8";
-  r.params = bytes_of(p);
-  r.operands = {Operand::node(0), Operand::packed(0)};
+  Prepared r = call("softmax_i8", p, {Operand::node(0), Operand::packed(0)});
   r.packed.push_back(std::move(exps));
-  r.grid = kernels::grid(p);
   return r;
 }
 

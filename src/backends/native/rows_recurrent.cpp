@@ -37,14 +37,9 @@ template <bool Lstm> std::optional<Prepared> recurrent(const NodeSite& s) {
   if (!packed) return {};
   kernels::pack_recurrent(s.isa, p, s.constant[1]->as<float>(), s.constant[2]->as<float>(), s.has(3) ? s.constant[3]->as<float>() : nullptr,
                           {packed->as<float>(), std::size_t(packed->size())});
-  Prepared q;
-  q.kernel = Lstm ? "lstm_f32" : "gru_f32";
-  q.params = bytes_of(p);
-  q.operands = {Operand::node(0), Operand::packed(0), s.has(5) ? Operand::node(5) : Operand::none()};
+  Prepared q = call(Lstm ? "lstm_f32" : "gru_f32", p, {Operand::node(0), Operand::packed(0), s.has(5) ? Operand::node(5) : Operand::none()});
   if (Lstm) q.operands.push_back(s.has(6) ? Operand::node(6) : Operand::none());
   q.packed.push_back(std::move(*packed));
-  q.grid = kernels::grid(p);
-  q.scratch = kernels::scratch_bytes(p);
   return q;
 }
 

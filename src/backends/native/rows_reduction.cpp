@@ -15,16 +15,6 @@ std::size_t axis_of(const NodeSite& s, std::size_t rank) {
 }
 std::int64_t product(const Dims& d, std::size_t from, std::size_t to) { return num_elements(std::span(d).subspan(from, to - from)); }
 
-template <class P> Prepared call(const char* kernel, const P& params, std::vector<Operand> operands, bool in_place) {
-  Prepared r;
-  r.kernel = kernel;
-  r.params = bytes_of(params);
-  r.operands = std::move(operands);
-  r.grid = kernels::grid(params);
-  r.in_place = in_place;
-  return r;
-}
-
 template <bool Log> std::optional<Prepared> softmax(const NodeSite& s) {
   Dims x = s.dims(0);
   if (!s.all_f32() || x.empty()) return {};
@@ -33,37 +23,16 @@ template <bool Log> std::optional<Prepared> softmax(const NodeSite& s) {
   return call("softmax_f32", p, {Operand::node(0)}, true);
 }
 
-std::optional<Prepared> reduce_dims(const NodeSite& s, Reduce op, std::vector<bool> reduced) {
-  // The reduced axes must be neighbours, axes of 1 aside.
-  Dims x = s.dims(0);
-  kernels::ReduceParams p{op, 1, 1, 1};
-  int stage = 0;  // before, in, after the reduced axes
-  for (std::size_t i = 0; i < x.size(); ++i) {
-    if (x[i] == 1) continue;
-    if (reduced[i] && stage == 2) return {};
-    if (reduced[i]) stage = 1;
-    else if (stage == 1) stage = 2;
-    (stage == 0 ? p.outer : stage == 1 ? p.n : p.inner) *= x[i];
-  }
-  return call("reduce_f32", p, {Operand::node(0)}, false);
+std::optional<Prepared> reduce_dims(const NodeSite& s, Reduce op, const std::vector<bool>& reduced) {
+  auto runs = reduced_runs(s.dims(0), reduced);
+  if (!runs) return {};
+  return call("reduce_f32", kernels::ReduceParams{op, runs->outer, runs->n, runs->inner}, {Operand::node(0)});
 }
 
 template <Reduce O> std::optional<Prepared> reduce(const NodeSite& s) {
   if (s.dtype(0) != DType::f32 || s.out[0]->dtype != DType::f32) return {};
-  Dims x = s.dims(0);
-  std::vector<bool> reduced(x.size(), true);
-  if (s.has(1)) {
-    if (!s.constant[1]) return {};
-    auto axes = values<std::int64_t>(*s.constant[1]);
-    if (axes.empty() && s.i("noop_with_empty_axes")) return {};
-    if (!axes.empty()) {
-      reduced.assign(x.size(), false);
-      for (std::int64_t a : axes) reduced[std::size_t(a < 0 ? a + std::int64_t(x.size()) : a)] = true;
-    }
-  } else if (s.i("noop_with_empty_axes")) {
-    return {};
-  }
-  return reduce_dims(s, O, std::move(reduced));
+  auto reduced = reduced_axes(s);
+  return reduced ? reduce_dims(s, O, *reduced) : std::nullopt;
 }
 
 template <Reduce O> std::optional<Prepared> global_pool(const NodeSite& s) {
@@ -71,7 +40,7 @@ template <Reduce O> std::optional<Prepared> global_pool(const NodeSite& s) {
   if (!s.all_f32() || x.size() < 3) return {};
   std::vector<bool> reduced(x.size(), true);
   reduced[0] = reduced[1] = false;
-  return reduce_dims(s, O, std::move(reduced));
+  return reduce_dims(s, O, reduced);
 }
 
 std::optional<Prepared> norm(const kernels::NormParams& p, bool bias) {
@@ -121,9 +90,7 @@ std::optional<Prepared> pool(const NodeSite& s, kernels::Pool op) {
   if (!p) return {};
   p->planes *= s.dims(0)[1];
   auto params = kernels::prepare_pool(s.isa, *p, op);
-  Prepared r = call("pool_f32", params, {Operand::node(0)}, false);
-  r.scratch = kernels::scratch_bytes(params);
-  return r;
+  return call("pool_f32", params, {Operand::node(0)});
 }
 std::optional<Prepared> max_pool(const NodeSite& s) { return pool(s, kernels::Pool::max); }
 std::optional<Prepared> average_pool(const NodeSite& s) { return pool(s, s.i("count_include_pad") ? kernels::Pool::average_padded : kernels::Pool::average); }
@@ -138,6 +105,28 @@ constexpr KernelDef kRows[] = {
 }  // namespace
 
 std::span<const KernelDef> reduction_rows() { return kRows; }
+
+std::optional<std::vector<bool>> reduced_axes(const NodeSite& s) {
+  if (s.has(1) && !s.constant[1]) return {};
+  const auto axes = s.has(1) ? values<std::int64_t>(*s.constant[1]) : std::vector<std::int64_t>();
+  if (axes.empty() && s.i("noop_with_empty_axes") != 0) return {};
+  const auto rank = std::int64_t(s.in[0]->dims.size());
+  std::vector<bool> reduced(std::size_t(rank), axes.empty());
+  for (std::int64_t a : axes) reduced[std::size_t(a < 0 ? a + rank : a)] = true;
+  return reduced;
+}
+std::optional<Runs> reduced_runs(const Dims& dims, const std::vector<bool>& reduced) {
+  Runs r;
+  int stage = 0;  // before, in, after the reduced axes
+  for (std::size_t i = 0; i < dims.size(); ++i) {
+    if (dims[i] == 1) continue;
+    if (reduced[i] && stage == 2) return {};
+    if (reduced[i]) stage = 1;
+    else if (stage == 1) stage = 2;
+    (stage == 0 ? r.outer : stage == 1 ? r.n : r.inner) *= dims[i];
+  }
+  return r;
+}
 
 std::optional<kernels::PoolShape> pool_shape(const NodeSite& s) {
   Dims x = s.dims(0), y = s.out_dims();

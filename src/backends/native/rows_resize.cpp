@@ -61,13 +61,8 @@ std::optional<Prepared> resize(const NodeSite& s) {
   static_assert(sizeof(kernels::ResizeTap) == 12);
   auto* to = reinterpret_cast<kernels::ResizeTap*>(buffer->data.get());
   std::copy(taps[1].begin(), taps[1].end(), std::copy(taps[0].begin(), taps[0].end(), to));
-  Prepared r;
-  r.kernel = "resize_f32";
-  r.params = bytes_of(p);
-  r.operands = {Operand::node(0), Operand::packed(0)};
+  Prepared r = call("resize_f32", p, {Operand::node(0), Operand::packed(0)});
   r.packed.push_back(std::move(*buffer));
-  r.grid = kernels::grid(p);
-  r.scratch = kernels::scratch_bytes(p);
   return r;
 }
 
