@@ -8,12 +8,9 @@
 
 namespace saha::kernels {
 
-std::uint32_t grid(const PoolI8Params& p) {
-  const PoolShape& s = p.shape;
-  return pieces_of_rows(s.planes * s.out_h, std::max<std::int64_t>(1, s.out_w * p.channels * std::min<std::int64_t>(8, s.kernel_h * s.kernel_w)));
-}
-std::uint32_t grid(const SumI8Params& p) { return pieces_of_rows(p.outer, std::max<std::int64_t>(1, p.n * p.inner)); }
-std::uint32_t grid(const SoftmaxI8Params& p) { return pieces_of_rows(p.outer * p.inner, std::max<std::int64_t>(1, p.n)); }
+std::uint32_t grid(const PoolI8Params& p) { return pieces_of_rows(p.shape.planes * p.shape.out_h, row_work(p)); }
+std::uint32_t grid(const SumI8Params& p) { return pieces_of_rows(p.outer, row_work(p)); }
+std::uint32_t grid(const SoftmaxI8Params& p) { return pieces_of_rows(p.outer * p.inner, p.n); }
 
 void softmax_exps(std::int32_t multiplier, int shift, std::span<std::int32_t, 256> exps) {
   for (int d = 0; d < 256; ++d) exps[static_cast<std::size_t>(d)] = fixed::exp_of_negative(high_mul(static_cast<std::int32_t>(static_cast<std::uint32_t>(-d) << shift), multiplier));

@@ -18,6 +18,11 @@ struct PoolI8Params {
   std::int32_t is_signed = 0;
 };
 inline constexpr std::int64_t kMaxAveraged = 32768;
+/// What a row of the result costs: by it grid() and the loops cut the work. Internal linkage, as kernels/split.hpp.
+[[maybe_unused]] static constexpr std::int64_t row_work(const PoolI8Params& p) {
+  const std::int64_t taps = p.shape.kernel_h * p.shape.kernel_w;
+  return p.shape.out_w * p.channels * (taps < 8 ? taps : 8);
+}
 std::uint32_t grid(const PoolI8Params& params);
 
 struct SumI8Params {
@@ -25,6 +30,7 @@ struct SumI8Params {
   std::int32_t is_signed = 0;
   Store store;
 };
+[[maybe_unused]] static constexpr std::int64_t row_work(const SumI8Params& p) { return p.n * p.inner; }
 std::uint32_t grid(const SumI8Params& params);
 
 struct SoftmaxI8Params {

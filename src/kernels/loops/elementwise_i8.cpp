@@ -39,9 +39,7 @@ struct Side {
   S zero;
 
   Numbers at(int64_t i, int64_t left) const {
-    B b;
-    if (step == 0) b = B{} + *p;
-    else b = left >= kBlock ? load(p + i) : load_part(p + i, left);
+    const B b = step == 0 ? B{} + *p : load_part(p + i, left);
     const S s = widened(b, is_signed) - zero;
     return {{beside_low(s, s) >> 16, beside_high(s, s) >> 16}};
   }
@@ -118,8 +116,7 @@ void run_pair(const plan::Call& call) {
     });
   }
   if (p.op == PairOp::real) return pair_real(p, call);
-  if (p.store.rule == Rescaling::once) return pair<Rescaling::once>(p, call);
-  p.store.rule == Rescaling::near ? pair<Rescaling::near>(p, call) : pair<Rescaling::twice>(p, call);
+  with_rule(p.store.rule, [&]<Rescaling R>() { pair<R>(p, call); });
 }
 
 /// Vector v of a block, in the order in which narrowing puts its columns back.

@@ -7,7 +7,6 @@
 namespace saha::kernels::SAHA_ISA {
 namespace {
 
-inline B load_block(const std::uint8_t* p, int64_t n) { return n >= kBlock ? load(p) : load_part(p, n); }
 /// A block as two vectors of int32, in the order of the columns of a block.
 inline void add(B v, bool is_signed, I& low, I& high) {
   const S s = widened(v, is_signed);
@@ -31,7 +30,7 @@ void pool(const plan::Call& call) {
   const int64_t row = s.in_w * p.channels;
   const auto* x = static_cast<const std::uint8_t*>(call.operands[0]);
   auto* y = static_cast<std::uint8_t*>(call.operands[1]);
-  const int64_t per = rows_per_piece(most<int64_t>(1, s.out_w * p.channels * least<int64_t>(8, s.kernel_h * s.kernel_w)));
+  const int64_t per = rows_per_piece(row_work(p));
   // The first and the end of the steps of a window that lie in [0, n).
   const auto inside = [](int64_t at, int64_t dilation, int64_t kernel, int64_t n, int64_t& first, int64_t& last) {
     first = at >= 0 ? 0 : (-at + dilation - 1) / dilation;
@@ -52,7 +51,7 @@ void pool(const plan::Call& call) {
         const int64_t left_over = p.channels - c;
         const auto each = [&](auto f) {
           for (int64_t ky = y0; ky < y1; ++ky)
-            for (int64_t kx = x0; kx < x1; ++kx) f(load_block(image + (top + ky * s.dilation_h) * row + (left + kx * s.dilation_w) * p.channels + c, left_over));
+            for (int64_t kx = x0; kx < x1; ++kx) f(load_part(image + (top + ky * s.dilation_h) * row + (left + kx * s.dilation_w) * p.channels + c, left_over));
         };
         if (p.op == Pool::max) {
           const std::uint8_t lowest = Signed ? 128 : 0;
@@ -79,13 +78,13 @@ void sum(const plan::Call& call) {
   const SumI8Params& p = *static_cast<const SumI8Params*>(call.params);
   const auto* t = static_cast<const int32_t*>(call.operands[1]);
   const Bounds bounds(p.store);
-  const int64_t per = rows_per_piece(most<int64_t>(1, p.n * p.inner));
+  const int64_t per = rows_per_piece(row_work(p));
   for (int64_t o = call.begin * per; o < least(p.outer, call.end * per); ++o) {
     const auto* x = static_cast<const std::uint8_t*>(call.operands[0]) + o * p.n * p.inner;
     auto* y = static_cast<std::uint8_t*>(call.operands[2]) + o * p.inner;
     if (p.inner == 1) {  // along the row: blocks, then their lanes
       I low{}, high{};
-      for (int64_t i = 0; i < p.n; i += kBlock) add(load_block(x + i, p.n - i), p.is_signed, low, high);
+      for (int64_t i = 0; i < p.n; i += kBlock) add(load_part(x + i, p.n - i), p.is_signed, low, high);
       low = plus(low, high);
       std::uint32_t total = 0;
       for (int i = 0; i < W; ++i) total += static_cast<std::uint32_t>(low[i]);
@@ -94,17 +93,13 @@ void sum(const plan::Call& call) {
     }
     for (int64_t c = 0; c < p.inner; c += kBlock) {
       I low = load(t), high = load(t + kRescaleRows * W);
-      for (int64_t i = 0; i < p.n; ++i) add(load_block(x + i * p.inner + c, p.inner - c), p.is_signed, low, high);
+      for (int64_t i = 0; i < p.n; ++i) add(load_part(x + i * p.inner + c, p.inner - c), p.is_signed, low, high);
       put<R>(low, high, t, bounds, y + c, p.inner - c);
     }
   }
 }
 void run_sum(const plan::Call& call) {
-  const Rescaling rule = static_cast<const SumI8Params*>(call.params)->store.rule;
-  if (rule == Rescaling::once) return sum<Rescaling::once>(call);
-  if (rule == Rescaling::twice) return sum<Rescaling::twice>(call);
-  if (rule == Rescaling::near) return sum<Rescaling::near>(call);
-  sum<Rescaling::real>(call);
+  with_rule(static_cast<const SumI8Params*>(call.params)->store.rule, [&]<Rescaling R>() { sum<R>(call); });
 }
 
 constexpr Kernel kRowsOfTable[] = {{"pool_i8", run_pool}, {"sum_i8", run_sum}};

@@ -55,8 +55,9 @@ inline void store_word(std::uint8_t* p, std::uint64_t v, int64_t n) {
   for (; n > 0; --n, ++p, v >>= 8) *p = static_cast<std::uint8_t>(v);
 }
 typedef std::uint64_t Words __attribute__((vector_size(W * 2)));
-/// The first n bytes, 0 < n < 2 W; the others are 0. By words in registers: a vector that is read where its parts were written is a stall.
+/// The first n bytes, n > 0, 2 W at most; the others are 0. By words in registers: a vector that is read where its parts were written is a stall.
 inline B load_part(const std::uint8_t* p, int64_t n) {
+  if (n >= kBlock) return load(p);
   Words v{};
   for (int i = 0; i < W / 4; ++i) v[i] = load_word(p + 8 * i, n - 8 * i);
   return reinterpret_cast<B>(v);
