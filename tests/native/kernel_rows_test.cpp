@@ -8,6 +8,7 @@
 #include "backends/native/fuse.hpp"
 #include "backends/native/network.hpp"
 #include "op/builder.hpp"
+#include "tests/native/at_every_level.hpp"
 
 namespace saha::native {
 namespace {
@@ -37,31 +38,9 @@ struct Net {
 
 /// `instructions`: how many kernels the plan has.
 void check(Net& n, const Vals& outputs, std::size_t instructions, double tolerance = 2e-5) {
-  auto g = std::move(n.b).build(outputs);
-  ASSERT_TRUE(g) << g.error().message;
-  auto want = op::run(*g, n.data);
-  ASSERT_TRUE(want) << want.error().message;
-  for (int level = 0; level <= int(kernels::detect_isa()); ++level) {
-    auto network = Network::make(*g, kernels::Isa(level));
-    std::vector<const Datum*> in;
-    for (const Datum& d : n.data) in.push_back(&d);
-    auto plan = network->plan_for(in);
-    ASSERT_TRUE(plan) << plan.error().message;
-    std::string kinds;
-    for (const plan::Instruction& i : (*plan)->plan.instructions) kinds += (*plan)->plan.origins[i.origin].op + "; ";
-    EXPECT_EQ((*plan)->plan.instructions.size(), instructions) << kinds;
-    for (const plan::Instruction& i : (*plan)->plan.instructions)
-      EXPECT_NE(i.kernel, plan::kHost) << (*plan)->plan.origins[i.origin].op << " fell back to the reference";
-    system::ThreadPool pool(2);
-    Runner runner(network, pool);
-    auto got = runner.run(in);
-    ASSERT_TRUE(got) << got.error().message;
-    for (std::size_t k = 0; k < want->size(); ++k) {
-      const Tensor &x = (*got)[k].tensor, &y = (*want)[k].tensor;
-      ASSERT_EQ(x.dims, y.dims);
-      for (std::int64_t i = 0; i < x.size(); ++i) ASSERT_NEAR(x.at(i), y.at(i), tolerance * std::max(1., std::fabs(y.at(i)))) << "level " << level << " output " << k << " element " << i;
-    }
-  }
+  test::run_at_every_level(std::move(n.b), n.data, outputs, instructions, false, [&](double x, double y, const std::string& where) {
+    ASSERT_NEAR(x, y, tolerance * std::max(1., std::fabs(y))) << where;
+  });
 }
 
 void one(ir::OpName name, std::vector<Dims> in, ir::Attrs attrs = {}, std::vector<Tensor> constants = {}, float low = -1, int num_out = 1) {

@@ -7,6 +7,7 @@
 #include "backends/native/fuse.hpp"
 #include "backends/native/network.hpp"
 #include "op/builder.hpp"
+#include "tests/native/at_every_level.hpp"
 
 namespace saha::native {
 namespace {
@@ -57,31 +58,7 @@ struct Net {
 
 /// `instructions` 0: as many as there are.
 void check(Net& n, const Vals& outputs, std::size_t instructions, bool host = false) {
-  auto g = std::move(n.b).build(outputs);
-  ASSERT_TRUE(g) << g.error().message;
-  auto want = op::run(*g, n.data);
-  ASSERT_TRUE(want) << want.error().message;
-  std::vector<const Datum*> in;
-  for (const Datum& d : n.data) in.push_back(&d);
-  for (int level = 0; level <= int(kernels::detect_isa()); ++level) {
-    auto network = Network::make(*g, kernels::Isa(level));
-    auto plan = network->plan_for(in);
-    ASSERT_TRUE(plan) << plan.error().message;
-    std::string kinds;
-    for (const plan::Instruction& i : (*plan)->plan.instructions) kinds += (*plan)->plan.origins[i.origin].op + (i.kernel == plan::kHost ? " by reference; " : "; ");
-    if (instructions) { EXPECT_EQ((*plan)->plan.instructions.size(), instructions) << kinds; }
-    if (!host) { EXPECT_EQ(kinds.find("reference"), std::string::npos) << kinds; }
-    system::ThreadPool pool(2);
-    Runner runner(network, pool);
-    auto got = runner.run(in);
-    ASSERT_TRUE(got) << got.error().message;
-    for (std::size_t k = 0; k < want->size(); ++k) {
-      const Tensor &x = (*got)[k].tensor, &y = (*want)[k].tensor;
-      ASSERT_EQ(x.dims, y.dims);
-      ASSERT_EQ(x.dtype, y.dtype);
-      for (std::int64_t i = 0; i < x.size(); ++i) ASSERT_EQ(x.at(i), y.at(i)) << "level " << level << " output " << k << " element " << i << " of " << kinds;
-    }
-  }
+  test::run_at_every_level(std::move(n.b), n.data, outputs, instructions, host, [](double x, double y, const std::string& where) { ASSERT_EQ(x, y) << where; });
 }
 
 constexpr const char* kRules[] = {"float_even", "fixed_double", "fixed_single", "fixed_legacy"};
