@@ -11,6 +11,12 @@ TypeRef wrap(Type::Kind kind, DType key, TypeRef element) {
 }
 }  // namespace
 
+std::shared_ptr<const Quant> along(const std::shared_ptr<const Quant>& quant, int axis) {
+  if (!quant || quant->scale.size() < 2 || quant->axis == axis) return quant;
+  Quant moved = *quant;
+  moved.axis = axis;
+  return std::make_shared<const Quant>(std::move(moved));
+}
 TypeRef tensor_type(DType t, std::vector<Dim> dims, std::shared_ptr<const Quant> quant) {
   auto r = std::make_shared<Type>();
   r->dtype = t;

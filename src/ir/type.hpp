@@ -20,6 +20,9 @@ struct Quant {
   friend bool operator==(const Quant&, const Quant&) = default;
 };
 
+/// The same scales along another axis, as after a transpose; one scale for all has none. Null stays null.
+std::shared_ptr<const Quant> along(const std::shared_ptr<const Quant>& quant, int axis);
+
 struct Type;
 using TypeRef = std::shared_ptr<const Type>;
 

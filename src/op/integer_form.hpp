@@ -53,6 +53,12 @@ inline Val centred(Val v, DType wide) {
   if (std::all_of(zero.begin(), zero.end(), [](std::int64_t z) { return z == 0; })) return x;
   return x - b.constant(along_axis(wide, zero, *t.quant, t.dims.size()));
 }
+/// How sums of products are kept: X's scale times each of W's, no zero point.
+inline std::shared_ptr<const ir::Quant> quant_of_products(const ir::Quant& x, const ir::Quant& w) {
+  ir::Quant q{{}, std::vector<std::int64_t>(w.scale.size(), 0), 0};
+  for (float s : w.scale) q.scale.push_back(x.scale[0] * s);
+  return std::make_shared<const ir::Quant>(std::move(q));
+}
 /// The accumulator's dtype for operands of these types.
 inline DType accumulator(const Type& x, const Type& w) { return bits(x.dtype) + bits(w.dtype) > 16 ? DType::i64 : DType::i32; }
 

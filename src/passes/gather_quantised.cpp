@@ -71,182 +71,178 @@ std::optional<Vals> spelt(const ir::Graph&, const ir::Node& n, const Vals& in, B
   return y;
 }
 
+/// A value of the graph that is read, and what stands for it in the one that is built.
+struct Pair {
+  ValueId v = ValueId::none;
+  Val x;
+};
+
+/// What stands for the results of QuantizeLinear while a graph is rewritten; everything else is copied, so that both graphs have the same nodes
+/// before it.
 class Gatherer {
  public:
-  explicit Gatherer(const ir::Graph& g) : g_(g), env_(g.values().size()), uses_(g.use_counts()) {}
-  Result<ir::Graph> run();
+  explicit Gatherer(const ir::Graph& g) : g_(g), uses_(g.use_counts()) {}
+  std::optional<Vals> operator()(const ir::Node& n, const Vals& in, Builder& b);
 
  private:
   static bool moves(const op::OpDef& def) { return def.traits & (op::kMovement | op::kView); }
   bool f32(ValueId v) const { return v != ValueId::none && g_.type(v).is_tensor() && g_.type(v).ranked && g_.type(v).dtype == DType::f32; }
-  const ir::Node* producer(ValueId v) const { return v == ValueId::none ? nullptr : g_.producer(v); }
-  Val mapped(ValueId v) {
-    if (v == ValueId::none) return {};
-    Val& x = env_[std::size_t(v)];
-    if (!x && g_[v].constant) x = b_.constant(g_[v].constant, g_[v].type, g_[v].name);
-    return x;
-  }
-  Val as_stored(ValueId v, const QuantRef& q);
-  Val stored(ValueId v);
-  Val moved(const ir::Node& n, std::size_t result);
-  Val bias(ValueId v, const ir::Type& x, const ir::Type& w, std::int64_t channels);
-  std::optional<Vals> operands(const ir::Node& n);
-  Val computed(ValueId v, const Stored& to);
-  Val limited(const ir::Node& n, Val y, const Stored& to);
-  Val quantised(const ir::Node& n);
+  const ir::Node* producer(const Pair& p) const { return p.v == ValueId::none ? nullptr : g_.producer(p.v); }
+  std::vector<Pair> operands(const Pair& result) const;
+  Val as_stored(const Pair& p, const QuantRef& q);
+  Val stored(const Pair& p);
+  Val moved(const Pair& p);
+  Val bias(const Pair& p, const ir::Type& x, const ir::Type& w, std::int64_t channels);
+  std::optional<Vals> stored_operands(const Pair& p);
+  Val computed(const Pair& p, const Stored& to);
+  Val limited(const ir::Node& n, const std::vector<Pair>& limits, Val y, const Stored& to);
 
   const ir::Graph& g_;
-  Builder b_;
-  Vals env_;
+  Builder* b_ = nullptr;
   std::vector<std::uint32_t> uses_;
   std::map<ValueId, Val> stored_;     // a float value -> the stored numbers that it stands for; empty: none
 };
 
-/// The integers v, which a DequantizeLinear reads by q, with q in their type. Only integers that nothing computes with as such.
-Val Gatherer::as_stored(ValueId v, const QuantRef& q) {
-  Val x = mapped(v);
-  if (!x) return {};
-  const ir::Type& t = b_.type(x);
-  if (t.quant) return *t.quant == *q ? x : Val{};
-  if (const Tensor* c = b_.data(x)) return b_.constant(std::make_shared<const Tensor>(*c), ir::tensor_type(t.dtype, t.dims, q), g_[v].name);
-  const ir::Node* n = producer(v);
+/// What the node that makes a value reads; that value is copied, not rewritten.
+std::vector<Pair> Gatherer::operands(const Pair& result) const {
+  std::vector<Pair> r;
+  const ir::Node &n = *producer(result), *copy = b_->producer(result.x);
+  for (std::size_t i = 0; i < n.num_operands; ++i) r.push_back({g_.operand(n, i), copy && i < copy->num_operands ? operand(*b_, *copy, i) : Val{}});
+  return r;
+}
+
+/// The integers of p, which a DequantizeLinear reads by q, with q in their type. Only integers that nothing computes with as such.
+Val Gatherer::as_stored(const Pair& p, const QuantRef& q) {
+  if (!p.x) return {};
+  const ir::Type& t = b_->type(p.x);
+  if (t.quant) return *t.quant == *q ? p.x : Val{};
+  if (const Tensor* c = b_->data(p.x)) return b_->constant(std::make_shared<const Tensor>(*c), ir::tensor_type(t.dtype, t.dims, q), g_[p.v].name);
+  const ir::Node* n = producer(p);
   if (is(n, "QuantizeLinear")) {
     if (QuantRef own = quant_of(g_, *n, t.dtype); !own || !(*own == *q)) return {};
   } else if (n) {   // moved since: what it was moved from is stored so too
     if (!moves(*op::find(n->op.str())->def) || q->scale.size() > 1) return {};
-    for (ValueId from : g_.operands(*n))
-      if (from != ValueId::none && g_.type(from).dtype == t.dtype && !g_[from].constant && !as_stored(from, q)) return {};
+    for (const Pair& from : operands(p))
+      if (from.v != ValueId::none && g_.type(from.v).dtype == t.dtype && !g_[from.v].constant && !as_stored(from, q)) return {};
   }
-  b_.retype(x, ir::tensor_type(t.dtype, t.dims, q));
-  return x;
+  b_->retype(p.x, ir::tensor_type(t.dtype, t.dims, q));
+  return p.x;
 }
 
 /// The stored numbers of a float value that a DequantizeLinear made, perhaps moved since.
-Val Gatherer::stored(ValueId v) {
-  if (!f32(v)) return {};
-  if (auto it = stored_.find(v); it != stored_.end()) return it->second;
+Val Gatherer::stored(const Pair& p) {
+  if (!f32(p.v)) return {};
+  if (auto it = stored_.find(p.v); it != stored_.end()) return it->second;
   Val r;
-  if (const ir::Node* n = producer(v)) {
+  if (const ir::Node* n = producer(p)) {
     if (is(n, "DequantizeLinear")) {
-      const ValueId x = g_.operand(*n, 0);
-      if (QuantRef q = quant_of(g_, *n, g_.type(x).dtype)) r = as_stored(x, q);
+      if (QuantRef q = quant_of(g_, *n, g_.type(g_.operand(*n, 0)).dtype)) r = as_stored(operands(p)[0], q);
     } else if (moves(*op::find(n->op.str())->def)) {
-      r = moved(*n, g_[v].result);
+      r = moved(p);
     }
   }
-  return stored_[v] = r;
+  return stored_[p.v] = r;
 }
 
-/// A node that moves floats, on the stored numbers.
-Val Gatherer::moved(const ir::Node& n, std::size_t result) {
-  const op::OpDef& def = *op::find(n.op.str())->def;
+/// The node that moved p, on the stored numbers.
+Val Gatherer::moved(const Pair& p) {
+  const ir::Node& n = *producer(p);
   Vals in;
   QuantRef q;
-  for (std::size_t i = 0; i < n.num_operands; ++i) {
-    const ValueId v = g_.operand(n, i);
-    if (!f32(v)) {
-      in.push_back(mapped(v));
-      if (v != ValueId::none && !in.back()) return {};
+  for (const Pair& from : operands(p)) {
+    if (!f32(from.v)) {
+      in.push_back(from.x);
+      if (from.v != ValueId::none && !from.x) return {};
       continue;
     }
-    Val x = stored(v);
-    const Tensor* c = g_[v].constant.get();
+    Val x = stored(from);
+    const Tensor* c = g_[from.v].constant.get();
     if (!x && q && c && c->size() == 1 && is(&n, "Pad")) {
-      x = b_.constant(Tensor::scalar(b_.type(in[0]).dtype, double(saturate(op::step_of(c->at(0), *q), bits(b_.type(in[0]).dtype), is_signed_int(b_.type(in[0]).dtype)))));
-      in.push_back(x);
+      const DType t = b_->type(in[0]).dtype;
+      in.push_back(b_->constant(Tensor::scalar(t, double(saturate(op::step_of(c->at(0), *q), bits(t), is_signed_int(t))))));
       continue;
     }
     if (!x) return {};
-    const ir::Type& t = b_.type(x);
-    if (q && (!(*q == *t.quant) || t.dtype != b_.type(in[0]).dtype)) return {};
+    const ir::Type& t = b_->type(x);
+    if (q && (!(*q == *t.quant) || t.dtype != b_->type(in[0]).dtype)) return {};
     q = t.quant;
     in.push_back(x);
   }
   if (!q || (is(&n, "Pad") && in.size() < 3)) return {};   // a pad of 0 means the zero point, which Pad does not know
-  if (q->scale.size() > 1 && !is(&n, "Transpose")) return {};
-  b_.origin = n.origin;
-  Vals y = b_.ops(def.name, in, *n.attrs, int(n.num_results));
-  b_.origin = {};
+  if (q->scale.size() > 1) {
+    if (!is(&n, "Transpose")) return {};
+    const auto* perm = ir::attr<ir::Ints>(*n.attrs, "perm");
+    const auto rank = std::int64_t(b_->type(in[0]).dims.size());
+    q = ir::along(q, int(perm ? std::find(perm->begin(), perm->end(), q->axis) - perm->begin() : rank - 1 - q->axis));
+  }
+  b_->origin = n.origin;
+  Vals y = b_->ops(n.op, in, *n.attrs, int(n.num_results));
   for (std::size_t k = 0; k < y.size(); ++k) {
-    QuantRef to = q;
-    if (q->scale.size() > 1) {
-      const auto* perm = ir::attr<ir::Ints>(*n.attrs, "perm");
-      const auto rank = std::int64_t(b_.type(in[0]).dims.size());
-      ir::Quant turned = *q;
-      turned.axis = int(perm ? std::find(perm->begin(), perm->end(), q->axis) - perm->begin() : rank - 1 - q->axis);
-      to = std::make_shared<const ir::Quant>(std::move(turned));
-    }
-    b_.retype(y[k], ir::tensor_type(b_.type(y[k]).dtype, b_.type(y[k]).dims, to));
+    b_->retype(y[k], ir::tensor_type(b_->type(y[k]).dtype, b_->type(y[k]).dims, q));
     stored_[g_.result(n, k)] = y[k];
   }
-  return y[result];
+  return y[g_[p.v].result];
 }
 
 /// The bias as int32 steps of the sums' scale; empty where it cannot be.
-Val Gatherer::bias(ValueId v, const ir::Type& x, const ir::Type& w, std::int64_t channels) {
-  const auto& scales = w.quant->scale;
-  ir::Quant q{{}, {}, 0};
-  for (float s : scales) {
-    q.scale.push_back(x.quant->scale[0] * s);
-    q.zero.push_back(0);
-  }
-  Tensor real;
-  if (const ir::Node* n = producer(v); is(n, "DequantizeLinear")) {
+Val Gatherer::bias(const Pair& p, const ir::Type& x, const ir::Type& w, std::int64_t channels) {
+  const QuantRef sums = op::quant_of_products(*x.quant, *w.quant);
+  std::vector<double> real;
+  if (const ir::Node* n = producer(p); is(n, "DequantizeLinear")) {
     const Tensor* c = g_[g_.operand(*n, 0)].constant.get();
     QuantRef of = c ? quant_of(g_, *n, c->dtype) : QuantRef{};
     if (!of || (of->scale.size() > 1 && of->scale.size() != std::size_t(c->size()))) return {};
-    real = Tensor::zeros(DType::f64, {c->size()});
     for (std::int64_t i = 0; i < c->size(); ++i) {
       const std::size_t k = of->scale.size() > 1 ? std::size_t(i) : 0;
-      real.as<double>()[i] = double(c->int_at(i) - of->zero[k]) * double(of->scale[k]);
+      real.push_back(double(c->int_at(i) - of->zero[k]) * double(of->scale[k]));
     }
-  } else if (const Tensor* c = g_[v].constant.get(); c && c->dtype == DType::f32) {
-    real = Tensor::zeros(DType::f64, {c->size()});
-    for (std::int64_t i = 0; i < c->size(); ++i) real.as<double>()[i] = c->at(i);
+  } else if (const Tensor* c = g_[p.v].constant.get(); c && c->dtype == DType::f32) {
+    real = values<double>(*c);
   } else return {};
-  if (real.size() != channels) return {};
+  if (std::int64_t(real.size()) != channels) return {};
   Tensor steps = Tensor::zeros(DType::i32, {channels});
-  for (std::int64_t i = 0; i < channels; ++i) {
-    const double s = std::nearbyint(real.as<double>()[i] / double(q.scale[q.scale.size() > 1 ? std::size_t(i) : 0]));
+  for (std::size_t i = 0; i < real.size(); ++i) {
+    const double s = std::nearbyint(real[i] / double(sums->scale[sums->scale.size() > 1 ? i : 0]));
     if (!(std::abs(s) < 1073741824.)) return {};
     steps.as<std::int32_t>()[i] = std::int32_t(s);
   }
-  return b_.constant(std::make_shared<const Tensor>(std::move(steps)), ir::tensor_type(DType::i32, {ir::Dim(channels)}, std::make_shared<const ir::Quant>(std::move(q))), g_[v].name);
+  return b_->constant(std::make_shared<const Tensor>(std::move(steps)), ir::tensor_type(DType::i32, {ir::Dim(channels)}, sums), g_[p.v].name);
 }
 
-/// What the node reads, on stored numbers; nothing where it does not compute on such.
-std::optional<Vals> Gatherer::operands(const ir::Node& n) {
+/// What the node that makes p reads, on stored numbers; nothing where it does not compute on such.
+std::optional<Vals> Gatherer::stored_operands(const Pair& p) {
+  const ir::Node& n = *producer(p);
   const op::OpDef& def = *op::find(n.op.str())->def;
   if (n.num_results != 1 || n.num_operands == 0 || (def.traits & (op::kControl | op::kRandom | op::kSideEffect)) || moves(def)) return {};
   const bool conv = is(&n, "Conv"), transposed = is(&n, "ConvTranspose"), gemm = is(&n, "Gemm"), linear = conv || transposed || gemm || is(&n, "MatMul");
+  const std::vector<Pair> from = operands(p);
   Vals in;
-  for (std::size_t i = 0; i < n.num_operands; ++i) {
-    const ValueId v = g_.operand(n, i);
-    if (linear && i == 2) break;
-    if (Val x = stored(v)) {
-      if (b_.type(x).quant->scale.size() > 1 && !(linear && i == 1)) return {};
-      if (bits(b_.type(x).dtype) > 16) return {};
+  for (std::size_t i = 0; i < from.size() && !(linear && i == 2); ++i) {
+    if (Val x = stored(from[i])) {
+      if (b_->type(x).quant->scale.size() > 1 && !(linear && i == 1)) return {};
+      if (bits(b_->type(x).dtype) > 16) return {};
       in.push_back(x);
-    } else if (f32(v) && !(i > 0 && g_[v].constant && (is(&n, "Clip") || is(&n, "Resize")))) {
+    } else if (f32(from[i].v) && !(i > 0 && g_[from[i].v].constant && (is(&n, "Clip") || is(&n, "Resize")))) {
       return {};
     } else {
-      in.push_back(mapped(v));
-      if (v != ValueId::none && !in.back()) return {};
+      in.push_back(from[i].x);
+      if (from[i].v != ValueId::none && !from[i].x) return {};
     }
   }
-  if (!in[0] || !b_.type(in[0]).quant) return {};
+  if (!in[0] || !b_->type(in[0]).quant) return {};
   if (!linear) return in;
-  if (in.size() < 2 || !in[1] || !b_.type(in[1]).quant) return {};
-  const ir::Type &x = b_.type(in[0]), &w = b_.type(in[1]);
+  if (in.size() < 2 || !in[1] || !b_->type(in[1]).quant) return {};
+  const ir::Type x = b_->type(in[0]), w = b_->type(in[1]);
   const auto rank = std::int64_t(w.dims.size());
   const bool turned = gemm && *ir::attr<std::int64_t>(*n.attrs, "transB") != 0;
   const std::int64_t out = conv || turned ? 0 : transposed ? 1 : rank - 1;
   if (rank < 2 || !w.dims[std::size_t(out)].known()) return {};
   if (w.quant->scale.size() > 1 && w.quant->axis != out) return {};
   if (gemm && (*ir::attr<float>(*n.attrs, "alpha") != 1 || *ir::attr<float>(*n.attrs, "beta") != 1)) return {};
-  if (transposed && *ir::attr<std::int64_t>(*n.attrs, "group") != 1 && (w.quant->scale.size() > 1 || n.num_operands > 2)) return {};
-  if (n.num_operands > 2 && g_.operand(n, 2) != ValueId::none) {
-    Val c = bias(g_.operand(n, 2), x, w, *w.dims[std::size_t(out)].known());
+  const bool biased = from.size() > 2 && from[2].v != ValueId::none;
+  if (transposed && *ir::attr<std::int64_t>(*n.attrs, "group") != 1 && (w.quant->scale.size() > 1 || from.size() > 2)) return {};
+  if (biased) {
+    Val c = bias(from[2], x, w, *w.dims[std::size_t(out)].known());
     if (!c) return {};
     in.push_back(c);
   }
@@ -254,92 +250,62 @@ std::optional<Vals> Gatherer::operands(const ir::Node& n) {
 }
 
 /// Relu or Clip on stored numbers; y itself where they change none.
-Val Gatherer::limited(const ir::Node& n, Val y, const Stored& to) {
+Val Gatherer::limited(const ir::Node& n, const std::vector<Pair>& limits, Val y, const Stored& to) {
   const IntRange all = int_range(to.dtype);
   double lo = is(&n, "Relu") ? 0 : -HUGE_VAL, hi = HUGE_VAL;
   Vals in = {y};
-  for (std::size_t i = 1; i < n.num_operands; ++i) {
-    const ValueId v = g_.operand(n, i);
-    in.push_back(mapped(v));
-    if (v != ValueId::none) (i == 1 ? lo : hi) = g_[v].constant->at(0);
+  for (std::size_t i = 1; i < limits.size(); ++i) {
+    in.push_back(limits[i].x);
+    if (limits[i].v != ValueId::none) (i == 1 ? lo : hi) = g_[limits[i].v].constant->at(0);
   }
   const bool low = std::isfinite(lo) && op::step_of(lo, *to.quant) > all.lo, high = std::isfinite(hi) && op::step_of(hi, *to.quant) < all.hi;
   if (!low && !high) return y;
-  b_.origin = n.origin;
-  return b_.quantised(n.op, in, *n.attrs, to);
+  b_->origin = n.origin;
+  return b_->quantised(n.op, in, *n.attrs, to);
 }
 
-/// The float value v, kept as `to` says, computed on stored numbers; empty where it is not computed from such.
-Val Gatherer::computed(ValueId v, const Stored& to) {
-  const ir::Node* n = producer(v);
-  if (!n || uses_[std::size_t(v)] != 1 || !f32(v) || op::is_quantised(g_, *n)) return {};
-  if (auto in = operands(*n)) {
-    b_.origin = n->origin;
-    return b_.quantised(n->op, *in, *n->attrs, to);
+/// The float value p, kept as `to` says, computed on stored numbers; empty where it is not computed from such.
+Val Gatherer::computed(const Pair& p, const Stored& to) {
+  const ir::Node* n = producer(p);
+  if (!n || uses_[std::size_t(p.v)] != 1 || !f32(p.v) || op::is_quantised(g_, *n)) return {};
+  if (auto in = stored_operands(p)) {
+    b_->origin = n->origin;
+    return b_->quantised(n->op, *in, *n->attrs, to);
   }
-  bool limit = is(n, "Relu") || is(n, "Clip");
-  for (std::size_t i = 1; limit && i < n->num_operands; ++i) {
-    const ValueId l = g_.operand(*n, i);
-    limit = l == ValueId::none || (g_[l].constant && g_[l].constant->size() == 1);
-  }
-  if (!limit) return {};
-  Val y = computed(g_.operand(*n, 0), to);
-  return y ? limited(*n, y, to) : y;
+  if (!is(n, "Relu") && !is(n, "Clip")) return {};
+  const std::vector<Pair> from = operands(p);
+  for (std::size_t i = 1; i < from.size(); ++i)
+    if (from[i].v != ValueId::none && !(g_[from[i].v].constant && g_[from[i].v].constant->size() == 1)) return {};
+  Val y = computed(from[0], to);
+  return y ? limited(*n, from, y, to) : y;
 }
 
-Val Gatherer::quantised(const ir::Node& n) {
+std::optional<Vals> Gatherer::operator()(const ir::Node& n, const Vals& in, Builder& b) {
+  if (!is(&n, "QuantizeLinear")) return {};
+  b_ = &b;
   const ir::Type& t = g_.type(g_.result(n));
   QuantRef q = quant_of(g_, n, t.dtype);
   if (!q || q->scale.size() != 1 || t.quant || bits(t.dtype) > 16) return {};
   const Stored to{t.dtype, q};
-  const ValueId v = g_.operand(n, 0);
+  const Pair p{g_.operand(n, 0), in[0]};
   Val y;
-  if (Val x = stored(v); x && b_.type(x).quant->scale.size() == 1 && bits(b_.type(x).dtype) <= 16) {
-    if (op::same_storage(b_.type(x), *ir::tensor_type(t.dtype, b_.type(x).dims, q))) return x;
-    b_.origin = n.origin;
-    y = b_.quantised("Requantize", {x}, {}, to);
+  if (Val x = stored(p); x && b.type(x).quant->scale.size() == 1 && bits(b.type(x).dtype) <= 16) {
+    if (op::same_storage(b.type(x), *ir::tensor_type(t.dtype, b.type(x).dims, q))) return Vals{x};
+    b.origin = n.origin;
+    y = b.quantised("Requantize", {x}, {}, to);
   } else {
-    y = computed(v, to);
+    y = computed(p, to);
   }
-  b_.origin = {};
-  return y;
-}
-
-Result<ir::Graph> Gatherer::run() {
-  for (ValueId v : g_.inputs()) env_[std::size_t(v)] = b_.input(g_[v].type, g_[v].name);
-  for (const ir::Node& n : g_.nodes()) {
-    Vals y;
-    if (n.op == "QuantizeLinear")
-      if (Val one = quantised(n)) y = {one};
-    if (y.empty()) {
-      Vals in;
-      for (ValueId v : g_.operands(n)) in.push_back(mapped(v));
-      y = b_.copy(g_, n, in);
-    }
-    if (b_.failed()) return *b_.error();
-    for (std::size_t k = 0; k < n.num_results; ++k) {
-      const ValueId old = g_.result(n, k);
-      env_[std::size_t(old)] = y[k];
-      if (g_[old].name && b_.producer(y[k]) && !b_.graph()[y[k].id].name) b_.rename(y[k], g_[old].name);
-    }
-  }
-  Vals out;
-  for (ValueId v : g_.outputs()) {
-    Val y = mapped(v);
-    const ir::Name& name = g_[v].name;   // an output keeps its name, whatever stands for it
-    if (name && (!b_.graph()[y.id].name || *b_.graph()[y.id].name != *name)) {
-      y = b_.op("Identity", {y});
-      b_.rename(y, name);
-    }
-    out.push_back(y);
-  }
-  return std::move(b_).build(out);
+  return y ? std::optional(Vals{y}) : std::nullopt;
 }
 }  // namespace
 
 Result<ir::Graph> gather_quantised(const ir::Graph& g) {
+  const auto quantises = [](const ir::Node& n) { return n.op == "QuantizeLinear" || n.op.str().starts_with("QLinear"); };
+  if (std::none_of(g.nodes().begin(), g.nodes().end(), quantises)) return g;
   SAHA_TRY(const ir::Graph pairs, op::rewrite(g, spelt));
-  SAHA_TRY(const ir::Graph gathered, Gatherer(pairs).run());
+  Gatherer gather(pairs);
+  SAHA_TRY(const ir::Graph gathered, op::rewrite(pairs, [&](const ir::Graph&, const ir::Node& n, const Vals& in, Builder& b) { return gather(n, in, b); }));
   return remove_dead(gathered, {});
 }
 

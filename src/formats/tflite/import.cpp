@@ -15,33 +15,6 @@ using std::to_string;
 Error invalid(std::string what) { return {ErrorCode::invalid_model, std::move(what)}; }
 std::string text(const flatbuffers::String* s) { return s ? s->str() : std::string(); }
 
-Result<DType> dtype(fb::TensorType t, const std::string& tensor) {
-  using T = fb::TensorType;
-  switch (t) {
-    case T::FLOAT32: return DType::f32;
-    case T::FLOAT16: return DType::f16;
-    case T::INT32: return DType::i32;
-    case T::UINT8: return DType::u8;
-    case T::INT64: return DType::i64;
-    case T::STRING: return DType::string;
-    case T::BOOL: return DType::boolean;
-    case T::INT16: return DType::i16;
-    case T::COMPLEX64: return DType::c64;
-    case T::INT8: return DType::i8;
-    case T::FLOAT64: return DType::f64;
-    case T::COMPLEX128: return DType::c128;
-    case T::UINT64: return DType::u64;
-    case T::UINT32: return DType::u32;
-    case T::UINT16: return DType::u16;
-    case T::INT4: return DType::i4;
-    case T::BFLOAT16: return DType::bf16;
-    case T::INT2: return DType::i2;
-    case T::UINT4: return DType::u4;
-    case T::FLOAT8_E4M3FN: return DType::f8e4m3fn;
-    case T::FLOAT8_E5M2: return DType::f8e5m2;
-    default: return Error{ErrorCode::unsupported, "tensor '" + tensor + "' has type " + fb::EnumNameTensorType(t) + " (" + to_string(int(t)) + "), which is not taken"};
-  }
-}
 fb::BuiltinOperator code_of(const fb::OperatorCode& c) {
   return fb::BuiltinOperator(std::max(std::int32_t(c.builtin_code()), std::int32_t(c.deprecated_builtin_code())));
 }
@@ -115,7 +88,8 @@ Result<Importer::Info> Importer::info(const fb::SubGraph& g, std::size_t i) {
   Info r;
   r.name = text(t.name());
   if (r.name.empty()) r.name = "#" + to_string(i);
-  SAHA_TRY(r.dtype, dtype(t.type(), r.name));
+  r.dtype = dtype_of(t.type());
+  if (r.dtype == DType::none) return Error{ErrorCode::unsupported, "tensor '" + r.name + "' has type " + fb::EnumNameTensorType(t.type()) + " (" + to_string(int(t.type())) + "), which is not taken"};
   const auto* shape = t.shape_signature() && t.shape_signature()->size() ? t.shape_signature() : t.shape();
   if (shape) r.shape.assign(shape->begin(), shape->end());
   if (r.shape.size() > 64) return invalid("tensor '" + r.name + "' has " + to_string(r.shape.size()) + " dims");

@@ -2,6 +2,7 @@
 // How operators of TensorFlow Lite are said by those of the table: one row each. A rule sees its operator through Site.
 #include <functional>
 
+#include "formats/tflite/conventions.hpp"
 #include "op/builder.hpp"
 #include "tflite/schema_generated.h"
 
@@ -10,7 +11,6 @@ using op::Attrs;
 using op::Stored;
 using op::Val;
 using op::Vals;
-using Ints = std::vector<std::int64_t>;
 
 /// One operator of the file while it is imported: its operands as values of the graph that is made, its options, and ways to build.
 class Site {
@@ -66,8 +66,6 @@ Val channels_first(Val v);
 Val channels_last(Val v);
 /// v is what channels_last gave.
 bool was_channels_first(Val v);
-/// A constant's axes in another order, its quantised axis with them; anything else through Transpose.
-Val permuted(Val v, const Ints& perm);
 
 inline constexpr int kAll = -1;
 struct Rule {

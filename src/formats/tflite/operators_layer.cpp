@@ -23,10 +23,9 @@ Attrs window(Site& s, Val x, bool same, const Ints& kernel, const Ints& stride, 
   for (std::size_t i = 0; i < kernel.size() && same; ++i) {
     auto n = t.dims[i + 2].known();
     if (!n) { known = false; break; }
-    const std::int64_t reach = (kernel[i] - 1) * (dilation.empty() ? 1 : dilation[i]) + 1, out = (*n + stride[i] - 1) / stride[i];
-    const std::int64_t total = std::max<std::int64_t>((out - 1) * stride[i] + reach - *n, 0);
-    pads[i] = total / 2;
-    pads[i + kernel.size()] = total - total / 2;
+    const Padded p = same_pads(*n, kernel[i], stride[i], dilation.empty() ? 1 : dilation[i]);
+    pads[i] = p.before;
+    pads[i + kernel.size()] = p.after;
   }
   if (known) a.push_back({"pads", pads});
   else a.push_back({"auto_pad", std::string("SAME_UPPER")});
@@ -42,9 +41,7 @@ Val bias(Site& s, std::size_t i, Val x, Val w) {
   if (!s.has(i) || s.b.failed()) return {};
   const ir::Type &t = s.type(i), &xt = s.b.type(x), &wt = s.b.type(w);
   if (is_float(t.dtype) || !xt.quant || !wt.quant) return s.in[i];
-  ir::Quant q{{}, std::vector<std::int64_t>(wt.quant->scale.size(), 0), 0};
-  for (float v : wt.quant->scale) q.scale.push_back(xt.quant->scale[0] * v);
-  if (const Tensor* data = s.b.data(s.in[i])) return s.b.constant(std::make_shared<const Tensor>(*data), ir::tensor_type(t.dtype, t.dims, std::make_shared<const ir::Quant>(std::move(q))));
+  if (const Tensor* data = s.b.data(s.in[i])) return s.b.constant(std::make_shared<const Tensor>(*data), ir::tensor_type(t.dtype, t.dims, op::quant_of_products(*xt.quant, *wt.quant)));
   s.unsupported("the bias is computed at run time; it is taken as a constant only");
   return {};
 }

@@ -96,14 +96,8 @@ namespace {
 /// A constant with other dims that hold the same elements; its scales lie along `axis` then.
 Val reshaped_constant(Val v, Dims dims, int axis) {
   op::Builder& b = *v.b;
-  std::shared_ptr<const ir::Quant> q = b.type(v).quant;
-  if (q && q->scale.size() > 1) {
-    ir::Quant moved = *q;
-    moved.axis = axis;
-    q = std::make_shared<const ir::Quant>(std::move(moved));
-  }
   const Tensor t = b.data(v)->reshaped(dims);
-  return b.constant(std::make_shared<const Tensor>(t), ir::tensor_type(t.dtype, {dims.begin(), dims.end()}, std::move(q)), b.graph()[v.id].name);
+  return b.constant(std::make_shared<const Tensor>(t), ir::tensor_type(t.dtype, {dims.begin(), dims.end()}, ir::along(b.type(v).quant, axis)), b.graph()[v.id].name);
 }
 }  // namespace
 Val unsqueezed(Val v, std::int64_t axis) {

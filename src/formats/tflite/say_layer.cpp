@@ -158,7 +158,6 @@ Said conv_transpose(const Saying& s) {
       const auto grown = s.is("output_padding");
       const std::int64_t total = window->strides[i] * ((*x)[i + 2] - 1) + (grown.empty() ? 0 : grown[i]) + (*w)[i + 2] - (*y)[i + 2];
       before[i] = window->auto_pad == op::AutoPad::same_upper ? total / 2 : total - total / 2;
-      if (window->auto_pad == op::AutoPad::same_lower) before[i] = total - total / 2;
     }
   }
   bool edge = true, same = true;
@@ -219,6 +218,12 @@ Said max_pool(const Saying& s) {
   in[0] = padded_by(in[0], before, after, least);
   return s.same("MaxPool", in, unpadded(s));
 }
+/// How many elements of x each window has.
+Result<Tensor> window_counts(const Datum& x, const Attrs& attrs) {
+  const Datum* in[] = {&x};
+  SAHA_TRY(auto y, op::run(*op::find("WindowCount")->def, in, attrs, 1));
+  return std::move(y[0].tensor);
+}
 Said average_pool(const Saying& s) {
   if (s.rank() == 3) return one_axis(s, false);
   const auto k = known_window(s, s.is("kernel_shape"));
@@ -236,11 +241,9 @@ Said average_pool(const Saying& s) {
   Val y = s.rank() == 5 ? in_two_steps(s, x, *k)[0] : s.b.op("AveragePool", {x}, unpadded(s));
   Dims one = {1, 1};
   one.insert(one.end(), k->in.begin(), k->in.end());
-  Datum zeros = Tensor::zeros(DType::f32, one);
-  const Datum* in[] = {&zeros};
-  auto counted = op::run(*op::find("WindowCount")->def, in, s.attrs, 1);
+  auto counted = window_counts(Tensor::zeros(DType::f32, one), s.attrs);
   if (!counted) { s.b.fail(std::move(counted.error())); return Vals{y}; }
-  const Tensor& c = (*counted)[0].tensor;
+  const Tensor& c = *counted;
   Tensor share = Tensor::zeros(DType::f32, c.dims);
   bool whole = true;
   for (std::int64_t i = 0; i < c.size(); ++i) {
@@ -251,15 +254,13 @@ Said average_pool(const Saying& s) {
   return Vals{whole ? y : y * s.b.constant(std::move(share))};
 }
 
-/// How many elements each window has, over known extents.
+/// Over known extents it is a constant.
 Said window_count(const Saying& s) {
   const auto x = known_dims(s.type(0));
   if (!x) return {};
-  Datum zeros = Tensor::zeros(s.type(0).dtype, *x);
-  const Datum* in[] = {&zeros};
-  auto y = op::run(*op::find("WindowCount")->def, in, s.attrs, 1);
+  auto y = window_counts(Tensor::zeros(s.type(0).dtype, *x), s.attrs);
   if (!y) return {};
-  return Vals{s.b.constant(std::move((*y)[0].tensor))};
+  return Vals{s.b.constant(std::move(*y))};
 }
 
 // ---- products -------------------------------------------------------------------------------------------------------------------------------
@@ -280,12 +281,8 @@ Said gemm(const Saying& s) {
       return s.same("Gemm", in, s.attrs);
     }
     if (turned) return s.on_reals();
-    auto t = permuted_tensor(*w, {1, 0});
-    if (!t) { b.fail(std::move(t.error())); return s.in; }
-    std::shared_ptr<const ir::Quant> q = s.type(1).quant;
-    if (q && q->scale.size() > 1) { ir::Quant moved = *q; moved.axis = 1 - moved.axis; q = std::make_shared<const ir::Quant>(std::move(moved)); }
     Vals in = s.in;
-    in[1] = b.constant(std::make_shared<const Tensor>(*t), ir::tensor_type(t->dtype, {t->dims.begin(), t->dims.end()}, std::move(q)), b.graph()[s.in[1].id].name);
+    in[1] = permuted(in[1], {1, 0});
     Attrs a = without(s.attrs, {"transB"});
     a.push_back({"transB", std::int64_t{1}});
     return s.same("Gemm", in, a);

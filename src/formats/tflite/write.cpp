@@ -82,27 +82,6 @@ class SubGraph {
 };
 
 // ---- tensors ---------------------------------------------------------------------------------------------------------------------------
-std::optional<fb::TensorType> tensor_type(DType t) {
-  using T = fb::TensorType;
-  switch (t) {
-    case DType::f32: return T::FLOAT32;
-    case DType::f16: return T::FLOAT16;
-    case DType::i32: return T::INT32;
-    case DType::u8: return T::UINT8;
-    case DType::i64: return T::INT64;
-    case DType::string: return T::STRING;
-    case DType::boolean: return T::BOOL;
-    case DType::i16: return T::INT16;
-    case DType::c64: return T::COMPLEX64;
-    case DType::i8: return T::INT8;
-    case DType::f64: return T::FLOAT64;
-    case DType::c128: return T::COMPLEX128;
-    case DType::u64: return T::UINT64;
-    case DType::u32: return T::UINT32;
-    case DType::u16: return T::UINT16;
-    default: return {};
-  }
-}
 std::vector<std::uint8_t> bytes_of(const Tensor& t) {
   std::vector<std::uint8_t> r;
   if (t.dtype != DType::string) {
@@ -119,18 +98,6 @@ std::vector<std::uint8_t> bytes_of(const Tensor& t) {
   for (const std::string& s : *t.text) r.insert(r.end(), s.begin(), s.end());
   return r;
 }
-Result<Tensor> permuted_tensor(const Tensor& t, const Ints& order) {
-  if (std::is_sorted(order.begin(), order.end())) return t;
-  Datum x = t;
-  const Datum* in[] = {&x};
-  SAHA_TRY(auto y, op::run(*op::find("Transpose")->def, in, {{"perm", order}}, 1));
-  return std::move(y[0].tensor);
-}
-Padded same_pads(std::int64_t n, std::int64_t kernel, std::int64_t stride, std::int64_t dilation) {
-  const std::int64_t reach = (kernel - 1) * dilation + 1, out = (n + stride - 1) / stride, total = std::max<std::int64_t>((out - 1) * stride + reach - n, 0);
-  return {total / 2, total - total / 2};
-}
-
 Undone undone(std::int64_t n, std::int64_t out, std::int64_t kernel, std::int64_t stride, std::int64_t before) {
   return {before == 0 && out >= kernel && (out - kernel) / stride + 1 == n, before == same_pads(out, kernel, stride, 1).before && n == (out + stride - 1) / stride};
 }
@@ -158,7 +125,7 @@ std::int32_t SubGraph::tensor(const ir::Type& t, const Ints& order, const std::s
     r->quantization = std::make_unique<fb::QuantizationParametersT>();
     r->quantization->scale = t.quant->scale;
     r->quantization->zero_point = t.quant->zero;
-    if (t.quant->scale.size() > 1) r->quantization->quantized_dimension = std::int32_t(std::find(order.begin(), order.end(), t.quant->axis) - order.begin());
+    if (t.quant->scale.size() > 1) r->quantization->quantized_dimension = place_of(order, t.quant->axis);
   }
   sub_->tensors.push_back(std::move(r));
   return std::int32_t(sub_->tensors.size() - 1);
@@ -210,13 +177,7 @@ std::int32_t SubGraph::get(ValueId v, const Ints& order) {
   if (g_[v].constant) {
     auto c = permuted_tensor(*g_[v].constant, order);
     if (!c) { file_.fail(std::move(c.error())); return -1; }
-    std::shared_ptr<const ir::Quant> q = t.quant;
-    if (q && q->scale.size() > 1) {
-      ir::Quant moved = *q;
-      moved.axis = int(std::find(order.begin(), order.end(), q->axis) - order.begin());
-      q = std::make_shared<const ir::Quant>(std::move(moved));
-    }
-    const std::int32_t r = constant(*c, std::move(q), name_of(v));
+    const std::int32_t r = constant(*c, ir::along(t.quant, t.quant ? place_of(order, t.quant->axis) : 0), name_of(v));
     places.push_back({r, order, {}, {}});
     return r;
   }
@@ -230,7 +191,7 @@ std::int32_t SubGraph::get(ValueId v, const Ints& order) {
     view(source, r, t, order, who);
   } else {
     Ints perm;
-    for (std::int64_t a : order) perm.push_back(std::find(from.order.begin(), from.order.end(), a) - from.order.begin());
+    for (std::int64_t a : order) perm.push_back(place_of(from.order, a));
     fb::BuiltinOptionsUnion u;
     u.Set(fb::TransposeOptionsT{});
     add(Code::TRANSPOSE, {from.tensor, small(perm)}, {r}, std::move(u), who);
@@ -506,9 +467,7 @@ std::int32_t Writing::narrow(std::size_t i) {
   return cast(to.get(operand(i), plain_order(rank(i))), DType::i32);
 }
 DType Writing::dtype_of(std::int32_t tensor) const {
-  const fb::TensorType t = to.sub_->tensors[std::size_t(std::max(tensor, 0))]->type;
-  for (int d = 1; d < kNumDTypes; ++d) if (tensor_type(DType(d)) == t) return DType(d);
-  return DType::none;
+  return tflite::dtype_of(to.sub_->tensors[std::size_t(std::max(tensor, 0))]->type);
 }
 std::int32_t Writing::cast(std::int32_t tensor, DType type) {
   if (failed() || dtype_of(tensor) == type) return tensor;
@@ -518,11 +477,8 @@ std::int32_t Writing::cast(std::int32_t tensor, DType type) {
     const std::int32_t d = t.shape_signature.empty() ? t.shape[i] : t.shape_signature[i];
     dims.push_back(d < 0 ? ir::Dim::symbol("d") : ir::Dim(d));
   }
-  fb::CastOptionsT o;
-  o.in_data_type = t.type;
-  o.out_data_type = *tensor_type(type);
   const std::int32_t r = temporary(type, std::move(dims));
-  op(Code::CAST, {tensor}, {r}, std::move(o));
+  cast_into(tensor, r);
   return r;
 }
 void Writing::cast_into(std::int32_t tensor, std::int32_t result) {

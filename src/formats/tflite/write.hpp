@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <map>
 
-#include "formats/tflite/layout.hpp"
+#include "formats/tflite/conventions.hpp"
 #include "op/builder.hpp"
 #include "tflite/schema_generated.h"
 
@@ -69,7 +69,7 @@ class Writing : public op::AttrView {
   /// The order in which the node's results stand, and its operands where they follow it.
   const Ints& order() const { return order_; }
   /// Place in memory of an axis of the result.
-  std::int64_t place(std::int64_t axis) const { return std::find(order_.begin(), order_.end(), axis) - order_.begin(); }
+  std::int64_t place(std::int64_t axis) const { return place_of(order_, axis); }
 
   std::int32_t in(std::size_t i);                        ///< operand i in the node's order
   std::int32_t in(std::size_t i, const Ints& order);     ///< in this one
@@ -176,9 +176,6 @@ Val padded_by(Val v, const Ints& before, const Ints& after, std::optional<double
 /// Attributes without those that are named.
 Attrs without(const Attrs& attrs, std::initializer_list<std::string_view> names);
 
-/// SAME of the file: as many windows as strides fit, the odd pad at the end.
-struct Padded { std::int64_t before, after; };
-Padded same_pads(std::int64_t n, std::int64_t kernel, std::int64_t stride, std::int64_t dilation);
 /// Whether windows at n places undo a convolution over `out` elements that pads by VALID or SAME.
 struct Undone { bool valid, same; };
 Undone undone(std::int64_t n, std::int64_t out, std::int64_t kernel, std::int64_t stride, std::int64_t before);
@@ -194,10 +191,7 @@ std::string kernel_runtime(Code code, int version);
 /// A sentence on what the kernel does not take of this use; empty: it takes it.
 std::string kernel_refusal(const Use& use);
 
-std::optional<fb::TensorType> tensor_type(DType t);
 /// Elements as they lie in a buffer.
 std::vector<std::uint8_t> bytes_of(const Tensor& t);
-/// A constant in another order of axes.
-Result<Tensor> permuted_tensor(const Tensor& t, const Ints& order);
 
 }  // namespace saha::tflite

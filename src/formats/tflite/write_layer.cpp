@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "formats/tflite/write.hpp"
+#include "op/integer_form.hpp"
 
 namespace saha::tflite {
 namespace {
@@ -30,15 +31,26 @@ std::int64_t dilation(const Writing& w, std::size_t i) { const Ints v = w.is("di
 /// A bias of zeros: of the data's type, or as a sum of products of stored numbers.
 std::int32_t no_bias(Writing& w, std::int64_t channels) {
   if (!w.type(0).quant || !w.type(1).quant) return w.constant(Tensor::zeros(w.type(0).dtype, {channels}));
-  ir::Quant q{{}, std::vector<std::int64_t>(w.type(1).quant->scale.size(), 0), 0};
-  for (float v : w.type(1).quant->scale) q.scale.push_back(w.type(0).quant->scale[0] * v);
-  return w.constant(Tensor::zeros(bits(w.type(0).dtype) > 8 ? DType::i64 : DType::i32, {channels}), std::make_shared<const ir::Quant>(std::move(q)));
+  return w.constant(Tensor::zeros(bits(w.type(0).dtype) > 8 ? DType::i64 : DType::i32, {channels}), op::quant_of_products(*w.type(0).quant, *w.type(1).quant));
 }
 /// x, weights, bias; a kernel of convolutions wants one in any case.
 std::vector<std::int32_t> operands(Writing& w, std::int32_t x, std::int32_t weights, std::int64_t channels) {
   return {x, weights, w.has(2) ? w.in(2, plain_order(w.rank(2))) : no_bias(w, channels)};
 }
 
+/// Over height and width: what the options of all such kernels have.
+template <class O> O over_plane(Writing& w, fb::Padding pad) {
+  O o;
+  o.padding = pad;
+  o.stride_h = int(stride(w, 0)), o.stride_w = int(stride(w, 1));
+  o.fused_activation_function = w.activation();
+  return o;
+}
+template <class O> O dilated_over_plane(Writing& w, fb::Padding pad) {
+  O o = over_plane<O>(w, pad);
+  o.dilation_h_factor = int(dilation(w, 0)), o.dilation_w_factor = int(dilation(w, 1));
+  return o;
+}
 void conv(Writing& w) {
   const std::size_t rank = w.rank();
   if (rank != 4 && rank != 5) return w.unsupported("has " + std::to_string(rank - 2) + " spatial axes, one to three are written");
@@ -58,20 +70,11 @@ void conv(Writing& w) {
     return w.op(Code::CONV_3D, operands(w, x, w.in(1, {2, 3, 4, 1, 0}), outputs), {w.out()}, o);
   }
   if (group == channels && group > 1 && outputs % group == 0) {
-    fb::DepthwiseConv2DOptionsT o;
-    o.padding = pad;
-    o.stride_h = int(stride(w, 0)), o.stride_w = int(stride(w, 1));
-    o.dilation_h_factor = int(dilation(w, 0)), o.dilation_w_factor = int(dilation(w, 1));
+    auto o = dilated_over_plane<fb::DepthwiseConv2DOptionsT>(w, pad);
     o.depth_multiplier = int(outputs / group);
-    o.fused_activation_function = w.activation();
     return w.op(Code::DEPTHWISE_CONV_2D, operands(w, x, w.in(1, {1, 2, 3, 0}), outputs), {w.out()}, o);
   }
-  fb::Conv2DOptionsT o;
-  o.padding = pad;
-  o.stride_h = int(stride(w, 0)), o.stride_w = int(stride(w, 1));
-  o.dilation_h_factor = int(dilation(w, 0)), o.dilation_w_factor = int(dilation(w, 1));
-  o.fused_activation_function = w.activation();
-  w.op(Code::CONV_2D, operands(w, x, w.in(1, {0, 2, 3, 1}), outputs), {w.out()}, o);
+  w.op(Code::CONV_2D, operands(w, x, w.in(1, {0, 2, 3, 1}), outputs), {w.out()}, dilated_over_plane<fb::Conv2DOptionsT>(w, pad));
 }
 void conv_transpose(Writing& w) {
   if (w.rank() != 4 || w.i("group") != 1) return w.unsupported("has " + std::to_string(w.rank() - 2) + " spatial axes and " + std::to_string(w.i("group")) + " groups, one or two axes and one group of stored integers are written");
@@ -85,10 +88,7 @@ void conv_transpose(Writing& w) {
     same &= u.same;
   }
   if (!edge && !same) return w.unsupported("has pads " + str(pads) + ", which are neither none nor SAME");
-  fb::TransposeConvOptionsT o;
-  o.padding = same ? fb::Padding::SAME : fb::Padding::VALID;
-  o.stride_h = int(stride(w, 0)), o.stride_w = int(stride(w, 1));
-  o.fused_activation_function = w.activation();
+  const auto o = over_plane<fb::TransposeConvOptionsT>(w, same ? fb::Padding::SAME : fb::Padding::VALID);
   const std::int32_t x = w.in(0);
   std::vector<std::int32_t> in = {w.ints32(shape), w.in(1, {1, 2, 3, 0}), x};
   if (w.has(2)) in.push_back(w.in(2, {0}));
@@ -99,11 +99,8 @@ template <Code kCode> void pool(Writing& w) {
   if (w.rank() != 4) return w.unsupported("has " + std::to_string(w.rank() - 2) + " spatial axes, one or two are written");
   if (w.n.num_results > 1 && w.g.use_counts()[w.n.first_result + 1]) return w.unsupported("gives the places of the largest elements");
   if (std::any_of(dilations.begin(), dilations.end(), [](std::int64_t d) { return d != 1; })) return w.unsupported("has dilations " + str(dilations));
-  fb::Pool2DOptionsT o;
-  o.padding = padding(w, kernel);
-  o.stride_h = int(stride(w, 0)), o.stride_w = int(stride(w, 1));
+  auto o = over_plane<fb::Pool2DOptionsT>(w, padding(w, kernel));
   o.filter_height = int(kernel[0]), o.filter_width = int(kernel[1]);
-  o.fused_activation_function = w.activation();
   w.op(kCode, {w.in(0)}, {w.out()}, o);
 }
 
@@ -120,13 +117,8 @@ std::int32_t weights(Writing& w, bool columns_first, const Placed& x) {
   for (std::int64_t a : x.flat_order) perm.push_back(a + 1);
   auto moved = permuted_tensor(t->reshaped(split), perm);
   if (!moved) { w.unsupported(moved.error().message); return -1; }
-  std::shared_ptr<const ir::Quant> q = w.type(1).quant;
-  if (q && q->scale.size() > 1) {
-    ir::Quant along = *q;
-    along.axis = int(std::find(order.begin(), order.end(), q->axis) - order.begin());
-    q = std::make_shared<const ir::Quant>(std::move(along));
-  }
-  return w.constant(moved->reshaped(t->dims), std::move(q));
+  const auto& q = w.type(1).quant;
+  return w.constant(moved->reshaped(t->dims), ir::along(q, q ? place_of(order, q->axis) : 0));
 }
 void fully_connected(Writing& w, bool columns_first) {
   const Placed x = w.flat(0);

@@ -198,7 +198,7 @@ void gather(Writing& w) {
   const std::int32_t i = w.data(1) ? w.narrow(1) : w.in(1, plain_order(w.rank(1)));
   if (w.rank(1) == 0) {  // one element: its axis goes
     const Placed x = w.any(0);
-    o.axis = int(std::find(x.order.begin(), x.order.end(), axis) - x.order.begin());
+    o.axis = place_of(x.order, axis);
     return w.op(Code::GATHER, {x.tensor, i}, {w.out_in(reduced_order(x.order, {axis}))}, o);
   }
   o.axis = int(w.rank(1) == 1 ? w.place(axis) : axis);
