@@ -12,7 +12,8 @@ namespace {
 constexpr Argument kArguments[] = {{"MODEL", "an ONNX or TensorFlow Lite file that each engine is asked to load and run once", true}};
 
 std::string remark(const measure::Presence& p, bool with_model) {
-  if (!p.here || (with_model && !*p.runs)) return p.reason;
+  if (!p.here) return p.reason.substr(0, p.reason.find(';'));   // where it was looked for: saha doctor
+  if (with_model && !*p.runs) return p.reason;
   if (!with_model) return p.sentence;
   std::string text = p.precision;
   if (p.layers > 0) text += ", " + std::to_string(p.fast) + " of " + std::to_string(p.layers) + " layers with fast kernels";
@@ -46,8 +47,8 @@ Result<int> run(const Args& args) {
     table.add(std::move(cells));
   }
   print(table.str(system::terminal_width(STDOUT_FILENO)));
-  for (const auto& p : rows)
-    if (!p.help.empty()) say(args, p.backend + ": " + p.help);
+  for (std::size_t i = 0; i < rows.size(); ++i)
+    if (!rows[i].help.empty() && (i == 0 || rows[i].help != rows[i - 1].help)) say(args, rows[i].backend + ": " + rows[i].help);
   return 0;
 }
 }  // namespace

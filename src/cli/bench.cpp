@@ -154,8 +154,8 @@ std::string heading(const measure::Bench& bench, const measure::BenchOptions& op
 
 std::string engine_table(const measure::Bench& bench, int width, bool color) {
   using system::Align;
-  system::Table table({{"backend", Align::left}, {"p50", Align::right}, {"p90", Align::right}, {"min", Align::right}, {"ratio", Align::right}, {"infer/s", Align::right},
-                       {"load", Align::right}, {"peak RAM", Align::right}, {"max |diff|", Align::right}});
+  system::Table table({{"backend", Align::left}, {"p50", Align::right}, {"p90", Align::right}, {"min", Align::right}, {"ratio", Align::right}, {"infer/s", Align::right, 3},
+                       {"load", Align::right, 2}, {"peak RAM", Align::right, 1}, {"max |diff|", Align::right}});
   std::size_t longest = 7;
   for (const auto& r : bench.engines) longest = std::max(longest, r.backend.size() + 1 + short_version(r).size());
   for (const auto& r : bench.engines) {
@@ -166,10 +166,15 @@ std::string engine_table(const measure::Bench& bench, int width, bool color) {
     table.add(std::move(cells), r.wrong ? system::Ink::red : system::Ink::plain);
   }
   std::string text = table.str(width, color);
-  for (const auto& m : bench.missing) {
-    std::string name = m.backend;
-    name.resize(std::max(longest, name.size()), ' ');
-    text += name + "  -: " + system::fitted(m.reason, width > 0 ? std::max(width - int(name.size()) - 5, 20) : 100'000) + (m.help.empty() ? "" : "\n" + std::string(longest + 5, ' ') + m.help) + "\n";
+  for (const auto& m : bench.missing) {  // a line each: why not, and what to do, where both fit
+    std::string line = m.backend;
+    line.resize(std::max(longest, line.size()), ' ');
+    line += "  -: " + m.reason.substr(0, m.reason.find(';'));
+    if (!m.help.empty()) {
+      const std::string help = "; " + m.help.substr(0, m.help.find(','));
+      line += width == 0 || system::display_width(line + help) <= width ? help : "; saha doctor says more";
+    }
+    text += (width > 0 ? system::fitted(line, width) : line) + "\n";
   }
   return text;
 }
@@ -179,7 +184,7 @@ std::string layer_table(const measure::Bench& bench, bool all, int width, bool c
   double total_ms = 0;
   for (const auto& l : bench.layers) total_ms += l.time.ms;
   system::Table table({{"layer (native)", Align::left}, {"operator", Align::left}, {"output", Align::left}, {"time", Align::right}, {"%", Align::right}, {"MMAC", Align::right},
-                       {"GMAC/s", Align::right}, {"MiB", Align::right}, {"limit", Align::left}, {"% of limit", Align::right}, {"kernel", Align::left}});
+                       {"GMAC/s", Align::right, 1}, {"MiB", Align::right, 2}, {"limit", Align::left}, {"% of limit", Align::right}, {"kernel", Align::left, 3}});
   std::vector<std::size_t> order(bench.layers.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
   std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return bench.layers[a].time.ms > bench.layers[b].time.ms; });

@@ -61,7 +61,10 @@ Result<int> run(const Args& args) {
   rows.push_back({true, "saha " SAHA_VERSION, cpu.model + " (" + isa + "), " + std::to_string(cpu.physical) + (cpu.physical == 1 ? " core; " : " cores; ") +
                                                   gibibytes(double(memory.available_bytes)) + " of " + gibibytes(double(memory.total_bytes)) + " GiB of memory free", ""});
   SAHA_TRY(const auto engines, measure::presence());
-  for (const auto& p : engines) rows.push_back({p.here, p.backend + (p.here ? " " + p.version : ""), p.here ? p.sentence : p.reason, p.help});
+  for (const auto& p : engines) {
+    if (!p.here && !rows.back().ok && rows.back().detail == p.reason) rows.back().what += ", " + p.backend;  // one library, two ways to use it
+    else rows.push_back({p.here, p.backend + (p.here ? " " + p.version : ""), p.here ? p.sentence : p.reason, p.help});
+  }
   for (const auto& tool : kTools) {
     std::string found;
     for (const char* name : tool.names)
@@ -82,7 +85,9 @@ Result<int> run(const Args& args) {
   for (const auto& r : rows) {
     std::string what = r.what;
     what.resize(longest, ' ');
-    print(system::paint((r.ok ? "ok  " : "?   ") + what + "  " + r.detail, r.ok ? system::Ink::plain : system::Ink::yellow, color) + "\n");
+    const int at = int(longest) + 6, width = system::terminal_width(STDOUT_FILENO);
+    const std::string line = (r.ok ? "ok  " : "?   ") + what + "  " + system::wrapped(r.detail, width, at);
+    print(system::paint(line, r.ok ? system::Ink::plain : system::Ink::yellow, color) + "\n");
     if (!r.install.empty()) print(std::string(longest + 6, ' ') + r.install + "\n");
   }
   return 0;

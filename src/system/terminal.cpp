@@ -120,31 +120,37 @@ void Table::add(std::vector<std::string> cells, Ink ink) {
 std::string Table::str(int width, bool color) const {
   const std::size_t n = columns_.size();
   std::vector<int> widths(n);
+  std::vector<char> shown(n, 1);
   const bool titled = std::any_of(columns_.begin(), columns_.end(), [](const Column& c) { return !c.title.empty(); });
+  int over = 2 * (int(n) - 1) - width;
   for (std::size_t c = 0; c < n; ++c) {
     widths[c] = display_width(columns_[c].title);
     for (const Row& row : rows_) widths[c] = std::max(widths[c], display_width(row.cells[c]));
+    over += widths[c];
   }
-  int total = 2 * (int(n) - 1);
-  for (int w : widths) total += w;
-  if (width > 0 && total > width) {
-    int over = total - width;
+  while (width > 0 && over > 0) {
+    std::size_t least = n;
+    for (std::size_t c = 0; c < n; ++c)
+      if (shown[c] && columns_[c].missed > (least < n ? columns_[least].missed : 0)) least = c;
+    if (least == n) break;
+    shown[least] = 0;
+    over -= widths[least] + 2;
+  }
+  if (width > 0 && over > 0) {
     std::ptrdiff_t widest = -1;
     for (std::size_t c = 0; c + 1 < n; ++c)
-      if (columns_[c].align == Align::left && (widest < 0 || widths[c] > widths[std::size_t(widest)])) widest = std::ptrdiff_t(c);
+      if (shown[c] && columns_[c].align == Align::left && (widest < 0 || widths[c] > widths[std::size_t(widest)])) widest = std::ptrdiff_t(c);
     if (n && columns_[n - 1].align == Align::left) {  // the last column gives first while it is long: remarks are the least
       const int give = std::min(over, std::max(0, widths[n - 1] - 20));
       widths[n - 1] -= give, over -= give;
     }
-    if (widest >= 0) {
-      const int give = std::min(over, std::max(0, widths[std::size_t(widest)] - 12));
-      widths[std::size_t(widest)] -= give;
-    }
+    if (widest >= 0) widths[std::size_t(widest)] -= std::min(over, std::max(0, widths[std::size_t(widest)] - 12));
   }
   std::string text;
   const auto line = [&](const std::vector<std::string>& cells, Ink ink) {
     std::string row;
     for (std::size_t c = 0; c < cells.size(); ++c) {
+      if (c < n && !shown[c]) continue;
       if (c) row += "  ";
       if (c >= n) { row += cells[c]; continue; }
       const std::string cell = width > 0 ? fitted(cells[c], widths[c]) : cells[c];

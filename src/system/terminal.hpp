@@ -31,12 +31,14 @@ std::string wrapped(std::string_view text, int width, int indent = 0);
 enum class Align : std::uint8_t { left, right };
 
 /// Rows of text in columns two spaces apart; numbers to the right. Printed with `width` 0 (not a terminal) nothing is cut;
-/// else the widest left-aligned column but the last is shortened until the row fits, then the last is cut.
+/// else the columns that may be missed leave first, the highest `missed` before the others; then the widest left-aligned column but the last is
+/// shortened until the row fits, then the last is cut.
 class Table {
  public:
   struct Column {
     std::string title;
     Align align = Align::left;
+    int missed = 0;   ///< above 0: left out where the rows would be too wide
   };
   explicit Table(std::vector<Column> columns) : columns_(std::move(columns)) {}
   /// Missing cells are empty; cells beyond the columns are an unaligned remark at the end of the row.

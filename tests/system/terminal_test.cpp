@@ -70,6 +70,13 @@ TEST(Table, fits_a_terminal_and_only_a_terminal) {
   EXPECT_NE(table.str(60).find("0.44"), std::string::npos);
   EXPECT_NE(table.str(0).find("long remark on why"), std::string::npos);
 }
+TEST(Table, leaves_out_what_may_be_missed_before_it_cuts) {
+  Table table({{"engine"}, {"p50", Align::right}, {"load", Align::right, 2}, {"memory", Align::right, 1}});
+  table.add({"native", "1.00 ms", "2.00 ms", "3.0 MiB"});
+  EXPECT_EQ(table.str(40), "engine      p50     load   memory\nnative  1.00 ms  2.00 ms  3.0 MiB\n");
+  EXPECT_EQ(table.str(30), "engine      p50   memory\nnative  1.00 ms  3.0 MiB\n");
+  EXPECT_EQ(table.str(16), "engine      p50\nnative  1.00 ms\n");
+}
 TEST(Table, paints_whole_rows) {
   Table table({{"x"}});
   table.add({"bad"}, Ink::red);

@@ -41,7 +41,8 @@ TEST(FloatFormat, every_code_below_32_bits_reads_back_as_itself) {
   for (DType t : {DType::f16, DType::bf16, DType::f8e4m3fn, DType::f8e4m3fnuz, DType::f8e5m2, DType::f8e5m2fnuz, DType::f8e8m0, DType::f4e2m1, DType::f6e2m3, DType::f6e3m2})
     for (std::uint32_t code = 0; code < 1u << bits(t); ++code) {
       const double v = decode(t, code);
-      if (!std::isnan(v)) ASSERT_EQ(encode(t, v), code) << name(t);
+      if (std::isnan(v)) continue;
+      ASSERT_EQ(encode(t, v), code) << name(t);
     }
 }
 
