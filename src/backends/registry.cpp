@@ -5,12 +5,18 @@
 #include "backends/engine/host.hpp"
 #include "backends/native/native.hpp"
 #include "formats/onnx/onnx.hpp"
+#include "formats/tflite/export.hpp"
 
 namespace saha::backends {
 namespace {
 
 engine::Host host() {
-  return {.build = engine::build(), .onnx_bytes = [](const ir::Model& model) { return onnx::export_bytes(model); }};
+  return {.build = engine::build(),
+          .onnx_bytes = [](const ir::Model& model) { return onnx::export_bytes(model); },
+          .tflite_bytes = [](const ir::Model& model) -> Result<std::string> {
+            SAHA_TRY(auto exported, tflite::export_bytes(model));
+            return std::move(exported.bytes);
+          }};
 }
 
 template <const char* Engine, const char* Variant> engine::OpenResult open_foreign() { return engine::open_module(Engine, Variant, host()); }
@@ -24,7 +30,7 @@ std::span<const runtime::BackendInfo> all() {
       runtime::BackendInfo{kOnnxRuntime, "Microsoft's ONNX Runtime on the CPU, every graph optimisation", open_foreign<kOnnxRuntime, kOnnxRuntime>},
       runtime::BackendInfo{kOpenVino, "Intel's OpenVINO on the CPU, computing in float32", open_foreign<kOpenVino, kOpenVino>},
       runtime::BackendInfo{kOpenVinoBf16, "the same in bfloat16, its own choice where the processor has it", open_foreign<kOpenVino, kOpenVinoBf16>},
-      runtime::BackendInfo{kTflite, "TensorFlow Lite on the CPU with its default kernels, for TensorFlow Lite files", open_foreign<kTflite, kTflite>},
+      runtime::BackendInfo{kTflite, "TensorFlow Lite on the CPU with its default kernels", open_foreign<kTflite, kTflite>},
   };
   return rows;
 }

@@ -50,7 +50,7 @@ struct State {
     // Foreign engines read files of their own formats themselves; of any other they get what it means in ONNX.
     SAHA_TRY(const auto mapped, system::map_file(file));
     const std::string_view format = formats::format_of(mapped.bytes());
-    if (name == "native" || format != "onnx") { SAHA_TRY(model, formats::import_file(file)); }
+    if (name == "native" || format != "onnx" || !backend->reads(format)) { SAHA_TRY(model, formats::import_file(file)); }
     if (!backend->reads(format)) options.file.clear();
     SAHA_TRY(program, backend->load(model, options));
     const double load_ms = ms_since(start);

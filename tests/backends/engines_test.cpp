@@ -6,6 +6,7 @@
 
 #include "backends/engine/locate.hpp"
 #include "backends/registry.hpp"
+#include "formats/onnx/onnx.hpp"
 #include "ir/graph.hpp"
 #include "system/file.hpp"
 #include "tests/backends/onnx_writer.hpp"
@@ -245,6 +246,47 @@ TEST_P(OnnxRuntime, optionals_come_out_full_and_an_empty_one_cannot_go_in) {
   auto refused = (*taker)->run(std::span(&none, 1));
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().message, "input 'o': an empty optional cannot be handed to onnxruntime");
+}
+
+class Tflite : public Engine {};
+INSTANTIATE_TEST_SUITE_P(Foreign, Tflite, ::testing::Values("tflite"));
+
+TEST_P(Tflite, a_model_of_another_format_is_written_for_it) {
+  w::Graph conv{.nodes = {w::node("Conv", {"x", "w"}, {"c"}, {w::ints_attribute("pads", {1, 1, 1, 1})}), w::node("Relu", {"c"}, {"y"})},
+                .initializers = {w::floats("w", {1, 2, 3, 3}, {1, -2, 3, -4, 5, -6, 7, -8, 9, -1, 2, -3, 4, -5, 6, -7, 8, -9})},
+                .inputs = {w::value_info("x", w::tensor_type(DType::f32, {"1", "2", "4", "5"}))},
+                .outputs = {w::value_info("y", w::tensor_type(DType::f32, {"1", "1", "4", "5"}))}};
+  Tensor picture = Tensor::zeros(DType::f32, {1, 2, 4, 5});
+  for (std::int64_t i = 0; i < 40; ++i) picture.as<float>()[i] = float(i * 7 % 11 - 5);
+  for (const auto& [graph, x] : {std::pair{dense(), Datum(Tensor::of(DType::f32, {3, 4}, {1}))}, std::pair{conv, Datum(picture)}}) {
+    const std::string bytes = w::model(graph);
+    auto model = onnx::import_bytes(std::as_bytes(std::span(bytes)));
+    ASSERT_TRUE(model) << model.error().message;
+    auto native = backends::open("native");
+    ASSERT_TRUE(native);
+    std::vector<std::vector<Datum>> y;
+    for (Backend* engine : {backend_.get(), native->get()}) {
+      auto program = engine->load(*model, {.threads = 2, .file = {}});
+      ASSERT_TRUE(program) << program.error().message;
+      EXPECT_EQ((*program)->inputs()[0].name, "x");
+      auto out = (*program)->run(std::span(&x, 1));
+      ASSERT_TRUE(out) << out.error().message;
+      y.push_back(std::move(*out));
+    }
+    EXPECT_EQ(y[0][0].tensor.dims, y[1][0].tensor.dims);
+    EXPECT_TRUE(identical(y[0][0].tensor, y[1][0].tensor));   // small integers: exact in any order
+  }
+}
+
+TEST_P(Tflite, what_it_has_no_kernel_for_is_named) {
+  const std::string bytes = w::model({.nodes = {w::node("Det", {"x"}, {"y"})},
+                                      .inputs = {w::value_info("x", w::tensor_type(DType::f32, {"3", "3"}))},
+                                      .outputs = {w::value_info("y", w::tensor_type(DType::f32, {}))}});
+  auto model = onnx::import_bytes(std::as_bytes(std::span(bytes)));
+  ASSERT_TRUE(model) << model.error().message;
+  auto program = backend_->load(*model, {});
+  ASSERT_FALSE(program);
+  EXPECT_NE(program.error().message.find("Det"), std::string::npos) << program.error().message;
 }
 
 TEST(Registry, names_are_unique_and_an_unknown_name_lists_them) {

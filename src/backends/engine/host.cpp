@@ -5,7 +5,7 @@
 
 namespace saha::engine {
 
-const char* build() { return SAHA_VERSION " interface 1, " __VERSION__; }
+const char* build() { return SAHA_VERSION " interface 2, " __VERSION__; }
 
 Result<> check_build(const Host& host) {
   if (host.build != nullptr && std::string_view(host.build) == build()) return {};

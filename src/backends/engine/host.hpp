@@ -14,6 +14,8 @@ struct Host {
   const char* build = nullptr;  ///< build() of the caller
   /// The model as an ONNX file's bytes, for a model that does not stand unchanged on disk. Null: saha was built without an exporter.
   Result<std::string> (*onnx_bytes)(const ir::Model& model) = nullptr;
+  /// As a TensorFlow Lite file's bytes, the same.
+  Result<std::string> (*tflite_bytes)(const ir::Model& model) = nullptr;
 };
 
 /// Version, compiler and interface: equal on both sides, or the module is refused.

@@ -4,8 +4,11 @@ namespace saha::tflite_engine {
 
 const char* Api::load(const engine::DynamicLibrary& library) {
   const char* missing = nullptr;
-  const auto bind = [&](auto*& function, const char* symbol) {
+  const auto find = [&](auto*& function, const char* symbol) {
     function = library.function<std::remove_pointer_t<std::remove_reference_t<decltype(function)>>>(symbol);
+  };
+  const auto bind = [&](auto*& function, const char* symbol) {
+    find(function, symbol);
     if (function == nullptr && missing == nullptr) missing = symbol;
   };
   bind(version, "TfLiteVersion");
@@ -30,6 +33,10 @@ const char* Api::load(const engine::DynamicLibrary& library) {
   bind(bytes, "TfLiteTensorByteSize");
   bind(data, "TfLiteTensorData");
   bind(name, "TfLiteTensorName");
+  find(xnnpack_defaults, "TfLiteXNNPackDelegateOptionsDefault");
+  find(xnnpack_create, "TfLiteXNNPackDelegateCreate");
+  find(xnnpack_delete, "TfLiteXNNPackDelegateDelete");
+  find(options_add_delegate, "TfLiteInterpreterOptionsAddDelegate");
   return missing;
 }
 

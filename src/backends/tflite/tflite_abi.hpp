@@ -14,6 +14,7 @@ struct Model;
 struct Options;
 struct Interpreter;
 struct RawTensor;
+struct Delegate;
 constexpr int kOk = 0;
 
 /// TfLiteType
@@ -38,6 +39,13 @@ constexpr DType dtype_of(int type) {
   }
 }
 
+/// TfLiteXNNPackDelegateOptions, of which only the first member is set here; the rest, of a size that differs by version, is the library's
+/// own default. It is returned through the caller's memory, so room for more than it fills does no harm.
+struct XnnpackOptions {
+  std::int32_t threads;
+  std::byte rest[1020];
+};
+
 struct Api {
   const char* (*version)();
   Model* (*model_create)(const void* bytes, std::size_t size);   ///< the bytes must outlive the model
@@ -61,6 +69,12 @@ struct Api {
   std::size_t (*bytes)(const RawTensor*);
   void* (*data)(const RawTensor*);
   const char* (*name)(const RawTensor*);
+  // The fast kernels; a library without them has none of these.
+  XnnpackOptions (*xnnpack_defaults)();
+  Delegate* (*xnnpack_create)(const XnnpackOptions*);
+  void (*xnnpack_delete)(Delegate*);
+  void (*options_add_delegate)(Options*, Delegate*);
+  bool has_xnnpack() const { return xnnpack_defaults && xnnpack_create && xnnpack_delete && options_add_delegate; }
 
   /// The name of a function that the library lacks; null: none.
   const char* load(const engine::DynamicLibrary& library);
