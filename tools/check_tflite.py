@@ -2,7 +2,7 @@
 """TensorFlow Lite models on `saha infer` and on LiteRT's reference kernels, the same inputs: are the results equal bit for bit (integer models),
 how far are they apart (float models).
 
-usage: check_tflite.py SAHA MODEL.tflite... [--inputs DIR] [--count N] [--seed S] [--node K]
+usage: check_tflite.py SAHA MODEL.tflite... [--inputs DIR] [--count N] [--seed S]
 Needs the packages ai-edge-litert and numpy. --inputs: a folder whose *.npy files (one input each) are used beside random ones.
 """
 import argparse

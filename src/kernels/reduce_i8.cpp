@@ -13,7 +13,7 @@ std::uint32_t grid(const SumI8Params& p) { return pieces_of_rows(p.outer, row_wo
 std::uint32_t grid(const SoftmaxI8Params& p) { return pieces_of_rows(p.outer * p.inner, p.n); }
 
 void softmax_exps(std::int32_t multiplier, int shift, std::span<std::int32_t, 256> exps) {
-  for (int d = 0; d < 256; ++d) exps[static_cast<std::size_t>(d)] = fixed::exp_of_negative(high_mul(static_cast<std::int32_t>(static_cast<std::uint32_t>(-d) << shift), multiplier));
+  for (int d = 0; d < 256; ++d) exps[static_cast<std::size_t>(d)] = fixed::exp_of_negative(high_mul(static_cast<std::int32_t>(static_cast<std::uint32_t>(-d) << shift), multiplier), 5);
 }
 
 namespace {
@@ -32,7 +32,7 @@ void run_softmax(const plan::Call& call) {
     for (std::int64_t k = 0; k < p.n; ++k) most = std::max(most, x[k * p.inner] ^ flip);
     std::int32_t sum = 0;
     for (std::int64_t k = 0; k < p.n; ++k)
-      if (const int d = most - (x[k * p.inner] ^ flip); -d >= p.least) sum = fixed::wrapping_add(sum, round_shift(exps[d], kSumBits));
+      if (const int d = most - (x[k * p.inner] ^ flip); -d >= p.least) sum = fixed::sum(sum, round_shift(exps[d], kSumBits));
     const fixed::Reciprocal one_over = fixed::reciprocal(std::max(sum, 1), kSumBits);
     const int places = std::clamp(one_over.bits_over_unit + 31 - 8, 0, 31);
     for (std::int64_t k = 0; k < p.n; ++k) {

@@ -148,7 +148,7 @@ Val conv_integer(const Site& s, const Type& result) {
   const DType wide = accumulator(s.type(0), s.type(1));
   Vals in = {centred(s.in[0], wide), centred(s.in[1], wide)};
   if (s.has(2)) in.push_back(s.type(2).dtype == wide ? s.in[2] : s.b.op("Cast", {s.in[2]}, {{"to", std::int64_t(wide)}}));
-  return requantized(s, s.b.op("Conv", in, plain_attrs(s)), result, 1);
+  return requantized(s, s.b.op("Conv", in, plain_attrs(s.attrs)), result, 1);
 }
 
 // ---- the adjoints of Conv: operand 2 gives the shape of the result only --------------------------------------------------------------
@@ -259,7 +259,7 @@ Val conv_transpose_integer(const Site& s, const Type& result) {
   const DType wide = accumulator(s.type(0), s.type(1));
   Vals in = {centred(s.in[0], wide), centred(s.in[1], wide)};
   if (s.has(2)) in.push_back(s.type(2).dtype == wide ? s.in[2] : s.b.op("Cast", {s.in[2]}, {{"to", std::int64_t(wide)}}));
-  return requantized(s, s.b.op("ConvTranspose", in, plain_attrs(s)), result, 1);
+  return requantized(s, s.b.op("ConvTranspose", in, plain_attrs(s.attrs)), result, 1);
 }
 Val conv_transpose_adjoint(const Site& s, std::size_t operand, Val dy) {
   if (operand == 2) return channel_sum(s, dy);

@@ -166,11 +166,6 @@ ir::Graph without_quant(ir::Graph g) {
   for (auto& [v, t] : plain) b.retype(v, std::move(t));
   return std::move(b).build();
 }
-Attrs without_rounding(const Attrs& attrs) {
-  Attrs r;
-  for (const ir::NamedAttr& a : attrs) if (a.name != "rounding") r.push_back(a);
-  return r;
-}
 /// float_even: QuantizeLinear; the others round x / scale half away from zero.
 Val quantised(Val x, const Type& t, bool even) {
   Builder& b = *x.b;
@@ -183,7 +178,7 @@ Val quantised(Val x, const Type& t, bool even) {
 Vals float_form(const OpDef& def, const Vals& in, const Attrs& attrs, std::span<const TypeRef> results, Builder& b, bool even) {
   Vals real;
   for (const Val& v : in) real.push_back(v && b.type(v).quant ? dequantised(v) : v);
-  Vals y = def.name == ir::OpName("Requantize") ? real : b.ops(def.name, real, without_rounding(attrs), int(results.size()));
+  Vals y = def.name == ir::OpName("Requantize") ? real : b.ops(def.name, real, plain_attrs(attrs), int(results.size()));
   for (std::size_t k = 0; k < y.size() && !b.failed(); ++k)
     if (results[k]->quant) y[k] = quantised(y[k], *results[k], even);
   return y;

@@ -16,10 +16,10 @@ inline std::string rounding(const Site& s) { return s.has_attr("rounding") ? s.s
 /// computes in float between dequantising and quantising.
 inline bool fixed(const Site& s) { return rounding(s) != "float_even"; }
 inline Val cast(Val v, DType t) { return v.b->type(v).dtype == t ? v : v.b->op("Cast", {v}, {{"to", std::int64_t(t)}}); }
-/// The node's attributes, without the rule of rounding.
-inline Attrs plain_attrs(const Site& s) {
+/// A node's attributes without those that only the integer form has: the rule of rounding, the bound that a stored cell of an LSTM keeps to.
+inline Attrs plain_attrs(const Attrs& attrs) {
   Attrs r;
-  for (const ir::NamedAttr& a : s.attrs) if (a.name != "rounding") r.push_back(a);
+  for (const ir::NamedAttr& a : attrs) if (a.name != "rounding" && a.name != "cell_clip") r.push_back(a);
   return r;
 }
 

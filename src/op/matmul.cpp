@@ -178,7 +178,7 @@ Val gemm_integer(const Site& s, const Type& result) {
   if (s.f("alpha") != 1 || s.f("beta") != 1) s.b.fail({ErrorCode::unsupported, "Gemm has an integer form only with alpha and beta 1"});
   Vals in = {centred(s.in[0], wide), centred(s.in[1], wide)};
   if (s.has(2)) in.push_back(s.type(2).dtype == wide ? s.in[2] : s.b.op("Cast", {s.in[2]}, {{"to", std::int64_t(wide)}}));
-  return requantized(s, s.b.op("Gemm", in, plain_attrs(s)), result, 1);
+  return requantized(s, s.b.op("Gemm", in, plain_attrs(s.attrs)), result, 1);
 }
 
 // ---- MatMulInteger: (A - a_zero) (B - b_zero) in int32. A's zero point is per row, B's per column -----------------------------------

@@ -89,7 +89,7 @@ Result<> eval_max_pool(Eval& c) {
 }
 /// The largest stored number is the largest real one, where X and the result share their quantisation.
 Val max_pool_integer(const Site& s, const Type& result) {
-  return same_storage(s.type(0), result) ? s.b.op("MaxPool", {s.in[0]}, plain_attrs(s)) : Val{};
+  return same_storage(s.type(0), result) ? s.b.op("MaxPool", {s.in[0]}, plain_attrs(s.attrs)) : Val{};
 }
 /// dx has dy at the places that Indices names; windows may share a place, so they add up.
 Vals max_pool_vjp(const Site& s, const Vals& dy) {

@@ -330,7 +330,7 @@ constexpr OpDef kOps[] = {
     {.name = "Requantize", .domain = "saha", .signature = "(X: T) -> (Y: T) where T: float32",
      .body = [](const Site& s) { return Vals{s.b.op("Identity", {s.in[0]})}; }, .adjoint = [](const Site&, std::size_t, Val dy) { return dy; }, .integer = requantize_integer},
     {.name = "Saturate", .domain = "saha", .signature = "(X: T) -> (Y: T) where T: int32 int64 | to: int", .infer = infer_saturate, .eval = eval_saturate, .no_gradient = kStored},
-    {.name = "Lookup", .domain = "saha", .signature = "(X: T, table: V) -> (Y: V) where T: int8 uint8 int4 uint4 int2 uint2, V: int8 uint8 int16 uint16 int32 float32",
+    {.name = "Lookup", .domain = "saha", .signature = "(X: T, table: V) -> (Y: V) where T: int8 uint8 int16 uint16 int4 uint4 int2 uint2, V: int8 uint8 int16 uint16 int32 float32",
      .infer = infer_lookup, .eval = eval_lookup, .no_gradient = kStored},
 };
 }  // namespace

@@ -5,6 +5,7 @@
 
 #include "op/builder.hpp"
 #include "op/matrix.hpp"
+#include "op/recurrent_integer.hpp"
 
 namespace saha::op {
 namespace {
@@ -345,8 +346,8 @@ constexpr OpDef kOps[] = {
      .signature = "(X: T, W: T, R: T, B: T?, sequence_lens: int32?, initial_h: T?) -> (Y: T?, Y_h: T?) where T: float | activations: strings?, linear_before_reset: int = 0, " SAHA_RECURRENT,
      .infer = infer_recurrent, .eval = eval_recurrent, .body = recurrent_body<Cell::gru>, .rounding = ErrorModel::dot},
     {.name = "LSTM", .since_version = 22,
-     .signature = "(X: T, W: T, R: T, B: T?, sequence_lens: int32?, initial_h: T?, initial_c: T?, P: T?) -> (Y: T?, Y_h: T?, Y_c: T?) where T: float | activations: strings?, input_forget: int = 0, " SAHA_RECURRENT,
-     .infer = infer_recurrent, .eval = eval_recurrent, .body = recurrent_body<Cell::lstm>, .rounding = ErrorModel::dot},
+     .signature = "(X: T, W: T, R: T, B: T?, sequence_lens: int32?, initial_h: T?, initial_c: T?, P: T?) -> (Y: T?, Y_h: T?, Y_c: T?) where T: float | activations: strings?, input_forget: int = 0, rounding: string?, cell_clip: float?, " SAHA_RECURRENT,
+     .infer = infer_recurrent, .eval = eval_recurrent, .body = recurrent_body<Cell::lstm>, .integer = lstm_integer, .rounding = ErrorModel::dot},
 };
 #undef SAHA_RECURRENT
 }  // namespace

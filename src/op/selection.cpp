@@ -330,7 +330,7 @@ Val onehot_adjoint(const Site& s, std::size_t, Val dy) {
 
 /// Stored numbers stand in the order of the real ones.
 template <bool kMax> Val arg_integer(const Site& s, const Type&) {
-  return s.type(0).quant->scale.size() == 1 ? s.b.op(kMax ? ir::OpName("ArgMax") : ir::OpName("ArgMin"), {s.in[0]}, plain_attrs(s)) : Val{};
+  return s.type(0).quant->scale.size() == 1 ? s.b.op(kMax ? ir::OpName("ArgMax") : ir::OpName("ArgMin"), {s.in[0]}, plain_attrs(s.attrs)) : Val{};
 }
 
 constexpr std::string_view kIndex = "the result is an index: piecewise constant";

@@ -87,7 +87,7 @@ Result<> eval_fixed_softmax(Eval& c) {
   std::int64_t n = x.dims[axis], inner = 1;
   for (std::size_t i = axis + 1; i < x.dims.size(); ++i) inner *= x.dims[i];
   if (x.size() == 0) return c.give(std::move(y));
-  auto exp_of = [&](std::int64_t difference) { return fixed::exp_of_negative(high_mul(std::int32_t(std::uint32_t(difference) << shift), multiplier)); };
+  auto exp_of = [&](std::int64_t difference) { return fixed::exp_of_negative(high_mul(std::int32_t(std::uint32_t(difference) << shift), multiplier), 5); };
   auto v = values<std::int64_t>(x), r = v;
   for (std::int64_t o = 0; o < x.size() / (n * inner); ++o)
     for (std::int64_t i = 0; i < inner; ++i) {
@@ -96,7 +96,7 @@ Result<> eval_fixed_softmax(Eval& c) {
       std::int32_t sum = 0;
       for (std::int64_t k = 1; k < n; ++k) most = std::max(most, v[at(k)]);
       for (std::int64_t k = 0; k < n; ++k)
-        if (std::int64_t d = v[at(k)] - most; d >= least) sum = fixed::wrapping_add(sum, round_shift(exp_of(d), kSumBits));
+        if (std::int64_t d = v[at(k)] - most; d >= least) sum = fixed::sum(sum, round_shift(exp_of(d), kSumBits));
       const fixed::Reciprocal one_over = fixed::reciprocal(std::max(sum, 1), kSumBits);
       const int places = std::clamp(one_over.bits_over_unit + 31 - bits(t), 0, 31);
       for (std::int64_t k = 0; k < n; ++k) {

@@ -44,14 +44,15 @@ class Graph:
         self.sub.tensors.append(t)
         return len(self.sub.tensors) - 1
 
-    def operator(self, code, inputs, outputs, options_type=0, options=None, version=2):
+    def operator(self, code, inputs, outputs, options_type=0, options=None, version=2, intermediates=None, given=None):
         c = schema.OperatorCodeT()
         c.builtinCode, c.deprecatedBuiltinCode, c.version = code, min(code, 127), version
         o = schema.OperatorT()
         o.opcodeIndex, o.inputs, o.outputs, o.builtinOptionsType, o.builtinOptions = 0, inputs, outputs, options_type, options
         self.model.operatorCodes.append(c)
         self.sub.operators.append(o)
-        self.sub.inputs = [i for i in inputs if i >= 0 and self.sub.tensors[i].buffer == 0]
+        o.intermediates = intermediates
+        self.sub.inputs = given or [i for i in inputs if i >= 0 and self.sub.tensors[i].buffer == 0]
         self.sub.outputs = outputs
         b = flatbuffers.Builder(1024)
         b.Finish(self.model.Pack(b), b"TFL3")
@@ -165,6 +166,33 @@ def test_fully_connected(seed):
     compare(g.operator(schema.BuiltinOperator.FULLY_CONNECTED, [x, w, bias], [y], *options("FullyConnectedOptions", fusedActivationFunction=int(rng.choice([0, 1, 3]))), version=4), [values(rng, (n, k), np.int8)])
 
 
+@pytest.mark.parametrize("seed", SEEDS)
+def test_lstm(seed):
+    """Gates of 16 bits that often saturate, a cell with 0 to 4 integer bits; what saha writes of the model again is asked, too."""
+    rng = np.random.default_rng(seed)
+    g = Graph()
+    steps, batch, inputs, hidden = (int(n) for n in rng.integers(1, 7, 4))
+    cell_bits, time_major = int(rng.integers(0, 5)), bool(rng.integers(2))
+    x_scale, h_scale = float(rng.uniform(0.01, 0.05)), float(rng.uniform(0.004, 0.009))
+    h_zero = zero_of(rng, np.int8)
+    shape = (steps, batch, inputs) if time_major else (batch, steps, inputs)
+    x = g.tensor("x", shape, np.int8, x_scale, zero_of(rng, np.int8))
+    weight_scales = [float(rng.uniform(0.005, 0.05)) for _ in range(8)]
+    weights = [g.tensor(f"w{k}", (hidden, inputs if k < 4 else hidden), np.int8, weight_scales[k], 0,
+                        rng.integers(-127, 127, (hidden, inputs if k < 4 else hidden), endpoint=True).astype(np.int8)) for k in range(8)]
+    biases = [g.tensor(f"b{k}", (hidden,), np.int32, np.float32(x_scale) * np.float32(weight_scales[k]), 0, rng.integers(-2000, 2000, hidden).astype(np.int32)) for k in range(4)]
+    states = [g.tensor("h", (batch, hidden), np.int8, h_scale, h_zero), g.tensor("c", (batch, hidden), np.int16, 2.0 ** (cell_bits - 15), 0)]
+    for state in states:
+        g.sub.tensors[state].isVariable = True
+    between = [g.tensor(f"i{k}", (0,), np.float32) for k in range(4)] + [g.tensor("i4", (0,), np.int8, h_scale, h_zero)]
+    y = g.tensor("y", shape[:2] + (hidden,), np.int8, h_scale, h_zero)
+    clip = float(rng.choice([0, 100]))
+    kind, o = options("UnidirectionalSequenceLSTMOptions", fusedActivationFunction=4, timeMajor=time_major, cellClip=clip)
+    model = g.operator(schema.BuiltinOperator.UNIDIRECTIONAL_SEQUENCE_LSTM, [x, *weights, -1, -1, -1, *biases, -1, -1, *states, -1, -1, -1, -1], [y], kind, o, version=1,
+                       intermediates=between, given=[x])
+    compare(model, [values(rng, shape, np.int8)])
+
+
 @pytest.mark.parametrize("dtype", EIGHT_BITS)
 @pytest.mark.parametrize("operator", ["AVERAGE_POOL_2D", "MAX_POOL_2D"])
 @pytest.mark.parametrize("seed", SEEDS)
@@ -251,7 +279,6 @@ SHARED = pathlib.Path(os.environ.get("SAHA_SHARED") or pathlib.Path(__file__).re
 REFUSED = {  # by name, with what the sentence must say
     "mobilenet_v1_0.25_128_quant_edgetpu.tflite": "compiled for an Edge TPU",
     "audio_preprocessor_int8.tflite": "custom operator 'SignalWindow'",
-    "keras_lstm_mnist_uint8.tflite": "recurrent layer on stored integers",
 }
 NOT_IN_LITERT = {"selfie_segmentation.tflite", "person_detect_int8_legacy_quantdim.tflite"}  # a custom operator; axes of 2019: LiteRT refuses them
 HYBRID = {"kws_dscnn_float.tflite"}  # LiteRT rounds the data to 8 bits there

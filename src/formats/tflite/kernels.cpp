@@ -56,7 +56,7 @@ constexpr Kernel kKernels[] = {
     {Code::SUB, "1.6 1.14 2.3 2.4 2.4", F | I | L, Q | I16, 8, 0, 6},
     {Code::DIV, "1.6 2.3", F | I, 0, 8, 0, 5},
     {Code::SQUEEZE, "1.6 2.5", All, All},
-    {Code::UNIDIRECTIONAL_SEQUENCE_LSTM, "1.13.1 1.14 2.3 2.12", F, 0, 3},
+    {Code::UNIDIRECTIONAL_SEQUENCE_LSTM, "1.13.1 1.14 2.3 2.12", F, I8, 3},
     {Code::STRIDED_SLICE, "1.6 1.14 2.1 2.2 2.5 2.6 2.14 2.14", Some | S | U32, Q | I16, 5},
     {Code::EXP, "1.7 2.12", F, 0},
     {Code::TOPK_V2, "1.7 1.14 2.13", F | I | L | Q, Q},

@@ -251,6 +251,68 @@ Val bounded_lstm(Site& s, Val x, double bound) {
   for (std::size_t i : {1, 2, 3, 4, 5, 6, 7, 8, 12, 13, 14, 15}) in.push_back(s.in[i]);
   return s.b.ops("Scan", in, {{"body", ir::GraphRef(std::make_shared<const ir::Graph>(std::move(*g)))}, {"num_scan_inputs", std::int64_t{1}}, {"carried", std::int64_t{2}}}, 3)[2];
 }
+/// Constants of the four gates as one, [1, 4H, ..], each with a scale of its own; ONNX's order is input, output, forget, cell.
+Val stacked_gates(Site& s, std::size_t input, std::size_t forget, std::size_t cell, std::size_t output) {
+  std::vector<Tensor> parts;
+  ir::Quant q{{}, {}, 1};
+  for (std::size_t i : {input, output, forget, cell}) {
+    const Tensor* t = s.b.data(s.in[i]);
+    const ir::Type& type = s.type(i);
+    if (s.b.failed() || !t || !type.quant || type.quant->scale.size() != 1 || t->dims.empty()) { s.unsupported("its weights are taken as constants with one scale a gate only"); return {}; }
+    parts.push_back(*t);
+    q.scale.insert(q.scale.end(), std::size_t(t->dims[0]), type.quant->scale[0]);
+    q.zero.insert(q.zero.end(), std::size_t(t->dims[0]), type.quant->zero[0]);
+  }
+  Dims dims = parts[0].dims;
+  dims[0] = std::int64_t(q.scale.size());
+  Tensor all = Tensor::zeros(parts[0].dtype, dims);
+  std::int64_t at = 0;
+  for (const Tensor& t : parts) {
+    if (t.dtype != all.dtype || t.size() * 4 != all.size()) { s.fail("has gates of different sizes"); return {}; }
+    copy_elements(t, 0, 1, all, at, t.size());
+    at += t.size();
+  }
+  all.dims.insert(all.dims.begin(), 1);
+  std::vector<ir::Dim> type_dims(all.dims.begin(), all.dims.end());
+  return s.b.constant(std::make_shared<const Tensor>(std::move(all)), ir::tensor_type(parts[0].dtype, std::move(type_dims), std::make_shared<const ir::Quant>(std::move(q))));
+}
+/// Data, weights and output of 8 bits, a cell of 16.
+Vals stored_lstm(Site& s) {
+  const auto& o = s.options<fb::UnidirectionalSequenceLSTMOptions>();
+  op::Builder& b = s.b;
+  if (s.has(9)) { s.unsupported("peepholes on stored integers are not taken"); return {}; }
+  const ir::Type& x_type = s.type(0), &h_type = s.type(18), &c_type = s.type(19);
+  if (!h_type.quant || !c_type.quant) { s.fail("keeps its state otherwise than as stored integers"); return {}; }
+  Val w = stacked_gates(s, 1, 2, 3, 4), r = stacked_gates(s, 5, 6, 7, 8);
+  if (b.failed()) return {};
+  // TensorFlow Lite has no bias on the state's side.
+  const std::size_t gates = b.type(w).quant->scale.size();
+  Tensor bias = Tensor::zeros(DType::i32, {1, 2 * std::int64_t(gates)});
+  ir::Quant q{{}, std::vector<std::int64_t>(2 * gates, 0), 1};
+  for (const auto& [from, weights] : {std::pair{&x_type, w}, std::pair{&h_type, r}})
+    for (float scale : b.type(weights).quant->scale) q.scale.push_back(from->quant->scale[0] * scale);
+  std::int64_t at = 0;
+  for (std::size_t i : {12, 15, 13, 14}) {
+    const Tensor* t = b.data(s.in[i]);
+    if (!t || t->dtype != DType::i32 || t->size() * 4 != std::int64_t(gates)) { s.unsupported("its biases are taken as int32 constants only"); return {}; }
+    copy_elements(*t, 0, 1, bias, at, t->size());
+    at += t->size();
+  }
+  std::vector<ir::Dim> bias_dims(bias.dims.begin(), bias.dims.end());
+  Val bias_v = b.constant(std::make_shared<const Tensor>(std::move(bias)), ir::tensor_type(DType::i32, std::move(bias_dims), std::make_shared<const ir::Quant>(std::move(q))));
+  Val x = s.in[0];
+  if (!o.time_major()) x = b.op("Transpose", {x}, {{"perm", Ints{1, 0, 2}}});
+  auto state = [&](std::size_t i) { return b.op("Unsqueeze", {s.in[i], b.ints({0})}); };
+  s.rounding = "fixed_legacy";   // the scales are multiplied in float32
+  Attrs a = {{"hidden_size", std::int64_t(gates / 4)}};
+  if (o.cell_clip() > 0) {
+    if (o.cell_clip() < 32767 * c_type.quant->scale[0]) { s.unsupported("a bound of " + std::to_string(o.cell_clip()) + " on the cell, within what its stored integers reach, is not taken"); return {}; }
+    a.push_back({"cell_clip", o.cell_clip()});
+  }
+  Val y = s.node("LSTM", {x, w, r, bias_v, {}, state(18), state(19)}, a);
+  y = b.op("Squeeze", {y, b.ints({1})});
+  return {o.time_major() ? y : b.op("Transpose", {y}, {{"perm", Ints{1, 0, 2}}})};
+}
 /// Gates stand apart, in the order input, forget, cell, output; ONNX has them stacked as input, output, forget, cell.
 Vals sequence_lstm(Site& s) {
   const auto& o = s.options<fb::UnidirectionalSequenceLSTMOptions>();
@@ -258,12 +320,12 @@ Vals sequence_lstm(Site& s) {
   bool whole = s.in.size() >= 20;
   for (std::size_t i : {2, 3, 4, 6, 7, 8, 13, 14, 15, 18, 19}) whole &= s.has(i);
   if (!whole) { s.fail("needs its weights for forget, cell and output gate"); return {}; }
-  if (s.type(0).quant) { s.unsupported("a recurrent layer on stored integers is not taken yet", "take the float model"); return {}; }
   if (!s.has(1) || !s.has(5) || !s.has(12)) { s.unsupported("a coupled input and forget gate is not taken"); return {}; }
   for (std::size_t i = 20; i < s.in.size(); ++i) if (s.has(i)) { s.unsupported("layer normalisation of the gates is not taken"); return {}; }
   if (s.has(16)) { s.unsupported("a projection of the output is not taken"); return {}; }
   if (o.proj_clip() != 0) { s.unsupported("a bound on the projection is not taken"); return {}; }
   if (o.fused_activation_function() != fb::ActivationFunctionType::TANH) { s.unsupported("an activation other than TANH is not taken"); return {}; }
+  if (s.type(0).quant) return stored_lstm(s);
   auto stacked = [&](std::size_t i, std::size_t f, std::size_t c, std::size_t out) {
     Val v = b.op("Concat", {s.in[i], s.in[out], s.in[f], s.in[c]}, {{"axis", std::int64_t{0}}});
     return b.op("Unsqueeze", {v, b.ints({0})});

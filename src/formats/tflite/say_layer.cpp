@@ -479,20 +479,34 @@ Said lstm(const Saying& s) {
     if (!s.has(i)) return true;
     const Tensor* t = s.data(i);
     if (!t) return false;
-    for (std::int64_t e = 0; e < t->size(); ++e) if (t->at(e) != 0) return false;
+    const double nothing = s.type(i).quant ? double(s.type(i).quant->zero[0]) : 0;
+    for (std::int64_t e = 0; e < t->size(); ++e) if (t->at(e) != nothing) return false;
     return true;
   };
+  /// Stored integers as the kernel keeps them: a scale a gate, the state as the output.
+  auto kept = [&] {
+    const std::string* rule = ir::attr<std::string>(s.attrs, "rounding");
+    if (!rule || *rule != "fixed_legacy" || !s.has(5) || !s.has(6) || s.has(7) || !s.result().quant) return false;
+    for (std::size_t i : {1, 2, 3}) {
+      if (!s.has(i)) continue;
+      const auto& q = s.type(i).quant;
+      const std::size_t gates = i == 3 ? 8 : 4;
+      if (!q || q->scale.size() % gates) return false;
+      for (std::size_t k = 0; k < q->scale.size(); ++k) if (q->scale[k] != q->scale[k - k % (q->scale.size() / gates)] || q->zero[k] != 0) return false;
+    }
+    return s.type(0).dtype == DType::i8 && s.type(1).dtype == DType::i8 && s.type(2).dtype == DType::i8 && s.type(6).dtype == DType::i16 && s.type(6).quant && s.type(5).dtype == s.result().dtype && s.type(5).quant && *s.type(5).quant == *s.result().quant;
+  };
   plain &= s.s("direction") == "forward" && s.i("input_forget") == 0 && !s.has_attr("clip") && !s.has(4) && zero(5) && zero(6) && s.i("layout") == 0;
-  plain &= s.data(1) && s.data(2) && (!s.has(3) || s.data(3)) && (!s.has(7) || s.data(7)) && s.type(0).dtype == DType::f32;
+  plain &= s.data(1) && s.data(2) && (!s.has(3) || s.data(3)) && (!s.has(7) || s.data(7)) && (s.stored() ? kept() : s.type(0).dtype == DType::f32);
   if (plain) return {};
-  return s.meant();
+  return s.stored() ? s.on_reals() : s.meant();
 }
 
 constexpr SayRule kRules[] = {
     {"Conv", conv, true},           {"ConvTranspose", conv_transpose, true},  {"MaxPool", max_pool, true},       {"AveragePool", average_pool, true},
     {"Gemm", gemm, true},           {"MatMul", matmul, true},                 {"Softmax", normalised, true},     {"LogSoftmax", normalised, true},
     {"LpNormalization", lp_normalization, true},                              {"LRN", lrn},                      {"Resize", resize, true},
-    {"DepthToSpace", depth_to_space},                                         {"LSTM", lstm},                    {"WindowCount", window_count},
+    {"DepthToSpace", depth_to_space},                                         {"LSTM", lstm, true},                    {"WindowCount", window_count},
 };
 }  // namespace
 

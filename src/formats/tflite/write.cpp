@@ -323,7 +323,7 @@ void SubGraph::prune() {
   std::vector<std::unique_ptr<fb::OperatorT>> kept;
   for (std::size_t i = ops.size(); i-- > 0;) {
     if (std::none_of(ops[i]->outputs.begin(), ops[i]->outputs.end(), [&](std::int32_t t) { return needed[std::size_t(t)]; })) continue;
-    for (auto* list : {&ops[i]->inputs, &ops[i]->outputs}) for (std::int32_t t : *list) if (t >= 0) needed[std::size_t(t)] = 1;
+    for (auto* list : {&ops[i]->inputs, &ops[i]->outputs, &ops[i]->intermediates}) for (std::int32_t t : *list) if (t >= 0) needed[std::size_t(t)] = 1;
     kept.push_back(std::move(ops[i]));
   }
   std::reverse(kept.begin(), kept.end());
@@ -340,7 +340,7 @@ void SubGraph::prune() {
   auto rename = [&](std::vector<std::int32_t>& list) { for (std::int32_t& t : list) if (t >= 0) t = moved[std::size_t(t)]; };
   rename(sub_->inputs);
   rename(sub_->outputs);
-  for (auto& o : ops) { rename(o->inputs); rename(o->outputs); }
+  for (auto& o : ops) { rename(o->inputs); rename(o->outputs); rename(o->intermediates); }
   // An output's own name goes to it, whoever took it before.
   std::map<std::string, std::size_t> by_name;
   for (std::size_t i = 0; i < sub_->tensors.size(); ++i) by_name[sub_->tensors[i]->name] = i;
@@ -495,8 +495,11 @@ Placed Writing::flat(std::size_t i) {
   return {to.get(operand(i), order), order, {}, {}};
 }
 bool Writing::flattens() const { return to.layout_.flat[row]; }
-std::int32_t Writing::variable(DType t, const Dims& dims) {
-  const std::int32_t r = temporary(t, {dims.begin(), dims.end()});
+void Writing::intermediates(std::vector<std::int32_t> tensors) {
+  if (!failed()) to.sub_->operators.back()->intermediates = std::move(tensors);
+}
+std::int32_t Writing::variable(DType t, const Dims& dims, std::shared_ptr<const ir::Quant> q) {
+  const std::int32_t r = temporary(t, {dims.begin(), dims.end()}, std::move(q));
   to.sub_->tensors[std::size_t(r)]->is_variable = true;
   return r;
 }

@@ -92,7 +92,9 @@ class Writing : public op::AttrView {
   /// The node makes a matrix whose columns stand as its operand does.
   bool flattens() const;
   /// A tensor that keeps what it holds from one run to the next; zero at first.
-  std::int32_t variable(DType t, const Dims& dims);
+  std::int32_t variable(DType t, const Dims& dims, std::shared_ptr<const ir::Quant> q = {});
+  /// How the operator that was written last keeps what stands between its steps.
+  void intermediates(std::vector<std::int32_t> tensors);
   /// `from` as a tensor of this type in this order; one extent may be open.
   void reshape(std::int32_t from, std::int32_t result, const ir::Type& type, const Ints& order);
   std::int32_t get(ir::ValueId v, const Ints& order);

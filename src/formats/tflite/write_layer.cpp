@@ -203,30 +203,43 @@ void lstm(Writing& w) {
     return r;
   };
   static constexpr std::int64_t kGates[] = {0, 2, 3, 1};
+  const auto& state = w.result().quant;
+  auto one = [&](std::size_t i, std::int64_t row) -> std::shared_ptr<const ir::Quant> {  // of a gate that begins at this row
+    const auto& q = w.type(i).quant;
+    return q ? std::make_shared<const ir::Quant>(ir::Quant{{q->scale[std::size_t(row)]}, {q->zero[std::size_t(row)]}, 0}) : nullptr;
+  };
   std::vector<std::int32_t> in(20, -1);
   in[0] = w.in(0, {0, 1, 2});
   for (std::size_t k = 0; k < 4; ++k) {
-    in[1 + k] = w.constant(part(all, kGates[k] * hidden, inputs));
-    in[5 + k] = w.constant(part(*w.data(2), kGates[k] * hidden, hidden));
-    Tensor bias = Tensor::zeros(DType::f32, {hidden});
+    const std::int64_t row = kGates[k] * hidden;
+    in[1 + k] = w.constant(part(all, row, inputs), one(1, row));
+    in[5 + k] = w.constant(part(*w.data(2), row, hidden), one(2, row));
+    Tensor bias = Tensor::zeros(state ? DType::i32 : DType::f32, {hidden});
     if (w.has(3))
-      for (std::int64_t i = 0; i < hidden; ++i) { const double v = w.data(3)->at(kGates[k] * hidden + i) + w.data(3)->at((4 + kGates[k]) * hidden + i); store(bias, i, 1, &v); }
-    in[12 + k] = w.constant(bias);
+      for (std::int64_t i = 0; i < hidden; ++i) { const double v = w.data(3)->at(row + i) + w.data(3)->at(4 * hidden + row + i); store(bias, i, 1, &v); }
+    in[12 + k] = w.constant(bias, state && w.has(3) ? one(3, row) : nullptr);
   }
   if (w.has(7)) {  // input, output, forget
     in[9] = w.constant(part(*w.data(7), 0, 0));
     in[10] = w.constant(part(*w.data(7), 2 * hidden, 0));
     in[11] = w.constant(part(*w.data(7), hidden, 0));
   }
-  in[18] = w.variable(DType::f32, {batch, hidden});
-  in[19] = w.variable(DType::f32, {batch, hidden});
+  in[18] = state ? w.variable(w.result().dtype, {batch, hidden}, state) : w.variable(DType::f32, {batch, hidden});
+  in[19] = state ? w.variable(w.type(6).dtype, {batch, hidden}, w.type(6).quant) : w.variable(DType::f32, {batch, hidden});
   fb::UnidirectionalSequenceLSTMOptionsT o;
   o.fused_activation_function = A::TANH;
   o.time_major = true;
+  if (w.has_attr("cell_clip")) o.cell_clip = w.f("cell_clip");
   // [T, N, H] there, [T, 1, N, H] here.
   const auto& d = w.result().dims;
-  const std::int32_t y = w.temporary(DType::f32, {d[0], d[2], d[3]});
+  const std::int32_t y = w.temporary(w.result().dtype, {d[0], d[2], d[3]}, state);
   w.op(Code::UNIDIRECTIONAL_SEQUENCE_LSTM, in, {y}, o);
+  if (state) {  // of the gates, which need none without normalisation, and of the output
+    std::vector<std::int32_t> between;
+    for (int k = 0; k < 4; ++k) between.push_back(w.temporary(DType::f32, {1}));
+    between.push_back(w.temporary(w.result().dtype, {1}, state));
+    w.intermediates(std::move(between));
+  }
   w.reshape(y, w.out_in({0, 1, 2, 3}), w.result(), {0, 1, 2, 3});
 }
 
@@ -244,7 +257,7 @@ constexpr WriteRule kRules[] = {
     {"Resize", resize, Place::last, true},
     {"DepthToSpace", depth_to_space, Place::last, true},
     {"SpaceToDepth", space_to_depth, Place::last, true},
-    {"LSTM", lstm},
+    {"LSTM", lstm, Place::plain, true},
 };
 }  // namespace
 
