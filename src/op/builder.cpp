@@ -4,6 +4,7 @@
 #include <charconv>
 
 #include "op/elementwise.hpp"
+#include "op/integer_form.hpp"
 
 namespace saha::op {
 namespace {
@@ -170,7 +171,7 @@ Val Builder::ints(const std::vector<std::int64_t>& v) { return constant(Tensor::
 
 namespace {
 /// Stored integers as the real numbers they stand for.
-TypeRef as_real(const TypeRef& t) { return t && t->quant ? ir::tensor_type(DType::f32, t->dims) : t; }
+TypeRef as_real(const TypeRef& t) { return t && t->quant ? with_elements(*t, DType::f32) : t; }
 
 /// A moved value is stored as it was: the quantisation that all moved operands share. Nothing where they differ.
 std::optional<std::shared_ptr<const ir::Quant>> moved_quant(const OpDef& def, std::span<const TypeRef> in) {
@@ -218,11 +219,11 @@ Vals Builder::add(ir::OpName name, Vals in, Attrs attrs, int num_out, std::span<
     }
     if (stored.empty() && moves(def) && !error_)
       if (auto q = moved_quant(def, types); q && *q)
-        for (TypeRef& t : out) if (t && t->is_tensor() && t->dtype == types[0]->dtype) t = ir::tensor_type(t->dtype, t->dims, *q);
+        for (TypeRef& t : out) if (t && t->is_tensor() && t->dtype == types[0]->dtype) t = with_elements(*t, t->dtype, *q);
   }
   out.resize(std::size_t(num_out));
   for (TypeRef& t : out) if (!t) t = ir::unranked_type(DType::none);
-  for (std::size_t k = 0; k < stored.size(); ++k) if (stored[k].dtype != DType::none) out[k] = ir::tensor_type(stored[k].dtype, out[k]->dims, stored[k].quant);
+  for (std::size_t k = 0; k < stored.size(); ++k) if (stored[k].dtype != DType::none) out[k] = with_elements(*out[k], stored[k].dtype, stored[k].quant);
   if (rounding) attrs.push_back(std::move(*rounding));
   ValueId first = core_.add(entry ? entry->def->name : name, ids, std::make_shared<const Attrs>(std::move(attrs)), out, origin);
   Vals r;
@@ -258,7 +259,7 @@ Vals Builder::copy(const ir::Graph& from, const ir::Node& n, const Vals& in) {
     r = ops(n.op, in, *n.attrs, n.num_results);
     for (std::size_t k = 0; k < r.size() && !failed(); ++k) {   // what made stored numbers still says what they stand for
       const Type &was = from.type(from.result(n, k)), &now = type(r[k]);
-      if (was.quant && !now.quant && was.dtype == now.dtype) retype(r[k], ir::tensor_type(now.dtype, now.dims, was.quant));
+      if (was.quant && !now.quant && was.dtype == now.dtype) retype(r[k], with_elements(now, now.dtype, was.quant));
     }
   }
   origin = std::move(keep);

@@ -235,7 +235,7 @@ Result<ir::Graph> spelt_out(const ir::Graph& g) {
     for (std::size_t k = 0; k < n.num_results; ++k) results.push_back(from[from.result(n, k)].type);
     Vals y = float_form(*find(n.op.str())->def, in, *n.attrs, results, b, true);
     // What follows still reads what the numbers stand for.
-    for (std::size_t k = 0; k < y.size() && !b.failed(); ++k) if (results[k]->quant) b.retype(y[k], ir::tensor_type(results[k]->dtype, b.type(y[k]).dims, results[k]->quant));
+    for (std::size_t k = 0; k < y.size() && !b.failed(); ++k) if (results[k]->quant) b.retype(y[k], with_elements(b.type(y[k]), results[k]->dtype, results[k]->quant));
     return y;
   }, Quantised::see));
   return without_quant(std::move(r));

@@ -16,6 +16,13 @@ inline std::string rounding(const Site& s) { return s.has_attr("rounding") ? s.s
 /// computes in float between dequantising and quantising.
 inline bool fixed(const Site& s) { return rounding(s) != "float_even"; }
 inline Val cast(Val v, DType t) { return v.b->type(v).dtype == t ? v : v.b->op("Cast", {v}, {{"to", std::int64_t(t)}}); }
+/// The same shape, as far as it is known, of other elements.
+inline TypeRef with_elements(const Type& shape, DType t, std::shared_ptr<const ir::Quant> quant = {}) {
+  Type r = shape;
+  r.dtype = t;
+  r.quant = std::move(quant);
+  return std::make_shared<const Type>(std::move(r));
+}
 /// A node's attributes without those that only the integer form has: the rule of rounding, the bound that a stored cell of an LSTM keeps to.
 inline Attrs plain_attrs(const Attrs& attrs) {
   Attrs r;

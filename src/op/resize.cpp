@@ -5,6 +5,7 @@
 
 #include "op/adjoint.hpp"
 #include "op/integer_form.hpp"
+#include "op/resize_taps.hpp"
 #include "op/strides.hpp"
 
 namespace saha::op {
@@ -319,40 +320,18 @@ Val resize_grad_adjoint(const Site& s, std::size_t, Val dy) {
 /// int8, int16: positions in steps of 1/1024. uint8: the reference interpolates stored numbers in float32 and cuts after adding a half.
 Val resize_integer(const Site& s, const Type& result) {
   const Type x = s.type(0);
-  const std::string where = s.s("coordinate_transformation_mode");
-  if (!fixed(s) || !same_storage(x, result) || s.s("mode") != "linear" || s.i("antialias") || x.dims.size() != 4 || !ir::is_static(x) || !ir::is_static(result)) return {};
-  if (where != "align_corners" && where != "half_pixel" && where != "asymmetric") return {};
-  if (!(x.dims[0] == result.dims[0]) || !(x.dims[1] == result.dims[1])) return {};
+  if (!fixed(s)) return {};
+  auto taps = stored_resize_taps(s, x, result);
+  if (!taps) return {};
+  const auto& axis = *taps;
   Builder& b = s.b;
-  struct Axis { std::int64_t n; std::vector<std::int64_t> lower, upper; std::vector<double> weight; } axis[2];
   const bool real = x.dtype == DType::u8;
-  for (std::size_t a = 0; a < 2; ++a) {
-    const std::int64_t in = *x.dims[a + 2].known(), out = *result.dims[a + 2].known();
-    if (in < 1 || out < 1 || in > (1 << 20) || out > (1 << 20)) return {};
-    const bool corners = where == "align_corners" && out > 1, half = where == "half_pixel";
-    axis[a].n = out;
-    const std::int64_t step = corners ? (1024 * (in - 1) + (out - 1) / 2) / (out - 1) : (1024 * in + out / 2) / out;
-    const float real_step = corners ? float(in - 1) / float(out - 1) : float(in) / float(out);
-    for (std::int64_t i = 0; i < out; ++i) {
-      if (real) {
-        const float at = half ? (float(i) + 0.5f) * real_step - 0.5f : float(i) * real_step;
-        axis[a].lower.push_back(std::max<std::int64_t>(std::int64_t(std::floor(at)), 0));
-        axis[a].upper.push_back(std::min<std::int64_t>(std::int64_t(std::ceil(at)), in - 1));
-        axis[a].weight.push_back(double(at - float(axis[a].lower.back())));
-      } else {
-        const std::int64_t at = half ? i * step + step / 2 - 512 : i * step;
-        axis[a].lower.push_back(std::max<std::int64_t>(at / 1024, 0));
-        axis[a].upper.push_back(std::min<std::int64_t>((at + 1023) / 1024, in - 1));
-        axis[a].weight.push_back(double(at - 1024 * axis[a].lower.back()));
-      }
-    }
-  }
   const DType t = real ? DType::f32 : DType::i64;
-  const double one = real ? 1 : 1024;
   auto weights = [&](std::size_t a, bool upper) {
-    Tensor w = Tensor::zeros(t, a == 0 ? Dims{axis[0].n, 1} : Dims{axis[1].n});
-    for (std::int64_t i = 0; i < axis[a].n; ++i) {
-      const double v = upper ? axis[a].weight[std::size_t(i)] : real ? double(1 - float(axis[a].weight[std::size_t(i)])) : one - axis[a].weight[std::size_t(i)];
+    const auto n = std::int64_t(axis[a].weight.size());
+    Tensor w = Tensor::zeros(t, a == 0 ? Dims{n, 1} : Dims{n});
+    for (std::int64_t i = 0; i < n; ++i) {
+      const double of_upper = axis[a].weight[std::size_t(i)], v = upper ? of_upper : one(x.dtype) - of_upper;
       store(w, i, 1, &v);
     }
     return b.constant(std::move(w));
@@ -380,6 +359,36 @@ constexpr OpDef kOps[] = {
     {.name = "ResizeGrad", .domain = "saha", .signature = kResizeGrad, .infer = infer_resize_grad, .eval = eval_resize_grad, .linear = joint({0}), .adjoint = resize_grad_adjoint, .rounding = ErrorModel::dot},
 };
 }  // namespace
+
+std::optional<std::array<StoredTaps, 2>> stored_resize_taps(const AttrView& a, const Type& x, const Type& result) {
+  const std::string where = a.s("coordinate_transformation_mode");
+  if (!same_storage(x, result) || a.s("mode") != "linear" || a.i("antialias") || x.dims.size() != 4 || !ir::is_static(x) || !ir::is_static(result)) return {};
+  if (where != "align_corners" && where != "half_pixel" && where != "asymmetric") return {};
+  if (!(x.dims[0] == result.dims[0]) || !(x.dims[1] == result.dims[1])) return {};
+  std::array<StoredTaps, 2> axis;
+  for (std::size_t k = 0; k < 2; ++k) {
+    StoredTaps& t = axis[k];
+    const std::int64_t in = *x.dims[k + 2].known(), out = *result.dims[k + 2].known();
+    if (in < 1 || out < 1 || in > (1 << 20) || out > (1 << 20)) return {};
+    const bool corners = where == "align_corners" && out > 1, half = where == "half_pixel";
+    const std::int64_t step = corners ? (1024 * (in - 1) + (out - 1) / 2) / (out - 1) : (1024 * in + out / 2) / out;
+    const float real_step = corners ? float(in - 1) / float(out - 1) : float(in) / float(out);
+    for (std::int64_t i = 0; i < out; ++i) {
+      if (x.dtype == DType::u8) {
+        const float at = half ? (float(i) + 0.5f) * real_step - 0.5f : float(i) * real_step;
+        t.lower.push_back(std::max<std::int64_t>(std::int64_t(std::floor(at)), 0));
+        t.upper.push_back(std::min<std::int64_t>(std::int64_t(std::ceil(at)), in - 1));
+        t.weight.push_back(double(at - float(t.lower.back())));
+      } else {
+        const std::int64_t at = half ? i * step + step / 2 - 512 : i * step;
+        t.lower.push_back(std::max<std::int64_t>(at / 1024, 0));
+        t.upper.push_back(std::min<std::int64_t>((at + 1023) / 1024, in - 1));
+        t.weight.push_back(double(at - 1024 * t.lower.back()));
+      }
+    }
+  }
+  return axis;
+}
 
 std::span<const OpDef> resize() { return kOps; }
 

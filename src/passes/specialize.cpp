@@ -1,6 +1,8 @@
 // x: float32[N, 3] with N = 2  ->  x: float32[2, 3]; Shape(x) -> constant [2, 3]; types downstream follow.
 #include "passes/specialize.hpp"
 
+#include "op/integer_form.hpp"
+
 namespace saha::passes {
 namespace {
 /// Shape arithmetic, every element of which is known as a number, as a constant.
@@ -27,7 +29,7 @@ Result<ir::Graph> specialize(const ir::Graph& g, std::span<const ir::TypeRef> in
   const auto input = [&](std::size_t i, op::Builder& b) {
     const ir::Value& x = g[g.inputs()[i]];
     ir::TypeRef t = i < inputs.size() && inputs[i] ? inputs[i] : x.type;
-    if (x.type->quant && !t->quant && t->dtype == x.type->dtype) t = ir::tensor_type(t->dtype, t->dims, x.type->quant);  // a caller states shapes
+    if (x.type->quant && !t->quant && t->dtype == x.type->dtype) t = op::with_elements(*t, t->dtype, x.type->quant);  // a caller states shapes
     return b.input(std::move(t), x.name);
   };
   const auto rule = [](const ir::Graph& from, const ir::Node& n, const op::Vals& in, op::Builder& b) -> std::optional<op::Vals> {

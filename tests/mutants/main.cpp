@@ -1,4 +1,4 @@
-// saha_mutants [--count N] [--from N] [--save DIR] [--loud] MODEL.onnx...: damaged models through import, simplification, loading and one run of the
+// saha_mutants [--count N] [--from N] [--save DIR] [--loud] MODEL...: damaged models through import, simplification, loading and one run of the
 // native engine. Each must succeed or fail with one sentence that names something: no crash, no sanitizer's finding, no more than 10 s of
 // processor time, no more than 2 GiB. One child works through many mutants; when it dies, the next one goes on behind the mutant that killed it.
 #include <sys/mman.h>
@@ -79,7 +79,7 @@ Result<bool> one(const std::string& file, Shared& shared) {
 }
 
 void work(std::uint64_t from, std::uint64_t to, std::span<const std::string> models, const std::filesystem::path& folder, Shared& shared, bool loud) {
-  std::string file = (folder / "mutant.onnx").string();
+  std::string file = (folder / "mutant").string();
   for (std::uint64_t n = from; n < to; ++n) {
     mutants::Mutant m = mutants::mutant(models[n % models.size()], n, folder);
     std::ofstream(file, std::ios::binary) << m.bytes;
@@ -130,7 +130,7 @@ int main(int argc, char** argv) {
 
   // The models themselves must run, or their mutants prove little.
   for (std::size_t i = 0; i < models.size(); ++i) {
-    std::string file = (folder / "sound.onnx").string();
+    std::string file = (folder / "sound").string();
     std::ofstream(file, std::ios::binary) << models[i];
     Shared ignored;
     auto ran = one(file, ignored);
@@ -148,7 +148,7 @@ int main(int argc, char** argv) {
     ++killed;
     const char* how = WIFSIGNALED(status) ? WTERMSIG(status) == SIGPROF || WTERMSIG(status) == SIGALRM ? "took more than its time" : ::strsignal(WTERMSIG(status)) : "crashed or asked for too much memory";
     std::printf("WRONG mutant %llu of model %llu (%s): %s\n", static_cast<unsigned long long>(shared->at), static_cast<unsigned long long>(shared->at % models.size()), shared->kind, how);
-    if (!save.empty()) std::filesystem::copy_file(folder / "mutant.onnx", std::filesystem::path(save) / ("mutant" + std::to_string(shared->at) + ".onnx"), std::filesystem::copy_options::overwrite_existing);
+    if (!save.empty()) std::filesystem::copy_file(folder / "mutant", std::filesystem::path(save) / ("mutant" + std::to_string(shared->at)), std::filesystem::copy_options::overwrite_existing);
     at = shared->at + 1;
   }
   std::filesystem::remove_all(root);

@@ -1,6 +1,8 @@
 #pragma once
 // Damaged models: what a mutant is made of a sound one by, from bits that flip to fields that lie.
 #include <filesystem>
+#include <limits>
+#include <optional>
 #include <random>
 #include <string>
 
@@ -16,7 +18,18 @@ struct Mutant {
 /// mutants are to be put into.
 std::filesystem::path make_folder(const std::filesystem::path& root);
 
-/// Mutant number `n` of the model whose file holds `sound`; the same number gives the same bytes.
+/// Mutant number `n` of the model whose file holds `sound`, of any format; the same number gives the same bytes.
 Mutant mutant(const std::string& sound, std::uint64_t n, const std::filesystem::path& folder);
+
+using Random = std::mt19937_64;
+/// A number that no size, index or extent should be.
+inline std::int64_t hostile(Random& r) {
+  constexpr std::int64_t all[] = {1'000'000'000'000'000'000, -1, 0, std::numeric_limits<std::int64_t>::min(), std::numeric_limits<std::int64_t>::max(),
+                                  std::int64_t{1} << 31, -2, 1'000'000'007, std::int64_t{1} << 62, 3, 17};
+  return all[r() % std::size(all)];
+}
+// One field of the format that lies; nothing where the bytes are of another format.
+std::optional<Mutant> onnx_mutant(const std::string& sound, Random& random, const std::filesystem::path& folder);
+std::optional<Mutant> tflite_mutant(const std::string& sound, Random& random);
 
 }  // namespace saha::mutants

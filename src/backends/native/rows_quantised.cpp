@@ -1,6 +1,7 @@
 // Nodes on 8-bit stored integers on the kernels "*_i8": those whose types carry scales, and ONNX's QLinear and Integer operators, whose scales are operands.
 // The numbers of a rule of rounding are read from the node's integer form, so that they are derived in one place.
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <cstring>
 
@@ -11,7 +12,9 @@
 #include "kernels/conv_i8.hpp"
 #include "kernels/elementwise_i8.hpp"
 #include "kernels/reduce_i8.hpp"
+#include "kernels/resize_i8.hpp"
 #include "op/builder.hpp"
+#include "op/resize_taps.hpp"
 
 namespace saha::native {
 namespace {
@@ -395,11 +398,40 @@ std::optional<Prepared> softmax(const NodeSite& s) {
   return r;
 }
 
+/// Bilinear, by the taps of the operator's integer form.
+std::optional<Prepared> resize(const NodeSite& s) {
+  if (s.out.size() != 1 || !is_byte(s.dtype(0)) || !by_fixed_rule(s) || s.layout != ir::Layout::nhwc) return {};
+  const auto taps = op::stored_resize_taps(s, *s.in[0], *s.out[0]);
+  if (!taps || num_elements(s.out_dims()) == 0) return {};
+  const Dims x = s.dims(0), y = s.out_dims();
+  kernels::ResizeI8Params p{x[0], x[2], x[3], y[2], y[3], x[1], s.dtype(0) == DType::i8};
+  Tensor table = Tensor::zeros(DType::i32, {y[2] + y[3], 4});
+  auto* to = table.as<std::int32_t>();
+  for (const op::StoredTaps& t : *taps)
+    for (std::size_t i = 0; i < t.weight.size(); ++i, to += 4) {
+      const double second = t.weight[i], first = op::one(s.dtype(0)) - second;
+      auto stored = [&](double w) { return p.is_signed ? std::int32_t(w) : std::bit_cast<std::int32_t>(float(w)); };
+      to[0] = std::int32_t(t.lower[i]), to[1] = std::int32_t(t.upper[i]), to[2] = stored(first), to[3] = stored(second);
+    }
+  Prepared r = call("resize_i8", p, {Operand::node(0), Operand::packed(0)});
+  r.packed.push_back(std::move(table));
+  return r;
+}
+template <bool kSmallest> std::optional<Prepared> arg_most(const NodeSite& s) {
+  const Dims d = s.dims(0);
+  if (s.out.size() != 1 || !is_byte(s.dtype(0)) || (s.in[0]->quant && !per_tensor(s.in[0])) || d.empty()) return {};
+  const auto axis = std::size_t(s.i("axis") < 0 ? s.i("axis") + std::int64_t(d.size()) : s.i("axis"));
+  if (axis >= d.size() || d[axis] == 0) return {};
+  kernels::ArgMaxI8Params p{num_elements(std::span(d).subspan(0, axis)), d[axis], num_elements(std::span(d).subspan(axis + 1)), s.dtype(0) == DType::i8, kSmallest, s.i("select_last_index") != 0};
+  return call("argmax_i8", p, {Operand::node(0)});
+}
+
 constexpr KernelDef kRows[] = {
     {"Conv", quantised_linear, true}, {"Gemm", quantised_linear}, {"MatMul", quantised_linear}, {"Fused", fused, true},
     {"QLinearConv", qlinear_conv, true}, {"QLinearMatMul", qlinear_matmul}, {"ConvInteger", conv_integer, true}, {"MatMulInteger", matmul_integer},
     {"Add", pair<kernels::Binary::add>, true}, {"Sub", pair<kernels::Binary::sub>, true}, {"Mul", pair<kernels::Binary::mul>, true},
     {"MaxPool", max_pool, true}, {"AveragePool", average_pool, true}, {"ReduceMean", reduce, true}, {"ReduceSum", reduce, true}, {"Softmax", softmax},
+    {"Resize", resize, true}, {"ArgMax", arg_most<false>}, {"ArgMin", arg_most<true>},
     {"QuantizeLinear", quantize_linear, true}, {"Requantize", requantize, true},
     {"", tabulated, true}, {"", tabulated_pair, true},
 };

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "formats/tflite/operators.hpp"
+#include "op/integer_form.hpp"
 
 namespace saha::tflite {
 namespace {
@@ -346,7 +347,7 @@ Vals top_k(Site& s) {
   Val k = s.b.op("Reshape", {s.wide(1), s.b.ints({1})});
   Vals y = s.b.ops("TopK", {s.in[0], k}, {{"axis", std::int64_t{-1}}}, 2);
   if (s.out.size() > 1) y[1] = s.cast(y[1], s.out[1].dtype);
-  if (!s.b.failed() && s.type(0).quant) s.b.retype(y[0], ir::tensor_type(s.out[0].dtype, s.b.type(y[0]).dims, s.out[0].quant));
+  if (!s.b.failed() && s.type(0).quant) s.b.retype(y[0], op::with_elements(s.b.type(y[0]), s.out[0].dtype, s.out[0].quant));
   return y;
 }
 /// Operands: a stored table's row numbers, the table.

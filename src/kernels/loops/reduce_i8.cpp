@@ -7,10 +7,11 @@
 namespace saha::kernels::SAHA_ISA {
 namespace {
 
-/// A block as two vectors of int32, in the order of the columns of a block.
+/// A block added to two vectors of sums.
 inline void add(B v, bool is_signed, I& low, I& high) {
-  const S s = widened(v, is_signed);
-  low = plus(low, beside_low(s, s) >> 16), high = plus(high, beside_high(s, s) >> 16);
+  I a, b;
+  widen(v, is_signed, a, b);
+  low = plus(low, a), high = plus(high, b);
 }
 
 template <bool Signed>

@@ -163,6 +163,12 @@ inline I beside_high(S a, S b) {
 #endif
 }
 
+/// A block of numbers as two vectors of int32, in the order of the columns of a block.
+inline void widen(B v, bool is_signed, I& low, I& high) {
+  const S s = widened(v, is_signed);
+  low = beside_low(s, s) >> 16, high = beside_high(s, s) >> 16;
+}
+
 /// The low bytes.
 inline B low_bytes(S v) {
 #if SAHA_INTRINSICS >= 2
