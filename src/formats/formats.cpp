@@ -2,6 +2,7 @@
 
 #include <filesystem>
 
+#include "bundle/bundle.hpp"
 #include "formats/onnx/onnx.hpp"
 #include "formats/tflite/export.hpp"
 #include "formats/tflite/tflite.hpp"
@@ -9,17 +10,47 @@
 
 namespace saha::formats {
 
-std::string_view format_of(std::span<const std::byte> bytes) { return tflite::is_tflite(bytes) ? "tflite" : "onnx"; }
+std::string_view format_of(std::span<const std::byte> bytes) { return tflite::is_tflite(bytes) ? "tflite" : bundle::is_bundle(bytes) ? "saha" : "onnx"; }
+
+namespace {
+Result<ir::Model> import_model(std::span<const std::byte> bytes, const std::string& folder) {
+  return tflite::is_tflite(bytes) ? tflite::import_bytes(bytes) : onnx::import_bytes(bytes, folder);
+}
+Result<ir::Model> import_from(const bundle::Bundle& b) {
+  SAHA_TRY(const auto bytes, b.section("model"));
+  auto m = import_model(bytes, {});
+  if (!m) return std::move(m.error()).within("section 'model'");
+  return m;
+}
+}  // namespace
 
 Result<ir::Model> import_bytes(std::span<const std::byte> bytes, const std::string& folder) {
-  return tflite::is_tflite(bytes) ? tflite::import_bytes(bytes) : onnx::import_bytes(bytes, folder);
+  if (!bundle::is_bundle(bytes)) return import_model(bytes, folder);
+  SAHA_TRY(const auto b, bundle::Bundle::from_bytes(bytes));
+  return import_from(*b);
 }
 Result<ir::Model> import_file(const std::string& path) {
   SAHA_TRY(auto file, system::map_file(path));
+  if (bundle::is_bundle(file.bytes())) {
+    SAHA_TRY(const auto b, bundle::Bundle::open(path));
+    auto m = import_from(*b);
+    if (!m) return b->named(std::move(m.error()));
+    return m;
+  }
   const std::string folder = std::filesystem::path(path).parent_path().string();
-  auto m = import_bytes({file.data.get(), std::size_t(file.size)}, folder.empty() ? "." : folder);
+  auto m = import_model(file.bytes(), folder.empty() ? "." : folder);
   if (!m) return std::move(m.error()).within(path);
   return m;
+}
+Result<std::string> self_contained(const std::string& path, const ir::Model& model) {
+  SAHA_TRY(const auto file, system::map_file(path));
+  if (bundle::is_bundle(file.bytes())) {
+    SAHA_TRY(const auto b, bundle::Bundle::open(path));
+    SAHA_TRY(const auto bytes, b->section("model"));
+    return std::string(system::text_of(bytes));
+  }
+  if (import_model(file.bytes(), {})) return std::string(system::text_of(file.bytes()));
+  return onnx::export_bytes(model);
 }
 
 Result<std::string_view> format_to_write(const std::string& path) {

@@ -8,13 +8,15 @@
 
 namespace saha::formats {
 
-/// "onnx", "tflite"
+/// "onnx", "tflite", "saha": a bundle, which holds a model of one of the others.
 std::string_view format_of(std::span<const std::byte> bytes);
 /// External data of an ONNX model must lie in the file's own folder.
 Result<ir::Model> import_file(const std::string& path);
 /// `folder` is where external data is looked for; empty: there may be none.
 Result<ir::Model> import_bytes(std::span<const std::byte> bytes, const std::string& folder = {});
-
+/// The model of a file as bytes that need no other file: those of the file, of a bundle those of its model; with external data an export of `model`, which was
+/// read from it.
+Result<std::string> self_contained(const std::string& path, const ir::Model& model);
 
 struct ExportOptions {
   std::int64_t opset = 0;       ///< of ONNX; 0: the model's own
