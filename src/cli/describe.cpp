@@ -1,5 +1,10 @@
 #include "cli/describe.hpp"
 
+#include <algorithm>
+
+#include "base/figures.hpp"
+#include "kernels/contract.hpp"
+#include "runtime/stored_plan.hpp"
 #include "system/file.hpp"
 
 namespace saha::cli {
@@ -29,6 +34,31 @@ std::vector<std::string> stored_labels(const nlohmann::ordered_json& manifest) {
   const auto list = manifest.find("labels");
   if (list != manifest.end() && list->is_array()) for (const auto& l : *list) labels.push_back(l.is_string() ? l.get<std::string>() : std::string());
   return labels;
+}
+
+Result<std::string> bundle_text(const bundle::Bundle& b) {
+  const bundle::Json& m = b.manifest();
+  const auto text = [](const bundle::Json& j, const char* key) { return j.is_object() && j.contains(key) && j[key].is_string() ? j[key].get<std::string>() : std::string("?"); };
+  SAHA_TRY(const auto plans, runtime::stored_plans(b));
+  const auto isa = kernels::detect_isa();
+  std::string s = "  bundle  by saha " + text(m, "saha") + ", " + figures::counted(std::int64_t(b.sections().size()), "section") + ", all sound:";
+  for (const auto& section : b.sections()) s += (&section == b.sections().data() ? " " : ", ") + section.name + " " + figures::column::bytes(double(section.bytes));
+  s += "\n";
+  bool fast = false;
+  for (const auto& p : plans) {
+    std::string levels, shapes;
+    for (const auto& l : p.levels) levels += (levels.empty() ? "" : ", ") + l;
+    for (const Dims& d : p.inputs) shapes += (shapes.empty() ? "" : ", ") + str(d);
+    const bool here = p.fits(isa);
+    fast |= here;
+    s += "  plan    for " + levels + " and inputs " + shapes + (here ? ": this machine starts from it" : p.kernels != kernels::fingerprint() ? ": of another build of saha" : ": not this machine's level, " + std::string(kernels::name(isa))) + "\n";
+  }
+  if (m.contains("unplanned") && m["unplanned"].is_array()) for (const auto& u : m["unplanned"]) s += "  no plan for " + text(u, "level") + ": " + text(u, "reason") + "\n";
+  if (!fast) s += "  start   from the model, whose plan is made each time" + std::string(plans.empty() ? "" : "; saha convert on this machine stores one") + "\n";
+  if (const auto labels = stored_labels(m); !labels.empty()) s += "  labels  " + figures::grouped(double(labels.size())) + ": " + labels.front() + (labels.size() > 1 ? " .. " + labels.back() : "") + "\n";
+  for (const char* key : {"preprocess", "metrics", "evidence"})
+    if (m.contains(key)) s += "  " + std::string(key) + " " + m[key].dump(-1, ' ', false, bundle::Json::error_handler_t::replace).substr(0, 300) + "\n";
+  return s;
 }
 
 }  // namespace saha::cli

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "bundle/bundle.hpp"
 #include "data/preprocess.hpp"
 
 namespace saha::cli {
@@ -16,5 +17,8 @@ Result<std::vector<std::string>> labels_of(const std::string& file);
 /// What a manifest says of an input's preparation and of the classes; empty where it says nothing.
 Result<data::Preprocess> stored_steps(const nlohmann::ordered_json& manifest, const std::string& input);
 std::vector<std::string> stored_labels(const nlohmann::ordered_json& manifest);
+
+/// A bundle in lines for 'saha inspect': sections, plans and whether this machine starts from one, labels, evidence.
+Result<std::string> bundle_text(const bundle::Bundle& b);
 
 }  // namespace saha::cli

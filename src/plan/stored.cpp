@@ -73,6 +73,7 @@ std::optional<std::uint64_t> bytes_of(DType t, const Dims& dims) {
 
 /// Every index points into its table, every slot into its memory.
 Result<> check(const Plan& p) {
+  if (p.arena_bytes > std::uint64_t(kMaxTensorBytes) || p.scratch_bytes > std::uint64_t(kMaxTensorBytes)) return damaged("it wants " + std::to_string(p.arena_bytes) + " bytes of memory and " + std::to_string(p.scratch_bytes) + " for each thread");
   for (std::size_t i = 0; i < p.inputs.size(); ++i)
     if (p.inputs[i] >= p.slots.size() || p.slots[p.inputs[i]].space != Space::input || p.slots[p.inputs[i]].index != i) return damaged(no("input", i) + " is slot " + std::to_string(p.inputs[i]) + ", which is no such input");
   for (std::size_t i = 0; i < p.slots.size(); ++i) {
