@@ -1,19 +1,16 @@
 #pragma once
-// Bundles to damage: small models packed, and the checksums of a changed file made right again.
+// Small models, packed and run.
 #include <gtest/gtest.h>
 
-#include <cstring>
 #include <random>
 
 #include "backends/native/network.hpp"
 #include "backends/native/pack.hpp"
-#include "bundle/checksum.hpp"
 #include "formats/onnx/onnx.hpp"
 #include "op/builder.hpp"
+#include "tests/bundle/tamper.hpp"
 
 namespace saha::test {
-using Bytes = std::vector<std::byte>;
-
 inline Tensor noise(Dims dims, unsigned seed) {
   std::mt19937 engine(seed);
   std::uniform_real_distribution<float> d(-1, 1);
@@ -46,40 +43,6 @@ inline native::Packed packed(const ir::Model& m, std::vector<std::vector<Dims>> 
   auto p = native::pack(m, *file, {std::move(levels), std::move(shapes), std::move(about), std::move(parts)});
   EXPECT_TRUE(p) << p.error().message;
   return std::move(*p);
-}
-
-template <class T> T at(const Bytes& b, std::size_t offset) {
-  T v;
-  std::memcpy(&v, b.data() + offset, sizeof v);
-  return v;
-}
-template <class T> void set(Bytes& b, std::size_t offset, T v) { std::memcpy(b.data() + offset, &v, sizeof v); }
-/// The checksums of manifest and header as the bytes are now.
-inline void reseal(Bytes& b) {
-  const auto size = std::min<std::uint64_t>(at<std::uint64_t>(b, 24), b.size() - 64);
-  set(b, 32, bundle::crc32c(std::span<const std::byte>(b).subspan(64, std::size_t(size))));
-  set(b, 36, bundle::crc32c(std::span<const std::byte>(b).first(36)));
-}
-/// The bundle with another manifest over the same sections; `change` gets it as JSON.
-template <class F> Bytes with_manifest(const Bytes& b, F change) {
-  const auto size = std::size_t(at<std::uint64_t>(b, 24));
-  auto m = bundle::Json::parse(std::string(reinterpret_cast<const char*>(b.data()) + 64, size));
-  change(m);
-  std::string text = m.dump();
-  EXPECT_LE(text.size(), size);   // compact: shorter than what was written
-  text.resize(size, ' ');
-  Bytes r = b;
-  std::memcpy(r.data() + 64, text.data(), size);
-  reseal(r);
-  return r;
-}
-/// The bundle with other bytes in a section, as long as before, and its checksum right.
-inline Bytes with_section(const Bytes& b, const bundle::Section& s, const Bytes& bytes) {
-  Bytes r = b;
-  std::memcpy(r.data() + s.offset, bytes.data(), bytes.size());
-  char hex[9];
-  std::snprintf(hex, sizeof hex, "%08x", bundle::crc32c(bytes));
-  return with_manifest(r, [&](bundle::Json& m) { for (auto& j : m["sections"]) if (j["name"] == s.name) j["crc32c"] = hex; });
 }
 
 inline Result<std::vector<Datum>> run(std::shared_ptr<const native::Network> network, const std::vector<Datum>& data) {
