@@ -111,3 +111,61 @@ for name, content in (("layers", tflite(["CONV_2D", "ADD"], [layers], [bytes(36)
     (folder / f"{name}.json").write_text(json.dumps(content))
     subprocess.run(["flatc", "-b", "-o", str(folder), str(schema), str(folder / f"{name}.json")], check=True)
     (folder / f"{name}.json").unlink()
+
+
+# Plans (docs/bundle.md) of one instruction each on float32; params as in src/kernels.
+def listed(form, values):
+    return struct.pack(f"<I{len(values)}{form}", len(values), *values)
+
+
+def stored_plan(kernel, params, inputs, outputs, constants=(), grid=1, dtype=1):
+    slots, offset = [], 0
+    for i, dims in enumerate(inputs):
+        slots.append(struct.pack("<BBIQ", 3, dtype, i, 0) + listed("q", dims))
+    for i, (kind, dims) in enumerate(constants):
+        slots.append(struct.pack("<BBIQ", 2, kind, i, 0) + listed("q", dims))
+    for dims in outputs:
+        slots.append(struct.pack("<BBIQ", 1, dtype, 0, offset) + listed("q", dims))
+        offset += (int(np.prod(dims)) * 4 + 63) // 64 * 64
+    reads, writes = len(inputs) + len(constants), len(outputs)
+    text = listed("c", [bytes([c]) for c in kernel.encode()])
+    plan = struct.pack("<IQQQ", 1, offset, 0, offset)
+    plan += struct.pack("<I", len(constants)) + b"".join(bytes([kind]) + listed("q", dims) + struct.pack("<IQ", 0, 0) for kind, dims in constants)
+    plan += struct.pack("<I", len(slots)) + b"".join(slots) + struct.pack("<I", 1) + text + struct.pack("<I", 1) + text + text + listed("c", [])
+    plan += struct.pack("<I", 1) + struct.pack("<IIHHQIIQIdd", 0, 0, reads, writes, 0, 0, grid, 0, 0, 0, 0)
+    plan += listed("I", range(reads + writes)) + listed("q", []) + listed("B", params)
+    return plan + listed("I", range(len(inputs))) + listed("I", range(reads, reads + writes))
+
+
+def crc32c(data):
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82F63B78 if crc & 1 else 0)
+    return crc ^ 0xFFFFFFFF
+
+
+def bundle(manifest, sections):
+    text, at = "", 4096
+    manifest["sections"] = []
+    for name, data in sections.items():
+        manifest["sections"].append({"name": name, "offset": at, "bytes": len(data), "crc32c": f"{crc32c(data):08x}"})
+        at += (len(data) + 63) // 64 * 64
+    text = json.dumps(manifest).encode()
+    body = b"".join(data + bytes(-len(data) % 64) for data in sections.values())
+    body = body[:len(body) - (-len(data) % 64)] if sections else body
+    whole = text + bytes(4096 - 64 - len(text)) + body
+    head = b"\x89SAHA\r\n\x1a" + struct.pack("<IIQQI", 1, 1, 64 + len(whole), len(text), crc32c(text))
+    return head + struct.pack("<I", crc32c(head)) + bytes(24) + whole
+
+
+unary = stored_plan("unary_f32", struct.pack("<iiffq", 0, 1, 0, 0, 12), [[3, 4]], [[3, 4]])
+put("bundle", "unary", unary)
+put("bundle", "softmax", stored_plan("softmax_f32", struct.pack("<4q", 3, 4, 1, 0), [[3, 4]], [[3, 4]]))
+put("bundle", "binary", stored_plan("binary_f32", struct.pack("<iiffq8q8q8qqII", 0, 0, 0, 0, 2, *[3, 4] + [0] * 6, *[4, 1] + [0] * 6, *[0, 1] + [0] * 6, 4096, 1, 0), [[3, 4], [4]], [[3, 4]]))
+put("bundle", "gather", stored_plan("gather", struct.pack("<5q", 1, 3, 2, 16, 1), [[3, 4]], [[2, 4]], [(7, [2])]))
+put("bundle", "concat", stored_plan("concat", struct.pack("<qq64q", 3, 2, *[16, 8] + [0] * 62), [[3, 4], [3, 2]], [[3, 6]], grid=3))
+put("bundle", "copy", stored_plan("copy", struct.pack("<4iq8q8qqq", 1, 4, 0, -1, 0, *[12] + [0] * 7, *[1] + [0] * 7, 1, 1365), [[12]], [[12]]))
+port = {"name": "x", "type": "float32[3, 4]", "dtype": "float32", "dims": [3, 4]}
+put("bundle", "whole", bundle({"schema": "saha.bundle/1", "inputs": [port], "outputs": [port], "plans": [{"section": "plan/0", "levels": ["generic"], "inputs": [[3, 4]], "weights": [], "kernels": ""}]}, {"plan/0": unary}))

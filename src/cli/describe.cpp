@@ -56,8 +56,16 @@ Result<std::string> bundle_text(const bundle::Bundle& b) {
   if (m.contains("unplanned") && m["unplanned"].is_array()) for (const auto& u : m["unplanned"]) s += "  no plan for " + text(u, "level") + ": " + text(u, "reason") + "\n";
   if (!fast) s += "  start   from the model, whose plan is made each time" + std::string(plans.empty() ? "" : "; saha convert on this machine stores one") + "\n";
   if (const auto labels = stored_labels(m); !labels.empty()) s += "  labels  " + figures::grouped(double(labels.size())) + ": " + labels.front() + (labels.size() > 1 ? " .. " + labels.back() : "") + "\n";
-  for (const char* key : {"preprocess", "metrics", "evidence"})
-    if (m.contains(key)) s += "  " + std::string(key) + " " + m[key].dump(-1, ' ', false, bundle::Json::error_handler_t::replace).substr(0, 300) + "\n";
+  // Of a group what is a number or a text is shown, of what is nested the name.
+  for (const char* key : {"preprocess", "metrics", "evidence"}) {
+    if (!m.contains(key) || !m[key].is_object() || m[key].empty()) continue;
+    std::string line;
+    for (const auto& [name, value] : m[key].items()) {
+      line += (line.empty() ? "" : ", ") + name;
+      if (value.is_primitive()) line += " " + (value.is_string() ? value.get<std::string>() : value.dump());
+    }
+    s += "  " + std::string(key) + "  " + line + "; --json shows all\n";
+  }
   return s;
 }
 
