@@ -42,7 +42,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t siz
   if (!r && r.error().message.empty()) std::abort();
   // As a plan: whatever the fuzzer makes of a seed, its checksum is right. The dims that the manifest states are those of the plan.
   auto plan = plan::read(all, [](const plan::Place&, std::uint64_t n) -> Result<std::shared_ptr<std::byte[]>> {
-    if (n > 1 << 16) return Error{ErrorCode::invalid_file, "a constant is too large for this test"};
+    if (n > 1 << 16) return Error{ErrorCode::invalid_model, "a constant is too large for this test"};
     return std::shared_ptr<std::byte[]>(new std::byte[std::size_t(n)]());
   });
   if (!plan) return 0;

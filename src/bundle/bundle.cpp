@@ -28,7 +28,7 @@ std::optional<std::uint32_t> from_hex(const std::string& s) {
   return std::uint32_t(std::stoul(s, nullptr, 16));
 }
 std::string count(std::uint64_t n) { return figures::grouped(double(n)); }
-Error damaged(std::string sentence) { return {ErrorCode::invalid_file, std::move(sentence) + "; damaged, not loaded", "copy it again, or make it again from its model"}; }
+Error damaged(std::string sentence) { return {ErrorCode::invalid_model, std::move(sentence) + "; damaged, not loaded", "copy it again, or make it again from its model"}; }
 template <class T> T at(std::span<const std::byte> bytes, std::size_t offset) {
   T v;
   std::memcpy(&v, bytes.data() + offset, sizeof v);
@@ -47,7 +47,7 @@ bool is_bundle_file(const std::string& path) {
 
 Result<> Bundle::read_header() {
   const auto bytes = file_.bytes();
-  if (!is_bundle(bytes)) return Error{ErrorCode::invalid_file, "it does not begin as a bundle does", "saha convert MODEL -o OUT.saha makes one"};
+  if (!is_bundle(bytes)) return Error{ErrorCode::invalid_model, "it does not begin as a bundle does", "saha convert MODEL -o OUT.saha makes one"};
   if (bytes.size() < kHeader) return damaged("it has " + count(bytes.size()) + " bytes, a header alone has " + std::to_string(kHeader));
   if (const auto sum = crc32c(bytes.first(kChecked)), said = at<std::uint32_t>(bytes, kChecked); sum != said) return damaged("its header has checksum " + hex(sum) + ", it says " + hex(said));
   if (const auto least = at<std::uint32_t>(bytes, 12); least > kVersion)
@@ -116,7 +116,7 @@ const Section* Bundle::find(std::string_view name) const {
 }
 Result<std::span<const std::byte>> Bundle::section(std::string_view name) const {
   const Section* s = find(name);
-  if (!s) return Error{ErrorCode::invalid_file, "there is no section '" + std::string(name) + "'"};
+  if (!s) return Error{ErrorCode::invalid_model, "there is no section '" + std::string(name) + "'"};
   const auto bytes = file_.bytes().subspan(std::size_t(s->offset), std::size_t(s->bytes));
   std::atomic<bool>& sound = sound_[std::size_t(s - sections_.data())];
   if (!sound.load(std::memory_order_acquire)) {

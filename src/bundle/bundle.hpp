@@ -37,7 +37,7 @@ struct Section {
 /// Immutable; may be used from several threads. Keeps its file mapped.
 class Bundle {
  public:
-  /// Fails (io) where the file cannot be read, (invalid_file) where it is damaged or cut short, (unsupported) where it asks for a newer reader.
+  /// Fails (io) where the file cannot be read, (invalid_model) where it is damaged or cut short, (unsupported) where it asks for a newer reader.
   static Result<std::shared_ptr<const Bundle>> open(const std::string& path);
   /// From memory, which is copied.
   static Result<std::shared_ptr<const Bundle>> from_bytes(std::span<const std::byte> bytes);
@@ -49,7 +49,7 @@ class Bundle {
   std::uint64_t size_bytes() const { return file_.size; }
   /// The error of something in it, with the file's name in front where it has one.
   Error named(Error e) const { return path_.empty() ? e : std::move(e).within(path_); }
-  /// Its bytes, found to be sound. Fails (invalid_file) where they are not, or where there is no such section.
+  /// Its bytes, found to be sound. Fails (invalid_model) where they are not, or where there is no such section.
   Result<std::span<const std::byte>> section(std::string_view name) const;
   /// `bytes` and `slack` behind them of a section that was found to be sound; keeps the file mapped. Null: they are not inside of it, or not so aligned.
   std::shared_ptr<std::byte[]> memory(const Section& section, std::uint64_t offset, std::uint64_t bytes, std::uint64_t align, std::uint64_t slack) const;

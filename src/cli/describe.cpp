@@ -26,7 +26,7 @@ Result<data::Preprocess> stored_steps(const nlohmann::ordered_json& manifest, co
   const auto all = manifest.find("preprocess");
   if (all == manifest.end() || !all->is_object() || !all->contains(input)) return data::Preprocess();
   auto p = data::Preprocess::parse((*all)[input].dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
-  if (!p) return Error{ErrorCode::invalid_file, "the manifest's preprocess." + input + ": " + p.error().message};
+  if (!p) return Error{ErrorCode::invalid_model, "the manifest's preprocess." + input + ": " + p.error().message};
   return p;
 }
 std::vector<std::string> stored_labels(const nlohmann::ordered_json& manifest) {

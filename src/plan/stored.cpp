@@ -60,7 +60,7 @@ class Reader {
   std::span<const std::byte> left_;
 };
 
-Error damaged(std::string what) { return {ErrorCode::invalid_file, std::move(what) + "; the plan is damaged"}; }
+Error damaged(std::string what) { return {ErrorCode::invalid_model, std::move(what) + "; the plan is damaged"}; }
 std::string no(const char* what, std::uint64_t i) { return std::string(what) + " " + std::to_string(i); }
 
 /// Bytes of the elements; nothing where there are no such elements or too many of them.

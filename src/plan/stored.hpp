@@ -28,7 +28,7 @@ std::vector<std::byte> write(const Plan& plan, std::span<const Place> places);
 /// Gives a constant's memory, which holds `bytes` and kConstantSlack more, aligned; or fails naming what is wrong with the place.
 using Constants = std::function<Result<std::shared_ptr<std::byte[]>>(const Place& place, std::uint64_t bytes)>;
 
-/// The plan without its kernels (Plan::runs). Fails (invalid_file) with one sentence. What the kernels' params promise is not looked at: runtime/stored_plan.hpp.
+/// The plan without its kernels (Plan::runs). Fails (invalid_model) with one sentence. What the kernels' params promise is not looked at: runtime/stored_plan.hpp.
 Result<Plan> read(std::span<const std::byte> bytes, const Constants& constants);
 
 }  // namespace saha::plan

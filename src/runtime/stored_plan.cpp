@@ -10,7 +10,7 @@ namespace {
 using bundle::Json;
 constexpr std::size_t kMostRank = 64;
 
-Error manifest(std::string what) { return {ErrorCode::invalid_file, "the manifest's " + std::move(what) + "; damaged, not loaded"}; }
+Error manifest(std::string what) { return {ErrorCode::invalid_model, "the manifest's " + std::move(what) + "; damaged, not loaded"}; }
 std::string text(const Json& j, const char* key) { return j.is_object() && j.contains(key) && j[key].is_string() ? j[key].get<std::string>() : std::string(); }
 const Json& list(const Json& j, const char* key) {
   static const Json none = Json::array();
@@ -76,12 +76,12 @@ Result<> bind(plan::Plan& p, kernels::Isa isa) {
   p.runs.clear();
   for (const std::string& k : p.kernels) {
     p.runs.push_back(kernels::find(k, isa));
-    if (!p.runs.back()) return Error{ErrorCode::invalid_file, "there is no kernel '" + k + "' of level " + std::string(kernels::name(isa)) + "; the plan is damaged"};
+    if (!p.runs.back()) return Error{ErrorCode::invalid_model, "there is no kernel '" + k + "' of level " + std::string(kernels::name(isa)) + "; the plan is damaged"};
   }
   std::vector<std::span<const std::byte>> constants;
   for (std::size_t i = 0; i < p.instructions.size(); ++i) {
     const plan::Instruction& k = p.instructions[i];
-    const auto wrong = [&](const std::string& what) { return Error{ErrorCode::invalid_file, "instruction " + std::to_string(i) + " (" + p.kernels[k.kernel] + ") " + what + "; the plan is damaged"}; };
+    const auto wrong = [&](const std::string& what) { return Error{ErrorCode::invalid_model, "instruction " + std::to_string(i) + " (" + p.kernels[k.kernel] + ") " + what + "; the plan is damaged"}; };
     const std::uint32_t* operands = p.operands.data() + k.first_operand;
     constants.assign(k.num_in, {});
     for (std::uint32_t o = 0; o < k.num_in; ++o)
@@ -112,16 +112,16 @@ Result<std::shared_ptr<const LoadedPlan>> load(std::shared_ptr<const bundle::Bun
   const plan::Constants constants = [&](const plan::Place& place, std::uint64_t bytes) -> Result<std::shared_ptr<std::byte[]>> {
     std::shared_ptr<std::byte[]> memory;
     if (place.section < weights.size()) memory = b->memory(*weights[place.section], place.offset, bytes, plan::kConstantAlign, plan::kConstantSlack);
-    if (!memory) return Error{ErrorCode::invalid_file, "a constant of " + std::to_string(bytes) + " bytes is to lie at " + std::to_string(place.offset) + " of its section " + std::to_string(place.section) + ", where it does not fit; the plan is damaged"};
+    if (!memory) return Error{ErrorCode::invalid_model, "a constant of " + std::to_string(bytes) + " bytes is to lie at " + std::to_string(place.offset) + " of its section " + std::to_string(place.section) + ", where it does not fit; the plan is damaged"};
     return memory;
   };
   SAHA_TRY(const auto bytes, b->section(stored.section));
   auto loaded = std::make_shared<LoadedPlan>();
   const auto fill = [&]() -> Result<> {
     SAHA_TRY(loaded->plan, plan::read(bytes, constants));
-    if (loaded->plan.inputs.size() != stored.inputs.size()) return Error{ErrorCode::invalid_file, "it has " + std::to_string(loaded->plan.inputs.size()) + " inputs, the manifest says " + std::to_string(stored.inputs.size()) + "; the plan is damaged"};
+    if (loaded->plan.inputs.size() != stored.inputs.size()) return Error{ErrorCode::invalid_model, "it has " + std::to_string(loaded->plan.inputs.size()) + " inputs, the manifest says " + std::to_string(stored.inputs.size()) + "; the plan is damaged"};
     for (std::size_t i = 0; i < stored.inputs.size(); ++i)
-      if (loaded->plan.slots[loaded->plan.inputs[i]].dims != stored.inputs[i]) return Error{ErrorCode::invalid_file, "input " + std::to_string(i) + " has other dims than the manifest says; the plan is damaged"};
+      if (loaded->plan.slots[loaded->plan.inputs[i]].dims != stored.inputs[i]) return Error{ErrorCode::invalid_model, "input " + std::to_string(i) + " has other dims than the manifest says; the plan is damaged"};
     return bind(loaded->plan, isa);
   };
   if (auto r = fill(); !r) return std::move(r.error()).within("section '" + stored.section + "'");

@@ -22,7 +22,7 @@ struct StoredPlan {
 };
 Result<std::vector<StoredPlan>> stored_plans(const bundle::Bundle& b);
 
-/// Fails (invalid_file) naming the instruction where a kernel would touch what is not its own. The plan's constants are pages of the file.
+/// Fails (invalid_model) naming the instruction where a kernel would touch what is not its own. The plan's constants are pages of the file.
 Result<std::shared_ptr<const LoadedPlan>> load(std::shared_ptr<const bundle::Bundle> b, const StoredPlan& stored, kernels::Isa isa);
 
 /// Finds the kernels of a plan that plan::read gave, and checks each call: operands, scratch and grid are what the kernel's contract asks for.

@@ -104,9 +104,9 @@ Result<std::shared_ptr<const runtime::LoadedPlan>> Network::stored(std::span<con
     if (!s.fits(isa_) || !same_dims(s.inputs, in)) continue;
     SAHA_TRY(auto loaded, runtime::load(bundle_, s, isa_));
     const plan::Plan& p = loaded->plan;
-    if (p.outputs.size() != outputs_.size()) return Error{ErrorCode::invalid_file, "section '" + s.section + "' has " + std::to_string(p.outputs.size()) + " outputs, the manifest says " + std::to_string(outputs_.size()) + "; damaged, not loaded"};
+    if (p.outputs.size() != outputs_.size()) return Error{ErrorCode::invalid_model, "section '" + s.section + "' has " + std::to_string(p.outputs.size()) + " outputs, the manifest says " + std::to_string(outputs_.size()) + "; damaged, not loaded"};
     for (std::size_t i = 0; i < inputs_.size(); ++i)
-      if (p.slots[p.inputs[i]].dtype != inputs_[i].dtype) return Error{ErrorCode::invalid_file, "section '" + s.section + "' takes another element type at input '" + inputs_[i].name + "' than the manifest says; damaged, not loaded"};
+      if (p.slots[p.inputs[i]].dtype != inputs_[i].dtype) return Error{ErrorCode::invalid_model, "section '" + s.section + "' takes another element type at input '" + inputs_[i].name + "' than the manifest says; damaged, not loaded"};
     return loaded;
   }
   return std::shared_ptr<const runtime::LoadedPlan>();
@@ -117,7 +117,7 @@ Result<std::shared_ptr<const runtime::LoadedPlan>> Network::made(std::span<const
     SAHA_TRY(const auto bytes, bundle_->section("model"));
     SAHA_TRY(ir::Model model, formats::import_bytes(bytes));
     if (model.graph.inputs().size() != inputs_.size() || model.graph.outputs().size() != outputs_.size())
-      return Error{ErrorCode::invalid_file, "section 'model' has " + std::to_string(model.graph.inputs().size()) + " inputs and " + std::to_string(model.graph.outputs().size()) + " outputs, the manifest says " + std::to_string(inputs_.size()) + " and " + std::to_string(outputs_.size()) + "; damaged, not loaded"};
+      return Error{ErrorCode::invalid_model, "section 'model' has " + std::to_string(model.graph.inputs().size()) + " inputs and " + std::to_string(model.graph.outputs().size()) + " outputs, the manifest says " + std::to_string(inputs_.size()) + " and " + std::to_string(outputs_.size()) + "; damaged, not loaded"};
     graph_ = runnable(model.graph);
   }
   std::vector<ir::TypeRef> types;
