@@ -14,6 +14,7 @@
 #include "kernels/recurrent.hpp"
 #include "kernels/reduce_i8.hpp"
 #include "kernels/resize.hpp"
+#include "kernels/resize_i8.hpp"
 #include "kernels/rows.hpp"
 
 namespace saha::kernels {
@@ -269,16 +270,36 @@ bool contract(const Site&, const GatherParams& p, Needs& n) {
   n.writes = {required(Count(p.outer) * p.count * p.bytes)};
   return true;
 }
+/// The taps of rows and columns, operand 1, lie in the image; `sound` is asked for each. Their bytes.
+template <class Tap, class Params, class F> std::optional<Count> taps_inside(const Site& site, const Params& p, F sound) {
+  const Count bytes = (Count(p.out_h) + p.out_w) * sizeof(Tap);
+  if (site.reads.size() < 2 || site.reads[1].size() < bytes.number()) return {};
+  for (std::int64_t i = 0; i < p.out_h + p.out_w; ++i) {
+    Tap t;
+    std::memcpy(&t, site.reads[1].data() + static_cast<std::size_t>(i) * sizeof t, sizeof t);
+    if (!within(0, (i < p.out_h ? p.in_h : p.in_w) - 1, t.first, t.second) || !sound(t)) return {};
+  }
+  return bytes;
+}
+bool contract(const Site& site, const ResizeI8Params& p, Needs& n) {
+  if (!few(p.images, p.in_h, p.in_w, p.out_h, p.out_w, p.channels) || !within(0, 1, p.is_signed) || !(Count(p.out_w) * (Count(p.channels) + 16) <= Count(kMostDim)) || !(Count(p.images) * p.out_h <= Count(kMostDim))) return false;
+  const auto taps = taps_inside<ResizeI8Tap>(site, p, [&](const ResizeI8Tap& t) { return p.is_signed == 0 || within(0, 1024, t.first_weight, t.second_weight); });
+  if (!taps) return false;
+  n.reads = {required(Count(p.images) * p.in_h * p.in_w * p.channels), required(*taps)};
+  n.writes = {required(Count(p.images) * p.out_h * p.out_w * p.channels)};
+  return true;
+}
+bool contract(const Site&, const ArgMaxI8Params& p, Needs& n) {
+  if (!few(p.outer, p.n, p.inner) || !within(0, 1, p.is_signed, p.smallest, p.last) || !(Count(p.n) * p.inner <= Count(kMostDim))) return false;
+  n.reads = {required(Count(p.outer) * p.n * p.inner)};
+  n.writes = {required(Count(p.outer) * p.inner * 8)};
+  return true;
+}
 bool contract(const Site& site, const ResizeParams& p, Needs& n) {
   if (!few(p.planes, p.in_h, p.in_w, p.out_h, p.out_w) || !(Count(p.out_h) * p.out_w <= Count(kMostDim))) return false;
-  const Count tables = (Count(p.out_h) + p.out_w) * sizeof(ResizeTap);
-  if (site.reads.size() < 2 || site.reads[1].size() < tables.number()) return false;
-  for (std::int64_t i = 0; i < p.out_h + p.out_w; ++i) {
-    ResizeTap t;
-    std::memcpy(&t, site.reads[1].data() + static_cast<std::size_t>(i) * sizeof t, sizeof t);
-    if (!within(0, (i < p.out_h ? p.in_h : p.in_w) - 1, t.first, t.second)) return false;
-  }
-  n.reads = {required(Count(p.planes) * p.in_h * p.in_w * 4), required(tables)};
+  const auto taps = taps_inside<ResizeTap>(site, p, [](const ResizeTap&) { return true; });
+  if (!taps) return false;
+  n.reads = {required(Count(p.planes) * p.in_h * p.in_w * 4), required(*taps)};
   n.writes = {required(Count(p.planes) * p.out_h * p.out_w * 4)};
   return true;
 }
@@ -319,7 +340,7 @@ constexpr Row kRowsOfTable[] = {
     {"quantize_i8", of<QuantizeParams>}, {"pool_f32", of<PoolParams>},     {"pool_i8", of<PoolI8Params>},     {"sum_i8", of<SumI8Params>},        {"softmax_i8", of<SoftmaxI8Params>},
     {"softmax_f32", of<SoftmaxParams>}, {"reduce_f32", of<ReduceParams>},  {"norm_f32", of<NormParams>},      {"transpose", of<MoveParams>},      {"copy", of<MoveParams>},
     {"concat", of<ConcatParams>},       {"split", of<ConcatParams>},       {"gather", of<GatherParams>},      {"resize_f32", of<ResizeParams>},   {"lstm_f32", of<RecurrentParams>},
-    {"gru_f32", of<RecurrentParams>},
+    {"gru_f32", of<RecurrentParams>},   {"resize_i8", of<ResizeI8Params>}, {"argmax_i8", of<ArgMaxI8Params>},
 };
 
 }  // namespace
