@@ -6,7 +6,6 @@
 #include <vector>
 
 #include "plan/plan.hpp"
-#include "system/block.hpp"
 #include "system/thread_pool.hpp"
 #include "tensor/datum.hpp"
 
@@ -59,7 +58,7 @@ class Context {
 
   std::shared_ptr<const LoadedPlan> loaded_;
   system::ThreadPool* pool_ = nullptr;
-  system::Block memory_{nullptr, nullptr};
+  std::unique_ptr<std::byte[], void (*)(std::byte*)> memory_{nullptr, nullptr};
   std::byte* arena_ = nullptr;
   std::byte* scratch_ = nullptr;
   std::vector<void*> pointers_;              // one per entry of plan.operands

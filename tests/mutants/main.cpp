@@ -17,7 +17,6 @@
 #include <map>
 
 #include "backends/native/native.hpp"
-#include "bundle/bundle.hpp"
 #include "formats/formats.hpp"
 #include "tests/mutants/mutate.hpp"
 
@@ -69,11 +68,10 @@ std::string fault(const Error& e) {
 }
 
 Result<bool> one(const std::string& file, Shared& shared) {
-  auto engine = native::open();
-  ir::Model model;
-  if (!bundle::is_bundle_file(file)) { SAHA_TRY(model, formats::import_file(file)); }
-  SAHA_TRY(auto program, engine->load(model, {.threads = 1, .precision = "float32", .file = file}));
+  SAHA_TRY(ir::Model model, formats::import_file(file));
   ++shared.imported;
+  auto engine = native::open();
+  SAHA_TRY(auto program, engine->load(model, {.threads = 1, .precision = "float32", .file = {}}));
   auto in = inputs(*program);
   if (!in) return false;
   SAHA_TRY(auto out, program->run(*in));
