@@ -155,7 +155,7 @@ class Model {
     auto out = value_of(unlocked([&]() -> Result<std::vector<Datum>> {
       std::vector<const Datum*> operands;
       for (const Datum& d : in) operands.push_back(&d);
-      auto runner = take();
+      SAHA_TRY(auto runner, take());
       auto r = runner->run(operands);
       give_back(std::move(runner));
       return r;
@@ -193,10 +193,12 @@ class Model {
   static void check(int threads) {
     if (threads < 1 || threads > 1024) raise(wrong_value("threads is 1 to 1024, not " + std::to_string(threads)));
   }
-  std::unique_ptr<native::Runner> take() {
+  Result<std::unique_ptr<native::Runner>> take() {
     std::lock_guard lock(mutex_);
     if (!network_) {
-      network_ = native::Network::make(model_.graph, kernels::detect_isa());
+      // A bundle runs by its plans.
+      if (bundle::is_bundle_file(file_)) { SAHA_TRY(network_, native::open_file(file_, kernels::detect_isa())); }
+      else network_ = native::network_of(model_.graph, kernels::detect_isa());
       pool_ = std::make_unique<system::ThreadPool>(unsigned(threads_));
     }
     if (free_.empty()) return std::make_unique<native::Runner>(network_, *pool_);

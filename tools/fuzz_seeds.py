@@ -112,37 +112,60 @@ for name, content in (("layers", tflite(["CONV_2D", "ADD"], [layers], [bytes(36)
     subprocess.run(["flatc", "-b", "-o", str(folder), str(schema), str(folder / f"{name}.json")], check=True)
     (folder / f"{name}.json").unlink()
 
-# OpenVINO IR: the .xml, a zero byte, the .bin. Layers with weights and windows; a loop over slices; a quantised product.
+
+# Plans (docs/bundle.md) of one instruction each on float32; params as in src/kernels.
+def listed(form, values):
+    return struct.pack(f"<I{len(values)}{form}", len(values), *values)
 
 
-def ir(layers):
-    """`layers`: (type, attributes, sources as (layer, port), dims of the results), in order; set 1 unless the type says another after a dot."""
-    rows, edges = [], []
-    for i, (kind, data, sources, results, *inner) in enumerate(layers):
-        name, _, opset = kind.partition(".")
-        ports = lambda ids, dims: "".join(f'<port id="{k}" precision="FP32">' + "".join(f"<dim>{d}</dim>" for d in ds) + "</port>" for k, ds in zip(ids, dims))
-        rows.append(f'<layer id="{i}" name="{name}{i}" type="{name}" version="opset{opset or 1}"><data {data}/>{"".join(inner)}<input>{ports(range(len(sources)), [[]] * len(sources))}</input>'
-                    f'<output>{ports(range(len(sources), len(sources) + len(results)), results)}</output></layer>')
-        edges += [f'<edge from-layer="{a}" from-port="{p}" to-layer="{i}" to-port="{k}"/>' for k, (a, p) in enumerate(sources)]
-    return f'<layers>{"".join(rows)}</layers><edges>{"".join(edges)}</edges>'
+def stored_plan(kernel, params, inputs, outputs, constants=(), grid=1, dtype=1):
+    slots, offset = [], 0
+    for i, dims in enumerate(inputs):
+        slots.append(struct.pack("<BBIQ", 3, dtype, i, 0) + listed("q", dims))
+    for i, (kind, dims) in enumerate(constants):
+        slots.append(struct.pack("<BBIQ", 2, kind, i, 0) + listed("q", dims))
+    for dims in outputs:
+        slots.append(struct.pack("<BBIQ", 1, dtype, 0, offset) + listed("q", dims))
+        offset += (int(np.prod(dims)) * 4 + 63) // 64 * 64
+    reads, writes = len(inputs) + len(constants), len(outputs)
+    text = listed("c", [bytes([c]) for c in kernel.encode()])
+    plan = struct.pack("<IQQQ", 1, offset, 0, offset)
+    plan += struct.pack("<I", len(constants)) + b"".join(bytes([kind]) + listed("q", dims) + struct.pack("<IQ", 0, 0) for kind, dims in constants)
+    plan += struct.pack("<I", len(slots)) + b"".join(slots) + struct.pack("<I", 1) + text + struct.pack("<I", 1) + text + text + listed("c", [])
+    plan += struct.pack("<I", 1) + struct.pack("<IIHHQIIQIdd", 0, 0, reads, writes, 0, 0, grid, 0, 0, 0, 0)
+    plan += listed("I", range(reads + writes)) + listed("q", []) + listed("B", params)
+    return plan + listed("I", range(len(inputs))) + listed("I", range(reads, reads + writes))
 
 
-def net(layers, weights=b"", version=11):
-    return f'<?xml version="1.0"?><net name="m" version="{version}">{ir(layers)}</net>'.encode() + b"\0" + weights
+def crc32c(data):
+    crc = 0xFFFFFFFF
+    for byte in data:
+        crc ^= byte
+        for _ in range(8):
+            crc = crc >> 1 ^ (0x82F63B78 if crc & 1 else 0)
+    return crc ^ 0xFFFFFFFF
 
 
-window = 'strides="1,1" dilations="1,1" pads_begin="1,1" pads_end="1,1" auto_pad="explicit"'
-put("openvino", "layers", net([("Parameter", 'shape="?,2,5,5" element_type="f32"', [], [[-1, 2, 5, 5]]), ("Const", 'element_type="f32" shape="2,2,3,3" offset="0" size="144"', [], [[2, 2, 3, 3]]),
-                               ("Convolution", window, [(0, 0), (1, 0)], [[-1, 2, 5, 5]]), ("ReLU", "", [(2, 2)], [[-1, 2, 5, 5]]),
-                               ("MaxPool.8", window + ' kernel="3,3" index_element_type="i64" axis="0"', [(3, 1)], [[-1, 2, 5, 5], [-1, 2, 5, 5]]), ("ShapeOf.3", 'output_type="i64"', [(4, 1)], [[4]]),
-                               ("Reshape", 'special_zero="true"', [(4, 1), (5, 1)], [[-1, 2, 5, 5]]), ("Result", "", [(6, 2)], [])], weights.tobytes() * 2))
-body = ir([("Parameter", 'shape="1,1,3" element_type="f32"', [], [[1, 1, 3]]), ("Parameter", 'shape="1,3" element_type="f32"', [], [[1, 3]]), ("Const", 'element_type="i64" shape="1" offset="0" size="8"', [], [[1]]),
-           ("Squeeze", "", [(0, 0), (2, 0)], [[1, 3]]), ("Add", 'auto_broadcast="numpy"', [(3, 2), (1, 0)], [[1, 3]]), ("Result", "", [(4, 2)], [])])
-maps = ('<port_map><input axis="1" external_port_id="0" internal_layer_id="0" start="0" end="-1" stride="1" part_size="1"/><input external_port_id="1" internal_layer_id="1"/>'
-        f'<output external_port_id="2" internal_layer_id="5"/></port_map><back_edges><edge from-layer="5" to-layer="1"/></back_edges><body>{body}</body>')
-put("openvino", "turns", net([("Parameter", 'shape="1,4,3" element_type="f32"', [], [[1, 4, 3]]), ("Parameter", 'shape="1,3" element_type="f32"', [], [[1, 3]]),
-                              ("TensorIterator", "", [(0, 0), (1, 0)], [[1, 3]], maps), ("Result", "", [(2, 2)], [])], struct.pack("<q", 1)))
-number = lambda offset: ("Const", f'element_type="f32" shape="" offset="{offset}" size="4"', [], [[]])
-put("openvino", "quantised", net([("Parameter", 'shape="2,3" element_type="f32"', [], [[2, 3]]), number(8), number(12), ("FakeQuantize", 'levels="256"', [(0, 0), (1, 0), (2, 0), (1, 0), (2, 0)], [[2, 3]]),
-                                  ("Const", 'element_type="i8" shape="3,2" offset="0" size="6"', [], [[3, 2]]), ("Convert", 'destination_type="f32"', [(4, 0)], [[3, 2]]), number(12), ("Multiply", "", [(5, 1), (6, 0)], [[3, 2]]),
-                                  ("MatMul", 'transpose_a="false" transpose_b="false"', [(3, 5), (7, 2)], [[2, 2]]), ("Result", "", [(8, 2)], [])], struct.pack("<8bff", 1, 2, 3, -4, 5, -6, 0, 0, -1.28, 1.27), version=10))
+def bundle(manifest, sections):
+    text, at = "", 4096
+    manifest["sections"] = []
+    for name, data in sections.items():
+        manifest["sections"].append({"name": name, "offset": at, "bytes": len(data), "crc32c": f"{crc32c(data):08x}"})
+        at += (len(data) + 63) // 64 * 64
+    text = json.dumps(manifest).encode()
+    body = b"".join(data + bytes(-len(data) % 64) for data in sections.values())
+    body = body[:len(body) - (-len(data) % 64)] if sections else body
+    whole = text + bytes(4096 - 64 - len(text)) + body
+    head = b"\x89SAHA\r\n\x1a" + struct.pack("<IIQQI", 1, 1, 64 + len(whole), len(text), crc32c(text))
+    return head + struct.pack("<I", crc32c(head)) + bytes(24) + whole
+
+
+unary = stored_plan("unary_f32", struct.pack("<iiffq", 0, 1, 0, 0, 12), [[3, 4]], [[3, 4]])
+put("bundle", "unary", unary)
+put("bundle", "softmax", stored_plan("softmax_f32", struct.pack("<4q", 3, 4, 1, 0), [[3, 4]], [[3, 4]]))
+put("bundle", "binary", stored_plan("binary_f32", struct.pack("<iiffq8q8q8qqII", 0, 0, 0, 0, 2, *[3, 4] + [0] * 6, *[4, 1] + [0] * 6, *[0, 1] + [0] * 6, 4096, 1, 0), [[3, 4], [4]], [[3, 4]]))
+put("bundle", "gather", stored_plan("gather", struct.pack("<5q", 1, 3, 2, 16, 1), [[3, 4]], [[2, 4]], [(7, [2])]))
+put("bundle", "concat", stored_plan("concat", struct.pack("<qq64q", 3, 2, *[16, 8] + [0] * 62), [[3, 4], [3, 2]], [[3, 6]], grid=3))
+put("bundle", "copy", stored_plan("copy", struct.pack("<4iq8q8qqq", 1, 4, 0, -1, 0, *[12] + [0] * 7, *[1] + [0] * 7, 1, 1365), [[12]], [[12]]))
+port = {"name": "x", "type": "float32[3, 4]", "dtype": "float32", "dims": [3, 4]}
+put("bundle", "whole", bundle({"schema": "saha.bundle/1", "inputs": [port], "outputs": [port], "plans": [{"section": "plan/0", "levels": ["generic"], "inputs": [[3, 4]], "weights": [], "kernels": ""}]}, {"plan/0": unary}))

@@ -1,13 +1,10 @@
-// Session and Context over the native engine: import, simplify, plan. A context keeps its inputs as views and asks for a plan only where
+// Session and Context over the native engine. A context keeps its inputs as views and asks for a plan only where
 // a shape has changed; otherwise a run sets pointers and calls the executor.
 #include <saha/session.h>
 
 #include <algorithm>
 
 #include "backends/native/network.hpp"
-#include "formats/formats.hpp"
-
-#include "passes/simplify.hpp"
 
 namespace saha {
 
@@ -40,16 +37,7 @@ struct Context::Impl {
 };
 
 namespace {
-ValueInfo info(const ir::Graph& g, ir::ValueId v) {
-  const ir::Type& t = g.type(v);
-  ValueInfo r{g.name(v), t.is_tensor() ? t.dtype : DType::none, t.is_tensor() && t.ranked, {}, {}, ir::str(t)};
-  if (t.is_tensor())
-    for (const ir::Dim& d : t.dims) {
-      r.dims.push_back(d.known().value_or(-1));
-      r.dim_names.push_back(d.known() ? std::string() : d.str());
-    }
-  return r;
-}
+ValueInfo info(const runtime::Port& p) { return {p.name, p.dtype, p.is_tensor && p.ranked, p.dims, p.dim_names, p.type}; }
 
 Result<std::size_t> find(std::span<const ValueInfo> values, std::string_view name, const char* kind) {
   for (std::size_t i = 0; i < values.size(); ++i) if (values[i].name == name) return i;
@@ -59,34 +47,31 @@ Result<std::size_t> find(std::span<const ValueInfo> values, std::string_view nam
 }
 std::string type_name(DType t) { return std::string(name(t)); }
 
-Result<std::shared_ptr<const Session::Impl>> make(ir::Model model, const SessionOptions& options) {
+Result<Session::Impl> empty(const SessionOptions& options) {
   if (options.threads < 1 || options.threads > 1024) return Error{ErrorCode::invalid_argument, "a session takes 1 to 1024 threads, not " + std::to_string(options.threads)};
-  auto impl = std::make_shared<Session::Impl>();
-  for (ir::ValueId v : model.graph.inputs()) impl->inputs.push_back(info(model.graph, v));
-  for (ir::ValueId v : model.graph.outputs()) impl->outputs.push_back(info(model.graph, v));
-  for (const ValueInfo& v : impl->inputs)
-    impl->fixed = impl->fixed && v.dtype != DType::none && v.ranked && std::all_of(v.dims.begin(), v.dims.end(), [](std::int64_t d) { return d >= 0; });
-  if (options.simplify) {
-    static const std::string kSpeltOut[] = {"fuse_attention", "merge_products"};   // as the native backend does
-    auto simple = passes::simplify(model.graph, {.fuse = true}, kSpeltOut);
-    if (!simple) return std::move(simple.error()).within("while simplifying");
-    model.graph = std::move(simple->graph);
-  }
-  impl->network = native::Network::make(std::move(model.graph), kernels::detect_isa());
-  impl->pool = std::make_unique<system::ThreadPool>(unsigned(options.threads));
-  return std::shared_ptr<const Session::Impl>(std::move(impl));
+  Session::Impl impl;
+  impl.pool = std::make_unique<system::ThreadPool>(unsigned(options.threads));
+  return impl;
+}
+std::shared_ptr<const Session::Impl> over(Session::Impl impl, std::shared_ptr<const native::Network> network) {
+  for (const runtime::Port& p : network->inputs()) impl.inputs.push_back(info(p));
+  for (const runtime::Port& p : network->outputs()) impl.outputs.push_back(info(p));
+  for (const ValueInfo& v : impl.inputs)
+    impl.fixed = impl.fixed && v.dtype != DType::none && v.ranked && std::all_of(v.dims.begin(), v.dims.end(), [](std::int64_t d) { return d >= 0; });
+  impl.network = std::move(network);
+  return std::make_shared<const Session::Impl>(std::move(impl));
 }
 }  // namespace
 
 Result<Session> Session::open(const std::string& path, const SessionOptions& options) {
-  SAHA_TRY(ir::Model model, formats::import_file(path));
-  SAHA_TRY(auto impl, make(std::move(model), options));
-  return Session(std::move(impl));
+  SAHA_TRY(Impl impl, empty(options));
+  SAHA_TRY(auto network, native::open_file(path, kernels::detect_isa(), options.simplify));
+  return Session(over(std::move(impl), std::move(network)));
 }
 Result<Session> Session::from_bytes(std::span<const std::byte> bytes, const SessionOptions& options) {
-  SAHA_TRY(ir::Model model, formats::import_bytes(bytes));
-  SAHA_TRY(auto impl, make(std::move(model), options));
-  return Session(std::move(impl));
+  SAHA_TRY(Impl impl, empty(options));
+  SAHA_TRY(auto network, native::open_bytes(bytes, kernels::detect_isa(), options.simplify));
+  return Session(over(std::move(impl), std::move(network)));
 }
 
 std::span<const ValueInfo> Session::inputs() const { return impl_->inputs; }

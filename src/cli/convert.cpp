@@ -1,31 +1,106 @@
-// saha convert: a model in another format or opset.
+// saha convert: a model in another format or opset, or as the bundle that ships.
+#include <algorithm>
+#include <filesystem>
+
+#include "backends/native/pack.hpp"
+#include "cli/describe.hpp"
 #include "cli/verbs.hpp"
 #include "formats/formats.hpp"
+#include "measure/inputs.hpp"
+#include "system/file.hpp"
+#include "system/hash.hpp"
+#include "system/machine.hpp"
 
 namespace saha::cli {
 namespace {
-constexpr Argument kArguments[] = {{"MODEL", "an ONNX, TensorFlow Lite or OpenVINO IR file"}};
+using bundle::Json;
+constexpr Argument kArguments[] = {{"MODEL", "an ONNX or TensorFlow Lite file, or a bundle"}};
 constexpr Option kOptions[] = {
-    {"output", 'o', "OUT", "the file that is written; its name ends in .onnx, .tflite or .xml (OpenVINO IR, with its weights in a .bin beside it)"},
+    {"output", 'o', "OUT", "the file that is written; its name ends in .onnx, .tflite or .saha"},
     {"opset", 0, "N", "ai.onnx opset of the result; else the model's own"},
     {"layout", 0, "nchw|nhwc", "of inputs and outputs of a .tflite file with four or five axes: as in the model, or channels last", false, "nchw"},
-    {"ir", 0, "10|11", "version of an .xml file, 11 where none is stated; 10 keeps numbers as float16, as OpenVINO 2022.3 and before and its Myriad plugin want them"},
+    {"shape", 0, "NAME=1x3x224x224", "of a .saha file: shape of an input with free dims, which are 1 otherwise; given again for an input: a further plan", true},
+    {"levels", 0, "LEVELS", "of a .saha file: levels that plans are stored for (avx2,avx512), each at the cost of the weights; else this machine's"},
+    {"preprocess", 0, "STEPS", "of a .saha file: how 'saha infer' makes the first input, steps as in saha.yaml, a JSON list"},
+    {"labels", 0, "FILE", "of a .saha file: what the classes are called, one label a line"},
 };
+constexpr std::string_view kOfBundles[] = {"shape", "levels", "preprocess", "labels"};
+
+/// Plan i takes the i-th shape of each input; one that is given less often keeps its last.
+Result<std::vector<std::vector<Dims>>> shapes_of(const Args& args, const ir::Graph& graph) {
+  std::vector<measure::Shapes> sets(1);
+  std::map<std::string, std::size_t> given;
+  for (const std::string& s : args.all("shape")) {
+    SAHA_TRY(auto named, measure::parse_shape(s));
+    const std::size_t i = given[named.first]++;
+    if (i == sets.size()) sets.push_back(sets.back());
+    for (std::size_t k = i; k < sets.size(); ++k) sets[k][named.first] = named.second;
+  }
+  std::vector<std::vector<Dims>> all;
+  for (const measure::Shapes& s : sets) {
+    auto dims = measure::input_dims(graph, s);
+    if (dims) all.push_back(std::move(*dims));
+    else if (args.has("shape")) return std::move(dims.error());
+  }
+  return all;
+}
+Result<std::vector<kernels::Isa>> levels_of(const Args& args) {
+  std::vector<kernels::Isa> levels;
+  std::string list = args.get("levels"), all;
+  for (auto level : {kernels::Isa::generic, kernels::Isa::avx2, kernels::Isa::avx512, kernels::Isa::avx512vnni}) all += (all.empty() ? "" : ", ") + std::string(kernels::name(level));
+  for (std::size_t at = 0; !list.empty() && at <= list.size();) {
+    const std::size_t comma = std::min(list.find(',', at), list.size());
+    const std::string word = list.substr(at, comma - at);
+    std::optional<kernels::Isa> found;
+    for (auto level : {kernels::Isa::generic, kernels::Isa::avx2, kernels::Isa::avx512, kernels::Isa::avx512vnni}) if (kernels::name(level) == word) found = level;
+    if (!found || kernels::kernels(*found).empty()) return Error{ErrorCode::invalid_file, "--levels names '" + word + "', which is no level of this build", "levels are " + all};
+    if (std::ranges::find(levels, *found) == levels.end()) levels.push_back(*found);
+    at = comma + 1;
+  }
+  return levels;
+}
+
+Result<int> to_bundle(const Args& args, const std::string& out) {
+  for (const char* o : {"opset", "layout"}) if (args.given(o)) return Error{ErrorCode::invalid_file, "--" + std::string(o) + " says nothing of a .saha file", "leave --" + std::string(o) + " out"};
+  const std::string& file = args.arguments[0];
+  native::PackOptions options;
+  SAHA_TRY(options.levels, levels_of(args));
+  if (args.has("labels")) { SAHA_TRY(options.about["labels"], labels_of(args.get("labels"))); }
+  SAHA_TRY(const ir::Model m, formats::import_file(file));
+  if (args.has("preprocess")) {
+    SAHA_TRY(const auto steps, steps_of(args.get("preprocess")));
+    if (m.graph.inputs().empty()) return Error{ErrorCode::invalid_file, "--preprocess is given, the model has no inputs"};
+    options.about["preprocess"] = {{m.graph.name(m.graph.inputs()[0]), Json::parse(steps.str())}};
+  }
+  SAHA_TRY(options.shapes, shapes_of(args, m.graph));
+  if (bundle::is_bundle_file(file)) {
+    SAHA_TRY(const auto from, bundle::Bundle::open(file));
+    SAHA_DO(native::keep(*from, options));
+  }
+  SAHA_TRY(const std::string hash, system::sha256_file(file));
+  if (!options.about.contains("evidence"))
+    options.about["evidence"] = {{"made", {{"from", std::filesystem::path(file).filename().string()}, {"sha256", hash}, {"by", "saha " SAHA_VERSION}, {"machine", system::cpu().model}}}};
+  SAHA_TRY(const std::string bytes, formats::self_contained(file, m));
+  SAHA_TRY(const auto packed, native::pack(m, bytes, options));
+  SAHA_DO(system::write_file(out, packed.bytes));
+  for (const std::string& n : m.notes) say(args, "note: " + n);
+  for (const std::string& n : packed.notes) say(args, "note: " + n);
+  say(args, "wrote " + out);
+  return 0;
+}
 
 Result<int> run(const Args& args) {
   const std::string out = args.get("output");
-  if (out.empty()) return Error{ErrorCode::invalid_file, "'saha convert' needs -o OUT.onnx, OUT.tflite or OUT.xml", "saha " + std::string(kConvert.example)};
-  SAHA_TRY([[maybe_unused]] auto format, formats::format_to_write(out));
+  if (out.empty()) return Error{ErrorCode::invalid_file, "'saha convert' needs -o OUT.onnx, OUT.tflite or OUT.saha", "saha " + std::string(kConvert.example)};
   if (out == args.arguments[0]) return Error{ErrorCode::invalid_file, "the input '" + out + "' would be overwritten", "give another name to -o"};
+  if (out.ends_with(".saha")) return to_bundle(args, out);
+  SAHA_TRY([[maybe_unused]] auto format, formats::format_to_write(out));
+  for (std::string_view o : kOfBundles) if (args.given(o)) return Error{ErrorCode::invalid_file, "--" + std::string(o) + " is of .saha files, '" + out + "' is none", "leave --" + std::string(o) + " out"};
   const std::string layout = args.get("layout", "nchw");
   if (layout != "nchw" && layout != "nhwc") return Error{ErrorCode::invalid_argument, "--layout is '" + layout + "'", "nchw keeps the model's inputs and outputs as they are, nhwc makes them channels last"};
   formats::ExportOptions options{.channels_last = layout == "nhwc"};
   if (args.has("opset")) {
     SAHA_TRY(options.opset, args.integer("opset", 1, 28));
-  }
-  if (args.has("ir")) {
-    SAHA_TRY(const auto version, args.integer("ir", 10, 11));
-    options.ir = int(version);
   }
   SAHA_TRY(ir::Model m, formats::import_file(args.arguments[0]));
   SAHA_TRY(const auto notes, formats::export_file(m, out, options));
@@ -36,9 +111,10 @@ Result<int> run(const Args& args) {
 }
 }  // namespace
 
-const Command kConvert{"convert", "write a model in another format or opset", kArguments, kOptions, "convert model.onnx -o model.tflite", run,
+const Command kConvert{"convert", "write a model in another format or opset, or as a bundle", kArguments, kOptions, "convert model.onnx -o model.saha", run,
                        "A .tflite file keeps the inputs and outputs of the model. Inside, values stand channels last where that moves the fewest elements; stored integers "
-                       "are written as they are, with their scales. What TensorFlow Lite has no kernel for is refused by the name of the node, and nothing is written. "
-                       "An .xml file comes with a .bin of the same name; a value that is quantised and dequantised is a FakeQuantize there, as OpenVINO runs it on stored integers."};
+                       "are written as they are, with their scales. What TensorFlow Lite has no kernel for is refused by the name of the node, and nothing is written.\n"
+                       "A .saha file holds the model and, ready to run, the plans of the native engine: it starts in milliseconds where a plan fits the processor and the shapes, "
+                       "and from its model elsewhere; 'saha inspect' says which plans there are."};
 
 }  // namespace saha::cli

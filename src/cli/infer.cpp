@@ -8,8 +8,10 @@
 #include <nlohmann/json.hpp>
 #include <numeric>
 
+#include "backends/native/network.hpp"
 #include "backends/registry.hpp"
 #include "base/figures.hpp"
+#include "cli/describe.hpp"
 #include "cli/verbs.hpp"
 #include "data/csv.hpp"
 #include "data/npy.hpp"
@@ -24,11 +26,11 @@
 namespace saha::cli {
 namespace {
 using Json = nlohmann::ordered_json;
-constexpr Argument kArguments[] = {{"MODEL", "an ONNX, TensorFlow Lite or OpenVINO IR file"}};
+constexpr Argument kArguments[] = {{"MODEL", "an ONNX or TensorFlow Lite file, or a bundle"}, {"FILE", "the input files, as --input takes them", true, true}};
 constexpr Option kOptions[] = {
     {"input", 'i', "F", "a file: png, jpg, bmp, wav, npy, csv (its first row) or pb; NAME=F for one of several inputs", true},
-    {"preprocess", 0, "STEPS", "steps as in saha.yaml, a JSON list: '[{\"decode\": \"rgb\"}, {\"scale\": \"x/255\"}]'"},
-    {"labels", 0, "FILE", "one label a line; the best are then shown by name"},
+    {"preprocess", 0, "STEPS", "steps as in saha.yaml, a JSON list: '[{\"decode\": \"rgb\"}, {\"scale\": \"x/255\"}]'; else what a bundle says"},
+    {"labels", 0, "FILE", "one label a line; the best are then shown by name; else what a bundle says"},
     {"top", 0, "N", "how many classes are shown", false, "5"},
     {"save", 0, "DIR", "where each output is written as NAME.npy"},
     {"inputs", 0, "DIR", "a folder with input_0.pb, input_1.pb .. (ONNX's test-data form), in the order of the model's inputs"},
@@ -36,12 +38,26 @@ constexpr Option kOptions[] = {
     {"backend", 0, "BACKEND", "the engine that runs it; 'reference' is the operators' definition itself", false, "native"},
 };
 
-Result<Datum> read_value(const std::string& file, const ir::Graph& g, ir::ValueId v, const data::Preprocess& steps) {
-  const ir::Type& type = g.type(v);
-  SAHA_TRY(auto bytes, system::read_bytes(file));
+/// What is run: its inputs and outputs, and where it was read, its graph. A bundle in the native engine needs none.
+struct Subject {
+  std::optional<ir::Model> model;
+  std::shared_ptr<const bundle::Bundle> bundle;
+  std::vector<runtime::Port> inputs, outputs;
+  const ir::Type& input_type(std::size_t i) const { return model->graph.type(model->graph.inputs()[i]); }
+  const ir::Type& output_type(std::size_t k) const { return model->graph.type(model->graph.outputs()[k]); }
+};
+
+std::string ending_of(const std::string& file) {
   std::string ending = std::filesystem::path(file).extension().string();
   std::transform(ending.begin(), ending.end(), ending.begin(), [](unsigned char c) { return char(std::tolower(c)); });
-  if (ending == ".pb") return onnx::read_datum(bytes, type);
+  return ending;
+}
+
+Result<Datum> read_value(const std::string& file, const Subject& subject, std::size_t input, const data::Preprocess& steps) {
+  const runtime::Port& port = subject.inputs[input];
+  SAHA_TRY(auto bytes, system::read_bytes(file));
+  const std::string ending = ending_of(file);
+  if (ending == ".pb") return onnx::read_datum(bytes, subject.input_type(input));
   data::Item item;
   if (ending == ".npy") { SAHA_TRY(item.tensor, data::read_npy(bytes)); }
   else if (ending == ".wav") {
@@ -63,10 +79,10 @@ Result<Datum> read_value(const std::string& file, const ir::Graph& g, ir::ValueI
     SAHA_TRY(item.tensor, data::decode_image(bytes, steps.image_options()));
   }
   SAHA_TRY(Tensor t, steps.apply(std::move(item)));
-  if (!type.is_tensor() || !type.ranked) return Datum(std::move(t));
-  Dims whole, shape;
-  for (const ir::Dim& d : type.dims) whole.push_back(d.known().value_or(-1));
-  if (t.dims.size() == whole.size() && t.dtype == type.dtype) {
+  if (!port.is_tensor || !port.ranked) return Datum(std::move(t));
+  const Dims& whole = port.dims;
+  Dims shape;
+  if (t.dims.size() == whole.size() && t.dtype == port.dtype) {
     bool fits = true;
     for (std::size_t i = 0; i < whole.size(); ++i) fits &= whole[i] < 0 || whole[i] == t.dims[i];
     if (fits) return Datum(std::move(t));
@@ -74,7 +90,7 @@ Result<Datum> read_value(const std::string& file, const ir::Graph& g, ir::ValueI
   // One sample: the batch dim is in front of what the file holds.
   if (!whole.empty()) shape.assign(whole.begin() + 1, whole.end());
   if (t.rank() == whole.size() && !t.dims.empty() && t.dims[0] == 1) t = t.reshaped({t.dims.begin() + 1, t.dims.end()});
-  auto fitted = data::conform(std::move(t), shape, type.dtype);
+  auto fitted = data::conform(std::move(t), shape, port.dtype);
   if (!fitted) {
     Error e = std::move(fitted.error());
     e.help = ending == ".csv" ? "each column is one number of the input, in the order of the file" : "steps such as a resize are given by --preprocess; docs/preprocess.md lists them";
@@ -85,45 +101,51 @@ Result<Datum> read_value(const std::string& file, const ir::Graph& g, ir::ValueI
   return Datum(fitted->reshaped(d));
 }
 
-Result<std::vector<Datum>> inputs_from_files(const Args& args, const ir::Graph& g) {
-  data::Preprocess steps;
-  if (args.has("preprocess")) {
-    auto p = data::Preprocess::parse(args.get("preprocess"));
-    if (!p) return Error{ErrorCode::invalid_file, "--preprocess: " + p.error().message};
-    steps = std::move(*p);
-  }
-  auto given = args.all("input");
-  std::vector<Datum> values(g.inputs().size());
-  std::vector<char> have(g.inputs().size(), 0);
+std::vector<std::string> input_files(const Args& args) {
+  std::vector<std::string> files(args.arguments.begin() + 1, args.arguments.end());
+  for (std::string& f : args.all("input")) files.push_back(std::move(f));
+  return files;
+}
+
+Result<std::vector<Datum>> inputs_from_files(const Args& args, const Subject& subject) {
+  std::optional<data::Preprocess> stated;
+  if (args.has("preprocess")) { SAHA_TRY(stated, steps_of(args.get("preprocess"))); }
+  const auto& ports = subject.inputs;
+  auto given = input_files(args);
+  std::vector<Datum> values(ports.size());
+  std::vector<char> have(ports.size(), 0);
   std::size_t next = 0;
   for (const std::string& word : given) {
-    std::size_t at = g.inputs().size();
+    std::size_t at = ports.size();
     std::string file = word;
-    for (std::size_t i = 0; i < g.inputs().size(); ++i) {
-      std::string prefix = g.name(g.inputs()[i]) + "=";
+    for (std::size_t i = 0; i < ports.size(); ++i) {
+      std::string prefix = ports[i].name + "=";
       if (word.rfind(prefix, 0) == 0) { at = i; file = word.substr(prefix.size()); }
     }
-    if (at == g.inputs().size()) {
+    if (at == ports.size()) {
       while (next < have.size() && have[next]) ++next;
       at = next;
     }
-    if (at >= have.size()) return Error{ErrorCode::invalid_file, "--input is given " + std::to_string(given.size()) + " times, the model has " + std::to_string(g.inputs().size()) + " inputs"};
-    auto d = read_value(file, g, g.inputs()[at], steps);
-    if (!d) return std::move(d.error()).within("input '" + g.name(g.inputs()[at]) + "': " + file);
+    if (at >= have.size()) return Error{ErrorCode::invalid_file, figures::counted(given.size(), "input file") + " are given, the model has " + figures::counted(ports.size(), "input")};
+    data::Preprocess steps;
+    if (stated) steps = *stated;
+    else if (subject.bundle) { SAHA_TRY(steps, stored_steps(subject.bundle->manifest(), ports[at].name)); }
+    auto d = read_value(file, subject, at, steps);
+    if (!d) return std::move(d.error()).within("input '" + ports[at].name + "': " + file);
     values[at] = std::move(*d);
     have[at] = 1;
   }
   for (std::size_t i = 0; i < have.size(); ++i)
-    if (!have[i]) return Error{ErrorCode::invalid_file, "input '" + g.name(g.inputs()[i]) + "' (" + ir::str(g.type(g.inputs()[i])) + ") has no file", "--input " + g.name(g.inputs()[i]) + "=FILE"};
+    if (!have[i]) return Error{ErrorCode::invalid_file, "input '" + ports[i].name + "' (" + ports[i].type + ") has no file", "--input " + ports[i].name + "=FILE"};
   return values;
 }
 
-Result<std::vector<Datum>> inputs_from_folder(const std::filesystem::path& folder, const ir::Graph& g) {
+Result<std::vector<Datum>> inputs_from_folder(const std::filesystem::path& folder, const Subject& subject) {
   std::vector<Datum> values;
-  for (std::size_t i = 0; i < g.inputs().size(); ++i) {
+  for (std::size_t i = 0; i < subject.inputs.size(); ++i) {
     auto path = folder / ("input_" + std::to_string(i) + ".pb");
     SAHA_TRY(auto bytes, system::read_bytes(path));
-    auto d = onnx::read_datum(bytes, g.type(g.inputs()[i]));
+    auto d = onnx::read_datum(bytes, subject.input_type(i));
     if (!d) return std::move(d.error()).within(path.string());
     values.push_back(std::move(*d));
   }
@@ -144,32 +166,43 @@ std::vector<std::pair<std::size_t, double>> best(const Tensor& t, std::size_t to
 
 Result<int> run(const Args& args) {
   SAHA_TRY(auto top, args.integer("top", 1, 1000));
+  const std::vector<std::string> files = input_files(args);
   if (args.has("inputs") != args.has("outputs")) return Error{ErrorCode::invalid_file, "--inputs and --outputs go together", "saha infer model.onnx --inputs in --outputs out"};
-  if (!args.has("inputs") && !args.has("input")) return Error{ErrorCode::invalid_file, "'saha infer' needs --input FILE", "saha " + std::string(kInfer.example)};
-  std::vector<std::string> labels;
-  if (args.has("labels")) {
-    SAHA_TRY(std::string text, system::read_text(args.get("labels")));
-    labels.emplace_back();
-    for (char c : text) if (c == '\n') labels.emplace_back(); else if (c != '\r') labels.back() += c;
-  }
-  SAHA_TRY(ir::Model model, formats::import_file(args.arguments[0]));
-  const ir::Graph& g = model.graph;
+  if (!args.has("inputs") && files.empty()) return Error{ErrorCode::invalid_file, "'saha infer' needs --input FILE", "saha " + std::string(kInfer.example)};
+  const std::string &file = args.arguments[0], backend = args.get("backend");
+  Subject subject;
+  std::unique_ptr<runtime::Program> program;
   std::vector<Datum> in, out;
-  if (args.has("inputs")) { SAHA_TRY(in, inputs_from_folder(args.get("inputs"), g)); }
-  else { SAHA_TRY(in, inputs_from_files(args, g)); }
-  std::string backend = args.get("backend");
-  if (backend == "reference") {
-    SAHA_TRY(out, op::run(g, std::span<const Datum>(in)));
-  } else {
+  if (bundle::is_bundle_file(file)) { SAHA_TRY(subject.bundle, bundle::Bundle::open(file)); }
+  // The native engine runs a bundle by its plans. Values in ONNX's form are read and written by the types of the graph.
+  const bool by_plan = subject.bundle && backend == "native", typed = args.has("inputs") || std::ranges::any_of(files, [](const std::string& f) { return ending_of(f) == ".pb"; });
+  if (!by_plan || typed) { SAHA_TRY(subject.model, formats::import_file(file)); }
+  if (backend != "reference") {
     SAHA_TRY(auto engine, backends::open(backend));
-    SAHA_TRY(auto program, engine->load(model, {.threads = 1, .precision = "float32", .file = args.arguments[0]}));
-    SAHA_TRY(out, program->run(in));
+    const bool reads = engine->reads(subject.bundle ? "saha" : subject.model->format == "TFLite" ? "tflite" : "onnx");
+    static const ir::Model none;
+    SAHA_TRY(program, engine->load(subject.model ? *subject.model : none, {.threads = 1, .precision = "float32", .file = reads ? file : std::string()}));
   }
+  if (subject.model) {
+    subject.inputs = native::ports(subject.model->graph, subject.model->graph.inputs());
+    subject.outputs = native::ports(subject.model->graph, subject.model->graph.outputs());
+  } else {
+    subject.inputs.assign(program->inputs().begin(), program->inputs().end());
+    subject.outputs.assign(program->outputs().begin(), program->outputs().end());
+  }
+  std::vector<std::string> labels;
+  if (args.has("labels")) { SAHA_TRY(labels, labels_of(args.get("labels"))); }
+  else if (subject.bundle) labels = stored_labels(subject.bundle->manifest());
+  if (args.has("inputs")) { SAHA_TRY(in, inputs_from_folder(args.get("inputs"), subject)); }
+  else { SAHA_TRY(in, inputs_from_files(args, subject)); }
+  if (program) { SAHA_TRY(out, program->run(in)); }
+  else { SAHA_TRY(out, op::run(subject.model->graph, std::span<const Datum>(in))); }
+  if (program && args.verbose() > 0) for (const std::string& n : program->notes()) say(args, "note: " + n);
   if (args.has("outputs")) {
     std::filesystem::path folder = args.get("outputs");
     SAHA_DO(system::make_folders(folder));
     for (std::size_t k = 0; k < out.size(); ++k) {
-      SAHA_TRY(auto text, onnx::write_datum(out[k], g.type(g.outputs()[k])));
+      SAHA_TRY(auto text, onnx::write_datum(out[k], subject.output_type(k)));
       SAHA_DO(system::write_file(folder / ("output_" + std::to_string(k) + ".pb"), text));
     }
     return 0;
@@ -179,25 +212,25 @@ Result<int> run(const Args& args) {
     SAHA_DO(system::make_folders(folder));
     for (std::size_t k = 0; k < out.size(); ++k) {
       if (!out[k].is_tensor()) continue;
-      std::string name = g.name(g.outputs()[k]);
+      std::string name = subject.outputs[k].name;
       for (char& c : name) if (c == '/' || c == ':') c = '_';
       SAHA_TRY(auto bytes, data::write_npy(out[k].tensor));
       SAHA_DO(system::write_file(folder / (name + ".npy"), bytes));
     }
   }
-  Json j{{"schema", "saha.infer/1"}, {"saha", SAHA_VERSION}, {"model", args.arguments[0]}, {"backend", backend}, {"outputs", Json::array()}};
+  Json j{{"schema", "saha.infer/1"}, {"saha", SAHA_VERSION}, {"model", file}, {"backend", backend}, {"outputs", Json::array()}};
   std::string text;
   for (std::size_t k = 0; k < out.size(); ++k) {
-    Json o{{"name", g.name(g.outputs()[k])}};
+    Json o{{"name", subject.outputs[k].name}};
     if (!out[k].is_tensor()) {
-      text += g.name(g.outputs()[k]) + "  " + ir::str(g.type(g.outputs()[k])) + ", not a tensor\n";
+      text += subject.outputs[k].name + "  " + subject.outputs[k].type + ", not a tensor\n";
       j["outputs"].push_back(o);
       continue;
     }
     const Tensor& t = out[k].tensor;
     o["dtype"] = name(t.dtype);
     o["shape"] = t.dims;
-    text += g.name(g.outputs()[k]) + "  " + std::string(name(t.dtype)) + " " + str(t.dims);
+    text += subject.outputs[k].name + "  " + std::string(name(t.dtype)) + " " + str(t.dims);
     auto classes = best(t, std::size_t(top));
     if (t.dtype == DType::string) for (std::int64_t i = 0; i < std::min<std::int64_t>(t.size(), 10); ++i) text += "  " + (*t.text)[std::size_t(i)];
     else if (is_complex(t.dtype)) text += "  complex";

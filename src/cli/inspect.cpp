@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/figures.hpp"
+#include "cli/describe.hpp"
 #include "cli/page.hpp"
 #include "cli/verbs.hpp"
 #include "formats/formats.hpp"
@@ -21,7 +22,7 @@
 namespace saha::cli {
 namespace {
 using Json = nlohmann::ordered_json;
-constexpr Argument kArguments[] = {{"MODEL", "an ONNX, TensorFlow Lite or OpenVINO IR file"}};
+constexpr Argument kArguments[] = {{"MODEL", "an ONNX or TensorFlow Lite file, or a bundle"}};
 constexpr Option kOptions[] = {
     {"layers", 0, "", "one row per node"},
     {"sort", 0, "KEY", "order of the rows: stored, macs, bytes or parameters", false, "stored"},
@@ -86,6 +87,11 @@ Result<int> run(const Args& args) {
   const std::string& file = args.arguments[0];
   SAHA_TRY(ir::Model m, formats::import_file(file));
   SAHA_TRY(std::string hash, system::sha256_file(file));
+  std::shared_ptr<const bundle::Bundle> bundle;
+  if (bundle::is_bundle_file(file)) {
+    SAHA_TRY(bundle, bundle::Bundle::open(file));
+    if (auto sound = bundle->verify(); !sound) return bundle->named(std::move(sound.error()));
+  }
   // Free dims as asked for, else 1; a model whose inputs are no tensors is shown as it is.
   measure::Shapes shapes;
   for (const std::string& s : args.all("shape")) {
@@ -138,6 +144,7 @@ Result<int> run(const Args& args) {
   for (const Row& r : rows) j["layers"].push_back({{"name", r.name}, {"op", r.op}, {"output", r.output}, {"macs", r.macs}, {"bytes", r.bytes}, {"parameters", r.parameters}});
   j["metadata"] = m.metadata;
   j["notes"] = m.notes;
+  if (bundle) j["bundle"] = bundle->manifest();
   SAHA_DO(write_reports(args, j, "saha inspect " + file));
   if (args.json()) {
     print(j.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
@@ -150,6 +157,10 @@ Result<int> run(const Args& args) {
   for (ir::ValueId v : m.graph.outputs()) s += "  output  " + m.graph.name(v) + "  " + ir::str(m.graph.type(v)) + "\n";
   s += "  parameters " + grouped(parameters) + " (" + figures::column::bytes(parameter_bytes) + ")   work " + mega(macs) + " MMAC   peak activations " + figures::column::bytes(double(live)) + " (modelled, order as stored" + (dims ? "" : ", free dims count as 1") + ")\n";
   for (const std::string& n : m.notes) s += "  note: " + n + "\n";
+  if (bundle) {
+    SAHA_TRY(const std::string lines, bundle_text(*bundle));
+    s += lines;
+  }
   using system::Align;
   int width = system::terminal_width(STDOUT_FILENO);
   if (args.has("layers")) {

@@ -28,7 +28,7 @@ struct ConvI8Params {
   std::int32_t units = 0;                      ///< of a row: taps * C / groups numbers, rounded up
   std::int32_t panels = 0;                     ///< blocks of columns of a group
   std::int32_t m_block = 0, n_block = 0;       ///< points and blocks of columns of a piece; depthwise: rows of the result
-  std::uint32_t m_blocks = 0, n_blocks = 0, pieces = 0;
+  std::uint32_t m_blocks = 0, n_blocks = 0, pieces = 0, filler = 0;   ///< no byte of params is padding: contract.hpp
   std::uint64_t scratch = 0;
   std::int64_t tables = 0;                     ///< where the constants of rescaling begin, in int32
 };

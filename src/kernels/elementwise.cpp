@@ -36,15 +36,23 @@ BinaryParams prepare_binary(Binary op, std::span<const std::int64_t> a, std::spa
   if (count == 0) dim[0] = total, as[0] = bs[0] = 0, count = 1;
   p.rank = count;
   for (int i = 0; i < count; ++i) p.dim[i] = dim[count - 1 - i], p.a_stride[i] = as[count - 1 - i], p.b_stride[i] = bs[count - 1 - i];
-  if (total == 0) return p;
-  if (count == 1 && dim[0] > kPieceElements) {  // one long row: cut it, the last part may be shorter
-    p.rows_per_piece = 0;
-    p.pieces = pieces_of_rows(dim[0], 1);
-    return p;
-  }
-  p.rows_per_piece = rows_per_piece(p.dim[count - 1]);
-  p.pieces = pieces_of_rows(total / p.dim[count - 1], p.dim[count - 1]);
+  cut(p);
   return p;
+}
+
+void cut(BinaryParams& p) {
+  std::int64_t total = 1;
+  for (int i = 0; i < p.rank; ++i) total *= p.dim[i];
+  p.rows_per_piece = 1, p.pieces = 0;
+  if (total == 0) return;
+  const std::int64_t row = p.dim[p.rank - 1];
+  if (p.rank == 1 && row > kPieceElements) {  // one long row: cut it, the last part may be shorter
+    p.rows_per_piece = 0;
+    p.pieces = pieces_of_rows(row, 1);
+    return;
+  }
+  p.rows_per_piece = rows_per_piece(row);
+  p.pieces = pieces_of_rows(total / row, row);
 }
 
 std::uint32_t grid(const BinaryParams& p) { return p.pieces; }

@@ -37,14 +37,16 @@ struct BinaryParams {
   Binary op = Binary::add;
   Activation activation = Activation::none;  ///< none, relu or clip
   float p0 = 0, p1 = 0;
-  std::int32_t rank = 0;
+  std::int64_t rank = 0;
   std::int64_t dim[kMaxRank] = {}, a_stride[kMaxRank] = {}, b_stride[kMaxRank] = {};
   std::int64_t rows_per_piece = 1;           ///< the last dim is a row
-  std::uint32_t pieces = 0;
+  std::uint32_t pieces = 0, filler = 0;      ///< no byte of params is padding: contract.hpp
 };
 /// Operands with fewer dims than the result are read as if 1s stood in front. Neighbouring dims that step alike become one.
 BinaryParams prepare_binary(Binary op, std::span<const std::int64_t> a, std::span<const std::int64_t> b, Activation activation = Activation::none,
                             float p0 = 0, float p1 = 0);
+/// Chooses rows_per_piece and pieces by `dim`.
+void cut(BinaryParams& params);
 std::uint32_t grid(const BinaryParams& params);
 
 /// y = act(x * scale[c] + shift[c]) over [outer, channels, inner]: BatchNormalization at inference.
@@ -52,6 +54,7 @@ struct AffineParams {
   std::int64_t outer = 1, channels = 0, inner = 0;
   Activation activation = Activation::none;
   float p0 = 0, p1 = 0;
+  std::uint32_t filler = 0;
 };
 std::uint32_t grid(const AffineParams& params);
 

@@ -14,7 +14,7 @@ namespace saha::kernels {
 
 struct TableParams {
   std::int64_t n = 0;
-  std::int32_t entry_bytes = 1;
+  std::int64_t entry_bytes = 1;
 };
 std::uint32_t grid(const TableParams& params);
 
@@ -37,7 +37,7 @@ struct QuantizeParams {
   std::int64_t n = 0;
   float scale = 1;
   std::int32_t away = 0;           ///< ties go away from zero, else to even
-  std::int32_t zero = 0, lo = 0, hi = 0;
+  std::int32_t zero = 0, lo = 0, hi = 0, filler = 0;
 };
 std::uint32_t grid(const QuantizeParams& params);
 

@@ -19,7 +19,7 @@ struct GemmShape {
   std::int64_t a_row = 0, a_col = 1;       ///< A[i][p] stands at i * a_row + p * a_col: any transposition
   std::int64_t b_row = 0, b_col = 1;       ///< B[p][j] at p * b_row + j * b_col
   std::int64_t c_row = 0;                  ///< C[i][j] and residual[i][j] at i * c_row + j
-  int batch_rank = 0;
+  std::int64_t batch_rank = 0;
   std::int64_t batch[kMaxBatchRank] = {};  ///< C's batch dims, outermost first; C is dense over them with m * c_row elements each
   std::int64_t a_batch[kMaxBatchRank] = {}, b_batch[kMaxBatchRank] = {};  ///< strides in elements; 0 broadcasts
 };
@@ -31,7 +31,7 @@ struct GemmParams {
   std::int32_t b_packed = 0;               ///< B is what pack_gemm_b made (the same for b_batch)
   std::int32_t b_direct = 0;               ///< B is read in place: b_col is 1 and packing would not pay
   std::int32_t m_block = 0, n_block = 0, k_block = 0;
-  std::uint32_t m_blocks = 0, n_blocks = 0, batches = 0;
+  std::uint32_t m_blocks = 0, n_blocks = 0, batches = 0, filler = 0;
   std::uint64_t scratch = 0;
 };
 

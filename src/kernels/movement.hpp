@@ -16,6 +16,7 @@ inline constexpr int kMaxMoveRank = 8;
 /// Y is dense with dims `dim`, outermost first; X has strides `stride`, in elements. Also does Expand (stride 0) and Slice (any stride).
 struct MoveParams {
   std::int32_t rank = 0, element = 4;                ///< bytes of an element: 1, 2, 4 or 8
+  std::int32_t filler = 0;
   std::int32_t contiguous = -1;                      ///< the dim with stride 1 in X that is not the last one; -1: none
   std::int64_t offset = 0;                           ///< of Y's first element in X
   std::int64_t dim[kMaxMoveRank] = {}, stride[kMaxMoveRank] = {};
@@ -34,7 +35,7 @@ inline constexpr int kMaxParts = 64;
 /// outer blocks of each part follow one another: Y[o] = X0[o] X1[o] ..
 struct ConcatParams {
   std::int64_t outer = 0;
-  std::int32_t parts = 0;
+  std::int64_t parts = 0;
   std::int64_t bytes[kMaxParts] = {};                ///< of one block of each part
 };
 std::uint32_t grid(const ConcatParams& params);
@@ -42,7 +43,7 @@ std::uint32_t grid(const ConcatParams& params);
 /// Y[o, i, :] = X[o, index[i], :]. A negative index counts from the end; one outside [-n, n) gives a block of zero bytes.
 struct GatherParams {
   std::int64_t outer = 0, n = 0, count = 0, bytes = 0;
-  std::int32_t wide = 1;                             ///< indices are int64, else int32
+  std::int64_t wide = 1;                             ///< indices are int64, else int32
 };
 std::uint32_t grid(const GatherParams& params);
 

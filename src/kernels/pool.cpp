@@ -13,7 +13,7 @@ PoolParams prepare_pool(Isa isa, const PoolShape& s, Pool op) {
   p.op = op;
   if (s.planes * s.out_h * s.out_w == 0) return p;
   const std::int64_t phase_width = s.out_w + (s.kernel_w - 1) * s.dilation_w / s.stride_w;
-  p.strip_width = static_cast<std::int32_t>(phase_width * s.stride_w);
+  p.strip_width = phase_width * s.stride_w;
   const auto rows = [&](std::int64_t band) { return (band - 1) * s.stride_h + (s.kernel_h - 1) * s.dilation_h + 1; };
   std::int64_t band = s.out_h;
   while (band > 4 && rows(band) * p.strip_width * 4 > 16 << 10) band = (band + 1) / 2;

@@ -22,9 +22,9 @@ struct PoolParams {
   PoolShape shape;
   Pool op = Pool::max;
   std::int32_t band = 1;          ///< output rows of a strip
-  std::int32_t strip_width = 0;
+  std::int64_t strip_width = 0;
   std::int64_t planes_per_piece = 1;
-  std::uint32_t pieces = 0;
+  std::uint32_t pieces = 0, filler = 0;
   std::uint64_t scratch = 0;
 };
 /// Output dims are the caller's (floor or ceil); what lies beyond the padding counts for nothing.

@@ -27,7 +27,7 @@ std::uint32_t grid(const PoolI8Params& params);
 
 struct SumI8Params {
   std::int64_t outer = 0, n = 0, inner = 1;
-  std::int32_t is_signed = 0;
+  std::int32_t is_signed = 0, filler = 0;
   Store store;
 };
 [[maybe_unused]] static constexpr std::int64_t row_work(const SumI8Params& p) { return p.n * p.inner; }

@@ -16,7 +16,7 @@ struct ResizeTap {
 
 struct ResizeParams {
   std::int64_t planes = 0, in_h = 1, in_w = 0, out_h = 1, out_w = 0;
-  std::int32_t nearest = 0;                          ///< every weight is 0
+  std::int64_t nearest = 0;                          ///< every weight is 0
 };
 /// The tables are out_h taps, then out_w taps.
 ResizeParams prepare_resize(std::int64_t planes, std::int64_t in_h, std::int64_t in_w, std::span<const ResizeTap> rows, std::span<const ResizeTap> columns);

@@ -16,14 +16,14 @@ struct ResizeI8Tap {
 };
 struct ResizeI8Params {
   std::int64_t images = 0, in_h = 1, in_w = 1, out_h = 0, out_w = 0, channels = 0;
-  std::int32_t is_signed = 0;
+  std::int32_t is_signed = 0, filler = 0;   ///< no byte of params is padding: contract.hpp
 };
 [[maybe_unused]] static constexpr std::int64_t row_work(const ResizeI8Params& p) { return p.out_w * (p.channels + 16); }
 std::uint32_t grid(const ResizeI8Params& params);
 
 struct ArgMaxI8Params {
   std::int64_t outer = 0, n = 1, inner = 1;
-  std::int32_t is_signed = 0, smallest = 0, last = 0;   ///< last: of equal ones the last, else the first
+  std::int32_t is_signed = 0, smallest = 0, last = 0, filler = 0;   ///< last: of equal ones the last, else the first
 };
 [[maybe_unused]] static constexpr std::int64_t row_work(const ArgMaxI8Params& p) { return p.n * p.inner; }
 std::uint32_t grid(const ArgMaxI8Params& params);

@@ -9,11 +9,11 @@ namespace saha::kernels {
 
 struct SoftmaxParams {
   std::int64_t outer = 0, n = 0, inner = 1;
-  std::int32_t log = 0;  ///< LogSoftmax
+  std::int64_t log = 0;  ///< LogSoftmax
 };
 std::uint32_t grid(const SoftmaxParams& params);
 
-enum class Reduce : std::int32_t { sum, mean, max, min, sum_square, l1, l2, prod };
+enum class Reduce : std::int64_t { sum, mean, max, min, sum_square, l1, l2, prod };
 
 struct ReduceParams {
   Reduce op = Reduce::sum;

@@ -316,6 +316,13 @@ void Reader::read(Config& c) {
     c.targets.push_back(std::move(t));
   }
   if (c.targets.empty()) c.targets.emplace_back().name = "host";
+  const Value& package = root_["package"];
+  for (const auto& [name, forms] : package.entries()) {
+    const std::string target = name;
+    if (std::ranges::find(c.targets, target, &Target::name) == c.targets.end()) d_.error(package.key_at(target), "there is no target '" + target + "'");
+    if (auto wanted = texts(forms); !wanted.empty()) c.package[target] = std::move(wanted);
+    else d_.error(forms.at(), "package." + target + " names nothing to deliver");
+  }
   c.without = texts(root_["simplify"]["without"]);
   c.fold_limit = root_["simplify"]["fold_limit"].integer();
   c.choose.by = root_["choose"]["minimize"].text();

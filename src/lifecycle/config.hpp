@@ -67,7 +67,7 @@ struct Config {
   std::vector<std::string> without;         ///< passes switched off
   std::int64_t fold_limit = 1 << 20;
   Choose choose;
-  std::vector<std::string> package = {"onnx"};
+  std::map<std::string, std::vector<std::string>> package;   ///< by target: "onnx", "saha"; a target that is not named gets onnx
   std::filesystem::path run_dir = ".saha", report_dir = "report";
   std::string title;
   std::uint64_t seed = 0;

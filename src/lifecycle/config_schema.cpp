@@ -84,7 +84,7 @@ Schema config_schema() {
           {"minimize", Schema::text(), "p90(latency), p50(latency), size or peak(ram)", Required::no, "p90(latency)"},
           {"allow_inconclusive", Schema::boolean(), "an inconclusive must does not exclude", Required::no, "false"},
       }), "what decides"},
-      {"package", Schema::names(Schema::list(Schema::choice({"onnx"}))), "what is delivered for each target"},
+      {"package", Schema::names(Schema::list(Schema::choice({"onnx", "saha"}))), "what is delivered for each target: onnx the model as ONNX, saha a bundle; manifest.json always"},
       {"run", Schema::map("the run section", {
           {"dir", Schema::text(), "where results are kept", Required::no, ".saha"},
           {"seed", Schema::integer(0), "of everything random", Required::no, "0"},

@@ -1,8 +1,15 @@
 // Package what was chosen, and the report of the whole run.
+#include <algorithm>
+
+#include "backends/native/pack.hpp"
 #include "base/figures.hpp"
+#include "formats/formats.hpp"
+#include "kernels/contract.hpp"
 #include "lifecycle/stages.hpp"
+#include "measure/inputs.hpp"
 #include "system/file.hpp"
 #include "system/hash.hpp"
+#include "system/machine.hpp"
 
 namespace saha::lifecycle {
 namespace fs = std::filesystem;
@@ -17,21 +24,43 @@ Result<> Pipeline::package(const Target& t) {
   for (const auto& i : c_.inputs) steps[i.name] = Json::parse(i.steps.str(), nullptr, false);
   Json evidence = chosen->json();
   for (auto& r : evidence["requirements"]) r.erase("seconds");   // equal evidence is an equal package
-  Json manifest{{"schema", "saha.package/1"}, {"saha", SAHA_VERSION}, {"name", c_.name}, {"target", t.name}, {"model", "model.onnx"}, {"sha256", v->sha256}, {"backend", chosen->backend}, {"backend_version", chosen->version},
+  std::vector<std::string> forms = {"onnx"};
+  if (auto it = c_.package.find(t.name); it != c_.package.end()) forms = it->second;
+  const bool onnx = std::ranges::find(forms, "onnx") != forms.end(), saha = std::ranges::find(forms, "saha") != forms.end();
+  std::vector<std::string> files;
+  if (onnx) files.push_back("model.onnx");
+  if (saha) files.push_back("model.saha");
+  Json manifest{{"schema", "saha.package/1"}, {"saha", SAHA_VERSION}, {"name", c_.name}, {"target", t.name}, {"model", files.front()}, {"sha256", v->sha256}, {"backend", chosen->backend}, {"backend_version", chosen->version},
                 {"precision", chosen->precision}, {"threads", threads(t)}, {"preprocess", steps}, {"labels", c_.labels}, {"evidence", evidence}};
+  // What a bundle says beside the model, and what its plans are made for.
+  Json about{{"preprocess", steps}, {"labels", c_.labels}, {"meaning", c_.output_meaning}, {"metrics", {{"accuracy", evidence["accuracy"]}, {"p50_ms", evidence["p50_ms"]}, {"p90_ms", evidence["p90_ms"]}, {"how", evidence["how"]}}},
+             {"evidence", {{"life_cycle", c_.name}, {"target", t.name}, {"machine", system::cpu().model}, {"data", set_hash_}, {"candidate", evidence}}}};
+  Json inputs = manifest;
+  if (saha) inputs["bundle"] = {{"about", about}, {"level", kernels::name(kernels::detect_isa())}, {"kernels", kernels::fingerprint()}};
   auto make = [&](const fs::path& folder) -> Result<Json> {
     SAHA_TRY(std::string bytes, system::read_text(v->file, std::uint64_t{1} << 32));
-    SAHA_DO(system::write_file(folder / "model.onnx", bytes));
+    Json made{{"files", files}, {"bytes", bytes.size()}, {"sha256", v->sha256}};
+    if (onnx) SAHA_DO(system::write_file(folder / "model.onnx", bytes));
+    if (saha) {
+      native::PackOptions options;
+      options.about = std::move(about);
+      if (auto dims = measure::input_dims(v->model.graph, {})) options.shapes.push_back(std::move(*dims));
+      SAHA_TRY(const std::string model, formats::self_contained(v->file, v->model));
+      SAHA_TRY(const auto packed, native::pack(v->model, model, options));
+      SAHA_DO(system::write_file(folder / "model.saha", packed.bytes));
+      made["bundle_bytes"] = packed.bytes.size();
+    }
     SAHA_DO(system::write_file(folder / "manifest.json", manifest.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n"));
-    return Json{{"files", {"model.onnx", "manifest.json"}}, {"bytes", bytes.size()}, {"sha256", v->sha256}};
+    return made;
   };
   fs::path place = c_.report_dir / "package" / t.name;
-  SAHA_TRY(Stored s, stage("package/" + t.name, 1, manifest, make, [&](const Json& j) { return (place / "model.onnx").string() + ", " + figures::column::bytes(double(j["bytes"].get<std::int64_t>())); }));
+  SAHA_TRY(Stored s, stage("package/" + t.name, 2, inputs, make, [&](const Json& j) { return (place / files.back()).string() + ", " + figures::column::bytes(double(j[saha ? "bundle_bytes" : "bytes"].get<std::int64_t>())); }));
   if (o_.plan) return {};
   SAHA_DO(system::make_folders(place));
-  for (const char* f : {"model.onnx", "manifest.json"}) {
-    SAHA_TRY(std::string bytes, system::read_text(s.folder / f, std::uint64_t{1} << 32));
-    SAHA_DO(system::write_file(place / f, bytes));
+  files.push_back("manifest.json");
+  for (const std::string& f : files) {
+    SAHA_TRY(const auto file, system::map_file(s.folder / f));
+    SAHA_DO(system::write_file(place / f, file.bytes()));
   }
   report_["packages"].push_back({{"target", t.name}, {"folder", place.string()}, {"manifest", manifest}});
   return {};

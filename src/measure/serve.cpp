@@ -47,11 +47,12 @@ struct State {
     const std::int64_t start = system::monotonic_ns();
     if (!backend || backend->name() != name) { SAHA_TRY(backend, backends::open(name)); }
     ir::Model model;
-    // Foreign engines read files of their own formats themselves; of any other they get what it means in ONNX.
+    // Engines read files of their own formats themselves, the native one bundles; of any other they get what it means in ONNX.
     SAHA_TRY(const auto mapped, system::map_file(file));
     const std::string_view format = formats::format_of(mapped.bytes());
-    if (name == "native" || format != "onnx" || !backend->reads(format)) { SAHA_TRY(model, formats::import_file(file)); }
-    if (!backend->reads(format)) options.file.clear();
+    const bool by_itself = backend->reads(format);
+    if (!by_itself || format == "tflite") { SAHA_TRY(model, formats::import_file(file)); }
+    if (!by_itself) options.file.clear();
     SAHA_TRY(program, backend->load(model, options));
     const double load_ms = ms_since(start);
     SAHA_DO(order(names, std::move(given)));

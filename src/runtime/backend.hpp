@@ -23,6 +23,7 @@ struct Port {
   bool ranked = true;
   std::vector<std::int64_t> dims;
   std::vector<std::string> dim_names;
+  std::string type = {};           ///< as the text form of graphs writes it, "float32[N, 3, 224, 224]"; stated by the native engine
 };
 std::string str(const Port& p);    ///< "image float32 [N, 3, 224, 224]"
 

@@ -1,9 +1,7 @@
 #include "runtime/executor.hpp"
 
 #include <chrono>
-#include <cstdlib>
 #include <cstring>
-#include <new>
 
 #include "tensor/limit.hpp"
 
@@ -21,11 +19,11 @@ Result<Context> Context::make(std::shared_ptr<const LoadedPlan> loaded, system::
   c.pool_ = &pool;
   std::uint64_t scratch = (p.scratch_bytes + 63) / 64 * 64, arena = (p.arena_bytes + 63) / 64 * 64;
   std::uint64_t bytes = arena + scratch * pool.size() + 64;
-  auto* memory = static_cast<std::byte*>(bytes > std::uint64_t(max_tensor_bytes()) * 2 ? nullptr : std::aligned_alloc(64, bytes));
+  system::Block memory = bytes > std::uint64_t(max_tensor_bytes()) * 2 ? system::Block(nullptr, nullptr) : system::block(bytes);
   if (!memory) return Error{ErrorCode::out_of_memory, "the plan needs " + std::to_string(bytes >> 20) + " MiB for intermediate values, which is not to be had"};
-  c.memory_ = {memory, [](std::byte* q) { std::free(q); }};
-  c.arena_ = memory;
-  c.scratch_ = memory + arena;
+  c.arena_ = memory.get();
+  c.scratch_ = memory.get() + arena;
+  c.memory_ = std::move(memory);
   c.boxes_.resize(p.boxes);
   c.inputs_.resize(p.inputs.size());
   c.uses_.resize(p.slots.size());

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "plan/plan.hpp"
+#include "system/block.hpp"
 #include "system/thread_pool.hpp"
 #include "tensor/datum.hpp"
 
@@ -58,7 +59,7 @@ class Context {
 
   std::shared_ptr<const LoadedPlan> loaded_;
   system::ThreadPool* pool_ = nullptr;
-  std::unique_ptr<std::byte[], void (*)(std::byte*)> memory_{nullptr, nullptr};
+  system::Block memory_{nullptr, nullptr};
   std::byte* arena_ = nullptr;
   std::byte* scratch_ = nullptr;
   std::vector<void*> pointers_;              // one per entry of plan.operands

@@ -65,19 +65,6 @@ class CommandLine(unittest.TestCase):
     def go(self, *words, status=0):
         return saha(*words, cwd=self.folder, status=status)
 
-    def test_a_model_goes_through_openvino_ir(self):
-        self.go("convert", "model.onnx", "-o", "ir.xml")
-        self.assertTrue((self.folder / "ir.bin").exists())
-        self.assertEqual(self.go("infer", "ir.xml", "--input", "x.npy").stdout, self.go("infer", "model.onnx", "--input", "x.npy").stdout)
-        self.assertIn("OpenVINO", self.go("inspect", "ir.xml").stdout)
-        self.go("simplify", "ir.xml", "-o", "small.xml")
-        self.go("convert", "small.xml", "-o", "ten.xml", "--ir", "10")
-        self.assertIn('element_type="f16"', (self.folder / "ten.xml").read_text())
-        self.go("convert", "ten.xml", "-o", "back.onnx")
-        self.assertIn("'back.onnx' is none", self.go("convert", "ten.xml", "-o", "back.onnx", "--ir", "10", status=1).stderr)
-        (self.folder / "ir.bin").unlink()
-        self.assertIn("its elements in a .bin file, which is not there", self.go("inspect", "ir.xml", status=1).stderr)
-
     def test_every_example_of_the_table_runs(self):
         lines = examples(self.go("help", "--markdown").stdout)
         verbs = self.go("completion", "--words", "verbs").stdout.split()
@@ -144,6 +131,28 @@ class CommandLine(unittest.TestCase):
         self.assertIn("GlobalAveragePool", (self.folder / "i.html").read_text())
         self.go("bench", "model.onnx", "--backend", "native", "--runs", "3", "--report", "b.html")
         self.assertRegex((self.folder / "b.html").read_text(), r">p50<.*\d (us|ms)<")
+
+    def test_a_bundle_runs_as_its_model_with_its_labels_and_is_refused_when_damaged(self):
+        self.go("convert", "model.onnx", "-o", "b.saha", "--labels", "labels.txt", "--preprocess", '[{"scale": "x*2"}]')
+        plain = json.loads(self.go("infer", "model.onnx", "x.npy", "--preprocess", '[{"scale": "x*2"}]', "--json").stdout)["outputs"]
+        bundled = json.loads(self.go("infer", "b.saha", "x.npy", "--json").stdout)["outputs"]
+        self.assertEqual(bundled[0]["values"], plain[0]["values"])
+        self.assertIn(bundled[0]["top"][0]["label"], ("red", "green", "blue"))
+        shown = self.go("inspect", "b.saha").stdout
+        self.assertIn("this machine starts from it", shown)
+        self.assertIn("labels  3: red .. blue", shown)
+        manifest = json.loads(self.go("inspect", "b.saha", "--json").stdout)["bundle"]
+        self.assertEqual(manifest["model"]["bytes"], (self.folder / "model.onnx").stat().st_size)
+        self.go("convert", "b.saha", "-o", "again.saha")
+        self.assertEqual((self.folder / "b.saha").read_bytes(), (self.folder / "again.saha").read_bytes())
+        self.go("convert", "b.saha", "-o", "out.onnx")
+        section = next(s for s in manifest["sections"] if s["name"].startswith("weights"))
+        damaged = bytearray((self.folder / "b.saha").read_bytes())
+        damaged[section["offset"]] ^= 1
+        (self.folder / "damaged.saha").write_bytes(damaged)
+        said = self.go("infer", "damaged.saha", "x.npy", status=1).stderr
+        self.assertRegex(said, r"error: damaged\.saha: section 'weights' at byte [\d,]+ has checksum [0-9a-f]{8}, the manifest says " + section["crc32c"] + "; damaged, not loaded")
+        self.assertRegex(self.go("convert", "model.onnx", "-o", "b.onnx", "--levels", "avx2", status=2).stderr, "--levels is of .saha files")
 
     def test_infer_says_what_a_row_of_a_csv_must_be(self):
         (self.folder / "row.csv").write_text("a,b,site\n1,2,north\n")

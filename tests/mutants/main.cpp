@@ -17,6 +17,7 @@
 #include <map>
 
 #include "backends/native/native.hpp"
+#include "bundle/bundle.hpp"
 #include "formats/formats.hpp"
 #include "tests/mutants/mutate.hpp"
 
@@ -68,10 +69,11 @@ std::string fault(const Error& e) {
 }
 
 Result<bool> one(const std::string& file, Shared& shared) {
-  SAHA_TRY(ir::Model model, formats::import_file(file));
-  ++shared.imported;
   auto engine = native::open();
-  SAHA_TRY(auto program, engine->load(model, {.threads = 1, .precision = "float32", .file = {}}));
+  ir::Model model;
+  if (!bundle::is_bundle_file(file)) { SAHA_TRY(model, formats::import_file(file)); }
+  SAHA_TRY(auto program, engine->load(model, {.threads = 1, .precision = "float32", .file = file}));
+  ++shared.imported;
   auto in = inputs(*program);
   if (!in) return false;
   SAHA_TRY(auto out, program->run(*in));

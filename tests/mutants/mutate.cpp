@@ -28,6 +28,7 @@ Mutant mutant(const std::string& sound, std::uint64_t n, const std::filesystem::
     case 3: { std::size_t at = place(); b.erase(at, random() % 256 + 1); return {"bytes removed", std::move(b)}; }
     default: break;
   }
+  if (auto m = bundle_mutant(sound, random)) return std::move(*m);
   if (auto m = tflite_mutant(sound, random)) return std::move(*m);
   if (auto m = onnx_mutant(sound, random, folder)) return std::move(*m);
   // No fields are known: a word where offsets and sizes stand.

@@ -31,5 +31,6 @@ inline std::int64_t hostile(Random& r) {
 // One field of the format that lies; nothing where the bytes are of another format.
 std::optional<Mutant> onnx_mutant(const std::string& sound, Random& random, const std::filesystem::path& folder);
 std::optional<Mutant> tflite_mutant(const std::string& sound, Random& random);
+std::optional<Mutant> bundle_mutant(const std::string& sound, Random& random);
 
 }  // namespace saha::mutants

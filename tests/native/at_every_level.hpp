@@ -4,6 +4,7 @@
 
 #include "backends/native/network.hpp"
 #include "op/builder.hpp"
+#include "plan/stored.hpp"
 
 namespace saha::native::test {
 
@@ -24,6 +25,11 @@ void run_at_every_level(op::Builder&& b, const std::vector<Datum>& data, const o
     for (const plan::Instruction& i : (*plan)->plan.instructions) kinds += (*plan)->plan.origins[i.origin].op + (i.kernel == plan::kHost ? " by reference; " : "; ");
     if (instructions) { EXPECT_EQ((*plan)->plan.instructions.size(), instructions) << kinds; }
     if (!host) { EXPECT_EQ(kinds.find("by reference"), std::string::npos) << kinds; }
+    if (plan::unstorable((*plan)->plan).empty()) {   // a plan of kernels keeps their contracts: it could be stored
+      plan::Plan copy = (*plan)->plan;
+      auto bound = runtime::bind(copy, kernels::Isa(level));
+      ASSERT_TRUE(bound) << bound.error().message << " of " << kinds;
+    }
     system::ThreadPool pool(2);
     Runner runner(network, pool);
     auto got = runner.run(in);

@@ -139,19 +139,21 @@ class IfOp final : public HostOp {
 /// Loop(M, cond, carried.., captures..): the body takes (iteration, cond, carried.., captures..), gives (cond, carried.., scans..).
 class LoopOp final : public HostOp {
  public:
-  LoopOp(const ir::Node& n, kernels::Isa isa) : body_(Network::make(**ir::attr<ir::GraphRef>(*n.attrs, "body"), isa)), carried_(std::size_t(*ir::attr<std::int64_t>(*n.attrs, "carried"))) {}
+  LoopOp(const ir::Node& n, kernels::Isa isa) : body_(Network::make(**ir::attr<ir::GraphRef>(*n.attrs, "body"), isa)), carried_(std::size_t(*ir::attr<std::int64_t>(*n.attrs, "carried"))) {
+    const ir::Graph& body = **ir::attr<ir::GraphRef>(*n.attrs, "body");
+    for (ir::ValueId v : body.outputs()) results_.push_back(body[v].type);
+  }
   std::string kernel() const override { return "plan"; }
   std::unique_ptr<State> make_state() const override { return std::make_unique<Runners>(1); }
   Result<> run(Operands in, std::span<Datum> out, State* state, system::ThreadPool& pool) const override {
     auto& runner = static_cast<Runners*>(state)->of[0];
     if (!runner) runner = std::make_unique<Runner>(body_, pool);
-    const ir::Graph& g = body_->graph();
     std::int64_t trips = in.size() > 0 && in[0] ? in[0]->tensor.int_at(0) : INT64_MAX;
     bool go = in.size() < 2 || !in[1] || in[1]->tensor.at(0) != 0;
     if (in.size() > 1 && !in[1] && trips == INT64_MAX) return Error{ErrorCode::invalid_argument, "Loop: has neither a trip count nor a condition"};
     std::vector<Datum> carried;
     for (std::size_t i = 0; i < carried_; ++i) carried.push_back(*in[2 + i]);
-    std::size_t scans = g.outputs().size() - 1 - carried_;
+    std::size_t scans = results_.size() - 1 - carried_;
     std::vector<std::vector<Tensor>> parts(scans);
     for (std::int64_t t = 0; go && t < trips; ++t) {
       Datum iteration = Tensor::scalar_int(t), cond = Tensor::scalar(DType::boolean, 1);
@@ -170,7 +172,7 @@ class LoopOp final : public HostOp {
     }
     for (std::size_t i = 0; i < carried_ && i < out.size(); ++i) out[i] = std::move(carried[i]);
     for (std::size_t i = 0; i < scans && carried_ + i < out.size(); ++i) {
-      const ir::Type& t = g.type(g.outputs()[1 + carried_ + i]);
+      const ir::Type& t = *results_[1 + carried_ + i];
       Dims d;
       if (parts[i].empty()) for (const ir::Dim& x : t.dims) d.push_back(x.known().value_or(0));
       else d = parts[i][0].dims;
@@ -186,6 +188,7 @@ class LoopOp final : public HostOp {
  private:
   std::shared_ptr<const Network> body_;
   std::size_t carried_;
+  std::vector<ir::TypeRef> results_;   // of the body
 };
 /// A node on stored integers by its integer form, where no kernel does the whole of it.
 class QuantisedOp final : public HostOp {

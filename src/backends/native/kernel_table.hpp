@@ -3,7 +3,7 @@
 // is made, never in a run. A row is chosen in the order of the table: the special before the general.
 #include <optional>
 
-#include "kernels/isa.hpp"
+#include "kernels/contract.hpp"
 #include "op/op_def.hpp"
 #include "plan/plan.hpp"
 
@@ -44,7 +44,7 @@ struct Prepared {
   bool in_place = false;                   ///< result 0 may be operand 0's buffer
 };
 template <class Params> std::vector<std::byte> bytes_of(const Params& p) {
-  static_assert(std::is_trivially_copyable_v<Params>);
+  static_assert(kernels::all_bytes_are_fields<Params>());
   auto* b = reinterpret_cast<const std::byte*>(&p);
   return {b, b + sizeof p};
 }

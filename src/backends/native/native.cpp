@@ -4,33 +4,16 @@
 #include <set>
 
 #include "backends/native/network.hpp"
-#include "op/op_def.hpp"
-#include "passes/gather_quantised.hpp"
-#include "passes/simplify.hpp"
 
 namespace saha::native {
 namespace {
 using runtime::Port;
 
-Port port(const ir::Graph& g, ir::ValueId v) {
-  const ir::Type& t = g.type(v);
-  Port p{g.name(v), t.dtype, t.is_tensor(), t.ranked, {}, {}};
-  for (const ir::Dim& d : t.dims) {
-    p.dims.push_back(d.known().value_or(-1));
-    p.dim_names.push_back(d.known() ? std::string() : d.str());
-  }
-  return p;
-}
-
 class NativeProgram final : public runtime::Program {
  public:
-  NativeProgram(std::shared_ptr<const Network> network, int threads) : network_(std::move(network)), pool_(unsigned(threads)), runner_(network_, pool_) {
-    const ir::Graph& g = network_->graph();
-    for (ir::ValueId v : g.inputs()) inputs_.push_back(port(g, v));
-    for (ir::ValueId v : g.outputs()) outputs_.push_back(port(g, v));
-  }
-  std::span<const Port> inputs() const override { return inputs_; }
-  std::span<const Port> outputs() const override { return outputs_; }
+  NativeProgram(std::shared_ptr<const Network> network, int threads) : network_(std::move(network)), pool_(unsigned(threads)), runner_(network_, pool_) {}
+  std::span<const Port> inputs() const override { return network_->inputs(); }
+  std::span<const Port> outputs() const override { return network_->outputs(); }
   std::string precision() const override { return "float32"; }
 
   Result<std::vector<Datum>> run(std::span<const Datum> in) override {
@@ -44,14 +27,16 @@ class NativeProgram final : public runtime::Program {
     return c->run();
   }
   std::vector<std::string> notes() const override {
-    if (!last_) return {};
+    std::vector<std::string> notes = network_->notes();
+    if (!last_) return notes;
     std::set<std::string> slow;
     for (const auto& i : last_->plan().instructions)
       if (i.kernel == plan::kHost) slow.insert(last_->plan().origins[i.origin].op);
-    if (slow.empty()) return {};
+    if (slow.empty()) return notes;
     std::string s = "by reference: ";
     for (const std::string& op : slow) s += (s.back() == ' ' ? "" : ", ") + op;
-    return {s};
+    notes.push_back(std::move(s));
+    return notes;
   }
   Result<std::vector<runtime::LayerTime>> profile(std::span<const Datum> in, int runs) override {
     bind(in);
@@ -78,7 +63,6 @@ class NativeProgram final : public runtime::Program {
   std::shared_ptr<const Network> network_;
   system::ThreadPool pool_;
   Runner runner_;
-  std::vector<Port> inputs_, outputs_;
   std::vector<const Datum*> operands_;
   runtime::Context* last_ = nullptr;
 };
@@ -90,16 +74,15 @@ class NativeBackend final : public runtime::Backend {
   std::string version() const override { return std::string(SAHA_VERSION " ") + std::string(kernels::name(isa_)); }  // results differ in their last bits by level
   Result<std::unique_ptr<runtime::Program>> load(const ir::Model& model, const runtime::LoadOptions& options) override {
     if (options.precision != "float32" && options.precision != "default") return Error{ErrorCode::unsupported, "the native engine computes in float32, not in " + options.precision};
-    // Constants that sub-graphs capture, shape arithmetic and folds are settled once, before any plan. A model that the passes refuse runs
-    // as it is: its own message comes from the run.
-    // Attention is left spelt out: its products and its softmax have fast kernels, it has none.
-    static const std::string kSpeltOut[] = {"fuse_attention", "merge_products"};
-    // What lies between dequantising and quantising computes on stored integers; gathered first, while the integers are still there.
-    auto gathered = passes::gather_quantised(model.graph);
-    const ir::Graph& graph = gathered ? *gathered : model.graph;
-    auto simple = passes::simplify(graph, {}, kSpeltOut);
-    return std::unique_ptr<runtime::Program>(std::make_unique<NativeProgram>(Network::make(simple ? std::move(simple->graph) : graph, isa_), std::max(1, options.threads)));
+    std::shared_ptr<const Network> network;
+    if (!options.file.empty() && bundle::is_bundle_file(options.file)) {
+      SAHA_TRY(network, open_file(options.file, isa_));
+    } else {
+      network = network_of(model.graph, isa_);
+    }
+    return std::unique_ptr<runtime::Program>(std::make_unique<NativeProgram>(std::move(network), std::max(1, options.threads)));
   }
+  bool reads(std::string_view format) const override { return format == "saha"; }
 
  private:
   kernels::Isa isa_;

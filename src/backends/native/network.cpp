@@ -2,42 +2,135 @@
 
 #include "backends/native/expand.hpp"
 #include "backends/native/fuse.hpp"
+#include "formats/formats.hpp"
+#include "passes/gather_quantised.hpp"
+#include "passes/simplify.hpp"
 #include "passes/specialize.hpp"
 
 namespace saha::native {
 namespace {
-/// Fails where a value cannot be what the graph's input is; says what would fit.
-Result<> check_input(const ir::Graph& g, ir::ValueId v, const Datum* d, std::map<std::string, std::int64_t>& bound) {
-  const ir::Type& t = g.type(v);
-  auto wrong = [&](const std::string& have) {
-    return Error{ErrorCode::invalid_argument, "input '" + g.name(v) + "' takes " + ir::str(t) + ", " + have + " was given"};
-  };
-  if (!t.is_tensor()) return {};
+using runtime::Port;
+
+/// Fails where a value cannot be what the input is; says what would fit. `bound`: what free dims are by name.
+Result<> check_input(const Port& p, const Datum* d, std::map<std::string, std::int64_t>& bound) {
+  auto wrong = [&](const std::string& have) { return Error{ErrorCode::invalid_argument, "input '" + p.name + "' takes " + p.type + ", " + have + " was given"}; };
+  if (!p.is_tensor) return {};
   if (!d || !d->is_tensor()) return wrong("no tensor");
   const Tensor& x = d->tensor;
   std::string have = std::string(name(x.dtype)) + str(x.dims);
-  if (t.dtype != DType::none && x.dtype != t.dtype) return wrong(have);
-  if (!t.ranked) return {};
-  if (x.rank() != t.dims.size()) return wrong(have);
-  for (std::size_t i = 0; i < t.dims.size(); ++i) {
-    if (auto n = t.dims[i].known(); n && *n != x.dims[i]) return wrong(have);
-    if (auto s = t.dims[i].symbol_name()) {
-      auto [it, added] = bound.emplace(*s, x.dims[i]);
-      if (!added && it->second != x.dims[i])
-        return Error{ErrorCode::invalid_argument, "input '" + g.name(v) + "' has " + *s + " = " + std::to_string(x.dims[i]) + " in " + have + ", another input has " + *s + " = " + std::to_string(it->second)};
-    }
+  if (p.dtype != DType::none && x.dtype != p.dtype) return wrong(have);
+  if (!p.ranked) return {};
+  if (x.rank() != p.dims.size()) return wrong(have);
+  for (std::size_t i = 0; i < p.dims.size(); ++i) {
+    if (p.dims[i] >= 0 && p.dims[i] != x.dims[i]) return wrong(have);
+    if (p.dims[i] >= 0 || p.dim_names[i].empty()) continue;
+    auto [it, added] = bound.emplace(p.dim_names[i], x.dims[i]);
+    if (!added && it->second != x.dims[i])
+      return Error{ErrorCode::invalid_argument, "input '" + p.name + "' has " + p.dim_names[i] + " = " + std::to_string(x.dims[i]) + " in " + have + ", another input has " + p.dim_names[i] + " = " + std::to_string(it->second)};
   }
   return {};
 }
+bool same_dims(std::span<const Dims> dims, std::span<const Datum* const> in) {
+  return std::equal(dims.begin(), dims.end(), in.begin(), in.end(), [](const Dims& d, const Datum* x) { return x && x->is_tensor() && x->tensor.dims == d; });
+}
 }  // namespace
 
+std::vector<Port> ports(const ir::Graph& g, std::span<const ir::ValueId> values) {
+  std::vector<Port> all;
+  for (ir::ValueId v : values) {
+    const ir::Type& t = g.type(v);
+    Port p{g.name(v), t.is_tensor() ? t.dtype : DType::none, t.is_tensor(), t.ranked, {}, {}, ir::str(t)};
+    for (const ir::Dim& d : t.dims) {
+      p.dims.push_back(d.known().value_or(-1));
+      p.dim_names.push_back(d.known() ? std::string() : d.str());
+    }
+    all.push_back(std::move(p));
+  }
+  return all;
+}
+
+ir::Graph runnable(const ir::Graph& graph) {
+  // Attention is left spelt out: its products and its softmax have fast kernels, it has none.
+  static const std::string kSpeltOut[] = {"fuse_attention", "merge_products"};
+  auto gathered = passes::gather_quantised(graph);
+  auto simple = passes::simplify(gathered ? *gathered : graph, {.fuse = true}, kSpeltOut);
+  return simple ? std::move(simple->graph) : gathered ? std::move(*gathered) : graph;
+}
+
 std::shared_ptr<const Network> Network::make(ir::Graph graph, kernels::Isa isa) {
-  return std::shared_ptr<const Network>(new Network(std::move(graph), isa));
+  std::shared_ptr<Network> n(new Network(ports(graph, graph.inputs()), ports(graph, graph.outputs()), isa));
+  n->graph_ = std::move(graph);
+  return n;
+}
+std::shared_ptr<const Network> network_of(const ir::Graph& graph, kernels::Isa isa, bool simplify) {
+  std::shared_ptr<Network> n(new Network(ports(graph, graph.inputs()), ports(graph, graph.outputs()), isa));
+  n->graph_ = simplify ? runnable(graph) : graph;
+  return n;
+}
+Result<std::shared_ptr<const Network>> network_of(std::shared_ptr<const bundle::Bundle> bundle, kernels::Isa isa) {
+  const auto read = [&]() -> Result<std::shared_ptr<const Network>> {
+    SAHA_TRY(auto inputs, runtime::ports_of(bundle->manifest(), "inputs"));
+    SAHA_TRY(auto outputs, runtime::ports_of(bundle->manifest(), "outputs"));
+    std::shared_ptr<Network> n(new Network(std::move(inputs), std::move(outputs), isa));
+    SAHA_TRY(n->stored_, runtime::stored_plans(*bundle));
+    n->bundle_ = bundle;
+    return std::shared_ptr<const Network>(std::move(n));
+  };
+  auto n = read();
+  if (!n) return bundle->named(std::move(n.error()));
+  return n;
+}
+
+Result<std::shared_ptr<const Network>> open_file(const std::string& path, kernels::Isa isa, bool simplify) {
+  if (bundle::is_bundle_file(path)) {
+    SAHA_TRY(auto b, bundle::Bundle::open(path));
+    return network_of(std::move(b), isa);
+  }
+  SAHA_TRY(const ir::Model model, formats::import_file(path));
+  return network_of(model.graph, isa, simplify);
+}
+Result<std::shared_ptr<const Network>> open_bytes(std::span<const std::byte> bytes, kernels::Isa isa, bool simplify) {
+  if (bundle::is_bundle(bytes)) {
+    SAHA_TRY(auto b, bundle::Bundle::from_bytes(bytes));
+    return network_of(std::move(b), isa);
+  }
+  SAHA_TRY(const ir::Model model, formats::import_bytes(bytes));
+  return network_of(model.graph, isa, simplify);
+}
+
+/// The bundle's plan for these inputs; null where it has none that this machine and this build run.
+Result<std::shared_ptr<const runtime::LoadedPlan>> Network::stored(std::span<const Datum* const> in) const {
+  for (const auto& s : stored_) {
+    if (!s.fits(isa_) || !same_dims(s.inputs, in)) continue;
+    SAHA_TRY(auto loaded, runtime::load(bundle_, s, isa_));
+    const plan::Plan& p = loaded->plan;
+    if (p.outputs.size() != outputs_.size()) return Error{ErrorCode::invalid_model, "section '" + s.section + "' has " + std::to_string(p.outputs.size()) + " outputs, the manifest says " + std::to_string(outputs_.size()) + "; damaged, not loaded"};
+    for (std::size_t i = 0; i < inputs_.size(); ++i)
+      if (p.slots[p.inputs[i]].dtype != inputs_[i].dtype) return Error{ErrorCode::invalid_model, "section '" + s.section + "' takes another element type at input '" + inputs_[i].name + "' than the manifest says; damaged, not loaded"};
+    return loaded;
+  }
+  return std::shared_ptr<const runtime::LoadedPlan>();
+}
+
+Result<std::shared_ptr<const runtime::LoadedPlan>> Network::made(std::span<const Datum* const> in) const {
+  if (!graph_) {
+    SAHA_TRY(const auto bytes, bundle_->section("model"));
+    SAHA_TRY(ir::Model model, formats::import_bytes(bytes));
+    if (model.graph.inputs().size() != inputs_.size() || model.graph.outputs().size() != outputs_.size())
+      return Error{ErrorCode::invalid_model, "section 'model' has " + std::to_string(model.graph.inputs().size()) + " inputs and " + std::to_string(model.graph.outputs().size()) + " outputs, the manifest says " + std::to_string(inputs_.size()) + " and " + std::to_string(outputs_.size()) + "; damaged, not loaded"};
+    graph_ = runnable(model.graph);
+  }
+  std::vector<ir::TypeRef> types;
+  for (const Datum* d : in) types.push_back(d && d->is_tensor() ? ir::tensor_type(d->tensor.dtype, {d->tensor.dims.begin(), d->tensor.dims.end()}) : ir::TypeRef{});
+  SAHA_TRY(ir::Graph special, passes::specialize(*graph_, types));
+  SAHA_TRY(special, expand(std::move(special)));
+  SAHA_TRY(ir::Graph fused, fuse(special));
+  return compile(fused, isa_);
 }
 
 Result<std::shared_ptr<const runtime::LoadedPlan>> Network::plan_for(std::span<const Datum* const> in) const {
-  if (in.size() != graph_.inputs().size())
-    return Error{ErrorCode::invalid_argument, "the model has " + std::to_string(graph_.inputs().size()) + " inputs, " + std::to_string(in.size()) + " were given"};
+  if (in.size() != inputs_.size())
+    return Error{ErrorCode::invalid_argument, "the model has " + std::to_string(inputs_.size()) + " inputs, " + std::to_string(in.size()) + " were given"};
   Key key;
   for (const Datum* d : in) {
     if (!d || !d->is_tensor()) { key.push_back(-1); continue; }
@@ -48,15 +141,19 @@ Result<std::shared_ptr<const runtime::LoadedPlan>> Network::plan_for(std::span<c
   std::lock_guard lock(mutex_);
   if (auto it = plans_.find(key); it != plans_.end()) return it->second;
   std::map<std::string, std::int64_t> bound;
-  std::vector<ir::TypeRef> types;
-  for (std::size_t i = 0; i < in.size(); ++i) {
-    SAHA_DO(check_input(graph_, graph_.inputs()[i], in[i], bound));
-    types.push_back(in[i] && in[i]->is_tensor() ? ir::tensor_type(in[i]->tensor.dtype, {in[i]->tensor.dims.begin(), in[i]->tensor.dims.end()}) : ir::TypeRef{});
+  for (std::size_t i = 0; i < in.size(); ++i) SAHA_DO(check_input(inputs_[i], in[i], bound));
+  std::shared_ptr<const runtime::LoadedPlan> loaded;
+  if (bundle_) {
+    auto found = stored(in);
+    if (!found) return bundle_->named(std::move(found.error()));
+    loaded = std::move(*found);
   }
-  SAHA_TRY(ir::Graph special, passes::specialize(graph_, types));
-  SAHA_TRY(special, expand(std::move(special)));
-  SAHA_TRY(ir::Graph fused, fuse(special));
-  SAHA_TRY(auto loaded, compile(fused, isa_));
+  if (!loaded) {
+    auto fresh = made(in);
+    if (!fresh) return bundle_ ? bundle_->named(std::move(fresh.error())) : std::move(fresh.error());
+    loaded = std::move(*fresh);
+    if (bundle_) notes_.push_back("planned from the bundle's model: it has no plan for level " + std::string(kernels::name(isa_)) + " of this build and these shapes");
+  }
   if (order_.size() >= kMaxPlans) {
     plans_.erase(order_.front());
     order_.erase(order_.begin());
@@ -64,6 +161,11 @@ Result<std::shared_ptr<const runtime::LoadedPlan>> Network::plan_for(std::span<c
   order_.push_back(key);
   plans_[std::move(key)] = loaded;
   return loaded;
+}
+
+std::vector<std::string> Network::notes() const {
+  std::lock_guard lock(mutex_);
+  return notes_;
 }
 
 Result<runtime::Context*> Runner::prepare(std::span<const Datum* const> in) {

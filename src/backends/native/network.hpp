@@ -1,41 +1,68 @@
 #pragma once
-// Network: a graph ready to run on this CPU at any input shape. A plan is made the first time a shape is seen and kept.
+// Network: a model ready to run on this CPU at any input shape. A plan is made the first time a shape is seen and kept; a bundle brings plans along.
 #include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 
 #include "ir/graph.hpp"
-#include "kernels/isa.hpp"
-#include "runtime/executor.hpp"
+#include "runtime/stored_plan.hpp"
 
 namespace saha::native {
 
-/// Immutable after make(), but for the cache of plans, which is guarded: one Network serves many threads, each with its own Runner.
+/// Immutable after it is made, but for the cache of plans, which is guarded: one Network serves many threads, each with its own Runner.
 class Network {
  public:
+  /// The graph as it is: bodies of control flow, graphs that were made runnable before.
   static std::shared_ptr<const Network> make(ir::Graph graph, kernels::Isa isa);
-  const ir::Graph& graph() const { return graph_; }
+  std::span<const runtime::Port> inputs() const { return inputs_; }
+  std::span<const runtime::Port> outputs() const { return outputs_; }
   kernels::Isa isa() const { return isa_; }
   /// The plan for inputs of these dtypes and dims; made when first asked for. Inputs that are no tensors do not count.
   Result<std::shared_ptr<const runtime::LoadedPlan>> plan_for(std::span<const Datum* const> in) const;
+  /// Why a plan was made although there is a bundle, a sentence each.
+  std::vector<std::string> notes() const;
 
  private:
-  Network(ir::Graph g, kernels::Isa isa) : graph_(std::move(g)), isa_(isa) {}
+  friend std::shared_ptr<const Network> network_of(const ir::Graph& graph, kernels::Isa isa, bool simplify);
+  friend Result<std::shared_ptr<const Network>> network_of(std::shared_ptr<const bundle::Bundle> bundle, kernels::Isa isa);
+  Network(std::vector<runtime::Port> inputs, std::vector<runtime::Port> outputs, kernels::Isa isa) : inputs_(std::move(inputs)), outputs_(std::move(outputs)), isa_(isa) {}
+  Result<std::shared_ptr<const runtime::LoadedPlan>> stored(std::span<const Datum* const> in) const;
+  Result<std::shared_ptr<const runtime::LoadedPlan>> made(std::span<const Datum* const> in) const;
   static constexpr std::size_t kMaxPlans = 8;
   using Key = std::vector<std::int64_t>;
-  ir::Graph graph_;
+  std::vector<runtime::Port> inputs_, outputs_;
   kernels::Isa isa_;
+  std::shared_ptr<const bundle::Bundle> bundle_;       // null: there is none
+  std::vector<runtime::StoredPlan> stored_;
   mutable std::mutex mutex_;
+  mutable std::optional<ir::Graph> graph_;             // of a bundle: nothing until a plan has to be made
   mutable std::map<Key, std::shared_ptr<const runtime::LoadedPlan>> plans_;
   mutable std::vector<Key> order_;   // oldest first
+  mutable std::vector<std::string> notes_;
 };
+
+/// What the engine runs of a model's graph: stored integers gathered while they are still there, then simplified, so that what sub-graphs capture, arithmetic on
+/// shapes and folds are settled once, before any plan. A graph that the passes refuse stays as it is: its own message comes from the run.
+ir::Graph runnable(const ir::Graph& graph);
+
+/// A model's graph, made runnable unless `simplify` is false.
+std::shared_ptr<const Network> network_of(const ir::Graph& graph, kernels::Isa isa, bool simplify = true);
+/// A bundle: its plans where they fit, else its model, which is not read before it is needed. Fails where the manifest says what cannot be.
+Result<std::shared_ptr<const Network>> network_of(std::shared_ptr<const bundle::Bundle> bundle, kernels::Isa isa);
+/// A file of any format that saha reads, and the bytes of one. Of a bundle `simplify` says nothing: it is made.
+Result<std::shared_ptr<const Network>> open_file(const std::string& path, kernels::Isa isa, bool simplify = true);
+Result<std::shared_ptr<const Network>> open_bytes(std::span<const std::byte> bytes, kernels::Isa isa, bool simplify = true);
+
+/// Values of a graph as ports.
+std::vector<runtime::Port> ports(const ir::Graph& g, std::span<const ir::ValueId> values);
 
 /// What one thread needs to run a Network: contexts, kept by plan.
 class Runner {
  public:
   Runner(std::shared_ptr<const Network> network, system::ThreadPool& pool) : network_(std::move(network)), pool_(&pool) {}
-  /// The context for these inputs, with them set. Checks dtypes and dims against the graph's inputs.
+  /// The context for these inputs, with them set. Checks dtypes and dims against the model's inputs.
   Result<runtime::Context*> prepare(std::span<const Datum* const> in);
   Result<std::vector<Datum>> run(std::span<const Datum* const> in);
 

@@ -1,0 +1,357 @@
+// One function for each kind of params. Where a preparation chooses blocks, it is asked again and must come to the same; sizes then follow from shapes.
+#include "kernels/contract.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+#include "kernels/conv.hpp"
+#include "kernels/conv_i8.hpp"
+#include "kernels/elementwise.hpp"
+#include "kernels/elementwise_i8.hpp"
+#include "kernels/gemm.hpp"
+#include "kernels/movement.hpp"
+#include "kernels/pool.hpp"
+#include "kernels/recurrent.hpp"
+#include "kernels/reduce_i8.hpp"
+#include "kernels/resize.hpp"
+#include "kernels/resize_i8.hpp"
+#include "kernels/rows.hpp"
+
+namespace saha::kernels {
+namespace {
+
+/// A number of bytes or elements. What is negative or overflows is the largest number there is, which fits nowhere.
+class Count {
+ public:
+  constexpr Count(std::int64_t n) : n_(n < 0 ? kTooMany : static_cast<std::uint64_t>(n)) {}
+  constexpr std::uint64_t number() const { return n_; }
+  friend constexpr Count operator*(Count a, Count b) {
+    Count r = a;
+    if (a.n_ == kTooMany || b.n_ == kTooMany || __builtin_mul_overflow(a.n_, b.n_, &r.n_)) r.n_ = kTooMany;
+    return r;
+  }
+  friend constexpr Count operator+(Count a, Count b) {
+    Count r = a;
+    if (__builtin_add_overflow(a.n_, b.n_, &r.n_)) r.n_ = kTooMany;
+    return r;
+  }
+  friend constexpr bool operator<=(Count a, Count b) { return a.n_ <= b.n_; }
+
+ private:
+  static constexpr std::uint64_t kTooMany = ~std::uint64_t{0};
+  std::uint64_t n_;
+};
+
+struct Site {
+  std::string_view kernel;
+  Isa isa;
+  std::span<const std::span<const std::byte>> reads;
+};
+Needs::Operand required(Count bytes) { return {bytes.number(), false}; }
+Needs::Operand optional(Count bytes) { return {bytes.number(), true}; }
+
+constexpr std::int64_t kMostDim = 0x7fffffff;   // of one axis; rows of blocks are counted in 32 bits
+constexpr std::int64_t kMostElements = std::int64_t{1} << 40;
+template <class... T> bool within(std::int64_t lo, std::int64_t hi, T... v) { return ((static_cast<std::int64_t>(v) >= lo && static_cast<std::int64_t>(v) <= hi) && ...); }
+template <class... T> bool few(T... v) { return within(0, kMostDim, v...); }
+bool holds(Count n) { return n <= Count(kMostElements); }
+bool known(Activation a) { return within(0, static_cast<std::int64_t>(Activation::elu), a); }
+bool known(const Epilogue& e) { return known(e.activation) && within(0, static_cast<std::int64_t>(Bias::per_column), e.bias); }
+bool known(Rescaling r) { return within(0, static_cast<std::int64_t>(Rescaling::once), r); }
+template <class P> bool same(const P& a, const P& b) { return std::memcmp(&a, &b, sizeof(P)) == 0; }
+
+/// A result along one axis: windows do not reach further than kMostDim, padding included.
+bool windows(std::int64_t in, std::int64_t out, std::int64_t kernel, std::int64_t stride, std::int64_t dilation, std::int64_t pad) {
+  return few(in, out, pad) && within(1, kMostDim, kernel, stride, dilation) && Count(out) * stride + Count(kernel) * dilation <= Count(kMostDim);
+}
+bool sound(const ConvShape& s) {
+  return few(s.batch, s.in_channels, s.out_channels) && within(1, kMostDim, s.groups) && s.in_channels % s.groups == 0 && s.out_channels % s.groups == 0 &&
+         windows(s.in_h, s.out_h, s.kernel_h, s.stride_h, s.dilation_h, s.pad_top) && windows(s.in_w, s.out_w, s.kernel_w, s.stride_w, s.dilation_w, s.pad_left) &&
+         // The padded image of a group, an image of the result and the weights: products of what blocks are chosen by.
+         holds((Count(s.out_h) * s.stride_h + Count(s.kernel_h) * s.dilation_h) * (Count(s.out_w) * s.stride_w + Count(s.kernel_w) * s.dilation_w) * std::max<std::int64_t>(s.in_channels / s.groups, 1)) &&
+         Count(s.batch) * s.groups * s.out_h * s.out_w <= Count(kMostDim) && Count(s.batch) * s.out_channels <= Count(kMostDim) &&
+         Count(s.in_channels / s.groups) * s.kernel_h * s.kernel_w <= Count(kMostDim) && holds(Count(s.batch) * s.out_channels * s.out_h * s.out_w * s.kernel_h * s.kernel_w);
+}
+
+bool contract(const Site& site, const ConvParams& p, Needs& n) {
+  const ConvShape& s = p.shape;
+  if (!sound(s) || !known(p.epilogue) || !same(p, prepare_conv(site.isa, s, p.epilogue)) || kernel(p) != site.kernel) return false;
+  const Count y = Count(s.batch) * s.out_channels * s.out_h * s.out_w * 4;
+  n.reads = {required(Count(s.batch) * s.in_channels * s.in_h * s.in_w * 4), required(Count(packed_conv_size(site.isa, p)) * 4),
+             p.epilogue.bias == Bias::none ? optional(Count(s.out_channels) * 4) : required(Count(s.out_channels) * 4), optional(y)};
+  n.writes = {required(y)};
+  return true;
+}
+
+bool contract(const Site& site, const ConvI8Params& p, Needs& n) {
+  const ConvShape& s = p.shape;
+  // Which numbers the weights are is not kept; they decide between pairs and quads.
+  constexpr std::int16_t kWide[] = {255};
+  const std::span<const std::int16_t> weights = p.dot == Dot::pairs ? std::span<const std::int16_t>(kWide) : std::span<const std::int16_t>();
+  if (!sound(s) || !within(0, 1, p.x_signed) || !within(-128, 255, p.x_zero) || !known(p.store.rule) || !same(p, prepare_conv_i8(site.isa, s, p.store, p.x_signed != 0, p.x_zero, weights)) || kernel(p) != site.kernel) return false;
+  n.reads = {required(Count(s.batch) * s.in_channels * s.in_h * s.in_w), required(Count(packed_conv_i8_size(site.isa, p)) * 4)};
+  n.writes = {required(Count(s.batch) * s.out_channels * s.out_h * s.out_w * (p.store.rule == Rescaling::none ? 4 : 1))};
+  return true;
+}
+
+bool contract(const Site& site, const GemmParams& p, Needs& n) {
+  const GemmShape& s = p.shape;
+  if (!few(s.m, s.n, s.k) || !within(0, kMaxBatchRank, s.batch_rank) || !known(p.epilogue) || !within(0, 1, p.a_packed, p.b_packed) || p.a_packed + p.b_packed > 1) return false;
+  if (!within(0, kMostElements, s.a_row, s.a_col, s.b_row, s.b_col, s.c_row) || s.c_row < s.n) return false;
+  Count batches = 1, a_last = 0, b_last = 0;
+  bool a_steps = false, b_steps = false;
+  for (int d = 0; d < s.batch_rank; ++d) {
+    if (!few(s.batch[d]) || !within(0, kMostElements, s.a_batch[d], s.b_batch[d])) return false;
+    batches = batches * s.batch[d];
+    a_last = a_last + Count(std::max<std::int64_t>(s.batch[d] - 1, 0)) * s.a_batch[d], b_last = b_last + Count(std::max<std::int64_t>(s.batch[d] - 1, 0)) * s.b_batch[d];
+    a_steps |= s.a_batch[d] != 0, b_steps |= s.b_batch[d] != 0;
+  }
+  if ((p.a_packed && a_steps) || (p.b_packed && b_steps) || !(batches <= Count(kMostDim)) || !(batches * s.m <= Count(kMostDim)) || !(batches * s.n <= Count(kMostDim))) return false;
+  if (!same(p, prepare_gemm(site.isa, s, p.epilogue, p.a_packed != 0, p.b_packed != 0)) || !(Count(p.batches) * p.m_blocks * p.n_blocks <= Count(kMostDim))) return false;
+  const bool empty = p.batches == 0, none = empty || s.k == 0;
+  const auto strided = [&](Count last, std::int64_t rows, std::int64_t row, std::int64_t columns, std::int64_t column) { return none ? Count(0) : (last + Count(rows - 1) * row + Count(columns - 1) * column + 1) * 4; };
+  const Count c = empty ? Count(0) : batches * s.m * s.c_row * 4;
+  n.reads = {required(p.a_packed ? Count(packed_gemm_a_size(site.isa, s.m, s.k)) * 4 : strided(a_last, s.m, s.a_row, s.k, s.a_col)),
+             required(p.b_packed ? Count(packed_gemm_b_size(site.isa, s.n, s.k)) * 4 : strided(b_last, s.k, s.b_row, s.n, s.b_col)),
+             p.epilogue.bias == Bias::none ? optional(0) : required(Count(p.epilogue.bias == Bias::per_row ? s.m : s.n) * 4), optional(c)};
+  n.writes = {required(c)};
+  return true;
+}
+
+bool contract(const Site&, const UnaryParams& p, Needs& n) {
+  if (!within(0, static_cast<std::int64_t>(Unary::square), p.op) || !known(p.activation) || !within(0, kMostDim, p.n)) return false;
+  n.reads = n.writes = {required(Count(p.n) * 4)};
+  return true;
+}
+
+/// The largest place that a walk reads of A and B, and the places of Y; nothing where it is no walk.
+struct Walked {
+  Count a = 1, b = 1, y = 1;
+};
+std::optional<Walked> walked(const BinaryParams& p) {
+  if (!within(0, static_cast<std::int64_t>(Binary::prelu), p.op) || !within(1, kMaxRank, p.rank) || !(p.activation == Activation::none || p.activation == Activation::relu || p.activation == Activation::clip)) return {};
+  Walked w;
+  for (int d = 0; d < p.rank; ++d) {
+    if (!few(p.dim[d]) || !within(0, kMostElements, p.a_stride[d], p.b_stride[d])) return {};
+    const std::int64_t steps = std::max<std::int64_t>(p.dim[d] - 1, 0);
+    w.a = w.a + Count(steps) * p.a_stride[d], w.b = w.b + Count(steps) * p.b_stride[d], w.y = w.y * p.dim[d];
+  }
+  BinaryParams again = p;
+  if (!(w.y <= Count(kMostDim))) return {};
+  cut(again);
+  if (!same(p, again)) return {};
+  if (w.y.number() == 0) w.a = w.b = 0;
+  return w;
+}
+bool contract(const Site&, const BinaryParams& p, Needs& n) {
+  const auto w = walked(p);
+  if (!w) return false;
+  n.reads = {required(w->a * 4), required(w->b * 4)};
+  n.writes = {required(w->y * 4)};
+  return true;
+}
+bool contract(const Site&, const AffineParams& p, Needs& n) {
+  if (!few(p.outer, p.channels, p.inner) || !known(p.activation) || !(Count(p.outer) * p.channels * p.inner <= Count(kMostDim)) || !(Count(p.outer) * p.channels <= Count(kMostDim))) return false;
+  const Count x = Count(p.outer) * p.channels * p.inner * 4;
+  n.reads = {required(x), required(Count(p.channels) * 4), optional(Count(p.channels) * 4)};
+  n.writes = {required(x)};
+  return true;
+}
+bool contract(const Site&, const TableParams& p, Needs& n) {
+  if (!few(p.n) || (p.entry_bytes != 1 && p.entry_bytes != 4)) return false;
+  n.reads = {required(p.n), required(256 * p.entry_bytes)};
+  n.writes = {required(Count(p.n) * p.entry_bytes)};
+  return true;
+}
+bool contract(const Site& site, const PairParams& p, Needs& n) {
+  const auto w = walked(p.walk);
+  if (!w || !within(0, static_cast<std::int64_t>(PairOp::real), p.op) || !within(0, 1, p.a_signed, p.b_signed) || !within(-128, 255, p.a_zero, p.b_zero) || !known(p.store.rule)) return false;
+  const bool by_rule = p.op == PairOp::sum || p.op == PairOp::product;
+  if (by_rule && p.store.rule == Rescaling::none) return false;   // would store four bytes an element
+  const Count block = rescale_block_size(site.isa) * 4;
+  n.reads = {required(w->a), required(w->b), p.op == PairOp::table ? required(65536) : p.op == PairOp::real ? optional(0) : required(block * (p.op == PairOp::sum ? 3 : 1))};
+  n.writes = {required(w->y)};
+  return true;
+}
+bool contract(const Site&, const QuantizeParams& p, Needs& n) {
+  if (!few(p.n)) return false;
+  n.reads = {required(Count(p.n) * 4)};
+  n.writes = {required(p.n)};
+  return true;
+}
+
+bool sound(const PoolShape& s) {
+  return few(s.planes, s.pad_bottom, s.pad_right) && windows(s.in_h, s.out_h, s.kernel_h, s.stride_h, s.dilation_h, s.pad_top) && windows(s.in_w, s.out_w, s.kernel_w, s.stride_w, s.dilation_w, s.pad_left) &&
+         holds((Count(s.out_h) * s.stride_h + Count(s.kernel_h) * s.dilation_h) * (Count(s.out_w) * s.stride_w + Count(s.kernel_w) * s.dilation_w)) &&
+         Count(s.kernel_h) * s.kernel_w <= Count(kMostDim) && Count(s.planes) * s.out_h * s.out_w <= Count(kMostDim) && Count(s.planes) * s.out_h <= Count(kMostDim);
+}
+bool contract(const Site& site, const PoolParams& p, Needs& n) {
+  const PoolShape& s = p.shape;
+  if (!sound(s) || !within(0, static_cast<std::int64_t>(Pool::average_padded), p.op) || !same(p, prepare_pool(site.isa, s, p.op))) return false;
+  n.reads = {required(Count(s.planes) * s.in_h * s.in_w * 4)};
+  n.writes = {required(Count(s.planes) * s.out_h * s.out_w * 4)};
+  return true;
+}
+bool contract(const Site&, const PoolI8Params& p, Needs& n) {
+  const PoolShape& s = p.shape;
+  if (!sound(s) || !few(p.channels) || !(p.op == Pool::max || p.op == Pool::average) || !within(0, 1, p.is_signed) || !(Count(s.out_w) * p.channels <= Count(kMostDim))) return false;
+  n.reads = {required(Count(s.planes) * s.in_h * s.in_w * p.channels)};
+  n.writes = {required(Count(s.planes) * s.out_h * s.out_w * p.channels)};
+  return true;
+}
+bool contract(const Site& site, const SumI8Params& p, Needs& n) {
+  if (!few(p.outer, p.n, p.inner) || !(Count(p.n) * p.inner <= Count(kMostDim)) || !within(0, 1, p.is_signed) || !known(p.store.rule) || p.store.rule == Rescaling::none) return false;
+  n.reads = {required(Count(p.outer) * p.n * p.inner), required(Count(rescale_block_size(site.isa)) * 4)};
+  n.writes = {required(Count(p.outer) * p.inner)};
+  return true;
+}
+bool contract(const Site&, const SoftmaxI8Params& p, Needs& n) {
+  if (!few(p.outer, p.n, p.inner) || !(Count(p.outer) * p.inner <= Count(kMostDim)) || !within(0, 1, p.is_signed) || !within(-128, 255, p.lo, p.hi) || p.lo > p.hi) return false;
+  n.reads = {required(Count(p.outer) * p.n * p.inner), required(256 * 4)};
+  n.writes = {required(Count(p.outer) * p.n * p.inner)};
+  return true;
+}
+/// [outer, n, inner] floats, worked on by blocks of neighbours.
+bool rows(std::int64_t outer, std::int64_t n, std::int64_t inner) { return few(outer, n, inner) && Count(outer) * (inner + 64) <= Count(kMostDim) && Count(n) * 64 <= Count(std::int64_t{64} * kMostDim); }
+bool contract(const Site&, const SoftmaxParams& p, Needs& n) {
+  if (!rows(p.outer, p.n, p.inner)) return false;
+  n.reads = n.writes = {required(Count(p.outer) * p.n * p.inner * 4)};
+  return true;
+}
+bool contract(const Site&, const ReduceParams& p, Needs& n) {
+  if (!rows(p.outer, p.n, p.inner) || !within(0, static_cast<std::int64_t>(Reduce::prod), p.op)) return false;
+  n.reads = {required(Count(p.outer) * p.n * p.inner * 4)};
+  n.writes = {required(Count(p.outer) * p.inner * 4)};
+  return true;
+}
+bool contract(const Site&, const NormParams& p, Needs& n) {
+  if (!few(p.rows, p.n, p.row_step) || !within(1, kMostDim, p.row_period, p.run)) return false;
+  const Count x = Count(p.rows) * p.n * 4, scale = p.n == 0 ? Count(0) : (Count(p.row_period - 1) * p.row_step + (p.n - 1) / p.run + 1) * 4;
+  n.reads = {required(x), optional(scale), optional(scale)};
+  n.writes = {required(x)};
+  return true;
+}
+
+bool contract(const Site& site, const MoveParams& p, Needs& n) {
+  if (!within(0, kMaxMoveRank, p.rank) || (p.element != 1 && p.element != 2 && p.element != 4 && p.element != 8) || !within(0, kMostElements, p.offset)) return false;
+  Count total = p.rank ? 1 : 0, back = 0, forth = p.offset;
+  for (int d = 0; d < p.rank; ++d) {
+    if (!within(1, kMostDim, p.dim[d]) || !within(-kMostElements, kMostElements, p.stride[d])) return false;
+    total = total * p.dim[d];
+    (p.stride[d] < 0 ? back : forth) = (p.stride[d] < 0 ? back : forth) + Count(p.dim[d] - 1) * Count(p.stride[d] < 0 ? -p.stride[d] : p.stride[d]);
+  }
+  if (!holds(total) || !(back <= Count(p.offset)) || kernel(p) != site.kernel) return false;
+  constexpr std::int64_t kNothing[] = {0};
+  const auto rank = static_cast<std::size_t>(p.rank);
+  const MoveParams again = p.rank ? prepare_move(p.element, {p.dim, rank}, {p.stride, rank}, p.offset) : prepare_move(p.element, kNothing, kNothing, p.offset);
+  if (!same(p, again) || !few(p.rows)) return false;
+  n.reads = {required(total.number() ? (forth + 1) * p.element : Count(0))};
+  n.writes = {required(total * p.element)};
+  return true;
+}
+bool contract(const Site& site, const ConcatParams& p, Needs& n) {
+  if (!few(p.outer) || !within(0, kMaxParts, p.parts)) return false;
+  Count block = 0;
+  std::vector<Needs::Operand> parts;
+  for (int i = 0; i < p.parts; ++i) {
+    if (!within(0, kMostElements, p.bytes[i])) return false;
+    parts.push_back(required(Count(p.outer) * p.bytes[i]));
+    block = block + p.bytes[i];
+  }
+  const std::vector<Needs::Operand> whole = {required(Count(p.outer) * block)};
+  const bool split = site.kernel == "split";
+  n.reads = split ? whole : parts;
+  n.writes = split ? parts : whole;
+  return true;
+}
+bool contract(const Site&, const GatherParams& p, Needs& n) {
+  if (!few(p.outer, p.n, p.count) || !within(0, kMostElements, p.bytes) || !within(0, 1, p.wide) || !(Count(p.outer) * p.count <= Count(kMostDim)) || !holds(Count(p.outer) * p.count * p.bytes)) return false;
+  n.reads = {required(Count(p.outer) * p.n * p.bytes), required(Count(p.count) * (p.wide ? 8 : 4))};
+  n.writes = {required(Count(p.outer) * p.count * p.bytes)};
+  return true;
+}
+/// The taps of rows and columns, operand 1, lie in the image; `sound` is asked for each. Their bytes.
+template <class Tap, class Params, class F> std::optional<Count> taps_inside(const Site& site, const Params& p, F sound) {
+  const Count bytes = (Count(p.out_h) + p.out_w) * sizeof(Tap);
+  if (site.reads.size() < 2 || site.reads[1].size() < bytes.number()) return {};
+  for (std::int64_t i = 0; i < p.out_h + p.out_w; ++i) {
+    Tap t;
+    std::memcpy(&t, site.reads[1].data() + static_cast<std::size_t>(i) * sizeof t, sizeof t);
+    if (!within(0, (i < p.out_h ? p.in_h : p.in_w) - 1, t.first, t.second) || !sound(t)) return {};
+  }
+  return bytes;
+}
+bool contract(const Site& site, const ResizeI8Params& p, Needs& n) {
+  if (!few(p.images, p.in_h, p.in_w, p.out_h, p.out_w, p.channels) || !within(0, 1, p.is_signed) || !(Count(p.out_w) * (Count(p.channels) + 16) <= Count(kMostDim)) || !(Count(p.images) * p.out_h <= Count(kMostDim))) return false;
+  const auto taps = taps_inside<ResizeI8Tap>(site, p, [&](const ResizeI8Tap& t) { return p.is_signed == 0 || within(0, 1024, t.first_weight, t.second_weight); });
+  if (!taps) return false;
+  n.reads = {required(Count(p.images) * p.in_h * p.in_w * p.channels), required(*taps)};
+  n.writes = {required(Count(p.images) * p.out_h * p.out_w * p.channels)};
+  return true;
+}
+bool contract(const Site&, const ArgMaxI8Params& p, Needs& n) {
+  if (!few(p.outer, p.n, p.inner) || !within(0, 1, p.is_signed, p.smallest, p.last) || !(Count(p.n) * p.inner <= Count(kMostDim))) return false;
+  n.reads = {required(Count(p.outer) * p.n * p.inner)};
+  n.writes = {required(Count(p.outer) * p.inner * 8)};
+  return true;
+}
+bool contract(const Site& site, const ResizeParams& p, Needs& n) {
+  if (!few(p.planes, p.in_h, p.in_w, p.out_h, p.out_w) || !(Count(p.out_h) * p.out_w <= Count(kMostDim))) return false;
+  const auto taps = taps_inside<ResizeTap>(site, p, [](const ResizeTap&) { return true; });
+  if (!taps) return false;
+  n.reads = {required(Count(p.planes) * p.in_h * p.in_w * 4), required(*taps)};
+  n.writes = {required(Count(p.planes) * p.out_h * p.out_w * 4)};
+  return true;
+}
+bool contract(const Site& site, const RecurrentParams& p, Needs& n) {
+  const bool lstm = site.kernel == "lstm_f32";
+  if (p.gates != (lstm ? 4 : 3) || !few(p.steps, p.batch, p.input, p.hidden) || !within(1, 2, p.directions) || !within(0, 1, p.reversed[0], p.reversed[1], p.reset_after) || !within(0, lstm ? 3 : 2, p.outputs)) return false;
+  const Count state = Count(p.directions) * p.batch * p.hidden * 4;
+  if (!holds(Count(p.input) * p.hidden * 16) || !holds(Count(p.hidden) * p.hidden * 16) || !holds(Count(p.steps) * p.batch * p.hidden * 16) || !few(p.gates * p.hidden)) return false;
+  const bool reversed[2] = {p.reversed[0] != 0, p.reversed[1] != 0};
+  const std::span<const bool> directions(reversed, static_cast<std::size_t>(p.directions));
+  if (!same(p, lstm ? prepare_lstm(site.isa, p.steps, p.batch, p.input, p.hidden, directions, p.outputs) : prepare_gru(site.isa, p.steps, p.batch, p.input, p.hidden, directions, p.reset_after != 0, p.outputs))) return false;
+  n.reads = {required(Count(p.steps) * p.batch * p.input * 4), required(Count(packed_recurrent_size(p)) * 4), optional(state)};
+  if (lstm) n.reads.push_back(optional(state));
+  const Count results[] = {Count(p.steps) * state, state, state};
+  for (int k = 0; k < p.outputs; ++k) n.writes.push_back(optional(results[k]));
+  return true;
+}
+
+/// Reads the struct and asks its contract; what it says of grid and scratch is what a preparation says.
+template <class P> bool of(const Site& site, std::span<const std::byte> params, Needs& n) {
+  static_assert(all_bytes_are_fields<P>());
+  if (params.size() < sizeof(P)) return false;
+  P p;
+  std::memcpy(&p, params.data(), sizeof p);
+  if (!contract(site, p, n)) return false;
+  n.grid = grid(p);
+  if constexpr (requires { scratch_bytes(p); }) n.scratch = scratch_bytes(p);
+  return true;
+}
+
+struct Row {
+  std::string_view kernel;
+  bool (*check)(const Site&, std::span<const std::byte>, Needs&);
+};
+constexpr Row kRowsOfTable[] = {
+    {"conv_f32", of<ConvParams>},       {"depthwise_f32", of<ConvParams>}, {"conv_i8", of<ConvI8Params>},     {"depthwise_i8", of<ConvI8Params>}, {"gemm_f32", of<GemmParams>},
+    {"unary_f32", of<UnaryParams>},     {"binary_f32", of<BinaryParams>},  {"affine_f32", of<AffineParams>},  {"table_i8", of<TableParams>},      {"pair_i8", of<PairParams>},
+    {"quantize_i8", of<QuantizeParams>}, {"pool_f32", of<PoolParams>},     {"pool_i8", of<PoolI8Params>},     {"sum_i8", of<SumI8Params>},        {"softmax_i8", of<SoftmaxI8Params>},
+    {"softmax_f32", of<SoftmaxParams>}, {"reduce_f32", of<ReduceParams>},  {"norm_f32", of<NormParams>},      {"transpose", of<MoveParams>},      {"copy", of<MoveParams>},
+    {"concat", of<ConcatParams>},       {"split", of<ConcatParams>},       {"gather", of<GatherParams>},      {"resize_f32", of<ResizeParams>},   {"lstm_f32", of<RecurrentParams>},
+    {"gru_f32", of<RecurrentParams>},   {"resize_i8", of<ResizeI8Params>}, {"argmax_i8", of<ArgMaxI8Params>},
+};
+
+}  // namespace
+
+std::optional<Needs> needs(std::string_view kernel, Isa isa, std::span<const std::byte> params, std::span<const std::span<const std::byte>> reads) {
+  const auto* row = std::ranges::find(kRowsOfTable, kernel, &Row::kernel);
+  Needs n;
+  if (row == std::end(kRowsOfTable) || !row->check({kernel, isa, reads}, params, n)) return {};
+  return n;
+}
+
+std::string_view fingerprint() { return SAHA_KERNELS_FINGERPRINT; }
+
+}  // namespace saha::kernels
