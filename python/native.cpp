@@ -11,10 +11,12 @@
 #include <mutex>
 
 #include "backends/native/network.hpp"
+#include "backends/native/pack.hpp"
 #include "backends/registry.hpp"
 #include "formats/formats.hpp"
 #include "formats/onnx/onnx.hpp"
 #include "measure/bench.hpp"
+#include "measure/inputs.hpp"
 #include "passes/simplify.hpp"
 
 namespace nb = nanobind;
@@ -183,7 +185,16 @@ class Model {
     }
     return all;
   }
-  void save(const std::string& path) const { value_of(unlocked([&] { return onnx::export_file(model_, path); })); }
+  void save(const std::string& path) const {
+    value_of(unlocked([&]() -> Result<> {
+      if (!path.ends_with(".saha")) return onnx::export_file(model_, path);
+      native::PackOptions options;
+      if (auto dims = measure::input_dims(model_.graph, {})) options.shapes.push_back(std::move(*dims));
+      SAHA_TRY(const std::string model, onnx::export_bytes(model_));
+      SAHA_TRY(const auto packed, native::pack(model_, model, options));
+      return system::write_file(path, packed.bytes);
+    }));
+  }
   nb::bytes bytes() const {
     std::string text = value_of(unlocked([&] { return onnx::export_bytes(model_); }));
     return nb::bytes(text.data(), text.size());

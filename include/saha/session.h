@@ -38,7 +38,7 @@ SAHA_API const char* version();
 
 struct SessionOptions {
   int threads = 1;        ///< that one run uses, the caller's own counted; they are shared by the contexts of a session
-  bool simplify = true;   ///< the graph is simplified before it is planned; results differ by rounding only
+  bool simplify = true;   ///< the graph is simplified before it is planned; results differ by rounding only. Says nothing of a bundle
 };
 
 /// An input or output of a model.
@@ -71,7 +71,8 @@ class Context;
 /// A model ready to run. Copies share it; every member may be called from several threads at once.
 class SAHA_API Session {
  public:
-  /// Opens an ONNX file. Fails with the reader's errors: io, invalid_model, invalid_data, unsupported (an operator or element type).
+  /// Opens a bundle (*.saha), an ONNX or a TensorFlow Lite file. A bundle starts from its stored plan where one fits this processor and the shapes. Fails with the
+  /// reader's errors: io, invalid_model (damaged), invalid_data, unsupported (an operator or element type, a newer format).
   static Result<Session> open(const std::string& path, const SessionOptions& options = {});
   /// The same from memory; such a model has no external data.
   static Result<Session> from_bytes(std::span<const std::byte> bytes, const SessionOptions& options = {});

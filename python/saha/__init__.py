@@ -75,7 +75,7 @@ class Model:
         return Model(self._native.simplify(_names(without), _names(only), fuse, fold_limit))
 
     def save(self, path):
-        """Writes an ONNX file, whole or not at all."""
+        """Writes an ONNX file, or a bundle where the name ends in .saha, whole or not at all."""
         self._native.save(os.fspath(path))
 
     def to_bytes(self):
@@ -116,7 +116,7 @@ def _names(x):
 
 
 def load(model, threads=1):
-    """Opens a model: a path, the bytes of an ONNX file, or an onnx.ModelProto."""
+    """Opens a model: a path (ONNX, TensorFlow Lite, a bundle), the bytes of such a file, or an onnx.ModelProto."""
     if isinstance(model, (bytes, bytearray)):
         return Model(_native.Model.from_bytes(bytes(model), threads, ""))
     if hasattr(model, "SerializeToString"):

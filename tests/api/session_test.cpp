@@ -6,6 +6,8 @@
 #include <new>
 #include <thread>
 
+#include "backends/native/pack.hpp"
+#include "system/file.hpp"
 #include "tests/api/api_testing.hpp"
 
 namespace {
@@ -34,6 +36,45 @@ std::vector<float> image(int seed, std::size_t n = 4) {
   std::vector<float> x(n);
   for (std::size_t i = 0; i < n; ++i) x[i] = float(int(i * 7 + std::size_t(seed) * 13) % 19 - 9) / 4;
   return x;
+}
+
+TEST(Session, opens_a_bundle_as_the_model_that_is_in_it) {
+  const ir::Model m = classifier(-1);
+  const std::string model = bytes_of(m);
+  auto packed = native::pack(m, model, {.levels = {}, .shapes = {{{1, 4}}}, .about = bundle::Json::object(), .parts = {}});
+  ASSERT_TRUE(packed) << packed.error().message;
+  auto folder = system::TempFolder::make();
+  ASSERT_TRUE(folder);
+  const std::string file = (folder->path() / "person.saha").string();
+  ASSERT_TRUE(system::write_file(file, packed->bytes));
+  auto opened = Session::open(file), from_bytes = Session::from_bytes(packed->bytes);
+  ASSERT_TRUE(opened) << opened.error().message;
+  ASSERT_TRUE(from_bytes) << from_bytes.error().message;
+  Session plain = open(m);
+  for (const Session& s : {*opened, *from_bytes}) {
+    EXPECT_EQ(s.inputs()[0].str, plain.inputs()[0].str);
+    EXPECT_EQ(s.outputs()[0].name, "score");
+    for (std::size_t n : {std::size_t{4}, std::size_t{12}}) {   // the stored shape, and one that is planned from the model
+      const auto x = image(1, n);
+      std::vector<float> scores[2];
+      for (int k = 0; k < 2; ++k) {
+        auto c = (k ? plain : s).make_context();
+        ASSERT_TRUE(c->set_input("image", x));
+        auto ran = c->run();
+        ASSERT_TRUE(ran) << ran.error().message;
+        const auto score = *c->output<float>("score");
+        scores[k].assign(score.begin(), score.end());
+      }
+      EXPECT_EQ(scores[0], scores[1]);
+    }
+  }
+  auto damaged = packed->bytes;
+  damaged.resize(damaged.size() - 1);
+  ASSERT_TRUE(system::write_file(file, damaged));
+  auto refused = Session::open(file);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::invalid_model);
+  EXPECT_EQ(refused.error().message.find(file + ": it has "), 0u) << refused.error().message;
 }
 
 TEST(Session, tells_inputs_and_outputs) {

@@ -67,6 +67,19 @@ def test_simplifies_into_a_new_model_and_saves(tmp_path):
     assert saha.load(s.to_bytes()).num_nodes == 2
 
 
+def test_a_bundle_runs_as_the_model_that_was_saved(tmp_path):
+    m = saha.load(classifier()[0])
+    m.save(tmp_path / "m.saha")
+    b = saha.load(tmp_path / "m.saha")
+    x = np.random.default_rng(2).standard_normal([d if isinstance(d, int) else 1 for d in m.inputs[0].shape]).astype(np.float32)
+    np.testing.assert_array_equal(b.run([x])[m.outputs[0].name], m.run([x])[m.outputs[0].name])
+    damaged = bytearray((tmp_path / "m.saha").read_bytes())
+    damaged[-1] ^= 1
+    (tmp_path / "damaged.saha").write_bytes(damaged)
+    with pytest.raises(saha.Error, match="section 'model' at byte"):
+        saha.load(tmp_path / "damaged.saha")
+
+
 def test_threads_run_side_by_side_with_the_same_bits():
     m = saha.load(classifier()[0])
     xs = [np.random.default_rng(i).normal(size=(i % 3 + 1, 4)).astype(np.float32) for i in range(8)]
