@@ -77,7 +77,7 @@ std::string table(const std::string& title, const Json& rows) {
 }
 }  // namespace
 
-std::string page(const Json& object, const std::string& title) {
+std::string page(const Json& object, const std::string& title, const std::string& figures) {
   std::string single, tables;
   for (const auto& [key, value] : object.items()) {
     if (key == "schema" || says_nothing(value)) continue;
@@ -86,14 +86,14 @@ std::string page(const Json& object, const std::string& title) {
   }
   return "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width,initial-scale=1\"><meta name=\"color-scheme\" content=\"light dark\"><title>" +
          html::escape(title) + "</title><style>" + html::kStyle + "</style></head><body><header><h1>" + html::escape(title) + "</h1></header><main>" + "<div class=\"scroll\"><table><caption>" +
-         html::text(object.value("schema", Json())) + "</caption><tbody>" + single + "</tbody></table></div>" + tables + "</main><script>" + html::kScript + "</script></body></html>\n";
+         html::text(object.value("schema", Json())) + "</caption><tbody>" + single + "</tbody></table></div>" + figures + tables + "</main><script>" + html::kScript + "</script></body></html>\n";
 }
 
-Result<> write_reports(const Args& args, const Json& object, const std::string& title) {
+Result<> write_reports(const Args& args, const Json& object, const std::string& title, const std::string& figures) {
   for (const std::string& out : args.all("report")) {
     const bool as_page = out.ends_with(".html");
     if (!as_page && !out.ends_with(".json")) return Error{ErrorCode::invalid_file, "--report is '" + out + "', a name that ends in .html or .json is taken"};
-    SAHA_DO(system::write_file(out, as_page ? page(object, title) : object.dump(2, ' ', false, Json::error_handler_t::replace) + "\n"));
+    SAHA_DO(system::write_file(out, as_page ? page(object, title, figures) : object.dump(2, ' ', false, Json::error_handler_t::replace) + "\n"));
     say(args, "wrote " + out);
   }
   return {};

@@ -87,9 +87,9 @@ Result<> eval_max_pool(Eval& c) {
   SAHA_DO(c.give(std::move(y)));
   return want_indices ? c.give(std::move(index)) : Result<>{};
 }
-/// The largest stored number is the largest real one, where X and the result share their quantisation.
+/// The largest stored number is the largest real one, where X and the result share their quantisation; of 8 bits, which the operator takes.
 Val max_pool_integer(const Site& s, const Type& result) {
-  return same_storage(s.type(0), result) ? s.b.op("MaxPool", {s.in[0]}, plain_attrs(s.attrs)) : Val{};
+  return same_storage(s.type(0), result) && bits(result.dtype) == 8 ? s.b.op("MaxPool", {s.in[0]}, plain_attrs(s.attrs)) : Val{};
 }
 /// dx has dy at the places that Indices names; windows may share a place, so they add up.
 Vals max_pool_vjp(const Site& s, const Vals& dy) {

@@ -81,7 +81,17 @@ Result<DType> quantized_type(const AttrView& a, const Signature& sig, std::optio
     return Error{ErrorCode::unsupported, std::string(op) + ": output_dtype " + std::to_string(a.i("output_dtype")) + " is not " + dtype_names(sig.out[0].type.set)};
   return t;
 }
+/// A scale that is known stands for something: no zero, no NaN, no infinity.
+Result<> check_scale(const Infer& c) {
+  const Tensor* scale = c.data(1);
+  if (!scale || !is_float(scale->dtype) || bits(scale->dtype) < 16) return {};
+  const auto v = values<double>(*scale);
+  for (std::size_t i = 0; i < v.size(); ++i)
+    if (v[i] == 0 || !std::isfinite(v[i])) return c.fail("scale " + std::string(v[i] == 0 ? "0" : v[i] != v[i] ? "NaN" : "infinity") + (v.size() > 1 ? " at " + std::to_string(i) : "") + " stands for nothing");
+  return {};
+}
 Result<> infer_quantize_linear(Infer& c) {
+  SAHA_DO(check_scale(c));
   SAHA_TRY(DType t, quantized_type(c, c.sig, c.has(2) ? std::optional(c.dtype(2)) : std::nullopt, c.def.name.str()));
   return give_like(c, t);
 }
@@ -137,6 +147,7 @@ Vals quantize_linear_vjp(const Site& s, const Vals& dy) {
 
 // ---- DequantizeLinear ------------------------------------------------------------------------------------------------------
 Result<> infer_dequantize_linear(Infer& c) {
+  SAHA_DO(check_scale(c));
   std::int64_t to = c.i("output_dtype");
   DType t = to ? DType(to) : c.dtype(1);
   if (to < 0 || to >= kNumDTypes || !holds(c.sig.out[0].type.set, t))

@@ -81,7 +81,7 @@ struct Pair {
 /// before it.
 class Gatherer {
  public:
-  explicit Gatherer(const ir::Graph& g) : g_(g), uses_(g.use_counts()) {}
+  Gatherer(const ir::Graph& g, int widest) : g_(g), widest_(widest), uses_(g.use_counts()) {}
   std::optional<Vals> operator()(const ir::Node& n, const Vals& in, Builder& b);
 
  private:
@@ -98,6 +98,7 @@ class Gatherer {
   Val limited(const ir::Node& n, const std::vector<Pair>& limits, Val y, const Stored& to);
 
   const ir::Graph& g_;
+  int widest_;
   Builder* b_ = nullptr;
   std::vector<std::uint32_t> uses_;
   std::map<ValueId, Val> stored_;     // a float value -> the stored numbers that it stands for; empty: none
@@ -220,7 +221,7 @@ std::optional<Vals> Gatherer::stored_operands(const Pair& p) {
   for (std::size_t i = 0; i < from.size() && !(linear && i == 2); ++i) {
     if (Val x = stored(from[i])) {
       if (b_->type(x).quant->scale.size() > 1 && !(linear && i == 1)) return {};
-      if (bits(b_->type(x).dtype) > 16) return {};
+      if (bits(b_->type(x).dtype) > widest_) return {};
       in.push_back(x);
     } else if (f32(from[i].v) && !(i > 0 && g_[from[i].v].constant && (is(&n, "Clip") || is(&n, "Resize")))) {
       return {};
@@ -285,11 +286,11 @@ std::optional<Vals> Gatherer::operator()(const ir::Node& n, const Vals& in, Buil
   b_ = &b;
   const ir::Type& t = g_.type(g_.result(n));
   QuantRef q = quant_of(g_, n, t.dtype);
-  if (!q || q->scale.size() != 1 || t.quant || bits(t.dtype) > 16) return {};
+  if (!q || q->scale.size() != 1 || t.quant || bits(t.dtype) > widest_) return {};
   const Stored to{t.dtype, q};
   const Pair p{g_.operand(n, 0), in[0]};
   Val y;
-  if (Val x = stored(p); x && b.type(x).quant->scale.size() == 1 && bits(b.type(x).dtype) <= 16) {
+  if (Val x = stored(p); x && b.type(x).quant->scale.size() == 1 && bits(b.type(x).dtype) <= widest_) {
     if (op::same_storage(b.type(x), *ir::tensor_type(t.dtype, b.type(x).dims, q))) return Vals{x};
     b.origin = n.origin;
     y = b.quantised("Requantize", {x}, {}, to);
@@ -300,11 +301,11 @@ std::optional<Vals> Gatherer::operator()(const ir::Node& n, const Vals& in, Buil
 }
 }  // namespace
 
-Result<ir::Graph> gather_quantised(const ir::Graph& g) {
+Result<ir::Graph> gather_quantised(const ir::Graph& g, int widest) {
   const auto quantises = [](const ir::Node& n) { return n.op == "QuantizeLinear" || n.op.str().starts_with("QLinear"); };
   if (std::none_of(g.nodes().begin(), g.nodes().end(), quantises)) return g;
   SAHA_TRY(const ir::Graph pairs, op::rewrite(g, spelt));
-  Gatherer gather(pairs);
+  Gatherer gather(pairs, widest);
   SAHA_TRY(const ir::Graph gathered, op::rewrite(pairs, [&](const ir::Graph&, const ir::Node& n, const Vals& in, Builder& b) { return gather(n, in, b); }));
   return remove_dead(gathered, {});
 }

@@ -70,6 +70,8 @@ Result<ir::Graph> merge_common(const ir::Graph& g, const Options&) {
       return k->second;
     }
     op::Vals y = replaced ? b.ops(n.op, in, *n.attrs, n.num_results) : b.copy(from, n, in);
+    // Equal operands: what the results' types state (scales of moved stored numbers) holds as before.
+    if (replaced && !b.failed()) for (std::size_t k = 0; k < y.size(); ++k) if (from.type(from.result(n, k)).quant) b.retype(y[k], from[from.result(n, k)].type);
     nodes.emplace(h, y);
     return y;
   });

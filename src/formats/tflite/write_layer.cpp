@@ -33,9 +33,18 @@ std::int32_t no_bias(Writing& w, std::int64_t channels) {
   if (!w.type(0).quant || !w.type(1).quant) return w.constant(Tensor::zeros(w.type(0).dtype, {channels}));
   return w.constant(Tensor::zeros(bits(w.type(0).dtype) > 8 ? DType::i64 : DType::i32, {channels}), op::quant_of_products(*w.type(0).quant, *w.type(1).quant));
 }
+/// Operand 2; beside data of 16 bits kernels take sums of 64.
+std::int32_t bias(Writing& w) {
+  if (const Tensor* c = w.data(2); c && c->dtype == DType::i32 && w.type(0).quant && bits(w.type(0).dtype) == 16) {
+    Tensor wide = Tensor::zeros(DType::i64, c->dims);
+    fill(wide, std::span<const std::int64_t>(values<std::int64_t>(*c)));
+    return w.constant(wide, w.type(2).quant);
+  }
+  return w.in(2, plain_order(w.rank(2)));
+}
 /// x, weights, bias; a kernel of convolutions wants one in any case.
 std::vector<std::int32_t> operands(Writing& w, std::int32_t x, std::int32_t weights, std::int64_t channels) {
-  return {x, weights, w.has(2) ? w.in(2, plain_order(w.rank(2))) : no_bias(w, channels)};
+  return {x, weights, w.has(2) ? bias(w) : no_bias(w, channels)};
 }
 
 /// Over height and width: what the options of all such kernels have.

@@ -1,0 +1,392 @@
+// saha quantize: a model in fewer bits, calibrated on data, compared with the float model layer by layer and by what it decides.
+#include "compress/quantize.hpp"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <numeric>
+
+#include "backends/registry.hpp"
+#include "base/figures.hpp"
+#include "cli/page.hpp"
+#include "cli/verbs.hpp"
+#include "compress/errors.hpp"
+#include "formats/formats.hpp"
+#include "lifecycle/charts.hpp"
+#include "lifecycle/compression.hpp"
+#include "measure/bench.hpp"
+#include "system/interrupt.hpp"
+#include "system/machine.hpp"
+#include "system/process.hpp"
+#include "system/progress.hpp"
+#include "system/terminal.hpp"
+
+namespace saha::cli {
+namespace {
+using Json = nlohmann::ordered_json;
+using compress::Quantizer;
+using compress::Width;
+constexpr Argument kArguments[] = {{"MODEL", "an ONNX or TensorFlow Lite file that computes in float"}};
+constexpr Option kOptions[] = {
+    {"output", 'o', "OUT", "the file that is written; its name ends in .onnx or .tflite"},
+    {"data", 0, "DATA", "what calibrates and judges: a saha.yaml, a folder, a .csv, .npy or .npz"},
+    {"preprocess", 0, "STEPS", "steps as in saha.yaml, a JSON list, for data that is no saha.yaml"},
+    {"to", 0, "TYPE", "what operands are stored as: int8, or int16 (weights are int8 then)", false, "int8"},
+    {"samples", 0, "N", "samples that calibrate at most, chosen by the seed", false, "500"},
+    {"calibrate", 0, "METHOD", "how ranges are found: minmax, percentile, entropy or mse", false, "mse"},
+    {"floor", 0, "F", "what may be lost: 0.5pp of accuracy (of agreement with the float model where there are no labels), or the SQNR that must remain: 30dB"},
+    {"keep", 0, "LAYER", "a layer that stays float", true},
+    {"without", 0, "STEP", "leave a step out: equalisation, rounding, correction, channels (one scale for all weights of a layer)", true},
+    {"layers", 0, "", "every layer, each also quantised alone"},
+    {"compare", 0, "", "measure errors and decisions, but write nothing"},
+    kReportOption,
+};
+constexpr std::size_t kShown = 5;          // layers, without --layers
+constexpr std::int64_t kMeasured = 128;    // samples on which the errors of layers are measured
+constexpr std::int64_t kAlone = 16;        // and each layer alone
+
+std::string decibels(double db) { return std::isnan(db) ? "-" : db >= 200 ? "exact" : figures::fixed(db, 1); }
+Json number(double v) { return std::isfinite(v) ? Json(v) : Json(); }
+
+struct Floor {
+  double value = 0;
+  bool decibels = false;   ///< else a share that may be lost
+};
+Result<Floor> parse_floor(const std::string& text) {
+  std::size_t used = 0;
+  Floor f;
+  try { f.value = std::stod(text, &used); } catch (const std::exception&) { used = 0; }
+  std::string unit = text.substr(used);
+  unit.erase(0, unit.find_first_not_of(' ') == std::string::npos ? unit.size() : unit.find_first_not_of(' '));
+  f.decibels = unit == "dB";
+  if (used == 0 || !std::isfinite(f.value) || f.value < 0 || (unit != "pp" && unit != "dB")) return Error{ErrorCode::invalid_file, "--floor is '" + text + "', a number with its unit is taken", "--floor 0.5pp, --floor 30dB"};
+  if (!f.decibels) f.value /= 100;
+  return f;
+}
+
+/// A line of the second table.
+struct Row {
+  std::string name;
+  double sqnr_db = std::numeric_limits<double>::quiet_NaN(), p50_ms = std::numeric_limits<double>::quiet_NaN();
+  std::uint64_t bytes = 0;
+  std::optional<lifecycle::Answers> answers = {};
+  std::string remark = {};
+};
+
+/// One run of the verb: what it reads, and what it finds.
+class Run {
+ public:
+  explicit Run(const Args& args) : args_(args) {}
+  Result<int> operator()();
+
+ private:
+  Result<> read();
+  Result<std::optional<lifecycle::Answers>> answers(const ir::Graph& g);
+  Result<double> sqnr(const ir::Graph& g);
+  Result<> quantise();
+  Result<> write();
+  Result<> time_both();
+  std::string accuracy(const Row& r) const;
+  Json object() const;
+  std::string table(const std::vector<std::size_t>& worst, bool all) const;
+  std::vector<std::size_t> worst() const;
+  std::string charts(const std::vector<std::size_t>& worst) const;
+
+  const Args& args_;
+  std::string out_, format_;
+  compress::QuantizeOptions options_;
+  std::optional<Floor> floor_;
+  ir::Model model_;
+  std::optional<lifecycle::CompressionData> data_;
+  compress::Samples calibration_, judged_;
+  std::unique_ptr<runtime::Backend> engine_;
+  compress::Watch watch_;
+  std::unique_ptr<system::Progress> bar_;
+  std::string label_, score_;
+  std::optional<Quantizer> quantizer_;
+  std::vector<Width> widths_;
+  std::vector<Row> rows_;
+  ir::Graph result_;
+  bool held_ = true;
+  std::vector<std::string> notes_;
+  std::uint64_t seed_ = 0;
+};
+
+Result<> Run::read() {
+  out_ = args_.get("output");
+  if (out_.empty() && !args_.has("compare")) return Error{ErrorCode::invalid_file, "'saha quantize' needs -o OUT.onnx or OUT.tflite", "saha " + std::string(kQuantize.example)};
+  if (!out_.empty()) { SAHA_TRY(const auto format, formats::format_to_write(out_)); format_ = format; }
+  if (out_ == args_.arguments[0]) return Error{ErrorCode::invalid_file, "the input '" + out_ + "' would be overwritten", "give another name to -o"};
+  if (!args_.has("data")) return Error{ErrorCode::invalid_file, "'saha quantize' needs --data DATA: ranges of what layers compute are found on samples", "--data saha.yaml, a folder, a .csv, .npy or .npz"};
+  const auto how = compress::calibration_of(args_.get("calibrate"));
+  if (!how) return Error{ErrorCode::invalid_file, "--calibrate is '" + args_.get("calibrate") + "'; there are minmax, percentile, entropy and mse"};
+  options_.range.how = *how;
+  const std::string to = args_.get("to");
+  if (to != "int8" && to != "int16") return Error{ErrorCode::invalid_file, "--to is '" + to + "'; there are int8 and int16"};
+  options_.to = to == "int8" ? DType::i8 : DType::i16;
+  if (args_.has("floor")) { SAHA_TRY(floor_, parse_floor(args_.get("floor"))); }
+  for (const std::string& w : args_.all("without")) {
+    if (w == "rounding") options_.round = false;
+    else if (w == "correction") options_.correct = false;
+    else if (w == "equalisation") options_.equalize = false;
+    else if (w == "channels") options_.per_channel = false;
+    else return Error{ErrorCode::invalid_file, "--without is '" + w + "'; there are equalisation, rounding, correction and channels"};
+  }
+  for (const std::string& k : args_.all("keep")) options_.keep.insert(k);
+  options_.one_width = format_ == "tflite";
+  options_.float_tail = format_ != "tflite";
+  SAHA_TRY(const auto take, args_.integer("samples", 1, 1'000'000));
+  SAHA_TRY(const auto seed, args_.integer("seed", 0, INT64_MAX));
+  SAHA_TRY(const auto threads, args_.integer("threads", 0, 1024));
+  seed_ = std::uint64_t(seed);
+  options_.threads = threads > 0 ? int(threads) : system::cpu().physical;
+  data::Preprocess steps;
+  if (args_.has("preprocess")) {
+    auto p = data::Preprocess::parse(args_.get("preprocess"));
+    if (!p) return Error{ErrorCode::invalid_file, "--preprocess: " + p.error().message};
+    steps = std::move(*p);
+  }
+  SAHA_TRY(model_, formats::import_file(args_.arguments[0]));
+  yaml::Diagnostics diagnostics;
+  auto data = lifecycle::compression_data(args_.get("data"), model_.graph, steps, take, seed_, diagnostics);
+  if (diagnostics.errors()) std::fputs(diagnostics.render("nothing was written").c_str(), stderr);
+  if (!data) return std::move(data.error());
+  data_ = std::move(*data);
+  SAHA_TRY(calibration_, lifecycle::samples_of(data_->calibration, model_.graph));
+  SAHA_TRY(judged_, lifecycle::samples_of(data_->judged, model_.graph));
+  SAHA_TRY(engine_, backends::open("native"));
+  watch_.stop = [] { return system::interrupted(); };
+  watch_.on_progress = [&](std::string_view what, std::int64_t done, std::int64_t total) {
+    if (!bar_ || label_ != what) { bar_.reset(); label_ = std::string(what); bar_ = std::make_unique<system::Progress>(label_, total, system::ProgressOptions{.quiet = args_.quiet()}); }
+    bar_->set(done);
+  };
+  return {};
+}
+
+/// What the graph says about each sample that judges; nothing where samples are not what lifecycle::answer takes (a state, a fixed batch).
+Result<std::optional<lifecycle::Answers>> Run::answers(const ir::Graph& g) {
+  ir::Model m = model_;
+  m.graph = g;
+  SAHA_TRY(auto program, engine_->load(m, {.threads = options_.threads, .precision = "float32", .file = {}}));
+  auto a = lifecycle::answer(*program, data_->judged, data_->output_meaning, [&](std::int64_t done) { return bool(watch_.at("judging", done, judged_.size)); });
+  if (!a) {
+    if (a.error().code == ErrorCode::cancelled) return std::move(a.error());
+    return std::optional<lifecycle::Answers>{};
+  }
+  return std::optional<lifecycle::Answers>{std::move(*a)};
+}
+Result<double> Run::sqnr(const ir::Graph& g) {
+  const ir::Graph& reference = quantizer_->reference();
+  SAHA_TRY(const auto s, compress::compare(reference, g, compress::outputs_of(reference, g), *engine_, options_.threads, compress::first(judged_, kMeasured), watch_, "comparing"));
+  return compress::mean_db(s);
+}
+
+Result<> Run::quantise() {
+  SAHA_TRY(quantizer_, Quantizer::make(model_.graph, calibration_, *engine_, options_, watch_));
+  Quantizer& q = *quantizer_;
+  rows_.push_back({"float32"});
+  SAHA_TRY(rows_[0].answers, answers(q.reference()));
+  if (rows_[0].answers) score_ = lifecycle::score_name(*rows_[0].answers, data_->judged);
+  widths_ = q.widths();
+  SAHA_TRY(result_, q.graph(widths_));
+  rows_.push_back({.name = std::string(name(widths_[0]))});
+  SAHA_TRY(rows_[1].sqnr_db, q.measure(widths_, compress::first(judged_, kMeasured), watch_));
+  if (rows_[0].answers) { SAHA_TRY(rows_[1].answers, answers(result_)); }
+  if (args_.has("layers") || floor_) SAHA_DO(q.measure_alone(compress::first(judged_, kAlone), watch_));
+  if (!floor_) return {};
+  if (!floor_->decibels && score_.empty())
+    return Error{ErrorCode::invalid_argument, "--floor is in pp, but no output of the model decides anything on this data: there is nothing to lose pp of", "--floor 30dB states the SQNR of the outputs that must remain"};
+  double floor = floor_->value;
+  const double whole = floor_->decibels ? 0 : lifecycle::score(*rows_[0].answers, *rows_[0].answers, data_->judged);
+  if (!floor_->decibels) floor = whole - floor_->value - 1e-9;
+  const auto judge = [&](const ir::Graph& g) -> Result<double> {
+    if (floor_->decibels) return sqnr(g);
+    SAHA_TRY(const auto a, answers(g));
+    if (!a) return Error{ErrorCode::internal, "a mixture does not run on the data"};
+    return lifecycle::score(*a, *rows_[0].answers, data_->judged);
+  };
+  SAHA_TRY(const auto mixed, q.mix(floor, judge, watch_));
+  const std::string what = floor_->decibels ? "floor " + figures::fixed(floor, 1) + " dB" : "floor " + figures::column::percent(floor + 1e-9);
+  held_ = mixed.held;
+  if (mixed.widths == widths_) {
+    rows_[1].remark = what + (held_ ? " held" : " missed");
+    return {};
+  }
+  rows_[1].remark = what + " missed";
+  widths_ = mixed.widths;
+  SAHA_TRY(result_, q.graph(widths_));
+  rows_.push_back({.name = "mixed", .remark = held_ ? "floor held" : "floor missed"});
+  SAHA_TRY(rows_[2].sqnr_db, sqnr(result_));
+  if (rows_[0].answers) { SAHA_TRY(rows_[2].answers, answers(result_)); }
+  return {};
+}
+
+Result<> Run::write() {
+  ir::Model m = model_;
+  m.graph = result_;
+  formats::ExportOptions o;
+  if (format_ == "onnx") {
+    const bool wide = std::any_of(result_.values().begin(), result_.values().end(), [](const ir::Value& v) { return v.type->is_tensor() && (v.type->dtype == DType::i16 || v.type->dtype == DType::i4); });
+    const std::int64_t own = m.opsets.count("") ? m.opsets.at("") : 20;
+    o.opset = std::max<std::int64_t>(own, wide ? 21 : 13);   // scales by channel: 13; stored int16: 21
+    if (o.opset != own && m.format == "ONNX") notes_.push_back("opset " + std::to_string(own) + " -> " + std::to_string(o.opset) + ", which " + (wide ? "int16" : "scales by channel") + " needs");
+  }
+  auto notes = formats::export_file(m, out_, o);
+  while (!notes && format_ == "onnx" && notes.error().code == ErrorCode::unsupported && o.opset < 20) {   // what simplification brought needs it
+    ++o.opset;
+    notes = formats::export_file(m, out_, o);
+  }
+  if (!notes) return std::move(notes.error());
+  notes_.insert(notes_.end(), notes->begin(), notes->end());
+  return {};
+}
+
+/// p50 of the float file and of the one that was written, side by side; left out where they cannot be timed.
+Result<> Run::time_both() {
+  SAHA_TRY(const auto sample, judged_.batch(0, 1));
+  std::vector<measure::BenchModel> models = {{.file = args_.arguments[0], .backends = {"native"}, .inputs = sample}, {.file = out_, .backends = {"native"}, .inputs = sample}};
+  measure::BenchOptions o;
+  o.threads = 1;
+  o.runs = 100;
+  o.warmup = 5;
+  o.seconds = 5;
+  o.compare = false;
+  auto b = measure::bench(models, o);
+  if (!b) { notes_.push_back("not timed: " + b.error().message); return {}; }
+  if (!(*b)[0].engines.empty()) rows_[0].p50_ms = (*b)[0].engines[0].summary.p50;
+  if (!(*b)[1].engines.empty()) rows_.back().p50_ms = (*b)[1].engines[0].summary.p50;
+  return {};
+}
+
+std::string Run::accuracy(const Row& r) const {
+  if (!r.answers || score_.empty()) return "-";
+  const Json s = lifecycle::summary(*r.answers, data_->judged);
+  if (score_ == "accuracy" && s.contains("accuracy")) return figures::column::percent(s["accuracy"]) + " [" + figures::fixed(100 * s["lower"].get<double>(), 1) + ", " + figures::fixed(100 * s["upper"].get<double>(), 1) + "]";
+  return figures::column::percent(lifecycle::score(*r.answers, *rows_[0].answers, data_->judged));
+}
+
+std::vector<std::size_t> Run::worst() const {
+  const auto& layers = quantizer_->layers();
+  std::vector<std::size_t> order(layers.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  auto key = [&](std::size_t i) { const double db = std::isnan(layers[i].alone_db) ? layers[i].sqnr_db : layers[i].alone_db; return std::isnan(db) ? 1e9 : db; };
+  std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
+    const bool wa = widths_[a] != quantizer_->widths()[a], wb = widths_[b] != quantizer_->widths()[b];
+    return wa != wb ? wa : key(a) < key(b);
+  });
+  return order;
+}
+
+std::string Run::table(const std::vector<std::size_t>& worst, bool all) const {
+  using system::Align;
+  const auto& layers = quantizer_->layers();
+  const bool alone = !layers.empty() && !std::isnan(layers[0].alone_db);
+  const std::string head = std::to_string(data_->calibration.size()) + " samples of " + data_->calibration_name + ", " + std::string(name(options_.range.how)) + (options_.per_channel ? ", per-channel" : ", per-tensor");
+  std::vector<system::Table::Column> columns = {{"layer"}, {"operator"}, {"SQNR dB", Align::right}};
+  if (alone) columns.push_back({"alone dB", Align::right});
+  columns.push_back({"range used", Align::right});
+  columns.push_back({"decision"});
+  columns.push_back({head});
+  system::Table t(columns);
+  std::vector<std::size_t> shown = worst, rest;
+  std::size_t widened = std::size_t(std::count_if(worst.begin(), worst.end(), [&](std::size_t i) { return widths_[i] != quantizer_->widths()[i]; }));
+  if (!all) {
+    const std::size_t n = std::min(shown.size(), std::max(kShown, widened));
+    rest.assign(shown.begin() + std::ptrdiff_t(n), shown.end());
+    shown.resize(n);
+  } else std::sort(shown.begin(), shown.end());
+  for (std::size_t i : shown) {
+    const compress::Layer& l = layers[i];
+    std::vector<std::string> cells = {l.name, l.op, decibels(l.sqnr_db)};
+    if (alone) cells.push_back(decibels(l.alone_db));
+    cells.push_back(l.group < 0 ? "-" : figures::column::percent(l.bulk));
+    cells.push_back(l.group < 0 && widths_[i] == Width::int8 ? "int8, result float32" : std::string(name(widths_[i])));
+    cells.push_back(l.reason);
+    t.add(std::move(cells), widths_[i] != quantizer_->widths()[i] ? system::Ink::yellow : system::Ink::plain);
+  }
+  if (!rest.empty()) {
+    double least = 1e9, least_alone = 1e9;
+    for (std::size_t i : rest) least = std::min(least, std::isnan(layers[i].sqnr_db) ? 1e9 : layers[i].sqnr_db), least_alone = std::min(least_alone, layers[i].alone_db);
+    std::vector<std::string> cells = {std::to_string(rest.size()) + " more", "", ">= " + decibels(least)};
+    if (alone) cells.push_back(">= " + decibels(least_alone));
+    cells.push_back("");
+    cells.push_back(std::string(name(quantizer_->widths()[0])));
+    t.add(std::move(cells));
+  }
+  const int width = system::terminal_width(STDOUT_FILENO);
+  const bool color = system::use_color(system::ColorMode::automatic, STDOUT_FILENO);
+  std::string s = t.str(width, color) + "\n";
+  system::Table r({{""}, {score_.empty() ? "" : score_ + " on " + std::to_string(data_->judged.size()) + " of " + data_->judged_name + (score_ == "accuracy" ? ", 95 %" : ""), Align::right}, {"output SQNR", Align::right}, {"size", Align::right}, {"p50 native", Align::right}, {""}});
+  for (const Row& row : rows_)
+    r.add({row.name, accuracy(row), std::isnan(row.sqnr_db) ? "-" : decibels(row.sqnr_db) + " dB", row.bytes ? figures::column::bytes(double(row.bytes)) : "-", std::isnan(row.p50_ms) ? "-" : figures::column::duration(row.p50_ms * 1e-3), row.remark});
+  return s + r.str(width, color);
+}
+
+Json Run::object() const {
+  Json rows = Json::array(), layers = Json::array();
+  for (const Row& r : rows_)
+    rows.push_back({{"name", r.name}, {score_.empty() ? "score" : score_, r.answers && !score_.empty() ? Json(lifecycle::score(*r.answers, *rows_[0].answers, data_->judged)) : Json()}, {"output_sqnr_db", number(r.sqnr_db)}, {"bytes", r.bytes ? Json(r.bytes) : Json()},
+                    {"p50_ms", number(r.p50_ms)}, {"how", "measured"}, {"remark", r.remark}});
+  const auto& all = quantizer_->layers();
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    const compress::Layer& l = all[i];
+    layers.push_back({{"name", l.name}, {"op", l.op}, {"stored", name(widths_[i])}, {"sqnr_db", number(l.sqnr_db)}, {"alone_db", number(l.alone_db)}, {"lowest", l.lowest}, {"highest", l.highest}, {"range_low", l.lo}, {"range_high", l.hi}, {"range_used", l.bulk},
+                      {"parameters", l.parameters}, {"macs", l.macs}, {"reason", l.reason}});
+  }
+  return {{"schema", "saha.quantize/1"}, {"saha", SAHA_VERSION}, {"model", args_.arguments[0]}, {"output", out_.empty() || args_.has("compare") ? Json() : Json(out_)}, {"to", args_.get("to")}, {"calibrate", name(options_.range.how)},
+          {"calibration_samples", data_->calibration.size()}, {"calibration_data", data_->calibration_name}, {"judged_samples", data_->judged.size()}, {"judged_data", data_->judged_name}, {"seed", seed_},
+          {"floor_held", floor_ ? Json(held_) : Json()}, {"rows", rows}, {"layers", layers}, {"notes", notes_}};
+}
+
+std::string Run::charts(const std::vector<std::size_t>&) const {
+  std::vector<lifecycle::charts::Bar> here, alone;
+  const auto& layers = quantizer_->layers();
+  for (std::size_t i = 0; i < layers.size(); ++i) {
+    const auto& l = layers[i];
+    if (std::isfinite(l.sqnr_db)) here.push_back({l.name, l.reason, std::max(0.0, l.sqnr_db), widths_[i] == Width::int8 ? 0 : 1});
+    if (std::isfinite(l.alone_db)) alone.push_back({l.name, "", std::max(0.0, l.alone_db), widths_[i] == Width::int8 ? 0 : 1});
+  }
+  return lifecycle::charts::bars("SQNR of each layer's result in the quantised model", "dB", here) + lifecycle::charts::bars("SQNR of the outputs where one layer alone is quantised", "dB", alone);
+}
+
+Result<int> Run::operator()() {
+  system::InterruptGuard guard;
+  SAHA_DO(read());
+  SAHA_DO(quantise());
+  std::error_code none;
+  rows_[0].bytes = std::filesystem::file_size(args_.arguments[0], none);
+  const bool writes = !args_.has("compare") && held_;
+  if (writes) {
+    SAHA_DO(write());
+    rows_.back().bytes = std::filesystem::file_size(out_, none);
+    SAHA_DO(time_both());
+  }
+  bar_.reset();
+  const auto order = worst();
+  const Json result = object();
+  SAHA_DO(write_reports(args_, result, "saha quantize " + args_.arguments[0], charts(order)));
+  if (args_.json()) print(result.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
+  else print(table(order, args_.has("layers")));
+  for (const std::string& n : model_.notes) say(args_, "note: " + n);
+  for (const std::string& n : notes_) say(args_, "note: " + n);
+  if (score_ == "agreement") say(args_, "note: the data has no labels: agreement is the share of samples that the float model decides the same");
+  if (data_->judged_name == data_->calibration_name) say(args_, "note: the samples that calibrate are among those that judge");
+  if (!held_) return Error{ErrorCode::unsupported, "the floor is missed by every mixture that was tried; nothing was written", "--calibrate another way, more --samples, or a lower --floor"};
+  if (writes) say(args_, "wrote " + out_);
+  say(args_, "repro: saha quantize " + system::shell_quoted(args_.arguments[0]) + (out_.empty() ? "" : " -o " + system::shell_quoted(out_)) + " --data " + system::shell_quoted(args_.get("data")) + " --to " + args_.get("to") + " --calibrate " + std::string(name(options_.range.how)) +
+                 " --samples " + args_.get("samples") + " --seed " + std::to_string(seed_) + (floor_ ? " --floor " + args_.get("floor") : ""));
+  return 0;
+}
+
+Result<int> run(const Args& args) { return Run(args)(); }
+}  // namespace
+
+const Command kQuantize{"quantize", "a model in fewer bits, calibrated on data and compared with the float model", kArguments, kOptions, "quantize model.onnx -o model.int8.onnx --data saha.yaml", run,
+                        "The result computes on stored integers: an .onnx file has QuantizeLinear and DequantizeLinear around its operators, which saha, onnxruntime and openvino run on integers, a .tflite "
+                        "file what LiteRT runs. With --floor, layers are stored in 16 bits, then kept in float32, until what is lost holds the floor; if none does, nothing is written and the exit code is 1."};
+
+}  // namespace saha::cli

@@ -1,0 +1,120 @@
+#include "lifecycle/compression.hpp"
+
+#include <algorithm>
+
+namespace saha::lifecycle {
+namespace {
+constexpr std::int64_t kBatch = 16;
+
+/// How the data of one input becomes what the graph takes. An array whose samples have all of the input's dims keeps them.
+Result<std::vector<data::InputSpec>> specs_for(const data::Dataset& set, const ir::Graph& g, const std::vector<data::InputSpec>& configured) {
+  std::vector<data::InputSpec> specs = input_specs(g, configured);
+  if (set.is_files() || set.size() == 0) return specs;
+  SAHA_TRY(const auto items, set.raw_inputs(0));
+  for (std::size_t i = 0; i < specs.size(); ++i) {
+    const auto place = std::find(set.inputs().begin(), set.inputs().end(), specs[i].name);
+    const std::size_t k = place == set.inputs().end() ? 0 : std::size_t(place - set.inputs().begin());
+    const ir::Type& t = g.type(g.inputs()[i]);
+    const Dims& d = items[k].tensor.dims;
+    bool whole = t.ranked && d.size() == t.dims.size();
+    for (std::size_t a = 0; whole && a < d.size(); ++a) whole = d[a] == t.dims[a].known().value_or(d[a]);
+    if (whole) specs[i].shape.clear();   // as it comes
+  }
+  return specs;
+}
+}  // namespace
+
+Result<compress::Samples> samples_of(const data::Dataset& set, const ir::Graph& g) {
+  struct Input { std::string name; std::size_t rank; bool ranked, stacked; };
+  std::vector<Input> inputs;
+  bool stacked = true;
+  if (set.size() == 0) return Error{ErrorCode::invalid_data, "the data is empty"};
+  SAHA_TRY(const auto first, set.sample(0));
+  for (std::size_t i = 0; i < g.inputs().size(); ++i) {
+    const ir::Type& t = g.type(g.inputs()[i]);
+    const auto it = std::find_if(first.begin(), first.end(), [&](const auto& x) { return x.first == g.name(g.inputs()[i]); });
+    if (it == first.end()) return Error{ErrorCode::invalid_data, "the data has nothing for input '" + g.name(g.inputs()[i]) + "'"};
+    const bool free = t.ranked && !t.dims.empty() && !t.dims[0].known() && it->second.rank() + 1 == t.dims.size();
+    stacked &= free;
+    inputs.push_back({it->first, t.dims.size(), t.ranked, free});
+  }
+  compress::Samples s;
+  s.size = set.size();
+  s.batch_size = stacked ? kBatch : 1;
+  s.batch = [&set, inputs, stacked](std::int64_t at, std::int64_t n) -> Result<std::vector<Datum>> {
+    std::vector<Datum> r;
+    if (stacked) {
+      SAHA_TRY(auto named, set.batch(at, n));
+      for (const Input& i : inputs) for (auto& [name, t] : named) if (name == i.name) r.emplace_back(std::move(t));
+      return r;
+    }
+    SAHA_TRY(auto named, set.sample(at));
+    for (const Input& i : inputs)
+      for (auto& [name, t] : named) {
+        if (name != i.name) continue;
+        if (i.ranked && t.rank() + 1 == i.rank) t.dims.insert(t.dims.begin(), 1);
+        r.emplace_back(std::move(t));
+      }
+    return r;
+  };
+  return s;
+}
+
+Result<CompressionData> compression_data(const std::string& path, const ir::Graph& g, const data::Preprocess& steps, std::int64_t take, std::uint64_t seed, yaml::Diagnostics& diagnostics) {
+  CompressionData r;
+  std::map<std::string, data::Dataset> sets;
+  std::vector<data::InputSpec> configured;
+  if (path.ends_with(".yaml") || path.ends_with(".yml")) {
+    auto config = read_config({path}, {}, diagnostics);
+    if (!config) return Error{ErrorCode::invalid_file, "'" + path + "' cannot be used"};
+    for (const auto& [name, spec] : config->data) {
+      auto set = data::Dataset::open(spec);
+      if (!set) return std::move(set.error()).within("data set '" + name + "'");
+      sets.emplace(name, std::move(*set));
+    }
+    if (config->split && sets.contains("train")) {
+      SAHA_TRY(auto parts, sets.at("train").split(*config->split));
+      for (auto& [name, part] : parts) sets.insert_or_assign(name, std::move(part));
+    }
+    configured = config->inputs;
+    r.output_meaning = config->output_meaning;
+  } else {
+    auto set = data::Dataset::open(data::DataSpec::of(path));
+    if (!set) return std::move(set.error()).within("data '" + path + "'");
+    sets.emplace("data", std::move(*set));
+  }
+  if (!steps.empty()) {
+    if (g.inputs().size() != 1) return Error{ErrorCode::invalid_file, "--preprocess is for models of one input, this one has " + std::to_string(g.inputs().size()), "saha.yaml has steps for each input: --data saha.yaml"};
+    configured = {{.name = g.name(g.inputs()[0]), .steps = steps, .shape = {}, .dtype = DType::none}};
+  }
+  auto pick = [&](std::initializer_list<const char*> names, data::Dataset& to, std::string& name) -> Result<> {
+    for (const char* n : names) {
+      const auto it = sets.find(n);
+      if (it == sets.end()) continue;
+      if (it->second.size() == 0) return Error{ErrorCode::invalid_data, "data set '" + std::string(n) + "' is empty"};
+      SAHA_TRY(const auto specs, specs_for(it->second, g, configured));
+      SAHA_TRY(to, it->second.for_inputs(specs));
+      name = n;
+      return {};
+    }
+    return Error{ErrorCode::invalid_data, "'" + path + "' has no data to calibrate on", "data.calibration or data.train of a saha.yaml, a folder, a .csv, .npy or .npz"};
+  };
+  SAHA_DO(pick({"calibration", "train", "data", "val", "test"}, r.calibration, r.calibration_name));
+  SAHA_DO(pick({"val", "test", "data", "train", "calibration"}, r.judged, r.judged_name));
+  r.calibration = r.calibration.take(take, seed);
+  return r;
+}
+
+std::string score_name(const Answers& reference, const data::Dataset& set) {
+  if (reference.samples.predicted.empty()) return "";
+  return set.has_labels() ? "accuracy" : "agreement";
+}
+double score(const Answers& a, const Answers& reference, const data::Dataset& set) {
+  const auto n = double(std::max<std::size_t>(1, a.samples.predicted.size()));
+  if (score_name(reference, set) == "accuracy") return double(std::count(a.samples.correct.begin(), a.samples.correct.end(), 1)) / n;
+  double same = 0;
+  for (std::size_t i = 0; i < a.samples.predicted.size() && i < reference.samples.predicted.size(); ++i) same += a.samples.predicted[i] == reference.samples.predicted[i];
+  return same / n;
+}
+
+}  // namespace saha::lifecycle

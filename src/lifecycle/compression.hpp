@@ -1,0 +1,31 @@
+#pragma once
+// Data sets as what compression takes: which samples a graph is calibrated on, which ones it is judged by, and what it is worth on those.
+#include <optional>
+
+#include "compress/samples.hpp"
+#include "data/dataset.hpp"
+#include "ir/graph.hpp"
+#include "lifecycle/answers.hpp"
+#include "lifecycle/config.hpp"
+
+namespace saha::lifecycle {
+
+/// The samples of a set as the graph's inputs take them: stacked where every input's first dim is free, else one at a time. A sample that has as many
+/// dims as the input is taken as it is; with fewer, a first dim of 1 is set before it. The set must outlive what is returned.
+Result<compress::Samples> samples_of(const data::Dataset& set, const ir::Graph& g);
+
+struct CompressionData {
+  data::Dataset calibration, judged;     ///< as the model's inputs take them
+  std::string calibration_name, judged_name;   ///< "calibration", "train", "test"; of a single set: "the data"
+  std::map<std::string, std::string> output_meaning;   ///< by output name, from saha.yaml
+};
+/// What `path` gives: of a saha.yaml (by its ending .yaml or .yml) the set `calibration`, else `train`, and to judge by `val`, else `test`, else the same; of
+/// anything else (a folder, csv, npy, npz) the set itself, for both. `take` samples by `seed` calibrate. Faults of the yaml go to `diagnostics`.
+Result<CompressionData> compression_data(const std::string& path, const ir::Graph& g, const data::Preprocess& steps, std::int64_t take, std::uint64_t seed, yaml::Diagnostics& diagnostics);
+
+/// "accuracy" where the samples have labels and an output decides, "agreement" (with the decisions of `reference`) where only an output decides; "": neither.
+std::string score_name(const Answers& reference, const data::Dataset& set);
+/// That share; 0 where score_name is "".
+double score(const Answers& a, const Answers& reference, const data::Dataset& set);
+
+}  // namespace saha::lifecycle

@@ -1,0 +1,184 @@
+"""saha quantize against other engines: what it writes runs in onnxruntime and LiteRT as near to the float model as the table says; what is wrong is refused.
+
+    quantize_test.py SAHA        needs numpy, onnx, onnxruntime; LiteRT's part is left out, with a line, where ai-edge-litert is not here
+"""
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+import unittest
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+from onnx import TensorProto, helper, numpy_helper
+
+try:
+    from ai_edge_litert.interpreter import Interpreter
+except ImportError:
+    Interpreter = None
+    print("ai-edge-litert is not here: TensorFlow Lite files are not run")
+
+SAHA = ""
+
+
+def network(opset=17):
+    """A small picture classifier: convolutions, depthwise too, a residual sum, a pool, a product, a softmax."""
+    r = np.random.default_rng(4)
+    weights = {}
+
+    def w(name, *shape, spread=0.3):
+        weights[name] = (r.standard_normal(shape) * spread).astype(np.float32)
+        return name
+    n = helper.make_node
+    nodes = [n("Conv", ["x", w("w1", 8, 3, 3, 3), w("b1", 8)], ["a"], "first", pads=[1, 1, 1, 1]), n("Relu", ["a"], ["ar"], "r1"),
+             n("Conv", ["ar", w("w2", 8, 1, 3, 3), w("b2", 8)], ["d"], "deep", group=8, pads=[1, 1, 1, 1]), n("Relu", ["d"], ["dr"], "r2"),
+             n("Conv", ["dr", w("w3", 8, 8, 1, 1), w("b3", 8)], ["p"], "point"), n("Add", ["p", "ar"], ["s"], "sum"), n("Relu", ["s"], ["sr"], "r3"),
+             n("MaxPool", ["sr"], ["m"], "pool", kernel_shape=[2, 2], strides=[2, 2]), n("Flatten", ["m"], ["f"], "flat"),
+             n("Gemm", ["f", w("w4", 128, 5, spread=0.1), w("b4", 5)], ["l"], "fc"), n("Softmax", ["l"], ["y"], "soft", axis=-1)]
+    graph = helper.make_graph(nodes, "net", [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 3, 8, 8])], [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["N", 5])],
+                              [numpy_helper.from_array(v, k) for k, v in weights.items()])
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=9)
+
+
+def run(path, x):
+    options = ort.SessionOptions()
+    options.add_session_config_entry("session.x64quantprecision", "1")
+    return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"]).run(None, {"x": x})[0]
+
+
+def sqnr(a, b):
+    return 10 * np.log10((a ** 2).sum() / max(((a - b) ** 2).sum(), 1e-30))
+
+
+class Quantize(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = pathlib.Path(tempfile.mkdtemp(prefix="saha_quantize_"))
+        onnx.save(network(), cls.folder / "model.onnx")
+        onnx.save(network(9 + 2), cls.folder / "old.onnx")
+        r = np.random.default_rng(5)
+        cls.x = r.standard_normal((96, 3, 8, 8)).astype(np.float32)
+        cls.y = run(cls.folder / "model.onnx", cls.x)
+        np.savez(cls.folder / "data.npz", x=cls.x, y=cls.y.argmax(1).astype(np.int64))
+        np.savez(cls.folder / "unlabelled.npz", x=cls.x)
+
+    @classmethod
+    def tearDownClass(cls):
+        shutil.rmtree(cls.folder)
+
+    def go(self, *words, status=0):
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("SAHA_")}
+        done = subprocess.run([SAHA, "quantize", *words], cwd=self.folder, capture_output=True, text=True, timeout=300, env=environment)
+        self.assertEqual(done.returncode, status, f"saha quantize {' '.join(words)}\n{done.stdout}{done.stderr}")
+        return done
+
+    def quantised(self, *words, out="q.onnx"):
+        said = self.go("model.onnx", "-o", out, "--data", "data.npz", "--json", *words)
+        return json.loads(said.stdout)
+
+    def test_the_file_is_legal_and_onnxruntime_computes_what_the_table_says(self):
+        told = self.quantised()
+        model = onnx.load(self.folder / "q.onnx")
+        onnx.checker.check_model(model, full_check=True)
+        stored = [i for i in model.graph.initializer if i.data_type == TensorProto.INT8 and len(i.dims) > 1]
+        self.assertEqual(len(stored), 4)
+        db = sqnr(self.y, run(self.folder / "q.onnx", self.x))
+        self.assertGreater(db, 30)
+        self.assertAlmostEqual(db, told["rows"][1]["output_sqnr_db"], delta=2)
+        self.assertEqual(told["rows"][0]["accuracy"], 1.0)
+        self.assertGreater(told["rows"][1]["accuracy"], 0.97)
+        self.assertLess((self.folder / "q.onnx").stat().st_size, (self.folder / "model.onnx").stat().st_size * 1.3)
+
+    def test_every_calibration_and_width_runs(self):
+        for how in ("minmax", "percentile", "entropy", "mse"):
+            with self.subTest(how):
+                self.quantised("--calibrate", how)
+                self.assertGreater(sqnr(self.y, run(self.folder / "q.onnx", self.x)), 20)
+        self.quantised("--to", "int16")
+        self.assertGreater(sqnr(self.y, run(self.folder / "q.onnx", self.x)), 38)
+
+    def test_an_old_opset_is_raised_as_far_as_scales_by_channel_need(self):
+        said = self.go("old.onnx", "-o", "q.onnx", "--data", "data.npz")
+        self.assertIn("opset 11 -> 13", said.stderr)
+        self.assertGreater(sqnr(self.y, run(self.folder / "q.onnx", self.x)), 30)
+
+    @unittest.skipUnless(Interpreter, "needs ai-edge-litert")
+    def test_tensorflow_lite_runs_it_on_integers(self):
+        for to, least in (("int8", 28), ("int16", 35)):
+            self.quantised("--to", to, out="q.tflite")
+            it = Interpreter(model_path=str(self.folder / "q.tflite"))
+            runner = it.get_signature_runner()
+            y = np.concatenate([next(iter(runner(x=self.x[i:i + 1]).values())) for i in range(32)])
+            self.assertGreater(sqnr(self.y[:32], y), least, to)
+            types = {d["dtype"] for d in it.get_tensor_details()}
+            self.assertIn(np.int8, types)
+
+    def test_a_floor_widens_layers_until_it_holds(self):
+        told = self.quantised("--floor", "38dB")
+        self.assertTrue(told["floor_held"])
+        self.assertEqual([r["name"] for r in told["rows"]][:2], ["float32", "int8"])
+        wide = [l["name"] for l in told["layers"] if l["stored"] != "int8"]
+        self.assertTrue(wide or told["rows"][1]["output_sqnr_db"] >= 38)
+        self.assertGreater(sqnr(self.y, run(self.folder / "q.onnx", self.x)), 37)
+        held = self.quantised("--floor", "50pp")
+        self.assertEqual(len(held["rows"]), 2)
+
+    def test_a_floor_that_cannot_be_held_writes_nothing(self):
+        (self.folder / "none.onnx").unlink(missing_ok=True)
+        said = self.go("model.onnx", "-o", "none.onnx", "--data", "data.npz", "--floor", "150dB", status=1)
+        self.assertIn("the floor is missed", said.stderr)
+        self.assertFalse((self.folder / "none.onnx").exists())
+
+    def test_without_labels_agreement_is_judged(self):
+        said = self.go("model.onnx", "-o", "q.onnx", "--data", "unlabelled.npz", "--layers", "--report", "r.html")
+        self.assertIn("agreement on 96", said.stdout)
+        self.assertIn("alone dB", said.stdout)
+        self.assertIn("<svg", (self.folder / "r.html").read_text())
+
+    def test_kept_layers_stay_float(self):
+        self.quantised("--keep", "point")
+        kept = [i.name for i in onnx.load(self.folder / "q.onnx").graph.initializer if i.data_type == TensorProto.FLOAT and i.dims == [8, 8, 1, 1]]
+        self.assertEqual(len(kept), 1)
+
+    def test_refusals(self):
+        data = ["--data", "data.npz"]
+        np.savez(self.folder / "small.npz", x=np.zeros((4, 3, 7, 8), np.float32))
+        np.savez(self.folder / "flat.npz", x=np.full((4, 3, 8, 8), 0.5, np.float32))
+        np.savez(self.folder / "nan.npz", x=np.full((4, 3, 8, 8), np.nan, np.float32))
+        np.savez(self.folder / "empty.npz", x=np.zeros((0, 3, 8, 8), np.float32))
+        for words, status, said in ((["model.onnx", "-o", "o.onnx"], 2, "needs --data"), (["model.onnx", *data], 2, "needs -o"), (["model.onnx", "-o", "model.onnx", *data], 1 + 1, "would be overwritten"),
+                                    (["model.onnx", "-o", "o.bin", *data], 2, "o.bin"), (["model.onnx", "-o", "o.onnx", *data, "--calibrate", "max"], 2, "minmax, percentile, entropy and mse"),
+                                    (["model.onnx", "-o", "o.onnx", *data, "--floor", "0.5"], 2, "a number with its unit"), (["model.onnx", "-o", "o.onnx", *data, "--to", "int3"], 2, "int3"),
+                                    (["model.onnx", "-o", "o.onnx", *data, "--keep", "nobody"], 1, "there is no layer 'nobody'"),
+                                    (["model.onnx", "-o", "o.onnx", "--data", "small.npz"], 1, "[3, 7, 8]"), (["model.onnx", "-o", "o.onnx", "--data", "flat.npz"], 1, "everywhere"),
+                                    (["model.onnx", "-o", "o.onnx", "--data", "nan.npz"], 1, "not finite"), (["model.onnx", "-o", "o.onnx", "--data", "empty.npz"], 1, "empty"),
+                                    (["model.onnx", "-o", "o.onnx", "--data", "nowhere"], 1, "nowhere")):
+            with self.subTest(" ".join(words)):
+                done = self.go(*words, status=status)
+                self.assertIn(said, done.stderr)
+                self.assertEqual(done.stderr.count("error: "), 1, done.stderr)
+        self.assertFalse((self.folder / "o.onnx").exists())
+
+    def test_damaged_scales_are_refused(self):
+        """Wrong lengths, zeros and NaN where scales stand: one sentence, never a crash."""
+        self.quantised()
+        for name, damage in (("length", lambda s: np.concatenate([s.reshape(-1), s.reshape(-1)[:1]])), ("zero", lambda s: s * 0), ("nan", lambda s: s * np.nan)):
+            model = onnx.load(self.folder / "q.onnx")
+            scale = next(n.input[1] for n in model.graph.node if n.op_type == "DequantizeLinear" and len(next(i for i in model.graph.initializer if i.name == n.input[1]).dims) == 1)
+            at = next(i for i, t in enumerate(model.graph.initializer) if t.name == scale)
+            model.graph.initializer[at].CopyFrom(numpy_helper.from_array(damage(numpy_helper.to_array(model.graph.initializer[at])).astype(np.float32), scale))
+            onnx.save(model, self.folder / "damaged.onnx")
+            np.save(self.folder / "one.npy", self.x[:1])
+            done = subprocess.run([SAHA, "infer", "damaged.onnx", "--input", "one.npy"], cwd=self.folder, capture_output=True, text=True, timeout=60)
+            self.assertEqual(done.returncode, 1, f"{name}: {done.stdout}")
+            self.assertEqual(done.stderr.count("error: "), 1)
+            self.assertIn("scale", done.stderr)
+
+
+if __name__ == "__main__":
+    SAHA = str(pathlib.Path(sys.argv[1]).resolve())
+    unittest.main(argv=sys.argv[:1])
