@@ -121,7 +121,8 @@ Result<std::size_t> checked_axis(const OpDef& def, std::int64_t a, std::size_t r
 Result<std::size_t> Infer::axis(std::int64_t a, std::size_t rank, std::string_view what) const { return checked_axis(def, a, rank, what); }
 Result<std::size_t> Eval::axis(std::int64_t a, std::size_t rank, std::string_view what) const { return checked_axis(def, a, rank, what); }
 
-Result<> infer_types(Infer& c) {
+namespace {
+Result<> inferred(Infer& c) {
   if (c.def.infer) return c.def.infer(c);
   if (c.def.blocks) return infer_elementwise(c);
   if (c.def.body) {
@@ -138,6 +139,16 @@ Result<> infer_types(Infer& c) {
     return {};
   }
   return c.fail("has no shape inference");
+}
+}  // namespace
+
+Result<> infer_types(Infer& c) {
+  SAHA_DO(inferred(c));
+  for (const TypeRef& t : c.out)
+    if (t && t->is_tensor())
+      for (const Dim& d : t->dims)
+        if (auto n = d.known(); n && *n < 0) return c.fail("would make " + ir::str(*t) + ", of a negative extent");
+  return {};
 }
 
 void Builder::reserve_symbols(const Type& t) {

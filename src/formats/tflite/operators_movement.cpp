@@ -116,6 +116,10 @@ Vals strided_slice(Site& s) {
     } else { s.unsupported("its places are computed at run time together with masks"); return {}; }
   }
   const std::size_t rank = s.rank(), n = stride->size();
+  if (n > 32 || (begin && begin->size() != n) || (end && end->size() != n)) {
+    s.fail("has " + std::to_string(begin ? begin->size() : n) + " beginnings, " + std::to_string(end ? end->size() : n) + " ends and " + std::to_string(n) + " strides");
+    return {};
+  }
   Ints axes, from, to, step, dropped, inserted;
   std::vector<Val> open_end;
   std::size_t axis = 0, out = 0;
