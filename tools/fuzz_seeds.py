@@ -169,3 +169,38 @@ put("bundle", "concat", stored_plan("concat", struct.pack("<qq64q", 3, 2, *[16, 
 put("bundle", "copy", stored_plan("copy", struct.pack("<4iq8q8qqq", 1, 4, 0, -1, 0, *[12] + [0] * 7, *[1] + [0] * 7, 1, 1365), [[12]], [[12]]))
 port = {"name": "x", "type": "float32[3, 4]", "dtype": "float32", "dims": [3, 4]}
 put("bundle", "whole", bundle({"schema": "saha.bundle/1", "inputs": [port], "outputs": [port], "plans": [{"section": "plan/0", "levels": ["generic"], "inputs": [[3, 4]], "weights": [], "kernels": ""}]}, {"plan/0": unary}))
+
+# OpenVINO IR: the .xml, a zero byte, the .bin. Layers with weights and windows; a loop over slices; a quantised product.
+
+
+def ir(layers):
+    """`layers`: (type, attributes, sources as (layer, port), dims of the results), in order; set 1 unless the type says another after a dot."""
+    rows, edges = [], []
+    for i, (kind, data, sources, results, *inner) in enumerate(layers):
+        name, _, opset = kind.partition(".")
+        ports = lambda ids, dims: "".join(f'<port id="{k}" precision="FP32">' + "".join(f"<dim>{d}</dim>" for d in ds) + "</port>" for k, ds in zip(ids, dims))
+        rows.append(f'<layer id="{i}" name="{name}{i}" type="{name}" version="opset{opset or 1}"><data {data}/>{"".join(inner)}<input>{ports(range(len(sources)), [[]] * len(sources))}</input>'
+                    f'<output>{ports(range(len(sources), len(sources) + len(results)), results)}</output></layer>')
+        edges += [f'<edge from-layer="{a}" from-port="{p}" to-layer="{i}" to-port="{k}"/>' for k, (a, p) in enumerate(sources)]
+    return f'<layers>{"".join(rows)}</layers><edges>{"".join(edges)}</edges>'
+
+
+def net(layers, weights=b"", version=11):
+    return f'<?xml version="1.0"?><net name="m" version="{version}">{ir(layers)}</net>'.encode() + b"\0" + weights
+
+
+window = 'strides="1,1" dilations="1,1" pads_begin="1,1" pads_end="1,1" auto_pad="explicit"'
+put("openvino", "layers", net([("Parameter", 'shape="?,2,5,5" element_type="f32"', [], [[-1, 2, 5, 5]]), ("Const", 'element_type="f32" shape="2,2,3,3" offset="0" size="144"', [], [[2, 2, 3, 3]]),
+                               ("Convolution", window, [(0, 0), (1, 0)], [[-1, 2, 5, 5]]), ("ReLU", "", [(2, 2)], [[-1, 2, 5, 5]]),
+                               ("MaxPool.8", window + ' kernel="3,3" index_element_type="i64" axis="0"', [(3, 1)], [[-1, 2, 5, 5], [-1, 2, 5, 5]]), ("ShapeOf.3", 'output_type="i64"', [(4, 1)], [[4]]),
+                               ("Reshape", 'special_zero="true"', [(4, 1), (5, 1)], [[-1, 2, 5, 5]]), ("Result", "", [(6, 2)], [])], weights.tobytes() * 2))
+body = ir([("Parameter", 'shape="1,1,3" element_type="f32"', [], [[1, 1, 3]]), ("Parameter", 'shape="1,3" element_type="f32"', [], [[1, 3]]), ("Const", 'element_type="i64" shape="1" offset="0" size="8"', [], [[1]]),
+           ("Squeeze", "", [(0, 0), (2, 0)], [[1, 3]]), ("Add", 'auto_broadcast="numpy"', [(3, 2), (1, 0)], [[1, 3]]), ("Result", "", [(4, 2)], [])])
+maps = ('<port_map><input axis="1" external_port_id="0" internal_layer_id="0" start="0" end="-1" stride="1" part_size="1"/><input external_port_id="1" internal_layer_id="1"/>'
+        f'<output external_port_id="2" internal_layer_id="5"/></port_map><back_edges><edge from-layer="5" to-layer="1"/></back_edges><body>{body}</body>')
+put("openvino", "turns", net([("Parameter", 'shape="1,4,3" element_type="f32"', [], [[1, 4, 3]]), ("Parameter", 'shape="1,3" element_type="f32"', [], [[1, 3]]),
+                              ("TensorIterator", "", [(0, 0), (1, 0)], [[1, 3]], maps), ("Result", "", [(2, 2)], [])], struct.pack("<q", 1)))
+number = lambda offset: ("Const", f'element_type="f32" shape="" offset="{offset}" size="4"', [], [[]])
+put("openvino", "quantised", net([("Parameter", 'shape="2,3" element_type="f32"', [], [[2, 3]]), number(8), number(12), ("FakeQuantize", 'levels="256"', [(0, 0), (1, 0), (2, 0), (1, 0), (2, 0)], [[2, 3]]),
+                                  ("Const", 'element_type="i8" shape="3,2" offset="0" size="6"', [], [[3, 2]]), ("Convert", 'destination_type="f32"', [(4, 0)], [[3, 2]]), number(12), ("Multiply", "", [(5, 1), (6, 0)], [[3, 2]]),
+                                  ("MatMul", 'transpose_a="false" transpose_b="false"', [(3, 5), (7, 2)], [[2, 2]]), ("Result", "", [(8, 2)], [])], struct.pack("<8bff", 1, 2, 3, -4, 5, -6, 0, 0, -1.28, 1.27), version=10))

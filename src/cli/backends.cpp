@@ -9,7 +9,7 @@
 
 namespace saha::cli {
 namespace {
-constexpr Argument kArguments[] = {{"MODEL", "an ONNX or TensorFlow Lite file that each engine is asked to load and run once", true}};
+constexpr Argument kArguments[] = {{"MODEL", "an ONNX, TensorFlow Lite or OpenVINO IR file that each engine is asked to load and run once", true}};
 
 std::string remark(const measure::Presence& p, bool with_model) {
   if (!p.here) return p.reason.substr(0, p.reason.find(';'));   // where it was looked for: saha doctor

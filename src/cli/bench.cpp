@@ -26,7 +26,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 constexpr std::size_t kShownLayers = 12;
 
-constexpr Argument kArguments[] = {{"MODEL", "an ONNX or TensorFlow Lite file, or a bundle"}};
+constexpr Argument kArguments[] = {{"MODEL", "an ONNX, TensorFlow Lite or OpenVINO IR file, or a bundle"}};
 constexpr Option kOptions[] = {
     {"backend", 0, "BACKENDS", "these engines (A,B), each of which must be here; else all that are"},
     {"runs", 0, "N", "measured runs of each", false, "200"},

@@ -14,11 +14,12 @@
 namespace saha::cli {
 namespace {
 using bundle::Json;
-constexpr Argument kArguments[] = {{"MODEL", "an ONNX or TensorFlow Lite file, or a bundle"}};
+constexpr Argument kArguments[] = {{"MODEL", "an ONNX, TensorFlow Lite or OpenVINO IR file, or a bundle"}};
 constexpr Option kOptions[] = {
-    {"output", 'o', "OUT", "the file that is written; its name ends in .onnx, .tflite or .saha"},
+    {"output", 'o', "OUT", "the file that is written; its name ends in .onnx, .tflite, .xml (OpenVINO IR, with its weights in a .bin beside it) or .saha"},
     {"opset", 0, "N", "ai.onnx opset of the result; else the model's own"},
     {"layout", 0, "nchw|nhwc", "of inputs and outputs of a .tflite file with four or five axes: as in the model, or channels last", false, "nchw"},
+    {"ir", 0, "10|11", "version of an .xml file, 11 where none is stated; 10 keeps numbers as float16, as OpenVINO 2022.3 and before and its Myriad plugin want them"},
     {"shape", 0, "NAME=1x3x224x224", "of a .saha file: shape of an input with free dims, which are 1 otherwise; given again for an input: a further plan", true},
     {"levels", 0, "LEVELS", "of a .saha file: levels that plans are stored for (avx2,avx512), each at the cost of the weights; else this machine's"},
     {"preprocess", 0, "STEPS", "of a .saha file: how 'saha infer' makes the first input, steps as in saha.yaml, a JSON list"},
@@ -62,7 +63,7 @@ Result<std::vector<kernels::Isa>> levels_of(const Args& args) {
 }
 
 Result<int> to_bundle(const Args& args, const std::string& out) {
-  for (const char* o : {"opset", "layout"}) if (args.given(o)) return Error{ErrorCode::invalid_file, "--" + std::string(o) + " says nothing of a .saha file", "leave --" + std::string(o) + " out"};
+  for (const char* o : {"opset", "layout", "ir"}) if (args.given(o)) return Error{ErrorCode::invalid_file, "--" + std::string(o) + " says nothing of a .saha file", "leave --" + std::string(o) + " out"};
   const std::string& file = args.arguments[0];
   native::PackOptions options;
   SAHA_TRY(options.levels, levels_of(args));
@@ -92,7 +93,7 @@ Result<int> to_bundle(const Args& args, const std::string& out) {
 
 Result<int> run(const Args& args) {
   const std::string out = args.get("output");
-  if (out.empty()) return Error{ErrorCode::invalid_file, "'saha convert' needs -o OUT.onnx, OUT.tflite or OUT.saha", "saha " + std::string(kConvert.example)};
+  if (out.empty()) return Error{ErrorCode::invalid_file, "'saha convert' needs -o OUT.onnx, OUT.tflite, OUT.xml or OUT.saha", "saha " + std::string(kConvert.example)};
   if (out == args.arguments[0]) return Error{ErrorCode::invalid_file, "the input '" + out + "' would be overwritten", "give another name to -o"};
   if (out.ends_with(".saha")) return to_bundle(args, out);
   SAHA_TRY([[maybe_unused]] auto format, formats::format_to_write(out));
@@ -102,6 +103,10 @@ Result<int> run(const Args& args) {
   formats::ExportOptions options{.channels_last = layout == "nhwc"};
   if (args.has("opset")) {
     SAHA_TRY(options.opset, args.integer("opset", 1, 28));
+  }
+  if (args.has("ir")) {
+    SAHA_TRY(const auto version, args.integer("ir", 10, 11));
+    options.ir = int(version);
   }
   SAHA_TRY(ir::Model m, formats::import_file(args.arguments[0]));
   SAHA_TRY(const auto notes, formats::export_file(m, out, options));
@@ -115,6 +120,7 @@ Result<int> run(const Args& args) {
 const Command kConvert{"convert", "write a model in another format or opset, or as a bundle", kArguments, kOptions, "convert model.onnx -o model.saha", run,
                        "A .tflite file keeps the inputs and outputs of the model. Inside, values stand channels last where that moves the fewest elements; stored integers "
                        "are written as they are, with their scales. What TensorFlow Lite has no kernel for is refused by the name of the node, and nothing is written.\n"
+                       "An .xml file comes with a .bin of the same name; a value that is quantised and dequantised is a FakeQuantize there, as OpenVINO runs it on stored integers.\n"
                        "A .saha file holds the model and, ready to run, the plans of the native engine: it starts in milliseconds where a plan fits the processor and the shapes, "
                        "and from its model elsewhere; 'saha inspect' says which plans there are."};
 

@@ -26,7 +26,7 @@
 namespace saha::cli {
 namespace {
 using Json = nlohmann::ordered_json;
-constexpr Argument kArguments[] = {{"MODEL", "an ONNX or TensorFlow Lite file, or a bundle"}, {"FILE", "the input files, as --input takes them", true, true}};
+constexpr Argument kArguments[] = {{"MODEL", "an ONNX, TensorFlow Lite or OpenVINO IR file, or a bundle"}, {"FILE", "the input files, as --input takes them", true, true}};
 constexpr Option kOptions[] = {
     {"input", 'i', "F", "a file: png, jpg, bmp, wav, npy, csv (its first row) or pb; NAME=F for one of several inputs", true},
     {"preprocess", 0, "STEPS", "steps as in saha.yaml, a JSON list: '[{\"decode\": \"rgb\"}, {\"scale\": \"x/255\"}]'; else what a bundle says"},

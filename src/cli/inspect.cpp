@@ -22,7 +22,7 @@
 namespace saha::cli {
 namespace {
 using Json = nlohmann::ordered_json;
-constexpr Argument kArguments[] = {{"MODEL", "an ONNX or TensorFlow Lite file, or a bundle"}};
+constexpr Argument kArguments[] = {{"MODEL", "an ONNX, TensorFlow Lite or OpenVINO IR file, or a bundle"}};
 constexpr Option kOptions[] = {
     {"layers", 0, "", "one row per node"},
     {"sort", 0, "KEY", "order of the rows: stored, macs, bytes or parameters", false, "stored"},

@@ -21,9 +21,9 @@
 namespace saha::cli {
 namespace {
 using Json = nlohmann::ordered_json;
-constexpr Argument kArguments[] = {{"MODEL", "an ONNX or TensorFlow Lite file"}};
+constexpr Argument kArguments[] = {{"MODEL", "an ONNX, TensorFlow Lite or OpenVINO IR file"}};
 constexpr Option kOptions[] = {
-    {"output", 'o', "OUT.onnx", "the file that is written; without it only the table is printed"},
+    {"output", 'o', "OUT.onnx", "the file that is written, .onnx, .tflite or .xml; without it only the table is printed"},
     {"shape", 0, "NAME=1x3x224x224", "fixes the shape of an input", true},
     {"outputs", 0, "A,B", "keep only these outputs; any value's name, so that a model can be cut"},
     {"without", 0, "PASS", "leave a pass out", true},
@@ -115,10 +115,14 @@ Result<int> run(const Args& args) {
   while (!text && options.fuse && !args.has("opset") && opset < 28) text = onnx::export_bytes(result, {.opset = ++opset});   // what --fuse brought needs it
   if (!text && out.empty()) return std::move(text.error());
   if (text) bytes_after = text->size();
-  if (!out.empty()) {   // a model beyond 2 GiB goes into two files
-    SAHA_DO(onnx::export_file(result, out, {.opset = opset}));
+  if (!out.empty()) {   // a model beyond 2 GiB, and OpenVINO IR, go into two files
+    const auto format = formats::format_to_write(out);
+    const bool foreign = format && *format != "onnx";
+    if (foreign) { SAHA_TRY([[maybe_unused]] auto notes, formats::export_file(result, out)); }
+    else { SAHA_DO(onnx::export_file(result, out, {.opset = opset})); }
     std::error_code none;
-    if (!text) bytes_after = std::filesystem::file_size(out, none) + (std::filesystem::exists(out + ".data", none) ? std::filesystem::file_size(out + ".data", none) : 0);
+    const std::string more = foreign ? std::filesystem::path(out).replace_extension(".bin").string() : out + ".data";
+    if (!text || foreign) bytes_after = std::filesystem::file_size(out, none) + (std::filesystem::exists(more, none) && more != out ? std::filesystem::file_size(more, none) : 0);
   }
 
   std::map<std::string, std::int64_t> before, after;

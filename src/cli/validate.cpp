@@ -17,7 +17,7 @@
 
 namespace saha::cli {
 namespace {
-constexpr Argument kArguments[] = {{"MODEL", "an ONNX or TensorFlow Lite file, or a bundle"}};
+constexpr Argument kArguments[] = {{"MODEL", "an ONNX, TensorFlow Lite or OpenVINO IR file, or a bundle"}};
 constexpr Option kOptions[] = {
     {"requirements", 0, "R.req.yaml", "what must hold; its data section says on what"},
     {"data", 0, "saha.yaml", "a life cycle whose data and model sections hold here too"},

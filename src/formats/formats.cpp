@@ -4,16 +4,18 @@
 
 #include "bundle/bundle.hpp"
 #include "formats/onnx/onnx.hpp"
+#include "formats/openvino/openvino.hpp"
 #include "formats/tflite/export.hpp"
 #include "formats/tflite/tflite.hpp"
 #include "system/file.hpp"
 
 namespace saha::formats {
 
-std::string_view format_of(std::span<const std::byte> bytes) { return tflite::is_tflite(bytes) ? "tflite" : bundle::is_bundle(bytes) ? "saha" : "onnx"; }
+std::string_view format_of(std::span<const std::byte> bytes) { return tflite::is_tflite(bytes) ? "tflite" : bundle::is_bundle(bytes) ? "saha" : openvino::is_openvino(bytes) ? "openvino" : "onnx"; }
 
 namespace {
 Result<ir::Model> import_model(std::span<const std::byte> bytes, const std::string& folder) {
+  if (openvino::is_openvino(bytes)) return openvino::import_bytes(bytes, {});
   return tflite::is_tflite(bytes) ? tflite::import_bytes(bytes) : onnx::import_bytes(bytes, folder);
 }
 Result<ir::Model> import_from(const bundle::Bundle& b) {
@@ -37,6 +39,7 @@ Result<ir::Model> import_file(const std::string& path) {
     if (!m) return b->named(std::move(m.error()));
     return m;
   }
+  if (openvino::is_openvino(file.bytes())) return openvino::import_file(path);
   const std::string folder = std::filesystem::path(path).parent_path().string();
   auto m = import_model(file.bytes(), folder.empty() ? "." : folder);
   if (!m) return std::move(m.error()).within(path);
@@ -54,18 +57,24 @@ Result<std::string> self_contained(const std::string& path, const ir::Model& mod
 }
 
 Result<std::string_view> format_to_write(const std::string& path) {
-  if (path.ends_with(".onnx")) return std::string_view("onnx");
-  if (path.ends_with(".tflite")) return std::string_view("tflite");
-  return Error{ErrorCode::invalid_file, "'" + path + "' is of no format that saha writes", "write to a name that ends in .onnx or .tflite"};
+  constexpr std::pair<std::string_view, std::string_view> kEndings[] = {{".onnx", "onnx"}, {".tflite", "tflite"}, {".xml", "openvino"}};
+  for (auto [ending, format] : kEndings) if (path.ends_with(ending)) return format;
+  return Error{ErrorCode::invalid_file, "'" + path + "' is of no format that saha writes", "write to a name that ends in .onnx, .tflite or .xml"};
 }
 Result<std::vector<std::string>> export_file(const ir::Model& model, const std::string& path, const ExportOptions& options) {
   SAHA_TRY(const std::string_view format, format_to_write(path));
-  if (format == "tflite") {
-    if (options.opset) return Error{ErrorCode::invalid_argument, "an opset is of ONNX; '" + path + "' is a TensorFlow Lite file", "leave --opset out"};
-    return tflite::export_file(model, path, {.channels_last = options.channels_last});
+  auto foreign = [&](const char* what, const char* of, const char* option) { return Error{ErrorCode::invalid_argument, std::string(what) + " is of " + of + "; '" + path + "' is none", std::string("leave ") + option + " out"}; };
+  if (options.opset && format != "onnx") return foreign("an opset", "ONNX files", "--opset");
+  if (options.channels_last && format != "tflite") return foreign("a layout of inputs and outputs", "TensorFlow Lite files", "--layout");
+  if (options.ir && format != "openvino") return foreign("an IR version", "OpenVINO IR files", "--ir");
+  if (format == "tflite") return tflite::export_file(model, path, {.channels_last = options.channels_last});
+  if (format == "openvino") {
+    openvino::ExportOptions ours;
+    if (options.ir) ours.version = options.ir;
+    SAHA_DO(openvino::export_file(model, path, ours));
+  } else {
+    SAHA_DO(onnx::export_file(model, path, {.opset = options.opset}));
   }
-  if (options.channels_last) return Error{ErrorCode::invalid_argument, "ONNX files are channels first; only TensorFlow Lite files take --layout nhwc", "leave --layout out"};
-  SAHA_DO(onnx::export_file(model, path, {.opset = options.opset}));
   return std::vector<std::string>();
 }
 

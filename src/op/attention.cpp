@@ -361,6 +361,47 @@ Val rotary_adjoint(const Site& s, std::size_t, Val dy) {
   if (s.has(3)) in.push_back(s.in[3]);
   return s.b.op("RotaryEmbedding", in, s.attrs);
 }
+/// Heads and their columns stand in axes 2 and 3; (a, b) becomes (cos a - sin b, sin a + cos b), the rest of the columns stays.
+Vals rotary_body(const Site& s) {
+  Builder& b = s.b;
+  const Type& t = s.type(0);
+  const bool packed = t.dims.size() == 3, pairs = s.i("interleaved") != 0;
+  const std::int64_t heads = s.i("num_heads");
+  const std::int64_t columns = t.dims.empty() ? -1 : t.dims.back().known().value_or(-1);
+  if ((!packed && t.dims.size() != 4) || columns < 0 || (packed && (heads < 1 || columns % heads))) {
+    b.fail({ErrorCode::unsupported, "RotaryEmbedding is expanded only where the columns of a head are known, X is " + ir::str(t)});
+    return {};
+  }
+  const std::int64_t size = packed ? columns / heads : columns, turn = s.i("rotary_embedding_dim") ? s.i("rotary_embedding_dim") : size;
+  if (turn < 2 || turn > size || turn % 2) { b.fail({ErrorCode::invalid_model, "RotaryEmbedding: rotary_embedding_dim " + std::to_string(turn) + " is odd or larger than a head of " + std::to_string(size)}); return {}; }
+  const ir::Ints swap = {0, 2, 1, 3};
+  Val rest, x;
+  if (packed) x = b.op("Reshape", {s.in[0], b.ints({0, 0, heads, size})});
+  else x = b.op("Transpose", {s.in[0]}, {{"perm", swap}});
+  if (turn < size) {
+    Vals parts = b.ops("Split", {x, b.ints({turn, size - turn})}, {{"axis", std::int64_t{3}}}, 2);
+    x = parts[0];
+    rest = parts[1];
+  }
+  auto table = [&](std::size_t i) {
+    Val v = s.in[i];
+    if (s.has(3)) v = b.op("Gather", {v, s.in[3]});
+    return b.op("Unsqueeze", {v, b.ints({2})});
+  };
+  Val co = table(1), si = table(2);
+  const std::int64_t half = turn / 2, axis = pairs ? 4 : 3;
+  if (pairs) {   // [.., half, 2]
+    x = b.op("Reshape", {x, b.ints({0, 0, 0, half, 2})});
+    co = b.op("Unsqueeze", {co, b.ints({4})});
+    si = b.op("Unsqueeze", {si, b.ints({4})});
+  }
+  Vals ab = b.ops("Split", {x}, {{"axis", axis}, {"num_outputs", std::int64_t{2}}}, 2);
+  Val y = b.op("Concat", {co * ab[0] - si * ab[1], si * ab[0] + co * ab[1]}, {{"axis", axis}});
+  if (pairs) y = b.op("Reshape", {y, b.ints({0, 0, 0, turn})});
+  if (rest) y = b.op("Concat", {y, rest}, {{"axis", std::int64_t{3}}});
+  if (packed) return {b.op("Reshape", {y, b.ints({0, 0, columns})})};
+  return {b.op("Transpose", {y}, {{"perm", swap}})};
+}
 
 constexpr OpDef kOps[] = {
     {.name = "Attention", .since_version = 25,
@@ -373,7 +414,7 @@ constexpr OpDef kOps[] = {
      .traits = kControl, .infer = infer_flex, .body = flex_body, .rounding = ErrorModel::dot},
     {.name = "RotaryEmbedding", .since_version = 23,
      .signature = "(X: T, cos_cache: T, sin_cache: T, position_ids: int64?) -> (Y: T) where T: float32 float16 bfloat16 float64 | interleaved: int = 0, num_heads: int?, rotary_embedding_dim: int = 0",
-     .infer = infer_rotary, .eval = eval_rotary, .linear = joint({0}), .adjoint = rotary_adjoint, .rounding = ErrorModel::dot},
+     .infer = infer_rotary, .eval = eval_rotary, .body = rotary_body, .linear = joint({0}), .adjoint = rotary_adjoint, .rounding = ErrorModel::dot},
 };
 }  // namespace
 std::span<const OpDef> attention() { return kOps; }

@@ -65,6 +65,19 @@ class CommandLine(unittest.TestCase):
     def go(self, *words, status=0):
         return saha(*words, cwd=self.folder, status=status)
 
+    def test_a_model_goes_through_openvino_ir(self):
+        self.go("convert", "model.onnx", "-o", "ir.xml")
+        self.assertTrue((self.folder / "ir.bin").exists())
+        self.assertEqual(self.go("infer", "ir.xml", "--input", "x.npy").stdout, self.go("infer", "model.onnx", "--input", "x.npy").stdout)
+        self.assertIn("OpenVINO", self.go("inspect", "ir.xml").stdout)
+        self.go("simplify", "ir.xml", "-o", "small.xml")
+        self.go("convert", "small.xml", "-o", "ten.xml", "--ir", "10")
+        self.assertIn('element_type="f16"', (self.folder / "ten.xml").read_text())
+        self.go("convert", "ten.xml", "-o", "back.onnx")
+        self.assertIn("'back.onnx' is none", self.go("convert", "ten.xml", "-o", "back.onnx", "--ir", "10", status=1).stderr)
+        (self.folder / "ir.bin").unlink()
+        self.assertIn("its elements in a .bin file, which is not there", self.go("inspect", "ir.xml", status=1).stderr)
+
     def test_every_example_of_the_table_runs(self):
         lines = examples(self.go("help", "--markdown").stdout)
         verbs = self.go("completion", "--words", "verbs").stdout.split()

@@ -214,6 +214,7 @@ class OvBackend final : public runtime::Backend {
   OvBackend(LibraryRef library, std::string name, engine::Host host) : library_(std::move(library)), name_(std::move(name)), host_(host) {}
   std::string name() const override { return name_; }
   std::string version() const override { return library_->version; }
+  bool reads(std::string_view format) const override { return format == "onnx" || format == "openvino"; }
   Result<std::unique_ptr<runtime::Program>> load(const ir::Model& model, const runtime::LoadOptions& options) override {
     std::string hint;
     const std::string wanted = name_ == "openvino-bf16" && options.precision == "float32" ? "bfloat16" : options.precision;
