@@ -32,7 +32,7 @@ using compress::Quantizer;
 using compress::Width;
 constexpr Argument kArguments[] = {{"MODEL", "an ONNX or TensorFlow Lite file that computes in float"}};
 constexpr Option kOptions[] = {
-    {"output", 'o', "OUT", "the file that is written; its name ends in .onnx or .tflite"},
+    {"output", 'o', "OUT", "the file that is written; its name ends in .onnx, .tflite or .xml"},
     {"data", 0, "DATA", "what calibrates and judges: a saha.yaml, a folder, a .csv, .npy or .npz"},
     {"preprocess", 0, "STEPS", "steps as in saha.yaml, a JSON list, for data that is no saha.yaml"},
     {"to", 0, "TYPE", "what operands are stored as: int8, or int16 (weights are int8 then)", false, "int8"},
@@ -118,7 +118,7 @@ class Run {
 
 Result<> Run::read() {
   out_ = args_.get("output");
-  if (out_.empty() && !args_.has("compare")) return Error{ErrorCode::invalid_file, "'saha quantize' needs -o OUT.onnx or OUT.tflite", "saha " + std::string(kQuantize.example)};
+  if (out_.empty() && !args_.has("compare")) return Error{ErrorCode::invalid_file, "'saha quantize' needs -o OUT.onnx, OUT.tflite or OUT.xml", "saha " + std::string(kQuantize.example)};
   if (!out_.empty()) { SAHA_TRY(const auto format, formats::format_to_write(out_)); format_ = format; }
   if (out_ == args_.arguments[0]) return Error{ErrorCode::invalid_file, "the input '" + out_ + "' would be overwritten", "give another name to -o"};
   if (!args_.has("data")) return Error{ErrorCode::invalid_file, "'saha quantize' needs --data DATA: ranges of what layers compute are found on samples", "--data saha.yaml, a folder, a .csv, .npy or .npz"};
