@@ -187,6 +187,10 @@ class Model {
   }
   void save(const std::string& path) const {
     value_of(unlocked([&]() -> Result<> {
+      if (const auto format = formats::format_to_write(path); format && *format != "onnx") {
+        SAHA_TRY([[maybe_unused]] const auto notes, formats::export_file(model_, path));
+        return {};
+      }
       if (!path.ends_with(".saha")) return onnx::export_file(model_, path);
       native::PackOptions options;
       if (auto dims = measure::input_dims(model_.graph, {})) options.shapes.push_back(std::move(*dims));

@@ -75,7 +75,7 @@ class Model:
         return Model(self._native.simplify(_names(without), _names(only), fuse, fold_limit))
 
     def save(self, path):
-        """Writes an ONNX file, or a bundle where the name ends in .saha, whole or not at all."""
+        """Writes a file whole or not at all, by the ending of its name: .tflite, .xml (OpenVINO IR, a .bin beside it), .saha (a bundle); else ONNX."""
         self._native.save(os.fspath(path))
 
     def to_bytes(self):

@@ -168,3 +168,20 @@ def test_a_layer_reads_as_it_runs_in_openvino(name, tmp_path):
         for made in (g, again.get_output_tensor(k).data):
             assert made.shape == want.shape
             np.testing.assert_allclose(made.astype(np.float64), want.astype(np.float64), rtol=1e-4, atol=2e-5)
+
+
+def test_what_is_written_runs_in_openvino(tmp_path):
+    """A model with weights, a residual and a free batch."""
+    from onnx import TensorProto, helper, numpy_helper
+    weights = {"w": floats(6, 3, 3, 3), "v": floats(6, 6, 1, 1), "b": floats(6)}
+    nodes = [helper.make_node("Conv", ["x", "w", "b"], ["c"], pads=[1] * 4), helper.make_node("Relu", ["c"], ["r"]), helper.make_node("Conv", ["r", "v"], ["d"]), helper.make_node("Add", ["d", "r"], ["e"]),
+             helper.make_node("GlobalAveragePool", ["e"], ["g"]), helper.make_node("Flatten", ["g"], ["f"]), helper.make_node("Softmax", ["f"], ["y"])]
+    graph = helper.make_graph(nodes, "g", [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 3, 8, 8])], [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+                              [numpy_helper.from_array(v, k) for k, v in weights.items()])
+    model = saha.load(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8))
+    out = str(tmp_path / "m.xml")
+    model.save(out)
+    x = floats(2, 3, 8, 8)
+    want = model.run({"x": x})["y"]
+    np.testing.assert_allclose(openvino.compile_model(out, "CPU", CONFIG)({"x": x})["y"], want, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(saha.load(out).run({"x": x})["y"], want, rtol=1e-5, atol=1e-6)
