@@ -15,10 +15,12 @@
 #include "cli/page.hpp"
 #include "cli/verbs.hpp"
 #include "compress/errors.hpp"
+#include "compress/narrow.hpp"
 #include "formats/formats.hpp"
 #include "lifecycle/charts.hpp"
 #include "lifecycle/compression.hpp"
 #include "measure/bench.hpp"
+#include "measure/inputs.hpp"
 #include "system/interrupt.hpp"
 #include "system/machine.hpp"
 #include "system/process.hpp"
@@ -35,7 +37,8 @@ constexpr Option kOptions[] = {
     {"output", 'o', "OUT", "the file that is written; its name ends in .onnx, .tflite or .xml"},
     {"data", 0, "DATA", "what calibrates and judges: a saha.yaml, a folder, a .csv, .npy or .npz"},
     {"preprocess", 0, "STEPS", "steps as in saha.yaml, a JSON list, for data that is no saha.yaml"},
-    {"to", 0, "TYPE", "what operands are stored as: int8, or int16 (weights are int8 then)", false, "int8"},
+    {"scheme", 0, "S", "static: scales by calibration; dynamic: found in each run; weights: only these are stored narrow", false, "static"},
+    {"to", 0, "TYPE", "static: int8, int16 (operands; weights are int8); dynamic: int8; weights: int8, int4, fp16, bf16; static fp16, bf16: computed so", false, "int8"},
     {"samples", 0, "N", "samples that calibrate at most, chosen by the seed", false, "500"},
     {"calibrate", 0, "METHOD", "how ranges are found: minmax, percentile, entropy or mse", false, "mse"},
     {"floor", 0, "F", "what may be lost: 0.5pp of accuracy (of agreement with the float model where there are no labels), or the SQNR that must remain: 30dB"},
@@ -88,17 +91,21 @@ class Run {
   Result<std::optional<lifecycle::Answers>> answers(const ir::Graph& g);
   Result<double> sqnr(const ir::Graph& g);
   Result<> quantise();
+  Result<> make_narrow();
   Result<> write();
   Result<> time_both();
   std::string accuracy(const Row& r) const;
   Json object() const;
   std::string table(const std::vector<std::size_t>& worst, bool all) const;
+  std::string results() const;
   std::vector<std::size_t> worst() const;
-  std::string charts(const std::vector<std::size_t>& worst) const;
+  std::string charts() const;
 
   const Args& args_;
   std::string out_, format_;
   compress::QuantizeOptions options_;
+  std::optional<compress::NarrowOptions> narrow_;
+  std::int64_t opset_ = 13;
   std::optional<Floor> floor_;
   ir::Model model_;
   std::optional<lifecycle::CompressionData> data_;
@@ -121,13 +128,23 @@ Result<> Run::read() {
   if (out_.empty() && !args_.has("compare")) return Error{ErrorCode::invalid_file, "'saha quantize' needs -o OUT.onnx, OUT.tflite or OUT.xml", "saha " + std::string(kQuantize.example)};
   if (!out_.empty()) { SAHA_TRY(const auto format, formats::format_to_write(out_)); format_ = format; }
   if (out_ == args_.arguments[0]) return Error{ErrorCode::invalid_file, "the input '" + out_ + "' would be overwritten", "give another name to -o"};
-  if (!args_.has("data")) return Error{ErrorCode::invalid_file, "'saha quantize' needs --data DATA: ranges of what layers compute are found on samples", "--data saha.yaml, a folder, a .csv, .npy or .npz"};
+  const std::string scheme = args_.get("scheme"), to = args_.get("to");
+  static const std::map<std::string, DType> kTypes = {{"int8", DType::i8}, {"int16", DType::i16}, {"int4", DType::i4}, {"fp16", DType::f16}, {"bf16", DType::bf16}};
+  static const std::map<std::string, std::string> kOf = {{"static", "int8, int16, fp16 and bf16"}, {"dynamic", "int8"}, {"weights", "int8, int4, fp16 and bf16"}};
+  if (!kOf.contains(scheme)) return Error{ErrorCode::invalid_file, "--scheme is '" + scheme + "'; there are static, dynamic and weights"};
+  if (!kTypes.contains(to) || (", " + kOf.at(scheme) + " ").find(to) == std::string::npos) return Error{ErrorCode::invalid_file, "--to is '" + to + "'; --scheme " + scheme + " has " + kOf.at(scheme)};
+  options_.to = kTypes.at(to);
+  if (scheme != "static" || !is_int(options_.to)) {
+    narrow_ = compress::NarrowOptions{.form = scheme == "dynamic" ? compress::NarrowOptions::Form::dynamic : scheme == "weights" ? compress::NarrowOptions::Form::weights : compress::NarrowOptions::Form::compute, .to = options_.to};
+    for (const std::string& k : args_.all("keep")) narrow_->keep.insert(k);
+    for (const char* option : {"floor", "layers", "without"})
+      if (args_.has(option)) return Error{ErrorCode::invalid_file, "--" + std::string(option) + " belongs to what is calibrated: --scheme static, --to int8 or int16"};
+    if (format_ == "tflite") return Error{ErrorCode::unsupported, "this form of a model is written as ONNX only, '" + out_ + "' is a TensorFlow Lite file"};
+  }
+  if (!narrow_ && !args_.has("data")) return Error{ErrorCode::invalid_file, "'saha quantize' needs --data DATA: ranges of what layers compute are found on samples", "--data saha.yaml, a folder, a .csv, .npy or .npz"};
   const auto how = compress::calibration_of(args_.get("calibrate"));
   if (!how) return Error{ErrorCode::invalid_file, "--calibrate is '" + args_.get("calibrate") + "'; there are minmax, percentile, entropy and mse"};
   options_.range.how = *how;
-  const std::string to = args_.get("to");
-  if (to != "int8" && to != "int16") return Error{ErrorCode::invalid_file, "--to is '" + to + "'; there are int8 and int16"};
-  options_.to = to == "int8" ? DType::i8 : DType::i16;
   if (args_.has("floor")) { SAHA_TRY(floor_, parse_floor(args_.get("floor"))); }
   for (const std::string& w : args_.all("without")) {
     if (w == "rounding") options_.round = false;
@@ -151,6 +168,17 @@ Result<> Run::read() {
     steps = std::move(*p);
   }
   SAHA_TRY(model_, formats::import_file(args_.arguments[0]));
+  SAHA_TRY(engine_, backends::open("native"));
+  watch_.stop = [] { return system::interrupted(); };
+  watch_.on_progress = [&](std::string_view what, std::int64_t done, std::int64_t total) {
+    if (!bar_ || label_ != what) { bar_.reset(); label_ = std::string(what); bar_ = std::make_unique<system::Progress>(label_, total, system::ProgressOptions{.quiet = args_.quiet()}); }
+    bar_->set(done);
+  };
+  if (!args_.has("data")) {   // nothing is calibrated: errors are measured on random inputs
+    const auto shapes = measure::fitting_shapes(model_.graph, {});
+    judged_ = {.size = 4, .batch_size = 1, .batch = [this, shapes](std::int64_t at, std::int64_t) { return measure::random_inputs(model_.graph, shapes, seed_ + std::uint64_t(at)); }};
+    return {};
+  }
   yaml::Diagnostics diagnostics;
   auto data = lifecycle::compression_data(args_.get("data"), model_.graph, steps, take, seed_, diagnostics);
   if (diagnostics.errors()) std::fputs(diagnostics.render("nothing was written").c_str(), stderr);
@@ -158,12 +186,6 @@ Result<> Run::read() {
   data_ = std::move(*data);
   SAHA_TRY(calibration_, lifecycle::samples_of(data_->calibration, model_.graph));
   SAHA_TRY(judged_, lifecycle::samples_of(data_->judged, model_.graph));
-  SAHA_TRY(engine_, backends::open("native"));
-  watch_.stop = [] { return system::interrupted(); };
-  watch_.on_progress = [&](std::string_view what, std::int64_t done, std::int64_t total) {
-    if (!bar_ || label_ != what) { bar_.reset(); label_ = std::string(what); bar_ = std::make_unique<system::Progress>(label_, total, system::ProgressOptions{.quiet = args_.quiet()}); }
-    bar_->set(done);
-  };
   return {};
 }
 
@@ -183,6 +205,24 @@ Result<double> Run::sqnr(const ir::Graph& g) {
   const ir::Graph& reference = quantizer_->reference();
   SAHA_TRY(const auto s, compress::compare(reference, g, compress::outputs_of(reference, g), *engine_, options_.threads, compress::first(judged_, kMeasured), watch_, "comparing"));
   return compress::mean_db(s);
+}
+
+/// What needs no calibration.
+Result<> Run::make_narrow() {
+  SAHA_TRY(auto made, compress::narrowed(model_.graph, *narrow_));
+  opset_ = made.opset;
+  result_ = std::move(made.graph);
+  rows_.push_back({"float32"});
+  rows_.push_back({.name = (args_.get("scheme") == "static" ? "" : args_.get("scheme") + " ") + args_.get("to")});
+  SAHA_TRY(const auto s, compress::compare(model_.graph, result_, compress::outputs_of(model_.graph, result_), *engine_, options_.threads, compress::first(judged_, kMeasured), watch_, "comparing"));
+  rows_[1].sqnr_db = compress::mean_db(s);
+  rows_[1].remark = std::to_string(made.layers) + " layers";
+  if (!data_) return {};
+  SAHA_TRY(rows_[0].answers, answers(model_.graph));
+  if (!rows_[0].answers) return {};
+  score_ = lifecycle::score_name(*rows_[0].answers, data_->judged);
+  SAHA_TRY(rows_[1].answers, answers(result_));
+  return {};
 }
 
 Result<> Run::quantise() {
@@ -232,8 +272,8 @@ Result<> Run::write() {
   if (format_ == "onnx") {
     const bool wide = std::any_of(result_.values().begin(), result_.values().end(), [](const ir::Value& v) { return v.type->is_tensor() && (v.type->dtype == DType::i16 || v.type->dtype == DType::i4); });
     const std::int64_t own = m.opsets.count("") ? m.opsets.at("") : 20;
-    o.opset = std::max<std::int64_t>(own, wide ? 21 : 13);   // scales by channel: 13; stored int16: 21
-    if (o.opset != own && m.format == "ONNX") notes_.push_back("opset " + std::to_string(own) + " -> " + std::to_string(o.opset) + ", which " + (wide ? "int16" : "scales by channel") + " needs");
+    o.opset = std::max<std::int64_t>(own, wide ? 21 : opset_);   // scales by channel: 13; stored int16 and int4: 21
+    if (o.opset != own && m.format == "ONNX") notes_.push_back("opset " + std::to_string(own) + " -> " + std::to_string(o.opset) + ", which " + (wide ? "what is stored in 16 or 4 bits" : "scales by channel") + " needs");
   }
   auto notes = formats::export_file(m, out_, o);
   while (!notes && format_ == "onnx" && notes.error().code == ErrorCode::unsupported && o.opset < 20) {   // what simplification brought needs it
@@ -317,13 +357,14 @@ std::string Run::table(const std::vector<std::size_t>& worst, bool all) const {
     cells.push_back(std::string(name(quantizer_->widths()[0])));
     t.add(std::move(cells));
   }
-  const int width = system::terminal_width(STDOUT_FILENO);
-  const bool color = system::use_color(system::ColorMode::automatic, STDOUT_FILENO);
-  std::string s = t.str(width, color) + "\n";
+  return t.str(system::terminal_width(STDOUT_FILENO), system::use_color(system::ColorMode::automatic, STDOUT_FILENO)) + "\n";
+}
+std::string Run::results() const {
+  using system::Align;
   system::Table r({{""}, {score_.empty() ? "" : score_ + " on " + std::to_string(data_->judged.size()) + " of " + data_->judged_name + (score_ == "accuracy" ? ", 95 %" : ""), Align::right}, {"output SQNR", Align::right}, {"size", Align::right}, {"p50 native", Align::right}, {""}});
   for (const Row& row : rows_)
     r.add({row.name, accuracy(row), std::isnan(row.sqnr_db) ? "-" : decibels(row.sqnr_db) + " dB", row.bytes ? figures::column::bytes(double(row.bytes)) : "-", std::isnan(row.p50_ms) ? "-" : figures::column::duration(row.p50_ms * 1e-3), row.remark});
-  return s + r.str(width, color);
+  return r.str(system::terminal_width(STDOUT_FILENO), system::use_color(system::ColorMode::automatic, STDOUT_FILENO));
 }
 
 Json Run::object() const {
@@ -331,18 +372,19 @@ Json Run::object() const {
   for (const Row& r : rows_)
     rows.push_back({{"name", r.name}, {score_.empty() ? "score" : score_, r.answers && !score_.empty() ? Json(lifecycle::score(*r.answers, *rows_[0].answers, data_->judged)) : Json()}, {"output_sqnr_db", number(r.sqnr_db)}, {"bytes", r.bytes ? Json(r.bytes) : Json()},
                     {"p50_ms", number(r.p50_ms)}, {"how", "measured"}, {"remark", r.remark}});
-  const auto& all = quantizer_->layers();
+  const std::vector<compress::Layer> none;
+  const auto& all = quantizer_ ? quantizer_->layers() : none;
   for (std::size_t i = 0; i < all.size(); ++i) {
     const compress::Layer& l = all[i];
     layers.push_back({{"name", l.name}, {"op", l.op}, {"stored", name(widths_[i])}, {"sqnr_db", number(l.sqnr_db)}, {"alone_db", number(l.alone_db)}, {"lowest", l.lowest}, {"highest", l.highest}, {"range_low", l.lo}, {"range_high", l.hi}, {"range_used", l.bulk},
                       {"parameters", l.parameters}, {"macs", l.macs}, {"reason", l.reason}});
   }
-  return {{"schema", "saha.quantize/1"}, {"saha", SAHA_VERSION}, {"model", args_.arguments[0]}, {"output", out_.empty() || args_.has("compare") ? Json() : Json(out_)}, {"to", args_.get("to")}, {"calibrate", name(options_.range.how)},
-          {"calibration_samples", data_->calibration.size()}, {"calibration_data", data_->calibration_name}, {"judged_samples", data_->judged.size()}, {"judged_data", data_->judged_name}, {"seed", seed_},
+  return {{"schema", "saha.quantize/1"}, {"saha", SAHA_VERSION}, {"model", args_.arguments[0]}, {"output", out_.empty() || args_.has("compare") ? Json() : Json(out_)}, {"scheme", args_.get("scheme")}, {"to", args_.get("to")}, {"calibrate", quantizer_ ? Json(name(options_.range.how)) : Json()},
+          {"calibration_samples", quantizer_ ? Json(data_->calibration.size()) : Json()}, {"calibration_data", quantizer_ ? Json(data_->calibration_name) : Json()}, {"judged_samples", judged_.size}, {"judged_data", data_ ? data_->judged_name : "random inputs"}, {"seed", seed_},
           {"floor_held", floor_ ? Json(held_) : Json()}, {"rows", rows}, {"layers", layers}, {"notes", notes_}};
 }
 
-std::string Run::charts(const std::vector<std::size_t>&) const {
+std::string Run::charts() const {
   std::vector<lifecycle::charts::Bar> here, alone;
   const auto& layers = quantizer_->layers();
   for (std::size_t i = 0; i < layers.size(); ++i) {
@@ -356,7 +398,7 @@ std::string Run::charts(const std::vector<std::size_t>&) const {
 Result<int> Run::operator()() {
   system::InterruptGuard guard;
   SAHA_DO(read());
-  SAHA_DO(quantise());
+  SAHA_DO(narrow_ ? make_narrow() : quantise());
   std::error_code none;
   rows_[0].bytes = std::filesystem::file_size(args_.arguments[0], none);
   const bool writes = !args_.has("compare") && held_;
@@ -366,19 +408,28 @@ Result<int> Run::operator()() {
     SAHA_DO(time_both());
   }
   bar_.reset();
-  const auto order = worst();
+  const auto order = quantizer_ ? worst() : std::vector<std::size_t>{};
   const Json result = object();
-  SAHA_DO(write_reports(args_, result, "saha quantize " + args_.arguments[0], charts(order)));
+  SAHA_DO(write_reports(args_, result, "saha quantize " + args_.arguments[0], quantizer_ ? charts() : std::string()));
   if (args_.json()) print(result.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
-  else print(table(order, args_.has("layers")));
+  else print((quantizer_ ? table(order, args_.has("layers")) : std::string()) + results());
   for (const std::string& n : model_.notes) say(args_, "note: " + n);
   for (const std::string& n : notes_) say(args_, "note: " + n);
   if (score_ == "agreement") say(args_, "note: the data has no labels: agreement is the share of samples that the float model decides the same");
-  if (data_->judged_name == data_->calibration_name) say(args_, "note: the samples that calibrate are among those that judge");
+  if (!data_) say(args_, "note: without --data the SQNR is that of random inputs");
+  if (quantizer_ && data_->judged_name == data_->calibration_name) say(args_, "note: the samples that calibrate are among those that judge");
   if (!held_) return Error{ErrorCode::unsupported, "the floor is missed by every mixture that was tried; nothing was written", "--calibrate another way, more --samples, or a lower --floor"};
   if (writes) say(args_, "wrote " + out_);
-  say(args_, "repro: saha quantize " + system::shell_quoted(args_.arguments[0]) + (out_.empty() ? "" : " -o " + system::shell_quoted(out_)) + " --data " + system::shell_quoted(args_.get("data")) + " --to " + args_.get("to") + " --calibrate " + std::string(name(options_.range.how)) +
-                 " --samples " + args_.get("samples") + " --seed " + std::to_string(seed_) + (floor_ ? " --floor " + args_.get("floor") : ""));
+  std::string repro = "saha quantize " + system::shell_quoted(args_.arguments[0]);
+  if (!out_.empty()) repro += " -o " + system::shell_quoted(out_);
+  if (data_) repro += " --data " + system::shell_quoted(args_.get("data"));
+  if (args_.has("preprocess")) repro += " --preprocess " + system::shell_quoted(args_.get("preprocess"));
+  repro += " --scheme " + args_.get("scheme") + " --to " + args_.get("to");
+  if (!narrow_) repro += " --calibrate " + std::string(name(options_.range.how)) + " --samples " + args_.get("samples");
+  for (const std::string& w : args_.all("without")) repro += " --without " + w;
+  for (const std::string& k : args_.all("keep")) repro += " --keep " + system::shell_quoted(k);
+  if (floor_) repro += " --floor " + args_.get("floor");
+  say(args_, "repro: " + repro + " --seed " + std::to_string(seed_));
   return 0;
 }
 

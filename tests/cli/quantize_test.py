@@ -101,6 +101,17 @@ class Quantize(unittest.TestCase):
         self.quantised("--to", "int16")
         self.assertGreater(sqnr(self.y, run(self.folder / "q.onnx", self.x)), 38)
 
+    def test_every_scheme_runs_in_onnxruntime(self):
+        for scheme, to, least in (("dynamic", "int8", 28), ("weights", "int8", 30), ("weights", "int4", 12), ("weights", "fp16", 50), ("weights", "bf16", 38), ("static", "fp16", 45)):
+            with self.subTest(scheme + " " + to):
+                told = self.quantised("--scheme", scheme, "--to", to)
+                onnx.checker.check_model(onnx.load(self.folder / "q.onnx"), full_check=True)
+                self.assertGreater(sqnr(self.y, run(self.folder / "q.onnx", self.x)), least)
+                self.assertEqual(told["rows"][0]["accuracy"], 1.0)
+        self.assertIn("random inputs", self.go("model.onnx", "-o", "q.onnx", "--scheme", "weights").stderr)
+        self.quantised("--scheme", "static", "--to", "bf16")
+        onnx.checker.check_model(onnx.load(self.folder / "q.onnx"), full_check=True)
+
     def test_an_old_opset_is_raised_as_far_as_scales_by_channel_need(self):
         said = self.go("old.onnx", "-o", "q.onnx", "--data", "data.npz")
         self.assertIn("opset 11 -> 13", said.stderr)
@@ -153,7 +164,8 @@ class Quantize(unittest.TestCase):
         for words, status, said in ((["model.onnx", "-o", "o.onnx"], 2, "needs --data"), (["model.onnx", *data], 2, "needs -o"), (["model.onnx", "-o", "model.onnx", *data], 1 + 1, "would be overwritten"),
                                     (["model.onnx", "-o", "o.bin", *data], 2, "o.bin"), (["model.onnx", "-o", "o.onnx", *data, "--calibrate", "max"], 2, "minmax, percentile, entropy and mse"),
                                     (["model.onnx", "-o", "o.onnx", *data, "--floor", "0.5"], 2, "a number with its unit"), (["model.onnx", "-o", "o.onnx", *data, "--to", "int3"], 2, "int3"),
-                                    (["model.onnx", "-o", "o.onnx", *data, "--keep", "nobody"], 1, "there is no layer 'nobody'"),
+                                    (["model.onnx", "-o", "o.onnx", "--scheme", "dynamic", "--to", "int4"], 2, "--scheme dynamic has int8"), (["model.onnx", "-o", "o.onnx", "--scheme", "weight"], 2, "static, dynamic and weights"),
+                                    (["model.onnx", "-o", "o.tflite", "--scheme", "weights"], 1, "written as ONNX only"), (["model.onnx", "-o", "o.onnx", *data, "--keep", "nobody"], 1, "there is no layer 'nobody'"),
                                     (["model.onnx", "-o", "o.onnx", "--data", "small.npz"], 1, "[3, 7, 8]"), (["model.onnx", "-o", "o.onnx", "--data", "flat.npz"], 1, "everywhere"),
                                     (["model.onnx", "-o", "o.onnx", "--data", "nan.npz"], 1, "not finite"), (["model.onnx", "-o", "o.onnx", "--data", "empty.npz"], 1, "empty"),
                                     (["model.onnx", "-o", "o.onnx", "--data", "nowhere"], 1, "nowhere")):
