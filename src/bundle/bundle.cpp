@@ -38,6 +38,12 @@ template <class T> void set(std::vector<std::byte>& bytes, std::size_t offset, T
 }  // namespace
 
 bool is_bundle(std::span<const std::byte> bytes) { return bytes.size() >= sizeof kMagic && std::memcmp(bytes.data(), kMagic, sizeof kMagic) == 0; }
+std::string text_of(const Json& value) {
+  if (!value.is_string()) return {};
+  auto text = value.get<std::string>();
+  return std::ranges::any_of(text, [](unsigned char c) { return c < 0x20 || c == 0x7f; }) ? std::string() : text;
+}
+std::string text_of(const Json& object, const char* key) { return object.is_object() && object.contains(key) ? text_of(object[key]) : std::string(); }
 bool is_known(std::string_view section) { return std::ranges::find(kKinds, section.substr(0, section.find('/'))) != std::end(kKinds); }
 bool is_bundle_file(const std::string& path) {
   std::array<char, sizeof kMagic> first{};
@@ -71,11 +77,10 @@ Result<> Bundle::read_sections() {
   sections_.reserve(list->size());
   for (const Json& j : *list) {
     const auto whole = [&](const char* key) { return j.is_object() && j.contains(key) && j[key].is_number_unsigned() ? std::optional(j[key].get<std::uint64_t>()) : std::nullopt; };
-    const auto text = [&](const char* key) { return j.is_object() && j.contains(key) && j[key].is_string() ? j[key].get<std::string>() : std::string(); };
     Section s;
-    s.name = text("name");
+    s.name = text_of(j, "name");
     const auto offset = whole("offset"), size = whole("bytes");
-    const auto sum = from_hex(text("crc32c"));
+    const auto sum = from_hex(text_of(j, "crc32c"));
     if (s.name.empty() || s.name.size() > 64 || !offset || !size || !sum) return damaged("section " + std::to_string(sections_.size()) + " of the manifest has no name, offset, bytes or crc32c");
     s.offset = *offset, s.bytes = *size, s.checksum = *sum;
     s.required = j.contains("required") && j["required"].is_boolean() && j["required"].get<bool>();

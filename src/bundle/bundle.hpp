@@ -24,6 +24,11 @@ bool is_bundle(std::span<const std::byte> bytes);
 /// False where the file cannot be read, too.
 bool is_bundle_file(const std::string& path);
 
+/// A text that is fit to be shown: no control characters. Empty: the value is none.
+std::string text_of(const Json& value);
+/// The same of a key; empty, too, where there is none.
+std::string text_of(const Json& object, const char* key);
+
 /// Sections of this name's kind have a meaning here.
 bool is_known(std::string_view section);
 

@@ -32,13 +32,16 @@ Result<data::Preprocess> stored_steps(const nlohmann::ordered_json& manifest, co
 std::vector<std::string> stored_labels(const nlohmann::ordered_json& manifest) {
   std::vector<std::string> labels;
   const auto list = manifest.find("labels");
-  if (list != manifest.end() && list->is_array()) for (const auto& l : *list) labels.push_back(l.is_string() ? l.get<std::string>() : std::string());
+  if (list != manifest.end() && list->is_array()) for (const auto& l : *list) labels.push_back(bundle::text_of(l));
   return labels;
 }
 
 Result<std::string> bundle_text(const bundle::Bundle& b) {
   const bundle::Json& m = b.manifest();
-  const auto text = [](const bundle::Json& j, const char* key) { return j.is_object() && j.contains(key) && j[key].is_string() ? j[key].get<std::string>() : std::string("?"); };
+  const auto text = [](const bundle::Json& j, const char* key) {
+    const std::string t = bundle::text_of(j, key);
+    return t.empty() ? std::string("?") : t;
+  };
   SAHA_TRY(const auto plans, runtime::stored_plans(b));
   const auto isa = kernels::detect_isa();
   std::string s = "  bundle  by saha " + text(m, "saha") + ", " + figures::counted(std::int64_t(b.sections().size()), "section") + ", all sound:";
@@ -62,7 +65,7 @@ Result<std::string> bundle_text(const bundle::Bundle& b) {
     std::string line;
     for (const auto& [name, value] : m[key].items()) {
       line += (line.empty() ? "" : ", ") + name;
-      if (value.is_primitive()) line += " " + (value.is_string() ? value.get<std::string>() : value.dump());
+      if (value.is_primitive()) line += " " + (value.is_string() ? bundle::text_of(value) : value.dump());
     }
     s += "  " + std::string(key) + "  " + line + "; --json shows all\n";
   }

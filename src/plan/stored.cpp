@@ -49,8 +49,10 @@ class Reader {
     if (!values.empty()) std::memcpy(values.data(), left_.data(), values.size() * sizeof(T)), left_ = left_.subspan(values.size() * sizeof(T));
     return values;
   }
+  /// A name: control characters are none.
   std::string text() {
     const auto c = list<char>();
+    failed |= std::ranges::any_of(c, [](unsigned char x) { return x < 0x20 || x == 0x7f; });
     return {c.begin(), c.end()};
   }
   bool done() const { return !failed && left_.empty(); }
@@ -183,7 +185,7 @@ Result<Plan> read(std::span<const std::byte> bytes, const Constants& constants) 
   }
   p.operands = r.list<std::uint32_t>(), p.dims = r.list<std::int64_t>(), p.params = r.list<std::byte>();
   p.inputs = r.list<std::uint32_t>(), p.outputs = r.list<std::uint32_t>();
-  if (!r.done()) return damaged("its tables do not fill its " + std::to_string(bytes.size()) + " bytes");
+  if (!r.done()) return damaged("its tables do not fill its " + std::to_string(bytes.size()) + " bytes, or a name is none");
   SAHA_DO(check(p));
   return p;
 }

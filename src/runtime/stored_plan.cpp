@@ -11,14 +11,14 @@ using bundle::Json;
 constexpr std::size_t kMostRank = 64;
 
 Error manifest(std::string what) { return {ErrorCode::invalid_model, "the manifest's " + std::move(what) + "; damaged, not loaded"}; }
-std::string text(const Json& j, const char* key) { return j.is_object() && j.contains(key) && j[key].is_string() ? j[key].get<std::string>() : std::string(); }
+using bundle::text_of;
 const Json& list(const Json& j, const char* key) {
   static const Json none = Json::array();
   return j.is_object() && j.contains(key) && j[key].is_array() ? j[key] : none;
 }
 std::vector<std::string> texts(const Json& j, const char* key) {
   std::vector<std::string> r;
-  for (const Json& t : list(j, key)) if (t.is_string()) r.push_back(t.get<std::string>());
+  for (const Json& t : list(j, key)) r.push_back(text_of(t));
   return r;
 }
 /// Bytes that a slot's memory has.
@@ -38,17 +38,17 @@ Result<std::vector<Port>> ports_of(const Json& m, const char* key) {
   std::vector<Port> ports;
   for (const Json& j : list(m, key)) {
     Port p;
-    p.name = text(j, "name"), p.type = text(j, "type");
+    p.name = text_of(j, "name"), p.type = text_of(j, "type");
     const std::string where = std::string(key) + "[" + std::to_string(ports.size()) + "]";
     if (!j.is_object() || p.name.empty()) return manifest(where + " has no name");
     p.is_tensor = j.contains("dtype"), p.ranked = p.is_tensor && j.contains("dims");
-    if (const auto t = dtype_of(text(j, "dtype"))) p.dtype = *t;
-    else if (p.is_tensor && text(j, "dtype") != name(DType::none)) return manifest(where + " is of dtype '" + text(j, "dtype") + "', which there is not");
+    if (const auto t = dtype_of(text_of(j, "dtype"))) p.dtype = *t;
+    else if (p.is_tensor && text_of(j, "dtype") != name(DType::none)) return manifest(where + " is of dtype '" + text_of(j, "dtype") + "', which there is not");
     if (list(j, "dims").size() > kMostRank) return manifest(where + " has " + std::to_string(list(j, "dims").size()) + " dims");
     for (const Json& d : list(j, "dims")) {
       if (d.is_number_integer() && d.get<std::int64_t>() < 0) return manifest(where + " has a negative dim");
       p.dims.push_back(d.is_number_integer() ? d.get<std::int64_t>() : -1);
-      p.dim_names.push_back(d.is_string() ? d.get<std::string>() : std::string());
+      p.dim_names.push_back(text_of(d));
     }
     ports.push_back(std::move(p));
   }
@@ -60,7 +60,7 @@ bool StoredPlan::fits(kernels::Isa isa) const { return kernels == kernels::finge
 Result<std::vector<StoredPlan>> stored_plans(const bundle::Bundle& b) {
   std::vector<StoredPlan> plans;
   for (const Json& j : list(b.manifest(), "plans")) {
-    StoredPlan p{text(j, "section"), texts(j, "levels"), texts(j, "weights"), {}, text(j, "kernels")};
+    StoredPlan p{text_of(j, "section"), texts(j, "levels"), texts(j, "weights"), {}, text_of(j, "kernels")};
     if (!b.has(p.section)) return manifest("plans[" + std::to_string(plans.size()) + "] is in section '" + p.section + "', which there is not");
     for (const Json& dims : list(j, "inputs")) {
       Dims d;

@@ -144,6 +144,7 @@ TEST(StoredPlan, and_manifest_that_disagree_are_refused) {
       {"has 1 outputs, the manifest says 2", [](Json& m) { m["outputs"].push_back(m["outputs"][0]); }},
       {"another element type", [](Json& m) { m["inputs"][0]["dtype"] = "int32"; m["plans"][0]["x"] = 1; }},
       {"is of dtype 'int33'", [](Json& m) { m["inputs"][0]["dtype"] = "int33"; }},
+      {"has no name", [](Json& m) { m["inputs"][0]["name"] = "bell\a"; }},
       {"has no name", [](Json& m) { m["inputs"][0]["name"] = 3; }},
       {"has a negative dim", [](Json& m) { m["inputs"][0]["dims"][0] = -1; }},
       {"there is no section 'other'", [](Json& m) { m["plans"][0]["weights"][0] = "other"; }},
