@@ -34,6 +34,7 @@ Result<compress::Samples> samples_of(const data::Dataset& set, const ir::Graph& 
     const ir::Type& t = g.type(g.inputs()[i]);
     const auto it = std::find_if(first.begin(), first.end(), [&](const auto& x) { return x.first == g.name(g.inputs()[i]); });
     if (it == first.end()) return Error{ErrorCode::invalid_data, "the data has nothing for input '" + g.name(g.inputs()[i]) + "'"};
+    if (it->second.rank() > t.dims.size() + 1 && t.ranked) return Error{ErrorCode::invalid_data, "a sample for input '" + it->first + "' is " + str(it->second.dims) + ", the model takes " + ir::str(t)};
     const bool free = t.ranked && !t.dims.empty() && !t.dims[0].known() && it->second.rank() + 1 == t.dims.size();
     stacked &= free;
     inputs.push_back({it->first, t.dims.size(), t.ranked, free});
@@ -53,6 +54,7 @@ Result<compress::Samples> samples_of(const data::Dataset& set, const ir::Graph& 
       for (auto& [name, t] : named) {
         if (name != i.name) continue;
         if (i.ranked && t.rank() + 1 == i.rank) t.dims.insert(t.dims.begin(), 1);
+        if (i.ranked && i.rank == 0 && t.size() == 1) t.dims.clear();
         r.emplace_back(std::move(t));
       }
     return r;
