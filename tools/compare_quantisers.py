@@ -452,11 +452,14 @@ def main():
     p.add_argument("--json")
     args = p.parse_args()
     extra = args.options.split()
+    args.shared, args.saha, args.library = (os.path.abspath(p) for p in (args.shared, args.saha, args.library))
+    here, json_file = os.getcwd(), args.json and os.path.abspath(args.json)
     how = {"saha": lambda c: quantise_saha(c, extra, "native"), "saha-ort": lambda c: quantise_saha(c, extra, "onnxruntime"), "saha-tflite": lambda c: quantise_saha_tflite(c, extra), "ort": quantise_ort, "ort-entropy": lambda c: quantise_ort(c, "Entropy"),
            "ort-percentile": lambda c: quantise_ort(c, "Percentile"), "nncf": quantise_nncf, "litert": quantise_litert}
     rows = []
     for name in args.only.split(","):
         with tempfile.TemporaryDirectory() as tmp:
+            os.chdir(tmp)   # what other quantisers leave in the working folder goes with it
             c = prepare(name, args, tmp)
             rest = {k: v for k, v in judged(c, c.float).items() if k not in ("sqnr_db", "least_sqnr_db", "changed")}
             print(f"{name}: {len(c.calibration)} samples to calibrate, {len(c.test)} to test; float {rest or ''}", flush=True)
@@ -472,8 +475,9 @@ def main():
                     text = " ".join(str(e).split())[:150] or type(e).__name__
                     print(f"  {q:15} -: {text}", flush=True)
                     rows.append({"model": name, "quantiser": q, "refused": text})
-    if args.json:
-        json.dump(rows, open(args.json, "w"), indent=1)
+            os.chdir(here)
+    if json_file:
+        json.dump(rows, open(json_file, "w"), indent=1)
 
 
 if __name__ == "__main__":
