@@ -179,9 +179,9 @@ Result<int> run(const Args& args) {
   if (!by_plan || typed) { SAHA_TRY(subject.model, formats::import_file(file)); }
   if (backend != "reference") {
     SAHA_TRY(auto engine, backends::open(backend));
-    const bool reads = engine->reads(subject.bundle ? "saha" : subject.model->format == "TFLite" ? "tflite" : "onnx");
+    SAHA_TRY(const auto format, formats::format_of_file(file));
     static const ir::Model none;
-    SAHA_TRY(program, engine->load(subject.model ? *subject.model : none, {.threads = 1, .precision = "float32", .file = reads ? file : std::string()}));
+    SAHA_TRY(program, engine->load(subject.model ? *subject.model : none, {.threads = 1, .precision = "float32", .file = engine->reads(format) ? file : std::string()}));
   }
   if (subject.model) {
     subject.inputs = native::ports(subject.model->graph, subject.model->graph.inputs());

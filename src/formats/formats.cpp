@@ -12,6 +12,10 @@
 namespace saha::formats {
 
 std::string_view format_of(std::span<const std::byte> bytes) { return tflite::is_tflite(bytes) ? "tflite" : bundle::is_bundle(bytes) ? "saha" : openvino::is_openvino(bytes) ? "openvino" : "onnx"; }
+Result<std::string_view> format_of_file(const std::string& path) {
+  SAHA_TRY(const auto file, system::map_file(path));
+  return format_of(file.bytes());
+}
 
 namespace {
 Result<ir::Model> import_model(std::span<const std::byte> bytes, const std::string& folder) {

@@ -10,6 +10,7 @@ namespace saha::formats {
 
 /// "onnx", "tflite", "openvino", "saha": a bundle, which holds a model of one of the others.
 std::string_view format_of(std::span<const std::byte> bytes);
+Result<std::string_view> format_of_file(const std::string& path);
 /// External data of an ONNX model must lie in the file's own folder; the weights of an OpenVINO IR are the .bin beside the .xml.
 Result<ir::Model> import_file(const std::string& path);
 /// `folder` is where external data is looked for; empty: there may be none. An OpenVINO IR from bytes has no weights.

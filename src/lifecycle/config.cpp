@@ -45,6 +45,7 @@ class Reader {
   void model(Config& c);
   void split(Config& c);
   void train(Config& c);
+  void compress(Config& c);
   void metrics(Config& c);
   /// Files of `folder` that stand in a command count as its inputs.
   static void add_files(const fs::path& folder, const std::string& shell, const std::vector<std::string>& argv, std::vector<fs::path>& inputs);
@@ -180,6 +181,27 @@ void Reader::split(Config& c) {
   c.split = std::move(spec);
 }
 
+void Reader::compress(Config& c) {
+  for (const auto& [name, list] : root_["compress"].entries()) {
+    Compression r{name, {}};
+    if (name == "original" || name == "float32" || name == "given" || name.find('/') != std::string::npos) d_.error(root_["compress"].key_at(name), "'" + name + "' cannot be the name of a candidate");
+    if (list.items().size() != 1) { d_.error(list.at(), "compress." + name + " has " + std::to_string(list.items().size()) + " steps; one is taken, quantize"); continue; }
+    const Value& q = list.items()[0]["quantize"];
+    r.quantize.to = q["to"].text();
+    r.quantize.calibrate = q["calibrate"].text();
+    r.quantize.samples = q["samples"].integer();
+    r.quantize.keep = texts(q["keep"]);
+    r.quantize.without = texts(q["without"]);
+    if (q.has("floor")) {
+      auto floor = parse_floor(q["floor"].text());
+      if (!floor) d_.error(q["floor"].at(), floor.error().message, floor.error().help);
+      else r.quantize.floor = *floor;
+    }
+    if (!c.data.contains("calibration") && !c.data.contains("train")) d_.error(root_["compress"].key_at(name), "ranges are found on data.calibration or data.train, and there is neither");
+    c.compress.push_back(std::move(r));
+  }
+}
+
 void Reader::add_files(const fs::path& folder, const std::string& shell, const std::vector<std::string>& argv, std::vector<fs::path>& inputs) {
   std::vector<std::string> words = argv;
   std::string word;
@@ -285,6 +307,7 @@ void Reader::read(Config& c) {
   }
   c.skip_bad = root_["data"] ? root_["data"]["skip_bad"].number() : 0;
   split(c);
+  compress(c);
   train(c);
   metrics(c);
   // What requirements may name.

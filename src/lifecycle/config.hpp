@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "compress/quantize.hpp"
 #include "data/dataset.hpp"
 #include "lifecycle/store.hpp"
 #include "validate/check.hpp"
@@ -49,6 +50,29 @@ struct Choose {
   bool allow_inconclusive = false;
 };
 
+/// What quantisation may lose: a share of the samples that are answered rightly, or down to this SQNR of the outputs in dB.
+struct Floor {
+  double value = 0;
+  bool decibels = false;
+};
+/// "0.5pp", "30 dB"
+Result<Floor> parse_floor(const std::string& text);
+
+/// A step `quantize`.
+struct Quantize {
+  std::string to = "int8", calibrate = "mse";
+  std::int64_t samples = 500;
+  std::optional<Floor> floor;
+  std::vector<std::string> keep, without;
+  /// Fails where a word is none.
+  Result<compress::QuantizeOptions> options() const;
+};
+/// `compress.NAME`: a candidate beside float32.
+struct Compression {
+  std::string name;
+  Quantize quantize;
+};
+
 struct Config {
   std::filesystem::path file, folder;       ///< saha.yaml and where it stands
   std::string name;
@@ -66,6 +90,7 @@ struct Config {
   std::vector<Target> targets;
   std::vector<std::string> without;         ///< passes switched off
   std::int64_t fold_limit = 1 << 20;
+  std::vector<Compression> compress;
   Choose choose;
   std::map<std::string, std::vector<std::string>> package;   ///< by target: "onnx", "saha"; a target that is not named gets onnx
   std::filesystem::path run_dir = ".saha", report_dir = "report";

@@ -65,6 +65,16 @@ Schema config_schema() {
           {"without", texts, "passes that are left out"},
           {"fold_limit", Schema::size(), "largest constant that folding makes", Required::no, "1 MiB"},
       }), "passes over the graph"},
+      {"compress", Schema::names(Schema::list(Schema::map("a step", {
+          {"quantize", Schema::map("the step quantize", {
+              {"to", Schema::choice({"int8", "int16"}), "what operands are stored as; weights are int8", Required::no, "int8"},
+              {"floor", Schema::text(), "what may be lost: 0.5 pp of accuracy on val, or the SQNR of the outputs that must remain: 30 dB"},
+              {"calibrate", Schema::choice({"mse", "minmax", "percentile", "entropy"}), "how ranges are found", Required::no, "mse"},
+              {"samples", Schema::integer(1, 1'000'000), "samples of calibration, else train, at most", Required::no, "500"},
+              {"keep", texts, "layers that stay float"},
+              {"without", Schema::list(Schema::choice({"equalisation", "rounding", "correction", "channels"})), "steps that are left out"},
+          }), "post-training quantisation (docs/quantize.md)", Required::yes},
+      }))), "candidates in fewer bits by name, beside float32; each a list of one step"},
       {"evaluate", Schema::names(Schema::map("a metric", {
           {"python", Schema::text(), "module:function beside this file, called as f(outputs, labels): a number, or one a sample, which gives bounds and slices"},
           {"command", Schema::one_of({Schema::text(), texts}), "gets {outputs} (.npz) and {labels} (.npy), prints {\"value\": .., \"per_sample\": [..]}"},

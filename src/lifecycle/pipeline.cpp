@@ -82,6 +82,7 @@ Result<std::vector<Step>> Pipeline::steps() {
     list.push_back({last.back(), {need}, [this, variant, backend] { return evaluate(variant, backend); }, optional});
   };
   std::string made = "train";
+  std::vector<std::string> compressed;
   if (o_.as_given) {
     targets_.resize(1);
     targets_[0].backends = {o_.backend};
@@ -94,9 +95,25 @@ Result<std::vector<Step>> Pipeline::steps() {
     list.push_back({"simplify", {"train"}, [this] { return simplify(); }});
     judge("original", "native", "train", false);   // the original is the yardstick, on saha's own engine
     for (const std::string& b : backends_) judge("float32", b, "simplify", b != "native");
+    for (const Compression& c : c_.compress) {
+      compressed.push_back("compress/" + c.name);
+      list.push_back({.name = compressed.back(), .needs = {"simplify"}, .work = [this, &c] { return compress(c); }, .optional = true});
+      for (const std::string& b : backends_) {
+        const std::string stage_name = "validate/" + c.name + "/" + b;
+        last.push_back(stage_name);
+        list.push_back({stage_name, {compressed.back()}, [this, &c, b, stage_name]() -> Result<> {
+          if (has_variant(c.name)) return evaluate(c.name, b);
+          line("skip", stage_name, 0, "needs compress/" + c.name);
+          return {};
+        }, true});
+      }
+    }
   }
   std::vector<std::string> ends;
-  for (const Target& t : targets_) list.push_back({"measure/" + t.name, {made}, [this, &t] { return measure(t); }});
+  for (const Target& t : targets_) {
+    list.push_back({"measure/" + t.name, {made}, [this, &t] { return measure(t); }});
+    list.back().needs.insert(list.back().needs.end(), compressed.begin(), compressed.end());
+  }
   for (const Target& t : targets_) {
     ends.push_back("choose/" + t.name);
     list.push_back({ends.back(), last, [this, &t] { return decide(t); }});

@@ -147,6 +147,28 @@ std::string simplified(const Json& r) {
   return t.str() + note + g;
 }
 
+std::string compressed(const Json& r) {
+  if (!r.contains("compress")) return {};
+  std::string s;
+  for (const auto& [name, q] : r["compress"].items()) {
+    const std::string db = q["sqnr_db"].is_null() ? "exact" : figures::fixed(q["sqnr_db"], 1) + " dB";
+    s += "<h3>" + escape(name) + ": " + column::bytes(real(q, "bytes_before")) + " &rarr; " + column::bytes(real(q, "bytes_after")) + ", outputs " + db + (q["floor"] == "" ? "" : ", " + text(q["floor"])) + "</h3><p>Ranges by " + text(q["calibrate"]) +
+         " on " + text(q["samples"]) + " samples of " + text(q["set"]) + "; errors against float32 on the same samples, computed here.</p>";
+    std::vector<const Json*> layers;
+    for (const Json& l : q["layers"]) layers.push_back(&l);
+    std::stable_sort(layers.begin(), layers.end(), [](const Json* a, const Json* b) { return (*a)["sqnr_db"].is_number() && (!(*b)["sqnr_db"].is_number() || (*a)["sqnr_db"].get<double>() < (*b)["sqnr_db"].get<double>()); });
+    Table t{"Layers, the worst first", {"layer", "operator", "stored as", "SQNR, dB", "range used", "why"}, {false, false, false, true, true, false}, {}, {}};
+    std::vector<charts::Bar> bars;
+    for (const Json* l : layers) {
+      t.rows.push_back({text((*l)["name"]), text((*l)["operator"]), text((*l)["width"]), (*l)["sqnr_db"].is_null() ? "-" : figures::fixed((*l)["sqnr_db"], 1), (*l)["range_used"].is_null() ? "-" : column::percent((*l)["range_used"]), text((*l)["reason"])});
+      if ((*l)["sqnr_db"].is_number() && bars.size() < 40) bars.push_back({(*l)["name"], (*l)["width"], (*l)["sqnr_db"], 0});
+    }
+    if (!bars.empty()) s += charts::bars("SQNR of each layer's result in " + name, "dB", bars);
+    s += details(figures::counted(std::int64_t(layers.size()), "layer"), t.str());
+  }
+  return s;
+}
+
 std::string data_page(const Json& r) {
   if (!r.contains("data") || r["data"].size() <= 1) return {};
   std::string s;
@@ -240,6 +262,7 @@ std::string report_html(const Json& r) {
       {"requirements", "Requirements", "Does it meet them, and by what evidence?", requirements(r)},
       {"engines", "Engines", "Which engine is fastest, and how sure is that?", engines(r)},
       {"layers", "Layers", "Where does the time go?", layers(r)},
+      {"compression", "Compression", "What do fewer bits cost, and where?", compressed(r)},
       {"graph", "Graph", "What did simplification change?", simplified(r)},
       {"mistakes", "Mistakes", "Who is it wrong for?", mistakes(r)},
       {"data", "Data", "What was it trained and judged on?", data_page(r)},

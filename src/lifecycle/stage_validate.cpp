@@ -3,6 +3,7 @@
 
 #include "backends/registry.hpp"
 #include "base/figures.hpp"
+#include "formats/formats.hpp"
 #include "lifecycle/own_metric.hpp"
 #include "lifecycle/stages.hpp"
 #include "system/file.hpp"
@@ -27,7 +28,8 @@ Result<> Pipeline::evaluate(const std::string& name, const std::string& backend)
   }
   std::optional<Answers> fresh;
   auto make = [&](const fs::path& folder) -> Result<Json> {
-    SAHA_TRY(auto program, engine->load(v.model, {.threads = threads(c_.targets[0]), .precision = "float32", .file = v.file}));
+    SAHA_TRY(const auto format, formats::format_of_file(v.file));
+    SAHA_TRY(auto program, engine->load(v.model, {.threads = threads(c_.targets[0]), .precision = "float32", .file = engine->reads(format) ? v.file : std::string()}));
     SAHA_TRY(Answers a, answer(*program, test, c_.output_meaning, [&](std::int64_t done) {
       if (o_.on_progress) o_.on_progress("validate/" + v.name + "/" + backend, done, test.size());
       return !(o_.stop && o_.stop());

@@ -1,6 +1,6 @@
 #pragma once
 // Pipeline: one run of a life cycle. pipeline.cpp says which stages there are, what each needs, and walks them; each group of stages is a file:
-// stage_data, stage_train (with what it is given), stage_simplify, stage_validate, stage_measure, stage_choose, stage_package (and report).
+// stage_data, stage_train (with what it is given), stage_simplify, stage_compress, stage_validate, stage_measure, stage_choose, stage_package (and report).
 #include <map>
 #include <optional>
 #include <set>
@@ -20,7 +20,7 @@
 
 namespace saha::lifecycle {
 
-/// A model of the life cycle: as trained, or simplified.
+/// A model of the life cycle: as trained, simplified, or compressed.
 struct Variant {
   std::string name;
   std::string file, sha256;
@@ -60,6 +60,7 @@ class Pipeline {
   Result<> data();
   Result<> train();
   Result<> simplify();
+  Result<> compress(const Compression& c);
   Result<> evaluate(const std::string& variant, const std::string& backend);
   Result<> measure(const Target& t);
   Result<> decide(const Target& t);
@@ -68,6 +69,7 @@ class Pipeline {
 
   Result<Variant> load(const std::string& name, const std::filesystem::path& file) const;
   const Variant& variant(const std::string& name) const;
+  bool has_variant(const std::string& name) const;
   Result<std::vector<Datum>> first_sample(const Variant& v) const;
   validate::RecordedEvidence evidence(const Candidate& c, const Target& t) const;
   void mistakes(const std::string& backend);

@@ -48,8 +48,7 @@ struct State {
     if (!backend || backend->name() != name) { SAHA_TRY(backend, backends::open(name)); }
     ir::Model model;
     // Engines read files of their own formats themselves, the native one bundles; of any other they get what it means in ONNX.
-    SAHA_TRY(const auto mapped, system::map_file(file));
-    const std::string_view format = formats::format_of(mapped.bytes());
+    SAHA_TRY(const auto format, formats::format_of_file(file));
     const bool by_itself = backend->reads(format);
     if (!by_itself || format == "tflite") { SAHA_TRY(model, formats::import_file(file)); }
     if (!by_itself) options.file.clear();

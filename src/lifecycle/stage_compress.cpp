@@ -1,0 +1,128 @@
+// Compress: candidates in fewer bits, each made of the simplified model.
+#include <algorithm>
+
+#include "backends/registry.hpp"
+#include "base/figures.hpp"
+#include "compress/errors.hpp"
+#include "compress/quantize.hpp"
+#include "lifecycle/compression.hpp"
+#include "lifecycle/stages.hpp"
+
+namespace saha::lifecycle {
+namespace fs = std::filesystem;
+namespace {
+constexpr std::int64_t kMeasured = 128;    // samples on which the errors of layers are measured
+constexpr std::int64_t kAlone = 16;        // and each layer alone
+
+Json number(double v) { return std::isfinite(v) ? Json(v) : Json(); }
+
+/// What the stage keeps of a quantised graph.
+Json described(const compress::Quantizer& q, const std::vector<compress::Width>& widths) {
+  Json layers = Json::array();
+  std::map<std::string, int> counts;
+  for (std::size_t i = 0; i < q.layers().size(); ++i) {
+    const compress::Layer& l = q.layers()[i];
+    ++counts[std::string(name(widths[i]))];
+    layers.push_back({{"name", l.name}, {"operator", l.op}, {"width", name(widths[i])}, {"sqnr_db", number(l.sqnr_db)}, {"alone_db", number(l.alone_db)}, {"range_used", number(l.bulk)}, {"reason", l.reason}});
+  }
+  return {{"layers", layers}, {"widths", counts}};
+}
+}  // namespace
+
+bool Pipeline::has_variant(const std::string& name) const {
+  return std::any_of(variants_.begin(), variants_.end(), [&](const Variant& v) { return v.name == name; });
+}
+
+Result<> Pipeline::compress(const Compression& c) {
+  const Variant& from = variant("float32");
+  const Quantize& how = c.quantize;
+  const char* seen = sets_.contains("calibration") ? "calibration" : "train";
+  const char* judge = sets_.contains("val") ? "val" : seen;   // the test set is for requirements
+  if (!sets_.contains(seen)) return Error{ErrorCode::invalid_data, "compress." + c.name + " finds ranges on data.calibration or data.train, and there is neither"};
+  SAHA_TRY(auto engine, backends::open("native"));
+  Json steps = Json::object();
+  for (const auto& i : c_.inputs) steps[i.name] = i.steps.str();
+  const Json floor = !how.floor ? Json() : Json{{"value", how.floor->value}, {"unit", how.floor->decibels ? "dB" : "share"}};
+  Json inputs{{"model", from.sha256}, {"to", how.to}, {"calibrate", how.calibrate}, {"samples", how.samples}, {"floor", floor}, {"keep", how.keep}, {"without", how.without}, {"seed", c_.seed},
+              {"calibration", set_hash_[seen]}, {"judge", judge}, {"judged", set_hash_[judge]}, {"preprocess", steps}, {"meaning", c_.output_meaning}, {"version", engine->version()}};
+  auto make = [&](const fs::path& folder) -> Result<Json> {
+    const std::string stage_name = "compress/" + c.name;
+    compress::Watch watch;
+    watch.on_progress = [&](std::string_view what, std::int64_t done, std::int64_t total) { if (o_.on_progress) o_.on_progress(stage_name + ": " + std::string(what), done, total); };
+    watch.stop = o_.stop;
+    const auto specs = input_specs(from.model.graph, c_.inputs);
+    SAHA_TRY(data::Dataset calibration, sets_.at(seen).for_inputs(specs));
+    calibration = calibration.take(how.samples, c_.seed);
+    SAHA_TRY(data::Dataset judged, sets_.at(judge).for_inputs(specs));
+    SAHA_TRY(const auto ranges, samples_of(calibration, from.model.graph));
+    SAHA_TRY(const auto judging, samples_of(judged, from.model.graph));
+    SAHA_TRY(auto options, how.options());
+    options.threads = threads(c_.targets[0]);
+    SAHA_TRY(auto q, compress::Quantizer::make(from.model.graph, ranges, *engine, options, watch));
+    std::vector<compress::Width> widths = q.widths();
+    SAHA_TRY(double db, q.measure(widths, compress::first(judging, kMeasured), watch));
+    auto sqnr = [&](const ir::Graph& g) -> Result<double> {
+      SAHA_TRY(const auto s, compress::compare(q.reference(), g, compress::outputs_of(q.reference(), g), *engine, options.threads, compress::first(judging, kMeasured), watch, "comparing"));
+      return compress::mean_db(s);
+    };
+    auto answers = [&](const ir::Graph& g) -> Result<Answers> {
+      ir::Model m = from.model;
+      m.graph = g;
+      SAHA_TRY(auto program, engine->load(m, {.threads = options.threads, .precision = "float32", .file = {}}));
+      return answer(*program, judged, c_.output_meaning, [&](std::int64_t done) { return bool(watch.at("judging", done, judging.size)); });
+    };
+    std::string held;
+    if (how.floor) {
+      SAHA_DO(q.measure_alone(compress::first(judging, kAlone), watch));
+      double least = how.floor->value;
+      std::optional<Answers> whole;
+      if (!how.floor->decibels) {
+        SAHA_TRY(whole, answers(q.reference()));
+        if (score_name(*whole, judged).empty()) return Error{ErrorCode::invalid_data, "the floor of compress." + c.name + " is in pp, but no output of the model decides anything: there is nothing to lose pp of", "floor: 30 dB"};
+        least = score(*whole, *whole, judged) - how.floor->value - 1e-9;
+      }
+      SAHA_TRY(const auto mixed, q.mix(least, [&](const ir::Graph& g) -> Result<double> {
+        if (how.floor->decibels) return sqnr(g);
+        SAHA_TRY(const Answers a, answers(g));
+        return score(a, *whole, judged);
+      }, watch));
+      const std::string what = how.floor->decibels ? figures::fixed(least, 1) + " dB" : figures::column::percent(least + 1e-9);
+      if (!mixed.held) return Error{ErrorCode::invalid_data, "no mixture of widths holds the floor of compress." + c.name + ", " + what + "; the best reaches " + (how.floor->decibels ? figures::fixed(mixed.score, 1) + " dB" : figures::column::percent(mixed.score))};
+      held = "floor " + what + " held";
+      if (mixed.widths != widths) {
+        widths = mixed.widths;
+        SAHA_TRY(db, q.measure(widths, compress::first(judging, kMeasured), watch));
+      }
+    }
+    ir::Model m = from.model;
+    SAHA_TRY(m.graph, q.graph(widths));
+    SAHA_TRY(const auto notes, export_quantised(m, (folder / "model.onnx").string()));
+    std::error_code e;
+    Json j = described(q, widths);
+    j["sqnr_db"] = number(db);
+    j["floor"] = held;
+    j["samples"] = calibration.size();
+    j["set"] = seen;
+    j["calibrate"] = how.calibrate;
+    j["bytes_before"] = from.bytes;
+    j["bytes_after"] = fs::file_size(folder / "model.onnx", e);
+    j["notes"] = notes;
+    return j;
+  };
+  auto made = stage("compress/" + c.name, 1, inputs, make, [](const Json& j) {
+    std::string s;
+    for (const auto& [width, n] : j["widths"].items()) s += (s.empty() ? "" : ", ") + figures::counted(n.get<std::int64_t>(), "layer") + " in " + width;
+    s += "; output SQNR " + (j["sqnr_db"].is_null() ? "exact" : figures::fixed(j["sqnr_db"], 1) + " dB") + "; " + figures::bytes(j["bytes_before"].get<double>()) + " -> " + figures::bytes(j["bytes_after"].get<double>());
+    return s + (j["floor"] == "" ? "" : "; " + j["floor"].get<std::string>());
+  });
+  if (!made) {
+    if (made.error().code != ErrorCode::cancelled) result_.exit_code = 1;   // the others go on without it
+    return std::move(made.error());
+  }
+  SAHA_TRY(Variant v, load(c.name, made->folder / "model.onnx"));
+  report_["compress"][c.name] = made->result;
+  variants_.push_back(std::move(v));
+  return {};
+}
+
+}  // namespace saha::lifecycle
