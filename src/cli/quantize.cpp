@@ -55,22 +55,6 @@ constexpr std::int64_t kAlone = 16;        // and each layer alone
 std::string decibels(double db) { return std::isnan(db) ? "-" : db >= 200 ? "exact" : figures::fixed(db, 1); }
 Json number(double v) { return std::isfinite(v) ? Json(v) : Json(); }
 
-struct Floor {
-  double value = 0;
-  bool decibels = false;   ///< else a share that may be lost
-};
-Result<Floor> parse_floor(const std::string& text) {
-  std::size_t used = 0;
-  Floor f;
-  try { f.value = std::stod(text, &used); } catch (const std::exception&) { used = 0; }
-  std::string unit = text.substr(used);
-  unit.erase(0, unit.find_first_not_of(' ') == std::string::npos ? unit.size() : unit.find_first_not_of(' '));
-  f.decibels = unit == "dB";
-  if (used == 0 || !std::isfinite(f.value) || f.value < 0 || (unit != "pp" && unit != "dB")) return Error{ErrorCode::invalid_file, "--floor is '" + text + "', a number with its unit is taken", "--floor 0.5pp, --floor 30dB"};
-  if (!f.decibels) f.value /= 100;
-  return f;
-}
-
 /// A line of the second table.
 struct Row {
   std::string name;
@@ -106,7 +90,7 @@ class Run {
   compress::QuantizeOptions options_;
   std::optional<compress::NarrowOptions> narrow_;
   std::int64_t opset_ = 13;
-  std::optional<Floor> floor_;
+  std::optional<lifecycle::Floor> floor_;
   ir::Model model_;
   std::optional<lifecycle::CompressionData> data_;
   compress::Samples calibration_, judged_;
@@ -142,18 +126,9 @@ Result<> Run::read() {
     if (format_ == "tflite") return Error{ErrorCode::unsupported, "this form of a model is written as ONNX only, '" + out_ + "' is a TensorFlow Lite file"};
   }
   if (!narrow_ && !args_.has("data")) return Error{ErrorCode::invalid_file, "'saha quantize' needs --data DATA: ranges of what layers compute are found on samples", "--data saha.yaml, a folder, a .csv, .npy or .npz"};
-  const auto how = compress::calibration_of(args_.get("calibrate"));
-  if (!how) return Error{ErrorCode::invalid_file, "--calibrate is '" + args_.get("calibrate") + "'; there are minmax, percentile, entropy and mse"};
-  options_.range.how = *how;
-  if (args_.has("floor")) { SAHA_TRY(floor_, parse_floor(args_.get("floor"))); }
-  for (const std::string& w : args_.all("without")) {
-    if (w == "rounding") options_.round = false;
-    else if (w == "correction") options_.correct = false;
-    else if (w == "equalisation") options_.equalize = false;
-    else if (w == "channels") options_.per_channel = false;
-    else return Error{ErrorCode::invalid_file, "--without is '" + w + "'; there are equalisation, rounding, correction and channels"};
-  }
-  for (const std::string& k : args_.all("keep")) options_.keep.insert(k);
+  const lifecycle::Quantize said{.to = narrow_ ? "int8" : to, .calibrate = args_.get("calibrate"), .floor = {}, .keep = args_.all("keep"), .without = args_.all("without")};
+  SAHA_TRY(options_, said.options());
+  if (args_.has("floor")) { SAHA_TRY(floor_, lifecycle::parse_floor(args_.get("floor"))); }
   options_.one_width = format_ == "tflite";
   options_.float_tail = format_ != "tflite";
   SAHA_TRY(const auto take, args_.integer("samples", 1, 1'000'000));
@@ -268,18 +243,7 @@ Result<> Run::quantise() {
 Result<> Run::write() {
   ir::Model m = model_;
   m.graph = result_;
-  formats::ExportOptions o;
-  if (format_ == "onnx") {
-    const bool wide = std::any_of(result_.values().begin(), result_.values().end(), [](const ir::Value& v) { return v.type->is_tensor() && (v.type->dtype == DType::i16 || v.type->dtype == DType::i4); });
-    const std::int64_t own = m.opsets.count("") ? m.opsets.at("") : 20;
-    o.opset = std::max<std::int64_t>(own, wide ? 21 : opset_);   // scales by channel: 13; stored int16 and int4: 21
-    if (o.opset != own && m.format == "ONNX") notes_.push_back("opset " + std::to_string(own) + " -> " + std::to_string(o.opset) + ", which " + (wide ? "what is stored in 16 or 4 bits" : "scales by channel") + " needs");
-  }
-  auto notes = formats::export_file(m, out_, o);
-  while (!notes && format_ == "onnx" && notes.error().code == ErrorCode::unsupported && o.opset < 20) {   // what simplification brought needs it
-    ++o.opset;
-    notes = formats::export_file(m, out_, o);
-  }
+  auto notes = format_ == "onnx" ? lifecycle::export_quantised(m, out_, opset_) : formats::export_file(m, out_);
   if (!notes) return std::move(notes.error());
   notes_.insert(notes_.end(), notes->begin(), notes->end());
   return {};

@@ -125,34 +125,34 @@ Result<Floor> parse_floor(const std::string& text) {
 Result<compress::QuantizeOptions> Quantize::options() const {
   compress::QuantizeOptions o;
   const auto how = compress::calibration_of(calibrate);
-  if (!how) return Error{ErrorCode::invalid_file, "'" + calibrate + "' is no way to find ranges; there are minmax, percentile, entropy and mse"};
+  if (!how) return Error{ErrorCode::invalid_file, "calibrate is '" + calibrate + "'; there are minmax, percentile, entropy and mse"};
   o.range.how = *how;
-  if (to != "int8" && to != "int16") return Error{ErrorCode::invalid_file, "'" + to + "' is nothing to quantise to; there are int8 and int16"};
+  if (to != "int8" && to != "int16") return Error{ErrorCode::invalid_file, "to is '" + to + "'; there are int8 and int16"};
   o.to = to == "int8" ? DType::i8 : DType::i16;
   for (const std::string& w : without) {
     if (w == "rounding") o.round = false;
     else if (w == "correction") o.correct = false;
     else if (w == "equalisation") o.equalize = false;
     else if (w == "channels") o.per_channel = false;
-    else return Error{ErrorCode::invalid_file, "'" + w + "' is no step of quantisation; there are equalisation, rounding, correction and channels"};
+    else return Error{ErrorCode::invalid_file, "without is '" + w + "'; there are equalisation, rounding, correction and channels"};
   }
   o.keep.insert(keep.begin(), keep.end());
   return o;
 }
 
-Result<std::vector<std::string>> export_quantised(const ir::Model& model, const std::string& file) {
+Result<std::vector<std::string>> export_quantised(const ir::Model& model, const std::string& file, std::int64_t opset) {
   const auto values = model.graph.values();
   const bool wide = std::any_of(values.begin(), values.end(), [](const ir::Value& v) { return v.type->is_tensor() && (v.type->dtype == DType::i16 || v.type->dtype == DType::i4); });
   const auto own = model.opsets.find("");
   const std::int64_t given = own == model.opsets.end() ? 20 : own->second;
   formats::ExportOptions o;
-  o.opset = std::max<std::int64_t>(given, wide ? 21 : 13);   // scales by channel: 13; stored int16: 21
+  o.opset = std::max<std::int64_t>(given, wide ? 21 : opset);   // scales by channel: 13; stored int16 and int4: 21
   auto notes = formats::export_file(model, file, o);
   while (!notes && notes.error().code == ErrorCode::unsupported && o.opset < 20) {   // what simplification brought needs it
     ++o.opset;
     notes = formats::export_file(model, file, o);
   }
-  if (notes && o.opset != given && model.format == "ONNX") notes->insert(notes->begin(), "opset " + std::to_string(given) + " -> " + std::to_string(o.opset) + ", which " + (wide ? "int16" : "scales by channel") + " needs");
+  if (notes && o.opset != given && model.format == "ONNX") notes->insert(notes->begin(), "opset " + std::to_string(given) + " -> " + std::to_string(o.opset) + ", which " + (wide ? "what is stored in 16 or 4 bits" : "scales by channel") + " needs");
   return notes;
 }
 

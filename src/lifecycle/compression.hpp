@@ -23,8 +23,9 @@ struct CompressionData {
 /// anything else (a folder, csv, npy, npz) the set itself, for both. `take` samples by `seed` calibrate. Faults of the yaml go to `diagnostics`.
 Result<CompressionData> compression_data(const std::string& path, const ir::Graph& g, const data::Preprocess& steps, std::int64_t take, std::uint64_t seed, yaml::Diagnostics& diagnostics);
 
-/// A quantised model as an ONNX file, in the model's own opset or the least above it that has what the graph needs. Returns what is otherwise than in the model.
-Result<std::vector<std::string>> export_quantised(const ir::Model& model, const std::string& file);
+/// A quantised model as an ONNX file, in the model's own opset or the least above it, from `opset` on, that has what the graph needs. Returns what is otherwise
+/// than in the model.
+Result<std::vector<std::string>> export_quantised(const ir::Model& model, const std::string& file, std::int64_t opset = 13);
 
 /// "accuracy" where the samples have labels and an output decides, "agreement" (with the decisions of `reference`) where only an output decides; "": neither.
 std::string score_name(const Answers& reference, const data::Dataset& set);
