@@ -173,7 +173,8 @@ std::string str(std::span<const std::int64_t> dims) {
   return s + "]";
 }
 std::int64_t storage_bytes(DType t, std::int64_t n) {
-  int b = bits(t);
+  const int b = bits(t);
+  if (n > std::numeric_limits<std::int64_t>::max() / 128) return std::numeric_limits<std::int64_t>::max();
   return b >= 8 ? n * (b / 8) : (n * b + 7) / 8;
 }
 

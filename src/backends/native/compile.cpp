@@ -13,7 +13,12 @@ namespace {
 using plan::Slot;
 using plan::Space;
 
-bool plain(const ir::Type& t) { return ir::is_static(t) && t.dtype != DType::string && t.dtype != DType::none; }
+/// Held by a slot of memory. What is larger than any tensor is left to the reference, which refuses it by name.
+bool plain(const ir::Type& t) {
+  if (!ir::is_static(t) || t.dtype == DType::string || t.dtype == DType::none) return false;
+  const auto n = checked_elements(NodeSite::numbers(t));
+  return n && *n <= kMaxTensorBytes && storage_bytes(t.dtype, *n) <= kMaxTensorBytes;
+}
 
 class Compiler {
  public:
