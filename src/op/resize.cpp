@@ -328,13 +328,11 @@ Val resize_integer(const Site& s, const Type& result) {
   const bool real = x.dtype == DType::u8;
   const DType t = real ? DType::f32 : DType::i64;
   auto weights = [&](std::size_t a, bool upper) {
-    const auto n = std::int64_t(axis[a].weight.size());
-    Tensor w = Tensor::zeros(t, a == 0 ? Dims{n, 1} : Dims{n});
-    for (std::int64_t i = 0; i < n; ++i) {
-      const double of_upper = axis[a].weight[std::size_t(i)], v = upper ? of_upper : one(x.dtype) - of_upper;
-      store(w, i, 1, &v);
-    }
-    return b.constant(std::move(w));
+    const auto& w = upper ? axis[a].upper_weight : axis[a].lower_weight;
+    const auto n = std::int64_t(w.size());
+    Tensor tensor = Tensor::zeros(t, a == 0 ? Dims{n, 1} : Dims{n});
+    store(tensor, 0, n, w.data());
+    return b.constant(std::move(tensor));
   };
   auto corner = [&](bool low, bool right) {
     Val rows = b.op("Gather", {cast(s.in[0], t), b.ints(low ? axis[0].upper : axis[0].lower)}, {{"axis", std::int64_t{2}}});
@@ -378,12 +376,14 @@ std::optional<std::array<StoredTaps, 2>> stored_resize_taps(const AttrView& a, c
         const float at = half ? (float(i) + 0.5f) * real_step - 0.5f : float(i) * real_step;
         t.lower.push_back(std::max<std::int64_t>(std::int64_t(std::floor(at)), 0));
         t.upper.push_back(std::min<std::int64_t>(std::int64_t(std::ceil(at)), in - 1));
-        t.weight.push_back(double(at - float(t.lower.back())));
+        t.upper_weight.push_back(double(at - float(t.lower.back())));
+        t.lower_weight.push_back(double(1 - float(t.upper_weight.back())));
       } else {
         const std::int64_t at = half ? i * step + step / 2 - 512 : i * step;
         t.lower.push_back(std::max<std::int64_t>(at / 1024, 0));
         t.upper.push_back(std::min<std::int64_t>((at + 1023) / 1024, in - 1));
-        t.weight.push_back(double(at - 1024 * t.lower.back()));
+        t.upper_weight.push_back(double(at - 1024 * t.lower.back()));
+        t.lower_weight.push_back(1024 - t.upper_weight.back());
       }
     }
   }

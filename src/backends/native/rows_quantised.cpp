@@ -408,10 +408,9 @@ std::optional<Prepared> resize(const NodeSite& s) {
   Tensor table = Tensor::zeros(DType::i32, {y[2] + y[3], 4});
   auto* to = table.as<std::int32_t>();
   for (const op::StoredTaps& t : *taps)
-    for (std::size_t i = 0; i < t.weight.size(); ++i, to += 4) {
-      const double second = t.weight[i], first = op::one(s.dtype(0)) - second;
+    for (std::size_t i = 0; i < t.lower.size(); ++i, to += 4) {
       auto stored = [&](double w) { return p.is_signed ? std::int32_t(w) : std::bit_cast<std::int32_t>(float(w)); };
-      to[0] = std::int32_t(t.lower[i]), to[1] = std::int32_t(t.upper[i]), to[2] = stored(first), to[3] = stored(second);
+      to[0] = std::int32_t(t.lower[i]), to[1] = std::int32_t(t.upper[i]), to[2] = stored(t.lower_weight[i]), to[3] = stored(t.upper_weight[i]);
     }
   Prepared r = call("resize_i8", p, {Operand::node(0), Operand::packed(0)});
   r.packed.push_back(std::move(table));

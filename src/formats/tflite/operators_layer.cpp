@@ -276,42 +276,45 @@ Val stacked_gates(Site& s, std::size_t input, std::size_t forget, std::size_t ce
   std::vector<ir::Dim> type_dims(all.dims.begin(), all.dims.end());
   return s.b.constant(std::make_shared<const Tensor>(std::move(all)), ir::tensor_type(parts[0].dtype, std::move(type_dims), std::make_shared<const ir::Quant>(std::move(q))));
 }
-/// Data, weights and output of 8 bits, a cell of 16.
-Vals stored_lstm(Site& s) {
-  const auto& o = s.options<fb::UnidirectionalSequenceLSTMOptions>();
+/// W, R and B of a layer whose data, weights and output have 8 bits and whose cell has 16; what only such a layer has goes to `a`.
+Vals stored_weights(Site& s, Attrs& a) {
+  const float clip = s.options<fb::UnidirectionalSequenceLSTMOptions>().cell_clip();
   op::Builder& b = s.b;
   if (s.has(9)) { s.unsupported("peepholes on stored integers are not taken"); return {}; }
-  const ir::Type& x_type = s.type(0), &h_type = s.type(18), &c_type = s.type(19);
-  if (!h_type.quant || !c_type.quant) { s.fail("keeps its state otherwise than as stored integers"); return {}; }
+  const ir::Type &state = s.type(18), &cell = s.type(19);
+  if (!state.quant || !cell.quant) { s.fail("keeps its state otherwise than as stored integers"); return {}; }
+  if (clip > 0 && clip < 32767 * cell.quant->scale[0]) { s.unsupported("a bound of " + std::to_string(clip) + " on the cell, within what its stored integers reach, is not taken"); return {}; }
+  if (clip > 0) a.push_back({"cell_clip", clip});
+  s.rounding = "fixed_legacy";   // the scales are multiplied in float32
   Val w = stacked_gates(s, 1, 2, 3, 4), r = stacked_gates(s, 5, 6, 7, 8);
   if (b.failed()) return {};
   // TensorFlow Lite has no bias on the state's side.
-  const std::size_t gates = b.type(w).quant->scale.size();
-  Tensor bias = Tensor::zeros(DType::i32, {1, 2 * std::int64_t(gates)});
-  ir::Quant q{{}, std::vector<std::int64_t>(2 * gates, 0), 1};
-  for (const auto& [from, weights] : {std::pair{&x_type, w}, std::pair{&h_type, r}})
-    for (float scale : b.type(weights).quant->scale) q.scale.push_back(from->quant->scale[0] * scale);
+  ir::Quant q = *op::quant_of_products(*s.type(0).quant, *b.type(w).quant);
+  const ir::Quant of_state = *op::quant_of_products(*state.quant, *b.type(r).quant);
+  q.scale.insert(q.scale.end(), of_state.scale.begin(), of_state.scale.end());
+  q.zero.insert(q.zero.end(), of_state.zero.begin(), of_state.zero.end());
+  q.axis = 1;
+  Tensor bias = Tensor::zeros(DType::i32, {1, std::int64_t(q.scale.size())});
   std::int64_t at = 0;
   for (std::size_t i : {12, 15, 13, 14}) {
     const Tensor* t = b.data(s.in[i]);
-    if (!t || t->dtype != DType::i32 || t->size() * 4 != std::int64_t(gates)) { s.unsupported("its biases are taken as int32 constants only"); return {}; }
+    if (!t || t->dtype != DType::i32 || t->size() * 8 != bias.size()) { s.unsupported("its biases are taken as int32 constants only"); return {}; }
     copy_elements(*t, 0, 1, bias, at, t->size());
     at += t->size();
   }
-  std::vector<ir::Dim> bias_dims(bias.dims.begin(), bias.dims.end());
-  Val bias_v = b.constant(std::make_shared<const Tensor>(std::move(bias)), ir::tensor_type(DType::i32, std::move(bias_dims), std::make_shared<const ir::Quant>(std::move(q))));
-  Val x = s.in[0];
-  if (!o.time_major()) x = b.op("Transpose", {x}, {{"perm", Ints{1, 0, 2}}});
-  auto state = [&](std::size_t i) { return b.op("Unsqueeze", {s.in[i], b.ints({0})}); };
-  s.rounding = "fixed_legacy";   // the scales are multiplied in float32
-  Attrs a = {{"hidden_size", std::int64_t(gates / 4)}};
-  if (o.cell_clip() > 0) {
-    if (o.cell_clip() < 32767 * c_type.quant->scale[0]) { s.unsupported("a bound of " + std::to_string(o.cell_clip()) + " on the cell, within what its stored integers reach, is not taken"); return {}; }
-    a.push_back({"cell_clip", o.cell_clip()});
-  }
-  Val y = s.node("LSTM", {x, w, r, bias_v, {}, state(18), state(19)}, a);
-  y = b.op("Squeeze", {y, b.ints({1})});
-  return {o.time_major() ? y : b.op("Transpose", {y}, {{"perm", Ints{1, 0, 2}}})};
+  std::vector<ir::Dim> dims(bias.dims.begin(), bias.dims.end());
+  return {w, r, b.constant(std::make_shared<const Tensor>(std::move(bias)), ir::tensor_type(DType::i32, std::move(dims), std::make_shared<const ir::Quant>(std::move(q))))};
+}
+/// The same of real numbers.
+Vals real_gates(Site& s) {
+  op::Builder& b = s.b;
+  auto stacked = [&](std::size_t i, std::size_t f, std::size_t c, std::size_t out) {
+    Val v = b.op("Concat", {s.in[i], s.in[out], s.in[f], s.in[c]}, {{"axis", std::int64_t{0}}});
+    return b.op("Unsqueeze", {v, b.ints({0})});
+  };
+  Val w = stacked(1, 2, 3, 4), r = stacked(5, 6, 7, 8), bias = stacked(12, 13, 14, 15);
+  if (b.failed()) return {};
+  return {w, r, b.op("Concat", {bias, b.op("Mul", {bias, b.scalar(0, bias)})}, {{"axis", std::int64_t{1}}})};
 }
 /// Gates stand apart, in the order input, forget, cell, output; ONNX has them stacked as input, output, forget, cell.
 Vals sequence_lstm(Site& s) {
@@ -325,28 +328,20 @@ Vals sequence_lstm(Site& s) {
   if (s.has(16)) { s.unsupported("a projection of the output is not taken"); return {}; }
   if (o.proj_clip() != 0) { s.unsupported("a bound on the projection is not taken"); return {}; }
   if (o.fused_activation_function() != fb::ActivationFunctionType::TANH) { s.unsupported("an activation other than TANH is not taken"); return {}; }
-  if (s.type(0).quant) return stored_lstm(s);
-  auto stacked = [&](std::size_t i, std::size_t f, std::size_t c, std::size_t out) {
-    Val v = b.op("Concat", {s.in[i], s.in[out], s.in[f], s.in[c]}, {{"axis", std::int64_t{0}}});
-    return b.op("Unsqueeze", {v, b.ints({0})});
-  };
-  Val x = s.in[0];
-  if (!o.time_major()) x = b.op("Transpose", {x}, {{"perm", Ints{1, 0, 2}}});
-  Val w = stacked(1, 2, 3, 4), r = stacked(5, 6, 7, 8), bias = stacked(12, 13, 14, 15);
-  if (b.failed()) return {};
-  bias = b.op("Concat", {bias, b.op("Mul", {bias, b.scalar(0, bias)})}, {{"axis", std::int64_t{1}}});
-  const std::int64_t hidden = extent(b.type(s.in[5]), 1);
+  const bool stored = bool(s.type(0).quant);
+  auto turned = [&](Val v) { return o.time_major() ? v : b.op("Transpose", {v}, {{"perm", Ints{1, 0, 2}}}); };   // between [N, T, ..] and [T, N, ..]
   auto state = [&](std::size_t i) { return b.op("Unsqueeze", {s.in[i], b.ints({0})}); };
-  Vals in = {x, w, r, bias, {}, state(18), state(19)};
+  Val x = turned(s.in[0]);
+  Attrs a = {{"hidden_size", extent(s.type(5), 1)}};
+  const Vals weights = stored ? stored_weights(s, a) : real_gates(s);
+  if (b.failed()) return {};
+  Vals in = {x, weights[0], weights[1], weights[2], {}, state(18), state(19)};
   if (s.has(9) && s.has(10) && s.has(11)) in.push_back(b.op("Unsqueeze", {b.op("Concat", {s.in[9], s.in[11], s.in[10]}, {{"axis", std::int64_t{0}}}), b.ints({0})}));
-  if (o.cell_clip() != 0) {
+  if (!stored && o.cell_clip() != 0) {
     if (in.size() > 7) { s.unsupported("a bound on the cell together with peepholes is not taken"); return {}; }
-    Val y = bounded_lstm(s, x, double(o.cell_clip()));
-    return {o.time_major() ? y : b.op("Transpose", {y}, {{"perm", Ints{1, 0, 2}}})};
+    return {turned(bounded_lstm(s, x, double(o.cell_clip())))};
   }
-  Attrs a = {{"hidden_size", hidden}};
-  Val y = b.op("Squeeze", {b.ops("LSTM", in, a, 1)[0], b.ints({1})});  // [T, N, H]
-  return {o.time_major() ? y : b.op("Transpose", {y}, {{"perm", Ints{1, 0, 2}}})};
+  return {turned(b.op("Squeeze", {s.node("LSTM", in, a), b.ints({1})}))};
 }
 
 constexpr Rule kRules[] = {
