@@ -12,6 +12,7 @@
 
 #include "backends/registry.hpp"
 #include "base/figures.hpp"
+#include "cli/describe.hpp"
 #include "cli/page.hpp"
 #include "cli/verbs.hpp"
 #include "compress/errors.hpp"
@@ -49,8 +50,6 @@ constexpr Option kOptions[] = {
     kReportOption,
 };
 constexpr std::size_t kShown = 5;          // layers, without --layers
-constexpr std::int64_t kMeasured = 128;    // samples on which the errors of layers are measured
-constexpr std::int64_t kAlone = 16;        // and each layer alone
 
 std::string decibels(double db) { return std::isnan(db) ? "-" : db >= 200 ? "exact" : figures::fixed(db, 1); }
 Json number(double v) { return std::isfinite(v) ? Json(v) : Json(); }
@@ -73,7 +72,7 @@ class Run {
  private:
   Result<> read();
   Result<std::optional<lifecycle::Answers>> answers(const ir::Graph& g);
-  Result<double> sqnr(const ir::Graph& g);
+  lifecycle::Judge judge() const { return {model_, data_->judged, judged_, data_->output_meaning, *engine_, options_.threads, watch_}; }
   Result<> quantise();
   Result<> make_narrow();
   Result<> write();
@@ -117,9 +116,9 @@ Result<> Run::read() {
   static const std::map<std::string, std::string> kOf = {{"static", "int8, int16, fp16 and bf16"}, {"dynamic", "int8"}, {"weights", "int8, int4, fp16 and bf16"}};
   if (!kOf.contains(scheme)) return Error{ErrorCode::invalid_file, "--scheme is '" + scheme + "'; there are static, dynamic and weights"};
   if (!kTypes.contains(to) || (", " + kOf.at(scheme) + " ").find(to) == std::string::npos) return Error{ErrorCode::invalid_file, "--to is '" + to + "'; --scheme " + scheme + " has " + kOf.at(scheme)};
-  options_.to = kTypes.at(to);
-  if (scheme != "static" || !is_int(options_.to)) {
-    narrow_ = compress::NarrowOptions{.form = scheme == "dynamic" ? compress::NarrowOptions::Form::dynamic : scheme == "weights" ? compress::NarrowOptions::Form::weights : compress::NarrowOptions::Form::compute, .to = options_.to};
+  const DType type = kTypes.at(to);
+  if (scheme != "static" || !is_int(type)) {
+    narrow_ = compress::NarrowOptions{.form = scheme == "dynamic" ? compress::NarrowOptions::Form::dynamic : scheme == "weights" ? compress::NarrowOptions::Form::weights : compress::NarrowOptions::Form::compute, .to = type};
     for (const std::string& k : args_.all("keep")) narrow_->keep.insert(k);
     for (const char* option : {"floor", "layers", "without"})
       if (args_.has(option)) return Error{ErrorCode::invalid_file, "--" + std::string(option) + " belongs to what is calibrated: --scheme static, --to int8 or int16"};
@@ -138,9 +137,7 @@ Result<> Run::read() {
   options_.threads = threads > 0 ? int(threads) : system::cpu().physical;
   data::Preprocess steps;
   if (args_.has("preprocess")) {
-    auto p = data::Preprocess::parse(args_.get("preprocess"));
-    if (!p) return Error{ErrorCode::invalid_file, "--preprocess: " + p.error().message};
-    steps = std::move(*p);
+    SAHA_TRY(steps, steps_of(args_.get("preprocess")));
   }
   SAHA_TRY(model_, formats::import_file(args_.arguments[0]));
   SAHA_TRY(engine_, backends::open("native"));
@@ -166,20 +163,12 @@ Result<> Run::read() {
 
 /// What the graph says about each sample that judges; nothing where samples are not what lifecycle::answer takes (a state, a fixed batch).
 Result<std::optional<lifecycle::Answers>> Run::answers(const ir::Graph& g) {
-  ir::Model m = model_;
-  m.graph = g;
-  SAHA_TRY(auto program, engine_->load(m, {.threads = options_.threads, .precision = "float32", .file = {}}));
-  auto a = lifecycle::answer(*program, data_->judged, data_->output_meaning, [&](std::int64_t done) { return bool(watch_.at("judging", done, judged_.size)); });
+  auto a = judge().answers(g);
   if (!a) {
     if (a.error().code == ErrorCode::cancelled) return std::move(a.error());
     return std::optional<lifecycle::Answers>{};
   }
   return std::optional<lifecycle::Answers>{std::move(*a)};
-}
-Result<double> Run::sqnr(const ir::Graph& g) {
-  const ir::Graph& reference = quantizer_->reference();
-  SAHA_TRY(const auto s, compress::compare(reference, g, compress::outputs_of(reference, g), *engine_, options_.threads, compress::first(judged_, kMeasured), watch_, "comparing"));
-  return compress::mean_db(s);
 }
 
 /// What needs no calibration.
@@ -189,7 +178,7 @@ Result<> Run::make_narrow() {
   result_ = std::move(made.graph);
   rows_.push_back({"float32"});
   rows_.push_back({.name = (args_.get("scheme") == "static" ? "" : args_.get("scheme") + " ") + args_.get("to")});
-  SAHA_TRY(const auto s, compress::compare(model_.graph, result_, compress::outputs_of(model_.graph, result_), *engine_, options_.threads, compress::first(judged_, kMeasured), watch_, "comparing"));
+  SAHA_TRY(const auto s, compress::compare(model_.graph, result_, compress::outputs_of(model_.graph, result_), *engine_, options_.threads, compress::first(judged_, lifecycle::kMeasured), watch_, "comparing"));
   rows_[1].sqnr_db = compress::mean_db(s);
   rows_[1].remark = std::to_string(made.layers) + " layers";
   if (!data_) return {};
@@ -209,23 +198,12 @@ Result<> Run::quantise() {
   widths_ = q.widths();
   SAHA_TRY(result_, q.graph(widths_));
   rows_.push_back({.name = std::string(name(widths_[0]))});
-  SAHA_TRY(rows_[1].sqnr_db, q.measure(widths_, compress::first(judged_, kMeasured), watch_));
+  SAHA_TRY(rows_[1].sqnr_db, q.measure(widths_, compress::first(judged_, lifecycle::kMeasured), watch_));
   if (rows_[0].answers) { SAHA_TRY(rows_[1].answers, answers(result_)); }
-  if (args_.has("layers") || floor_) SAHA_DO(q.measure_alone(compress::first(judged_, kAlone), watch_));
-  if (!floor_) return {};
-  if (!floor_->decibels && score_.empty())
-    return Error{ErrorCode::invalid_argument, "--floor is in pp, but no output of the model decides anything on this data: there is nothing to lose pp of", "--floor 30dB states the SQNR of the outputs that must remain"};
-  double floor = floor_->value;
-  const double whole = floor_->decibels ? 0 : lifecycle::score(*rows_[0].answers, *rows_[0].answers, data_->judged);
-  if (!floor_->decibels) floor = whole - floor_->value - 1e-9;
-  const auto judge = [&](const ir::Graph& g) -> Result<double> {
-    if (floor_->decibels) return sqnr(g);
-    SAHA_TRY(const auto a, answers(g));
-    if (!a) return Error{ErrorCode::internal, "a mixture does not run on the data"};
-    return lifecycle::score(*a, *rows_[0].answers, data_->judged);
-  };
-  SAHA_TRY(const auto mixed, q.mix(floor, judge, watch_));
-  const std::string what = floor_->decibels ? "floor " + figures::fixed(floor, 1) + " dB" : "floor " + figures::column::percent(floor + 1e-9);
+  if (!floor_) return args_.has("layers") ? q.measure_alone(compress::first(judged_, lifecycle::kAlone), watch_) : Result<>();
+  SAHA_TRY(const lifecycle::Held found, lifecycle::hold(q, *floor_, judge(), rows_[0].answers ? &*rows_[0].answers : nullptr));
+  const auto& mixed = found.mixed;
+  const std::string what = "floor " + found.floor;
   held_ = mixed.held;
   if (mixed.widths == widths_) {
     rows_[1].remark = what + (held_ ? " held" : " missed");
@@ -235,7 +213,7 @@ Result<> Run::quantise() {
   widths_ = mixed.widths;
   SAHA_TRY(result_, q.graph(widths_));
   rows_.push_back({.name = "mixed", .remark = held_ ? "floor held" : "floor missed"});
-  SAHA_TRY(rows_[2].sqnr_db, sqnr(result_));
+  SAHA_TRY(rows_[2].sqnr_db, judge().sqnr(q.reference(), result_));
   if (rows_[0].answers) { SAHA_TRY(rows_[2].answers, answers(result_)); }
   return {};
 }

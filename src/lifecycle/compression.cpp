@@ -4,6 +4,8 @@
 #include <cmath>
 #include <cstdlib>
 
+#include "base/figures.hpp"
+#include "compress/errors.hpp"
 #include "formats/formats.hpp"
 
 namespace saha::lifecycle {
@@ -166,6 +168,30 @@ double score(const Answers& a, const Answers& reference, const data::Dataset& se
   double same = 0;
   for (std::size_t i = 0; i < a.samples.predicted.size() && i < reference.samples.predicted.size(); ++i) same += a.samples.predicted[i] == reference.samples.predicted[i];
   return same / n;
+}
+
+Result<Answers> Judge::answers(const ir::Graph& g) const {
+  ir::Model m = model;
+  m.graph = g;
+  SAHA_TRY(auto program, engine.load(m, {.threads = threads, .precision = "float32", .file = {}}));
+  return answer(*program, set, output_meaning, [&](std::int64_t done) { return bool(watch.at("judging", done, samples.size)); });
+}
+Result<double> Judge::sqnr(const ir::Graph& reference, const ir::Graph& g) const {
+  SAHA_TRY(const auto s, compress::compare(reference, g, compress::outputs_of(reference, g), engine, threads, compress::first(samples, kMeasured), watch, "comparing"));
+  return compress::mean_db(s);
+}
+
+Result<Held> hold(compress::Quantizer& q, const Floor& floor, const Judge& judge, const Answers* whole) {
+  if (!floor.decibels && (!whole || score_name(*whole, judge.set).empty()))
+    return Error{ErrorCode::invalid_argument, "the floor is in pp, but no output of the model decides anything on this data: there is nothing to lose pp of", "a floor of 30 dB states the SQNR of the outputs that must remain"};
+  SAHA_DO(q.measure_alone(compress::first(judge.samples, kAlone), judge.watch));
+  const double least = floor.decibels ? floor.value : score(*whole, *whole, judge.set) - floor.value - 1e-9;
+  SAHA_TRY(auto mixed, q.mix(least, [&](const ir::Graph& g) -> Result<double> {
+    if (floor.decibels) return judge.sqnr(q.reference(), g);
+    SAHA_TRY(const Answers a, judge.answers(g));
+    return score(a, *whole, judge.set);
+  }, judge.watch));
+  return Held{std::move(mixed), floor.decibels ? figures::fixed(least, 1) + " dB" : figures::column::percent(least + 1e-9)};
 }
 
 }  // namespace saha::lifecycle

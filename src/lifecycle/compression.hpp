@@ -32,4 +32,28 @@ std::string score_name(const Answers& reference, const data::Dataset& set);
 /// That share; 0 where score_name is "".
 double score(const Answers& a, const Answers& reference, const data::Dataset& set);
 
+
+/// What graphs made of one model say about the samples that judge them.
+struct Judge {
+  const ir::Model& model;
+  const data::Dataset& set;
+  const compress::Samples& samples;                     ///< of the set
+  const std::map<std::string, std::string>& output_meaning;
+  runtime::Backend& engine;
+  int threads;
+  const compress::Watch& watch;
+  Result<Answers> answers(const ir::Graph& g) const;
+  /// Mean SQNR of the outputs in dB, on the first samples.
+  Result<double> sqnr(const ir::Graph& reference, const ir::Graph& g) const;
+};
+inline constexpr std::int64_t kMeasured = 128;   // samples on which errors are measured
+inline constexpr std::int64_t kAlone = 16;       // and those of each layer alone
+
+struct Held {
+  compress::Quantizer::Mixed mixed;
+  std::string floor;                             ///< "98.7 %", "30.0 dB"
+};
+/// The cheapest mixture that holds the floor, or the best one; measures each layer alone. `whole`: what the float graph says, null where nothing decides: a floor in pp fails then.
+Result<Held> hold(compress::Quantizer& q, const Floor& floor, const Judge& judge, const Answers* whole);
+
 }  // namespace saha::lifecycle

@@ -11,9 +11,6 @@
 namespace saha::lifecycle {
 namespace fs = std::filesystem;
 namespace {
-constexpr std::int64_t kMeasured = 128;    // samples on which the errors of layers are measured
-constexpr std::int64_t kAlone = 16;        // and each layer alone
-
 Json number(double v) { return std::isfinite(v) ? Json(v) : Json(); }
 
 /// What the stage keeps of a quantised graph.
@@ -37,14 +34,14 @@ Result<> Pipeline::compress(const Compression& c) {
   const Variant& from = variant("float32");
   const Quantize& how = c.quantize;
   const char* seen = sets_.contains("calibration") ? "calibration" : "train";
-  const char* judge = sets_.contains("val") ? "val" : seen;   // the test set is for requirements
+  const char* by = sets_.contains("val") ? "val" : seen;   // the test set is for requirements
   if (!sets_.contains(seen)) return Error{ErrorCode::invalid_data, "compress." + c.name + " finds ranges on data.calibration or data.train, and there is neither"};
   SAHA_TRY(auto engine, backends::open("native"));
   Json steps = Json::object();
   for (const auto& i : c_.inputs) steps[i.name] = i.steps.str();
   const Json floor = !how.floor ? Json() : Json{{"value", how.floor->value}, {"unit", how.floor->decibels ? "dB" : "share"}};
   Json inputs{{"model", from.sha256}, {"to", how.to}, {"calibrate", how.calibrate}, {"samples", how.samples}, {"floor", floor}, {"keep", how.keep}, {"without", how.without}, {"seed", c_.seed},
-              {"calibration", set_hash_[seen]}, {"judge", judge}, {"judged", set_hash_[judge]}, {"preprocess", steps}, {"meaning", c_.output_meaning}, {"version", engine->version()}};
+              {"calibration", set_hash_[seen]}, {"judge", by}, {"judged", set_hash_[by]}, {"preprocess", steps}, {"meaning", c_.output_meaning}, {"version", engine->version()}};
   auto make = [&](const fs::path& folder) -> Result<Json> {
     const std::string stage_name = "compress/" + c.name;
     compress::Watch watch;
@@ -53,7 +50,7 @@ Result<> Pipeline::compress(const Compression& c) {
     const auto specs = input_specs(from.model.graph, c_.inputs);
     SAHA_TRY(data::Dataset calibration, sets_.at(seen).for_inputs(specs));
     calibration = calibration.take(how.samples, c_.seed);
-    SAHA_TRY(data::Dataset judged, sets_.at(judge).for_inputs(specs));
+    SAHA_TRY(data::Dataset judged, sets_.at(by).for_inputs(specs));
     SAHA_TRY(const auto ranges, samples_of(calibration, from.model.graph));
     SAHA_TRY(const auto judging, samples_of(judged, from.model.graph));
     SAHA_TRY(auto options, how.options());
@@ -61,36 +58,18 @@ Result<> Pipeline::compress(const Compression& c) {
     SAHA_TRY(auto q, compress::Quantizer::make(from.model.graph, ranges, *engine, options, watch));
     std::vector<compress::Width> widths = q.widths();
     SAHA_TRY(double db, q.measure(widths, compress::first(judging, kMeasured), watch));
-    auto sqnr = [&](const ir::Graph& g) -> Result<double> {
-      SAHA_TRY(const auto s, compress::compare(q.reference(), g, compress::outputs_of(q.reference(), g), *engine, options.threads, compress::first(judging, kMeasured), watch, "comparing"));
-      return compress::mean_db(s);
-    };
-    auto answers = [&](const ir::Graph& g) -> Result<Answers> {
-      ir::Model m = from.model;
-      m.graph = g;
-      SAHA_TRY(auto program, engine->load(m, {.threads = options.threads, .precision = "float32", .file = {}}));
-      return answer(*program, judged, c_.output_meaning, [&](std::int64_t done) { return bool(watch.at("judging", done, judging.size)); });
-    };
     std::string held;
     if (how.floor) {
-      SAHA_DO(q.measure_alone(compress::first(judging, kAlone), watch));
-      double least = how.floor->value;
+      const Judge judge{from.model, judged, judging, c_.output_meaning, *engine, options.threads, watch};
       std::optional<Answers> whole;
-      if (!how.floor->decibels) {
-        SAHA_TRY(whole, answers(q.reference()));
-        if (score_name(*whole, judged).empty()) return Error{ErrorCode::invalid_data, "the floor of compress." + c.name + " is in pp, but no output of the model decides anything: there is nothing to lose pp of", "floor: 30 dB"};
-        least = score(*whole, *whole, judged) - how.floor->value - 1e-9;
-      }
-      SAHA_TRY(const auto mixed, q.mix(least, [&](const ir::Graph& g) -> Result<double> {
-        if (how.floor->decibels) return sqnr(g);
-        SAHA_TRY(const Answers a, answers(g));
-        return score(a, *whole, judged);
-      }, watch));
-      const std::string what = how.floor->decibels ? figures::fixed(least, 1) + " dB" : figures::column::percent(least + 1e-9);
-      if (!mixed.held) return Error{ErrorCode::invalid_data, "no mixture of widths holds the floor of compress." + c.name + ", " + what + "; the best reaches " + (how.floor->decibels ? figures::fixed(mixed.score, 1) + " dB" : figures::column::percent(mixed.score))};
-      held = "floor " + what + " held";
-      if (mixed.widths != widths) {
-        widths = mixed.widths;
+      if (!how.floor->decibels) { SAHA_TRY(whole, judge.answers(q.reference())); }
+      SAHA_TRY(const Held found, hold(q, *how.floor, judge, whole ? &*whole : nullptr));
+      if (!found.mixed.held)
+        return Error{ErrorCode::invalid_data, "no mixture of widths holds the floor of compress." + c.name + ", " + found.floor + "; the best reaches " +
+                                                  (how.floor->decibels ? figures::fixed(found.mixed.score, 1) + " dB" : figures::column::percent(found.mixed.score))};
+      held = "floor " + found.floor + " held";
+      if (found.mixed.widths != widths) {
+        widths = found.mixed.widths;
         SAHA_TRY(db, q.measure(widths, compress::first(judging, kMeasured), watch));
       }
     }
