@@ -70,16 +70,6 @@ Result<std::vector<Datum>> read_inputs(const std::vector<std::string>& files, co
   return inputs;
 }
 
-std::vector<std::string> split(const std::string& text) {
-  std::vector<std::string> parts;
-  for (std::size_t at = 0; at <= text.size();) {
-    const std::size_t end = std::min(text.find(',', at), text.size());
-    if (end > at) parts.push_back(text.substr(at, end - at));
-    at = end + 1;
-  }
-  return parts;
-}
-
 // What stands in the table's heading and in JSON's "machine".
 std::string isa_words(const system::Cpu& cpu) {
   for (const char* isa : {"avx512f", "avx2", "sve", "neon"})
@@ -221,7 +211,8 @@ Result<int> run(const Args& args) {
   options.runs = int(runs);
   options.warmup = int(warmup);
   options.seed = std::uint64_t(seed);
-  subject.backends = split(args.get("backend"));
+  subject.backends = words_of(args.get("backend"));
+  std::erase(subject.backends, "");
   subject.profile = args.has("profile");
   options.compare = !args.has("no-compare");
   options.reference = args.get("reference", "auto");

@@ -213,6 +213,11 @@ std::string spelled(const Option& o) {
   return letter + (letter.empty() || name.empty() ? "" : ", ") + name + (o.value.empty() ? "" : " " + std::string(o.value));
 }
 
+std::vector<std::string> words_of(std::string_view list) {
+  std::vector<std::string> words(1);
+  for (char c : list) if (c == ',') words.emplace_back(); else words.back() += c;
+  return words;
+}
 void print(std::string_view text) {
   while (!text.empty()) {
     ssize_t n = ::write(STDOUT_FILENO, text.data(), text.size());

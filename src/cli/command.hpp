@@ -69,5 +69,7 @@ int main(std::span<const std::string> words);
 void print(std::string_view text);
 /// Prints to stderr unless -q; for notes, next steps and progress of the conversation.
 void say(const Args& args, std::string_view text);
+/// What stands between commas; of no text one empty word.
+std::vector<std::string> words_of(std::string_view list);
 
 }  // namespace saha::cli

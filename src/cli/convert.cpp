@@ -47,17 +47,15 @@ Result<std::vector<std::vector<Dims>>> shapes_of(const Args& args, const ir::Gra
 }
 Result<std::vector<kernels::Isa>> levels_of(const Args& args) {
   std::vector<kernels::Isa> levels;
-  std::string list = args.get("levels"), all;
+  std::string all;
   constexpr kernels::Isa kAll[] = {kernels::Isa::generic, kernels::Isa::avx2, kernels::Isa::avx512, kernels::Isa::avx512vnni};
   for (auto level : kAll) all += (all.empty() ? "" : ", ") + std::string(kernels::name(level));
-  for (std::size_t at = 0; !list.empty() && at <= list.size();) {
-    const std::size_t comma = std::min(list.find(',', at), list.size());
-    const std::string word = list.substr(at, comma - at);
+  if (args.get("levels").empty()) return levels;
+  for (const std::string& word : words_of(args.get("levels"))) {
     std::optional<kernels::Isa> found;
     for (auto level : kAll) if (kernels::name(level) == word) found = level;
     if (!found) return Error{ErrorCode::invalid_file, "--levels names '" + word + "', which is no level", "levels are " + all};
     if (std::ranges::find(levels, *found) == levels.end()) levels.push_back(*found);
-    at = comma + 1;
   }
   return levels;
 }

@@ -43,12 +43,6 @@ void count(const ir::Graph& g, std::map<std::string, std::int64_t>& counts) {
       if (auto* sub = std::get_if<ir::GraphRef>(&a.value)) count(**sub, counts);
   }
 }
-std::vector<std::string> names(const std::string& text) {
-  std::vector<std::string> r(1);
-  for (char c : text) if (c == ',') r.emplace_back(); else r.back() += c;
-  return r;
-}
-
 /// The graph with other outputs; dead code goes with the pipeline.
 Result<ir::Graph> with_outputs(const ir::Graph& g, const std::vector<std::string>& wanted) {
   std::map<std::string, ir::ValueId> by_name;
@@ -88,7 +82,7 @@ Result<int> run(const Args& args) {
     SAHA_TRY(base, passes::specialize(base, types));
   }
   if (args.has("outputs")) {
-    SAHA_TRY(base, with_outputs(base, names(args.get("outputs"))));
+    SAHA_TRY(base, with_outputs(base, words_of(args.get("outputs"))));
   }
   passes::Options options;
   options.fold_limit = fold_limit;

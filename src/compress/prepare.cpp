@@ -29,8 +29,7 @@ std::optional<Vals> with_bias(const ir::Graph& g, const ir::Node& n, const Vals&
 }  // namespace
 
 Result<ir::Graph> prepared(const ir::Graph& g) {
-  static const std::string kSpeltOut[] = {"fuse_attention", "merge_products"};
-  SAHA_TRY(auto simple, passes::simplify(g, {.opset = 20}, kSpeltOut));
+  SAHA_TRY(auto simple, passes::simplify(g, {.opset = 20}, passes::joining_passes()));
   const auto uses = simple.graph.use_counts();
   SAHA_TRY(const ir::Graph joined, op::rewrite(simple.graph, [&](const ir::Graph& from, const ir::Node& n, const Vals& in, op::Builder& b) { return with_bias(from, n, in, b, uses); }));
   static const std::string kOnly[] = {"remove_dead"};

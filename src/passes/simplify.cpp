@@ -84,6 +84,10 @@ std::span<const Pass> pipeline() {
   return all;
 }
 
+std::span<const std::string> joining_passes() {
+  static const std::string all[] = {"fuse_attention", "merge_products"};
+  return all;
+}
 Result<Simplified> simplify(const ir::Graph& g, const Options& options, std::span<const std::string> without, std::span<const std::string> only) {
   auto listed = [](std::span<const std::string> names, std::string_view name) { return std::find(names.begin(), names.end(), name) != names.end(); };
   for (auto names : {without, only})

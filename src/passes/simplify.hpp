@@ -43,6 +43,8 @@ struct Simplified {
   std::vector<PassResult> passes;                    ///< those that changed something
   bool fold_stopped = false;                         ///< constant nodes stand in the graph because to compute them takes too many steps
 };
+/// Passes to leave out where the result is run or quantised here: attention is left spelt out, whose products and softmax have fast kernels.
+std::span<const std::string> joining_passes();
 /// Runs the passes until nothing changes, at most `kMaxRounds` times. `without`: names that are left out; `only`: if not empty, the only
 /// ones. Fails naming a pass that does not exist, or the pass that failed.
 Result<Simplified> simplify(const ir::Graph& g, const Options& options = {}, std::span<const std::string> without = {}, std::span<const std::string> only = {});

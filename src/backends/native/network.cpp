@@ -50,11 +50,9 @@ std::vector<Port> ports(const ir::Graph& g, std::span<const ir::ValueId> values)
 }
 
 ir::Graph runnable(const ir::Graph& graph) {
-  // Attention is left spelt out: its products and its softmax have fast kernels, it has none.
-  static const std::string kSpeltOut[] = {"fuse_attention", "merge_products"};
   // Kernels on stored integers take 8 bits: what is kept in 16 between a pair computes in float32.
   auto gathered = passes::gather_quantised(graph, 8);
-  auto simple = passes::simplify(gathered ? *gathered : graph, {.fuse = true}, kSpeltOut);
+  auto simple = passes::simplify(gathered ? *gathered : graph, {.fuse = true}, passes::joining_passes());
   return simple ? std::move(simple->graph) : gathered ? std::move(*gathered) : graph;
 }
 
