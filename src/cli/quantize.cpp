@@ -118,11 +118,13 @@ Result<> Run::read() {
   if (!kTypes.contains(to) || (", " + kOf.at(scheme) + " ").find(to) == std::string::npos) return Error{ErrorCode::invalid_file, "--to is '" + to + "'; --scheme " + scheme + " has " + kOf.at(scheme)};
   const DType type = kTypes.at(to);
   if (scheme != "static" || !is_int(type)) {
-    narrow_ = compress::NarrowOptions{.form = scheme == "dynamic" ? compress::NarrowOptions::Form::dynamic : scheme == "weights" ? compress::NarrowOptions::Form::weights : compress::NarrowOptions::Form::compute, .to = type};
+    using Form = compress::NarrowOptions::Form;
+    const bool lite = format_ == "tflite";
+    narrow_ = compress::NarrowOptions{.form = scheme == "dynamic" ? lite ? Form::hybrid : Form::dynamic : scheme == "weights" ? Form::weights : Form::compute, .to = type};
     for (const std::string& k : args_.all("keep")) narrow_->keep.insert(k);
     for (const char* option : {"floor", "layers", "without"})
       if (args_.has(option)) return Error{ErrorCode::invalid_file, "--" + std::string(option) + " belongs to what is calibrated: --scheme static, --to int8 or int16"};
-    if (format_ == "tflite") return Error{ErrorCode::unsupported, "this form of a model is written as ONNX only, '" + out_ + "' is a TensorFlow Lite file"};
+    if (lite && scheme != "dynamic") return Error{ErrorCode::unsupported, "this form of a model is written as ONNX only, '" + out_ + "' is a TensorFlow Lite file"};
   }
   if (!narrow_ && !args_.has("data")) return Error{ErrorCode::invalid_file, "'saha quantize' needs --data DATA: ranges of what layers compute are found on samples", "--data saha.yaml, a folder, a .csv, .npy or .npz"};
   const lifecycle::Quantize said{.to = narrow_ ? "int8" : to, .calibrate = args_.get("calibrate"), .floor = {}, .keep = args_.all("keep"), .without = args_.all("without")};

@@ -92,6 +92,24 @@ std::optional<Vals> dynamic(const ir::Graph& g, const ir::Node& n, const Vals& i
   }
   return Vals{y};
 }
+/// The layer itself on weights that are stored; its rule rounds the data, a row or a picture at a time. As LiteRT's kernels have it: a zero point for the data of
+/// convolutions, none for those of matrix products.
+std::optional<Vals> hybrid(const ir::Graph& g, const ir::Node& n, const Vals& in, Builder& b) {
+  const Tensor& w = *g[g.operand(n, 1)].constant;
+  const op::AttrView a{*n.attrs};
+  const bool conv = n.op == "Conv";
+  if (conv ? w.rank() != 3 && w.rank() != 4 : w.rank() != 2 || (n.op == "Gemm" && (a.i("transA") || a.f("alpha") != 1 || a.f("beta") != 1)) || n.op == "ConvTranspose") return {};
+  const Rows rows = rows_of(g, n, w);
+  const std::vector<float> scale = row_scales(rows, DType::i8, true);
+  Tensor stored = stored_tensor(g, n, w.dims, DType::i8, nearest(rows, scale, DType::i8));
+  const auto quant = std::make_shared<const ir::Quant>(ir::Quant{scale, std::vector<std::int64_t>(scale.size(), 0), channel_axis(g, n)});
+  const std::vector<ir::Dim> dims(w.dims.begin(), w.dims.end());
+  Vals operands = in;
+  operands[1] = b.constant(std::make_shared<const Tensor>(std::move(stored)), ir::tensor_type(DType::i8, dims, quant), g[g.operand(n, 1)].name);
+  op::Attrs attrs = *n.attrs;
+  attrs.push_back({"rounding", std::string(conv ? "dynamic_asymmetric" : "dynamic_symmetric")});
+  return Vals{b.quantised(n.op, operands, attrs, op::Stored{})};
+}
 
 /// Nodes in a narrow float, where their operators take it.
 class Computing {
@@ -142,7 +160,8 @@ class Computing {
 
 Result<Narrowed> narrowed(const ir::Graph& given, const NarrowOptions& o) {
   const bool real = o.to == DType::f16 || o.to == DType::bf16, integer = o.to == DType::i8 || (o.to == DType::i4 && o.form == Form::weights);
-  if (o.form == Form::compute ? !real : o.form == Form::dynamic ? o.to != DType::i8 : !real && !integer) return Error{ErrorCode::invalid_argument, std::string(name(o.to)) + " is not what this form of a model stores"};
+  const bool in_each_run = o.form == Form::dynamic || o.form == Form::hybrid;
+  if (o.form == Form::compute ? !real : in_each_run ? o.to != DType::i8 : !real && !integer) return Error{ErrorCode::invalid_argument, std::string(name(o.to)) + " is not what this form of a model stores"};
   if (o.block < 16 || o.block > 4096 || (o.block & (o.block - 1))) return Error{ErrorCode::invalid_argument, "a block of " + std::to_string(o.block) + " weights: a power of two from 16 to 4096 is taken"};
   Narrowed r;
   SAHA_TRY(const ir::Graph g, prepared(given));
@@ -173,10 +192,10 @@ Result<Narrowed> narrowed(const ir::Graph& given, const NarrowOptions& o) {
       Vals operands = in;
       bool any = false;
       const bool product = role_of(from, n) == Role::product && has_weights(from, n);
-      if (o.form == Form::dynamic || !real) {
+      if (in_each_run || !real) {
         if (!product || kept(n)) return {};
-        if (o.form == Form::dynamic) {
-          auto y = dynamic(from, n, in, b);
+        if (in_each_run) {
+          auto y = o.form == Form::hybrid ? hybrid(from, n, in, b) : dynamic(from, n, in, b);
           r.layers += bool(y);
           return y;
         }

@@ -13,6 +13,7 @@ struct NarrowOptions {
   enum class Form : std::uint8_t {
     weights,   ///< stored in `to`, made float32 before they are used: i8, i4 (DequantizeLinear), f16, bf16 (Cast)
     dynamic,   ///< products of 8-bit operands whose scale is found in each run: DynamicQuantizeLinear, MatMulInteger, ConvInteger; `to` is i8
+    hybrid,    ///< the same as layers of float32 data and stored weights, each row or picture with a scale of its own: what TensorFlow Lite's kernels compute; `to` is i8
     compute,   ///< everything that can computes in `to`, f16 or bf16, between Casts at inputs and outputs, which stay float32
   } form = Form::weights;
   DType to = DType::i8;

@@ -143,9 +143,9 @@ std::optional<Walked> walked(const BinaryParams& p) {
   if (w.y.number() == 0) w.a = w.b = 0;
   return w;
 }
-bool contract(const Site&, const BinaryParams& p, Needs& n) {
+bool contract(const Site& site, const BinaryParams& p, Needs& n) {
   const auto w = walked(p);
-  if (!w) return false;
+  if (!w || (site.kernel == "binary_i32" && (p.activation != Activation::none || !(p.op == Binary::add || p.op == Binary::sub || p.op == Binary::mul)))) return false;
   n.reads = {required(w->a * 4), required(w->b * 4)};
   n.writes = {required(w->y * 4)};
   return true;
@@ -177,6 +177,17 @@ bool contract(const Site&, const QuantizeParams& p, Needs& n) {
   if (!few(p.n)) return false;
   n.reads = {required(Count(p.n) * 4)};
   n.writes = {required(p.n)};
+  return true;
+}
+bool contract(const Site&, const DynamicParams& p, Needs& n) {
+  if (!few(p.rows, p.n) || !within(0, static_cast<std::int64_t>(DynamicRange::onnx), p.rule) || !holds(Count(p.rows) * p.n)) return false;
+  n.reads = {required(Count(p.rows) * p.n * 4)};
+  n.writes = {required(Count(p.rows) * p.n), required(Count(p.rows) * 4), required(Count(p.rows) * zero_bytes(p))};
+  return true;
+}
+bool contract(const Site&, const RealParams& p, Needs& n) {
+  if (!few(p.n)) return false;
+  n.reads = n.writes = {required(Count(p.n) * 4)};
   return true;
 }
 
@@ -340,7 +351,8 @@ constexpr Row kRowsOfTable[] = {
     {"quantize_i8", of<QuantizeParams>}, {"pool_f32", of<PoolParams>},     {"pool_i8", of<PoolI8Params>},     {"sum_i8", of<SumI8Params>},        {"softmax_i8", of<SoftmaxI8Params>},
     {"softmax_f32", of<SoftmaxParams>}, {"reduce_f32", of<ReduceParams>},  {"norm_f32", of<NormParams>},      {"transpose", of<MoveParams>},      {"copy", of<MoveParams>},
     {"concat", of<ConcatParams>},       {"split", of<ConcatParams>},       {"gather", of<GatherParams>},      {"resize_f32", of<ResizeParams>},   {"lstm_f32", of<RecurrentParams>},
-    {"gru_f32", of<RecurrentParams>},   {"resize_i8", of<ResizeI8Params>}, {"argmax_i8", of<ArgMaxI8Params>},
+    {"gru_f32", of<RecurrentParams>},   {"resize_i8", of<ResizeI8Params>}, {"argmax_i8", of<ArgMaxI8Params>}, {"dynamic_i8", of<DynamicParams>}, {"real_i32", of<RealParams>},
+    {"binary_i32", of<BinaryParams>},
 };
 
 }  // namespace

@@ -1,14 +1,18 @@
 #pragma once
-// Elementwise on 8-bit integers.
+// Elementwise on 8-bit integers and on their sums.
 //   "table_i8" (X, table, Y)     Y[i] = table[X[i]]: X's bytes count from 0 to 255 whatever they stand for; entries have 1 or 4 bytes.
 //   "pair_i8" (A, B, constants, Y)   two operands with broadcasts, by a rule of rounding or by a table.
 //   "quantize_i8" (X, Y)         float32 to bytes: x / scale to nearest, + zero, between lo and hi; NaN counts as 0.
+//   "dynamic_i8" (X, Y, scale, zero)   rows of float32 to bytes, each by the range of its own (tensor/dynamic_range.hpp).
+//   "binary_i32" (A, B, Y)       sums, differences and products of int32 modulo 2^32, BinaryParams without an activation.
+//   "real_i32" (X, Y)            int32 to the nearest float32.
 // Y may be X where its elements are as wide, and A or B where it has Y's size.
 #include <cstdint>
 #include <span>
 
 #include "kernels/elementwise.hpp"
 #include "kernels/rescale.hpp"
+#include "tensor/dynamic_range.hpp"
 
 namespace saha::kernels {
 
@@ -40,5 +44,19 @@ struct QuantizeParams {
   std::int32_t zero = 0, lo = 0, hi = 0, filler = 0;
 };
 std::uint32_t grid(const QuantizeParams& params);
+
+struct DynamicParams {
+  std::int64_t rows = 0, n = 0;    ///< [rows, n]
+  DynamicRange rule = DynamicRange::symmetric;
+  std::int32_t filler = 0;
+};
+std::uint32_t grid(const DynamicParams& params);
+/// float32 scales; zero points as int32, of rule onnx as bytes.
+inline std::int64_t zero_bytes(const DynamicParams& p) { return p.rule == DynamicRange::onnx ? 1 : 4; }
+
+struct RealParams {
+  std::int64_t n = 0;
+};
+std::uint32_t grid(const RealParams& params);
 
 }  // namespace saha::kernels

@@ -250,14 +250,14 @@ Vals Builder::copy(const ir::Graph& from, const ir::Node& n, const Vals& in) {
     const Type &a = type(in[i]), &o = from.type(old);
     same_types = (type_ref(in[i]) == from[old].type || a == o) && bool(data(in[i])) == bool(from[old].constant);
   }
-  ir::Name keep = std::exchange(origin, n.origin);
+  ir::Name keep = std::exchange(origin, n.origin ? n.origin : origin);   // of a body that has no names, what it stands for
   Vals r;
   if (same_types) {
     std::vector<ValueId> ids;
     for (const Val& v : in) ids.push_back(v.id);
     std::vector<TypeRef> types;
     for (std::size_t k = 0; k < n.num_results; ++k) types.push_back(from[from.result(n, k)].type);
-    ValueId first = core_.add(n.op, ids, n.attrs, types, n.origin);
+    ValueId first = core_.add(n.op, ids, n.attrs, types, origin);
     for (std::size_t k = 0; k < n.num_results; ++k) r.push_back({this, ValueId(std::uint32_t(first) + std::uint32_t(k))});
   } else if (is_quantised(from, n)) {
     std::vector<Stored> stored;

@@ -144,7 +144,21 @@ Val conv_adjoint(const Site& s, std::size_t operand, Val dy) {
   return channel_sum(s, dy);
 }
 
+/// Data rounded in each run, a picture a row. Depthwise kernels multiply the scales first, as those with one scale for all weights do.
+Val conv_dynamic(const Site& s) {
+  const Type w = s.type(1);
+  const bool channels = w.quant->scale.size() > 1, depthwise = s.i("group") > 1 && w.dims.size() > 1 && w.dims[1].is(1);
+  if (channels && w.quant->axis != 0) s.b.fail({ErrorCode::unsupported, "data that are rounded in each run go with a scale for each result, W is " + ir::str(w)});
+  const std::size_t rank = w.dims.size();
+  Val scale = s.b.constant(along_axis(DType::f32, w.quant->scale, ir::Quant{{}, {}, 1}, rank));
+  Val y = dynamic_product(s, 1, channels && !depthwise ? Factors::weights_first : Factors::scales_first, scale, [&](Val x, Val weights) { return s.b.op("ConvInteger", {x, weights}, plain_attrs(s.attrs)); });
+  if (!s.has(2)) return y;
+  ir::Ints shape(rank - 1, 1);
+  shape[0] = -1;
+  return y + s.b.op("Reshape", {s.in[2], s.b.ints(shape)});
+}
 Val conv_integer(const Site& s, const Type& result) {
+  if (dynamic(s)) return conv_dynamic(s);
   const DType wide = accumulator(s.type(0), s.type(1));
   Vals in = {centred(s.in[0], wide), centred(s.in[1], wide)};
   if (s.has(2)) in.push_back(s.type(2).dtype == wide ? s.in[2] : s.b.op("Cast", {s.in[2]}, {{"to", std::int64_t(wide)}}));

@@ -233,6 +233,12 @@ Result<ir::Graph> spelt_out(const ir::Graph& g) {
     if (!is_quantised(from, n)) return {};
     std::vector<TypeRef> results;
     for (std::size_t k = 0; k < n.num_results; ++k) results.push_back(from[from.result(n, k)].type);
+    const std::string* rule = ir::attr<std::string>(*n.attrs, "rounding");
+    if (rule && rule->starts_with("dynamic_")) {   // no number is stored but within the node
+      const OpDef& def = *find(n.op.str())->def;
+      Val own = def.integer ? def.integer({{*n.attrs}, b, in, {}, n.num_results}, *results[0]) : Val{};
+      if (own || b.failed()) return Vals{own};
+    }
     Vals y = float_form(*find(n.op.str())->def, in, *n.attrs, results, b, true);
     // What follows still reads what the numbers stand for.
     for (std::size_t k = 0; k < y.size() && !b.failed(); ++k) if (results[k]->quant) b.retype(y[k], with_elements(b.type(y[k]), results[k]->dtype, results[k]->quant));

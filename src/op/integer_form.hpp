@@ -15,6 +15,8 @@ inline std::string rounding(const Site& s) { return s.has_attr("rounding") ? s.s
 /// The rule is one of fixed-point multipliers; rules of operators beside the linear ones exist for these only: by the other, the operator
 /// computes in float between dequantising and quantising.
 inline bool fixed(const Site& s) { return rounding(s) != "float_even"; }
+/// The node's data are real numbers, rounded to 8 bits in each run; its weights are stored integers, its result is real. The rule says how a row is stored.
+inline bool dynamic(const Site& s) { return rounding(s).starts_with("dynamic_"); }
 inline Val cast(Val v, DType t) { return v.b->type(v).dtype == t ? v : v.b->op("Cast", {v}, {{"to", std::int64_t(t)}}); }
 /// The same shape, as far as it is known, of other elements.
 inline TypeRef with_elements(const Type& shape, DType t, std::shared_ptr<const ir::Quant> quant = {}) {
@@ -103,6 +105,48 @@ inline Val clamped(const Site& s, const Type& x, const Type& result, double lo, 
   const double least = double(std::isfinite(lo) ? std::max(step_of(lo, *result.quant), all.lo) : all.lo), most = double(std::isfinite(hi) ? std::min(step_of(hi, *result.quant), all.hi) : all.hi);
   Val y = same_storage(x, result) ? s.in[0] : stored(rescaled(centred(s.in[0], DType::i32), double(x.quant->scale[0] / result.quant->scale[0]), s), result);
   return s.b.op("Clip", {y, s.b.scalar(least, result.dtype), s.b.scalar(most, result.dtype)});
+}
+
+// ---- layers whose data are rounded in each run ------------------------------------------------------------------------------------------
+/// Stored numbers as plain ones of 8 bits.
+inline Val plain_bytes(Val v) {
+  Builder& b = *v.b;
+  if (b.failed()) return v;
+  const Type t = b.type(v);
+  if (t.dtype == DType::i8 && b.data(v)) return b.constant(*b.data(v));
+  return cast(cast(v, DType::i32), DType::i8);
+}
+/// Y = float(sum) * (scale of the row * scale of the weights), the sum over (q - zero of the row) * w; what is padded is 0. `weights`: their scales in the
+/// shape that broadcasts along the result's channels. Three factors in float32, in the order that LiteRT's reference kernels multiply them.
+enum class Factors : std::uint8_t { scales_first, weights_first };
+template <class Sum> Val dynamic_product(const Site& s, std::int64_t axis, Factors factors, Val weights, Sum sum) {
+  Builder& b = s.b;
+  const bool symmetric = rounding(s) == "dynamic_symmetric";
+  const auto& zero = s.type(1).quant->zero;
+  if (s.type(0).dtype != DType::f32 || !std::all_of(zero.begin(), zero.end(), [](std::int64_t z) { return z == 0; }) || bits(s.type(1).dtype) > 8) {
+    b.fail({ErrorCode::unsupported, "data that are rounded in each run go with float32 data and symmetric weights of 8 bits; they are " + ir::str(s.type(0)) + " and " + ir::str(s.type(1))});
+    return s.in[0];
+  }
+  Vals x = b.ops("DynamicQuantize", {s.in[0]}, {{"axis", axis}, {"symmetric", std::int64_t(symmetric)}}, 3);
+  Val w = plain_bytes(s.in[1]), total = sum(x[0], w);
+  if (!symmetric) {   // the weights' own sum, of one row
+    const auto& d = s.type(0).dims;
+    Dims row(d.size(), 1);
+    bool known = true;
+    for (std::size_t i = std::size_t(axis); i < d.size(); ++i) { row[i] = d[i].known().value_or(1); known &= d[i].known().has_value(); }
+    Val ones;
+    if (known && checked_elements(row).value_or(INT64_MAX) < std::int64_t{1} << 31) {   // a constant, where one is known
+      Tensor t = Tensor::zeros(DType::i8, row);
+      std::fill_n(t.as<std::int8_t>(), t.size(), std::int8_t{1});
+      ones = b.constant(std::move(t));
+    } else {
+      Val one = b.op("Slice", {x[0], b.ints(ir::Ints(std::size_t(axis), 0)), b.ints(ir::Ints(std::size_t(axis), 1))});
+      ones = b.op("ConstantOfShape", {b.op("Shape", {one})}, {{"value", Tensor::of(DType::i8, {1}, {1.0})}});
+    }
+    total = total - x[2] * sum(ones, w);
+  }
+  total = cast(total, DType::f32);
+  return factors == Factors::weights_first ? (total * weights) * x[1] : total * (x[1] * weights);
 }
 
 /// A function of one 8-bit operand is a table of 256 entries, here of stored numbers.

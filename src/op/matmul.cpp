@@ -97,7 +97,19 @@ Val matmul_adjoint(const Site& s, std::size_t operand, Val dy) {
   return column ? b.op("Squeeze", {d, b.ints({1})}) : d;
 }
 
+/// Data rounded in each run, each row of A by itself; `w`: B as [K, N].
+Val matmul_dynamic(const Site& s, bool turned) {
+  Builder& b = s.b;
+  const Type w = s.type(1);
+  if (w.dims.size() != 2 || s.type(0).dims.size() < 2 || (w.quant->scale.size() > 1 && w.quant->axis != (turned ? 0 : 1))) {
+    b.fail({ErrorCode::unsupported, "data that are rounded in each run go with a matrix of weights and a scale for each result, they are " + ir::str(s.type(0)) + " and " + ir::str(w)});
+    return s.in[0];
+  }
+  Val scale = b.constant(along_axis(DType::f32, w.quant->scale, ir::Quant{{}, {}, 0}, 1));
+  return dynamic_product(s, std::int64_t(s.type(0).dims.size()) - 1, Factors::scales_first, scale, [&](Val x, Val weights) { return b.op("MatMulInteger", {x, turned ? transposed(weights) : weights}); });
+}
 Val matmul_integer(const Site& s, const Type& result) {
+  if (dynamic(s)) return matmul_dynamic(s, false);
   const DType wide = accumulator(s.type(0), s.type(1));
   return requantized(s, s.b.op("MatMul", {centred(s.in[0], wide), centred(s.in[1], wide)}), result, -1);
 }
@@ -176,6 +188,11 @@ Val gemm_adjoint(const Site& s, std::size_t operand, Val dy) {
 Val gemm_integer(const Site& s, const Type& result) {
   const DType wide = accumulator(s.type(0), s.type(1));
   if (s.f("alpha") != 1 || s.f("beta") != 1) s.b.fail({ErrorCode::unsupported, "Gemm has an integer form only with alpha and beta 1"});
+  if (dynamic(s)) {
+    if (s.i("transA") != 0) s.b.fail({ErrorCode::unsupported, "Gemm rounds rows of A in each run, transA is 1"});
+    Val y = matmul_dynamic(s, s.i("transB") != 0);
+    return s.has(2) ? s.in[2] + y : y;
+  }
   Vals in = {centred(s.in[0], wide), centred(s.in[1], wide)};
   if (s.has(2)) in.push_back(s.type(2).dtype == wide ? s.in[2] : s.b.op("Cast", {s.in[2]}, {{"to", std::int64_t(wide)}}));
   return requantized(s, s.b.op("Gemm", in, plain_attrs(s.attrs)), result, 1);

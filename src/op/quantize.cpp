@@ -4,6 +4,7 @@
 
 #include "op/builder.hpp"
 #include "op/integer_form.hpp"
+#include "tensor/dynamic_range.hpp"
 #include "tensor/float_format.hpp"
 #include "tensor/requant.hpp"
 
@@ -178,16 +179,20 @@ Result<> infer_dynamic_quantize(Infer& c) {
   SAHA_DO(c.give(DType::f32, {}));
   return c.give(DType::u8, {});
 }
+/// The bounds of a row, 0 among them; NaN bounds nothing.
+std::pair<float, float> bounds(const float* v, std::int64_t n) {
+  float lo = 0, hi = 0;
+  for (std::int64_t i = 0; i < n; ++i) { lo = std::fmin(lo, v[i]); hi = std::fmax(hi, v[i]); }
+  return {lo, hi};
+}
 /// All in float32; a range of nothing but zeros has scale 1 / 255, so that nothing is divided by 0.
 Result<> eval_dynamic_quantize(Eval& c) {
   const Tensor& x = c.x(0);
   const float* v = x.as<const float>();
   const std::int64_t n = x.size();
-  float lo = 0, hi = 0;
-  for (std::int64_t i = 0; i < n; ++i) { lo = std::fmin(lo, v[i]); hi = std::fmax(hi, v[i]); }
-  const float scale = (lo == hi ? 1.0f : hi - lo) / 255.0f;
-  float zero = std::nearbyint(std::fmin(255.0f, std::fmax(0.0f, -lo / scale)));
-  if (std::isnan(zero)) zero = 0;
+  const auto [lo, hi] = bounds(v, n);
+  const DynamicScale s = dynamic_scale(lo, hi, DynamicRange::onnx);
+  const float scale = s.scale, zero = float(s.zero);
   SAHA_TRY(Tensor y, c.make(DType::u8, x.dims));
   for (std::int64_t i = 0; i < n; ++i) {
     float q = std::nearbyint(v[i] / scale) + zero;
@@ -196,6 +201,73 @@ Result<> eval_dynamic_quantize(Eval& c) {
   SAHA_DO(c.give(std::move(y)));
   SAHA_DO(c.give(Tensor::scalar(DType::f32, double(scale))));
   return c.give(Tensor::scalar(DType::u8, double(zero)));
+}
+
+// ---- DynamicQuantize: rows of stored numbers whose scales are found in them -------------------------------------------------------
+// Each index of the axes before `axis` is a row with a scale of its own. symmetric: the largest magnitude is 127 steps, no zero point; else the row's range, 0
+// in it, is 255 steps. Ties away from zero, before the zero point is added. Source: LiteRT's reference kernels of layers with real data and stored weights.
+Result<> infer_dynamic_rows(Infer& c) {
+  std::vector<Dim> rows = c.dims(0);
+  const std::int64_t axis = c.i("axis");
+  if (axis < 0 || axis > std::int64_t(rows.size())) return c.fail("axis is " + std::to_string(axis) + ", x has " + std::to_string(rows.size()) + " axes");
+  for (std::size_t i = std::size_t(axis); i < rows.size(); ++i) rows[i] = Dim(1);
+  SAHA_DO(c.give(DType::i8, c.dims(0)));
+  SAHA_DO(c.give(DType::f32, rows));
+  return c.give(DType::i32, rows);
+}
+Result<> eval_dynamic_rows(Eval& c) {
+  const Tensor& x = c.x(0);
+  const bool symmetric = c.i("symmetric") != 0;
+  const std::int64_t axis = c.i("axis");
+  if (axis < 0 || axis > std::int64_t(x.rank())) return c.fail("axis is " + std::to_string(axis) + ", x is " + str(x.dims));
+  Dims rows = x.dims;
+  std::fill(rows.begin() + axis, rows.end(), 1);
+  SAHA_TRY(Tensor y, c.make(DType::i8, x.dims));
+  SAHA_TRY(Tensor scale, c.make(DType::f32, rows));
+  SAHA_TRY(Tensor zero, c.make(DType::i32, rows));
+  const std::int64_t count = scale.size(), n = count ? x.size() / count : 0;
+  for (std::int64_t r = 0; r < count; ++r) {
+    const float* v = x.as<const float>() + r * n;
+    const auto [lo, hi] = bounds(v, n);
+    const DynamicScale s = dynamic_scale(lo, hi, symmetric ? DynamicRange::symmetric : DynamicRange::asymmetric);
+    for (std::int64_t i = 0; i < n; ++i) {
+      const float steps = std::round(v[i] * s.inverse);
+      y.as<std::int8_t>()[r * n + i] = std::int8_t(std::clamp((steps == steps ? steps : 0) + float(s.zero), symmetric ? -127.f : -128.f, 127.f));
+    }
+    scale.as<float>()[r] = s.scale;
+    zero.as<std::int32_t>()[r] = s.zero;
+  }
+  SAHA_DO(c.give(std::move(y)));
+  SAHA_DO(c.give(std::move(scale)));
+  return c.give(std::move(zero));
+}
+/// The same by operators of ONNX, for files.
+Vals dynamic_rows_body(const Site& s) {
+  Builder& b = s.b;
+  if (b.failed()) return {s.in[0]};
+  const Val x = s.in[0];
+  const bool symmetric = s.i("symmetric") != 0;
+  ir::Ints axes;
+  for (std::int64_t a = s.i("axis"); a < std::int64_t(s.type(0).dims.size()); ++a) axes.push_back(a);
+  auto over_row = [&](ir::OpName op, Val v) { return axes.empty() ? b.op("Identity", {v}) : b.op(op, {v, b.ints(axes)}); };
+  auto number = [&](double v, DType t = DType::f32) { return b.scalar(v, t); };
+  auto wide = [&](Val v) { return cast(v, DType::f64); };
+  auto rounded = [&](Val v) { return b.op("Floor", {b.op("Abs", {v}) + 0.5}) * b.op("Sign", {v}); };
+  auto within = [&](Val v, double lo) { return b.op("Clip", {v, number(lo, DType::f64), number(127, DType::f64)}); };
+  if (symmetric) {
+    Val most = over_row("ReduceMax", b.op("Abs", {x})), flat = b.op("Equal", {most, number(0)});
+    Val some = b.op("Where", {flat, number(1), most});
+    Val y = cast(within(rounded(wide(x * (number(127) / some))), -127), DType::i8);
+    return {y, b.op("Where", {flat, number(1), some / number(127)}), b.op("ConstantOfShape", {b.op("Shape", {most})}, {{"value", Tensor::of(DType::i32, {1}, {0.0})}})};
+  }
+  Val lo = b.op("Min", {over_row("ReduceMin", x), number(0)}), hi = b.op("Max", {over_row("ReduceMax", x), number(0)});
+  Val flat = b.op("Equal", {lo, hi}), step = wide(b.op("Where", {flat, number(255), hi - lo})) / number(255, DType::f64);
+  Val below = wide(lo) / step, above = wide(hi) / step;
+  Val first = b.op("Less", {b.op("Abs", {below}) + 128, b.op("Abs", {above}) + 127});
+  Val zero = within(rounded(b.op("Where", {first, number(-128, DType::f64) - below, number(127, DType::f64) - above})), -128);
+  zero = b.op("Where", {flat, number(0, DType::f64), zero});
+  Val scale = cast(step, DType::f32);
+  return {cast(within(rounded(wide(x * (number(1) / scale))) + zero, -128), DType::i8), scale, cast(zero, DType::i32)};
 }
 
 // ---- QLinearConv, QLinearMatMul: operands hold the scales, so they may be computed at run time -------------------------------
@@ -326,6 +398,8 @@ constexpr OpDef kOps[] = {
      .traits = kTakesUnranked, .infer = infer_dequantize_linear, .eval = eval_dequantize_linear, .vjp = dequantize_linear_vjp},
     {.name = "DynamicQuantizeLinear", .since_version = 11, .signature = "(x: float32) -> (y: uint8, y_scale: float32, y_zero_point: uint8)",
      .traits = kTakesUnranked, .infer = infer_dynamic_quantize, .eval = eval_dynamic_quantize, .no_gradient = "its range follows the data, its result is an integer"},
+    {.name = "DynamicQuantize", .domain = "saha", .signature = "(x: float32) -> (y: int8, y_scale: float32, y_zero_point: int32) | axis: int = 1, symmetric: int = 0",
+     .infer = infer_dynamic_rows, .eval = eval_dynamic_rows, .body = dynamic_rows_body, .no_gradient = "its range follows the data, its result is an integer"},
     {.name = "QLinearConv", .since_version = 10,
      .signature = "(x: T1, x_scale: float32, x_zero_point: T1, w: T2, w_scale: float32, w_zero_point: T2, y_scale: float32, y_zero_point: T3, B: int32?) -> (y: T3) "
                   "where T1: int8 uint8, T2: int8 uint8, T3: int8 uint8 | auto_pad: string = NOTSET, dilations: ints?, group: int = 1, kernel_shape: ints?, pads: ints?, strides: ints?",

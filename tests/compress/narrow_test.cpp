@@ -55,7 +55,7 @@ int count(const ir::Graph& g, std::string_view op) {
 TEST(Narrow, EveryFormIsNearToTheFloatGraph) {
   const ir::Graph g = net();
   struct Case { Form form; DType to; double least; };
-  for (const Case& c : {Case{Form::weights, DType::i8, 28}, {Form::weights, DType::i4, 10}, {Form::weights, DType::f16, 50}, {Form::weights, DType::bf16, 35}, {Form::dynamic, DType::i8, 25}, {Form::compute, DType::f16, 45},
+  for (const Case& c : {Case{Form::weights, DType::i8, 28}, {Form::weights, DType::i4, 10}, {Form::weights, DType::f16, 50}, {Form::weights, DType::bf16, 35}, {Form::dynamic, DType::i8, 25}, {Form::hybrid, DType::i8, 25}, {Form::compute, DType::f16, 45},
                         {Form::compute, DType::bf16, 25}}) {
     auto r = narrowed(g, {.form = c.form, .to = c.to});
     ASSERT_TRUE(r) << r.error().message;
@@ -89,6 +89,19 @@ TEST(Narrow, DynamicFormsFindScalesInEachRun) {
   EXPECT_EQ(count(r->graph, "DynamicQuantizeLinear"), 3);
   EXPECT_EQ(count(r->graph, "ConvInteger"), 1);
   EXPECT_EQ(count(r->graph, "MatMulInteger"), 2);
+}
+TEST(Narrow, HybridLayersAreTheLayersOnStoredWeights) {
+  auto r = narrowed(net(), {.form = Form::hybrid});
+  ASSERT_TRUE(r);
+  for (const char* op : {"Conv", "MatMul", "Gemm"}) EXPECT_EQ(count(r->graph, op), 1);
+  for (const ir::Node& n : r->graph.nodes()) {
+    if (n.op != "Conv" && n.op != "MatMul" && n.op != "Gemm") continue;
+    const ir::Type& w = r->graph.type(r->graph.operand(n, 1));
+    ASSERT_TRUE(w.quant);
+    EXPECT_EQ(w.dtype, DType::i8);
+    EXPECT_FALSE(r->graph.type(r->graph.result(n)).quant);
+    EXPECT_EQ(op::AttrView{*n.attrs}.s("rounding"), n.op == "Conv" ? "dynamic_asymmetric" : "dynamic_symmetric");
+  }
 }
 TEST(Narrow, KeptLayersAndRefusals) {
   auto r = narrowed(net(), {.form = Form::dynamic, .keep = {"first"}});

@@ -78,6 +78,29 @@ struct Linear {
   std::int64_t zero() const { return x == DType::i8 ? pick(-128, 127) : pick(0, 255); }
 };
 
+TEST(QuantisedRows, layers_that_round_their_data_in_each_run_have_kernels) {
+  for (const char* rule : {"dynamic_symmetric", "dynamic_asymmetric"})
+    for (bool per_channel : {false, true}) {
+      SCOPED_TRACE(testing::Message() << rule << " per channel " << per_channel);
+      Net n;
+      const Linear l{DType::f32, DType::i8, per_channel};
+      const Attrs attrs = {{"pads", Ints{1, 1, 1, 1}}, {"strides", Ints{2, 1}}, {"rounding", std::string(rule)}};
+      Val x = n.input({1, 5, 9, 7}, 3);
+      Val y = n.b.quantised("Conv", {x, l.weights(n, {20, 5, 3, 3}, 0, 20), n.constant(reals({20}, 1))}, attrs, Stored{});
+      Val flat = n.b.op("Reshape", {y, n.b.ints({5, 140})});
+      Val z = n.b.quantised("Gemm", {flat, l.weights(n, {11, 140}, 0, 11), n.constant(reals({11}, 1))}, {{"transB", std::int64_t{1}}, {"rounding", std::string(rule)}}, Stored{});
+      check(n, {y, n.b.op("Relu", {z})}, 0);
+    }
+}
+TEST(QuantisedRows, ranges_of_the_data_equal_the_reference) {
+  for (std::int64_t symmetric : {0, 1}) {
+    Net n;
+    Val x = n.input({37, 45}, 3);
+    check(n, n.b.ops("DynamicQuantize", {x}, {{"symmetric", symmetric}}, 3), 1);
+  }
+  Net n;
+  check(n, n.b.ops("DynamicQuantizeLinear", {n.input({37, 45}, 3)}, {}, 3), 1);
+}
 TEST(QuantisedRows, convolutions_equal_their_integer_forms) {
   for (const char* rule : kRules)
     for (DType t : {DType::i8, DType::u8})

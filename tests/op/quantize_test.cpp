@@ -72,6 +72,34 @@ TEST(Quantize, the_range_of_the_data_gives_scale_and_zero_point) {
   EXPECT_EQ(numbers(r, 2), V{153});
   EXPECT_EQ(numbers(node("DynamicQuantizeLinear", {Tensor::of(DType::f32, {2}, {0})}, {}, 3), 1)[0], double(1.0f / 255.0f));
 }
+TEST(Quantize, rows_have_scales_of_their_own) {
+  Tensor x = Tensor::of(DType::f32, {3, 4}, {-2, 1, 0.5, 1.5, 0, 0, 0, 0, 0, 51, 10.1, NAN});
+  const auto both = [&](std::int64_t symmetric) { return node("DynamicQuantize", {x}, {{"symmetric", symmetric}}, 3); };
+  auto s = both(1), a = both(0);
+  EXPECT_EQ(numbers(s, 0), (V{-127, 64, 32, 95, 0, 0, 0, 0, 0, 127, 25, 0}));
+  EXPECT_EQ(numbers(s, 1), (V{double(2 / 127.f), 1, double(51 / 127.f)}));
+  EXPECT_EQ(numbers(s, 2), (V{0, 0, 0}));
+  EXPECT_EQ((*s)[1].tensor.dims, (Dims{3, 1}));
+  EXPECT_EQ(numbers(a, 0), (V{-128, 91, 54, 127, 0, 0, 0, 0, -128, 127, -77, -128}));
+  EXPECT_EQ(numbers(a, 2), (V{18, 0, -128}));
+}
+TEST(Quantize, rows_are_the_same_in_operators_of_ONNX) {
+  for (std::int64_t symmetric : {0, 1})
+    for (int seed = 0; seed < 40; ++seed) {
+      Tensor x = Tensor::zeros(DType::f32, {5, 3, 2});
+      for (std::int64_t i = 0; i < x.size(); ++i) x.as<float>()[i] = seed % 2 ? std::sin(float(i * 7 + seed) * 1.7f) * float(1 + i % 5) : float((i * 37 + seed * 11) % 101 - 50) / 4;   // the latter with ties
+      for (std::int64_t i = 0; i < 6; ++i) x.as<float>()[i] = seed % 3 ? x.as<float>()[i] : 0;
+      const Attrs attrs = {{"axis", std::int64_t{1}}, {"symmetric", symmetric}};
+      const ir::TypeRef type = ir::tensor_type(DType::f32, {5, 3, 2});
+      auto g = expand(*find("DynamicQuantize")->def, {&type, 1}, attrs, 3);
+      ASSERT_TRUE(g) << g.error().message;
+      const Datum in[] = {x};
+      auto body = run(*g, in);
+      ASSERT_TRUE(body) << body.error().message;
+      auto own = node("DynamicQuantize", {x}, attrs, 3);
+      for (std::size_t k = 0; k < 3; ++k) EXPECT_EQ(values<double>((*body)[k].tensor), values<double>((*own)[k].tensor)) << k << " seed " << seed;
+    }
+}
 TEST(Quantize, rescale_follows_its_rule_per_channel) {
   Tensor x = Tensor::of(DType::i32, {1, 2, 2}, {5, -5, 5, -5});
   Attrs a{{"w_scale", ir::Floats{0.5f, 0.25f}}};

@@ -1,10 +1,11 @@
-// Attention(Q, K, V) -> MatMul, Softmax, MatMul: operators that are made of others and have no kernel of their own run as what they are made of.
+// Attention(Q, K, V) -> MatMul, Softmax, MatMul; a Conv that rounds its data in each run -> DynamicQuantize, ConvInteger, Mul, Add: operators that are made of others and have no kernel of their own run as what they are made of.
 #include "backends/native/expand.hpp"
 
 #include <algorithm>
 
 #include "backends/native/kernel_table.hpp"
 #include "op/builder.hpp"
+#include "passes/passes.hpp"
 #include "passes/specialize.hpp"
 
 namespace saha::native {
@@ -19,9 +20,32 @@ bool is_composite(const ir::Graph& g, const ir::Node& n) {
   for (std::size_t k = 0; k < n.num_results; ++k) if (!is_f32(g.type(g.result(n, k)))) return false;
   return std::all_of(operands.begin(), operands.end(), [&](ir::ValueId v) { return v == ir::ValueId::none || (g.type(v).is_tensor() && ir::is_static(g.type(v))); });
 }
+/// A layer that rounds its data in each run: what it stands for has kernels of its own.
+bool is_hybrid(const ir::Graph& g, const ir::Node& n) {
+  const auto* rule = ir::attr<std::string>(*n.attrs, "rounding");
+  return rule && rule->starts_with("dynamic_") && op::is_quantised(g, n);
+}
+Result<ir::Graph> without_hybrids(const ir::Graph& g) {
+  return op::rewrite(g, [](const ir::Graph& from, const ir::Node& n, const op::Vals& in, op::Builder& b) -> std::optional<op::Vals> {
+    if (!is_hybrid(from, n)) return {};
+    auto form = op::integer_form(from, n);
+    if (!form) return {};   // the host operator says what is wrong
+    op::Vals given;
+    for (std::size_t i = 0; i < in.size(); ++i) if (in[i] && !from[from.operand(n, i)].constant) given.push_back(in[i]);
+    b.origin = n.origin;
+    op::Vals y = b.inline_graph(*form, given);
+    b.origin = {};
+    return y;
+  }, op::Quantised::see);
+}
 }  // namespace
 
 Result<ir::Graph> expand(ir::Graph g) {
+  if (std::any_of(g.nodes().begin(), g.nodes().end(), [&](const ir::Node& n) { return is_hybrid(g, n); })) {
+    SAHA_TRY(ir::Graph plain, without_hybrids(g));
+    SAHA_TRY(plain, passes::specialize(plain, {}));
+    SAHA_TRY(g, passes::fold_constants(plain, {}));
+  }
   constexpr int kDeepest = 4;   // a body may hold operators with bodies
   const auto composite = [&](const ir::Node& n) { return is_composite(g, n); };
   for (int depth = 0; depth < kDeepest && std::any_of(g.nodes().begin(), g.nodes().end(), composite); ++depth) {

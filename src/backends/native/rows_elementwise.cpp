@@ -1,4 +1,4 @@
-// Functions of one variable, binaries with their broadcasts, BatchNormalization at inference, on the float32 kernels.
+// Functions of one variable, binaries with their broadcasts (of int32, too), BatchNormalization at inference, on the float32 kernels.
 #include "backends/native/kernel_table.hpp"
 #include "backends/native/rows.hpp"
 #include "kernels/elementwise.hpp"
@@ -35,11 +35,13 @@ std::optional<Prepared> gelu(const NodeSite& s) {
 }
 
 template <Binary O> std::optional<Prepared> binary(const NodeSite& s) {
-  if (s.in.size() != 2 || !s.has(0) || !s.has(1) || !s.all_f32()) return {};
+  if (s.in.size() != 2 || !s.has(0) || !s.has(1)) return {};
+  const bool integers = (O == Binary::add || O == Binary::sub || O == Binary::mul) && s.dtype(0) == DType::i32 && s.dtype(1) == DType::i32 && s.out[0]->dtype == DType::i32;
+  if ((!integers && !s.all_f32()) || s.in[0]->quant || s.in[1]->quant || s.out[0]->quant) return {};
   Dims a = s.dims(0), b = s.dims(1), y = s.out_dims();
   if (y.size() > std::size_t(kernels::kMaxRank)) return {};
   auto p = kernels::prepare_binary(O, a, b);
-  return call("binary_f32", p, {Operand::node(0), Operand::node(1)}, num_elements(a) == num_elements(y));
+  return call(integers ? "binary_i32" : "binary_f32", p, {Operand::node(0), Operand::node(1)}, num_elements(a) == num_elements(y));
 }
 
 std::optional<Prepared> batch_normalization(const NodeSite& s) {

@@ -335,6 +335,22 @@ std::optional<Prepared> requantize(const NodeSite& s) {
   if (s.in[0]->quant || !per_tensor(s.out[0])) return {};
   return quantize(s, s.out[0]->quant->scale[0], s.out[0]->quant->zero[0], by_fixed_rule(s));
 }
+/// Rows of float32 by their own ranges.
+std::optional<Prepared> by_rows(const NodeSite& s, std::int64_t axis, DynamicRange rule) {
+  if (s.out.size() != 3 || s.dtype(0) != DType::f32) return {};
+  const Dims d = s.dims(0);
+  if (axis < 0 || axis > std::int64_t(d.size())) return {};
+  kernels::DynamicParams p;
+  p.rows = num_elements(std::span(d).subspan(0, std::size_t(axis))), p.n = num_elements(std::span(d).subspan(std::size_t(axis)));
+  p.rule = rule;
+  return call("dynamic_i8", p, {Operand::node(0)});
+}
+std::optional<Prepared> dynamic_quantize(const NodeSite& s) { return by_rows(s, s.i("axis"), s.i("symmetric") ? DynamicRange::symmetric : DynamicRange::asymmetric); }
+std::optional<Prepared> dynamic_quantize_linear(const NodeSite& s) { return by_rows(s, 0, DynamicRange::onnx); }
+std::optional<Prepared> cast(const NodeSite& s) {
+  if (s.dtype(0) != DType::i32 || s.out[0]->dtype != DType::f32) return {};
+  return call("real_i32", kernels::RealParams{num_elements(s.out_dims())}, {Operand::node(0)}, true);
+}
 
 // ---- windows, sums, softmax ---------------------------------------------------------------------------------------------------------------
 /// Operand and result are kept alike, or are plain numbers.
@@ -432,6 +448,7 @@ constexpr KernelDef kRows[] = {
     {"MaxPool", max_pool, true}, {"AveragePool", average_pool, true}, {"ReduceMean", reduce, true}, {"ReduceSum", reduce, true}, {"Softmax", softmax},
     {"Resize", resize, true}, {"ArgMax", arg_most<false>}, {"ArgMin", arg_most<true>},
     {"QuantizeLinear", quantize_linear, true}, {"Requantize", requantize, true},
+    {"DynamicQuantize", dynamic_quantize}, {"DynamicQuantizeLinear", dynamic_quantize_linear}, {"Cast", cast},
     {"", tabulated, true}, {"", tabulated_pair, true},
 };
 }  // namespace

@@ -93,7 +93,11 @@ std::optional<Prepared> pool(const NodeSite& s, kernels::Pool op) {
   return call("pool_f32", params, {Operand::node(0)});
 }
 std::optional<Prepared> max_pool(const NodeSite& s) { return pool(s, kernels::Pool::max); }
-std::optional<Prepared> average_pool(const NodeSite& s) { return pool(s, s.i("count_include_pad") ? kernels::Pool::average_padded : kernels::Pool::average); }
+std::optional<Prepared> average_pool(const NodeSite& s) {
+  const auto p = s.all_f32() ? pool_shape(s) : std::nullopt;   // one window over all
+  if (p && p->out_h == 1 && p->out_w == 1 && p->kernel_h == p->in_h && p->kernel_w == p->in_w && p->dilation_h == 1 && p->dilation_w == 1 && p->pad_top + p->pad_bottom + p->pad_left + p->pad_right == 0) return global_pool<Reduce::mean>(s);
+  return pool(s, s.i("count_include_pad") ? kernels::Pool::average_padded : kernels::Pool::average);
+}
 
 constexpr KernelDef kRows[] = {
     {"Softmax", softmax<false>}, {"LogSoftmax", softmax<true>}, {"ReduceSum", reduce<Reduce::sum>}, {"ReduceMean", reduce<Reduce::mean>},

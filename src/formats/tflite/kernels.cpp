@@ -153,23 +153,28 @@ int kernel_version(const Use& u) {
   auto rank = [&](std::size_t i) { return i < u.in.size() && u.in[i] ? u.in[i]->shape.size() : 0; };
   const T x = type(0), y = u.out.empty() ? T::RESOURCE : u.out[0]->type;
   const bool i8 = x == T::INT8, i16 = x == T::INT16, stored = !u.in.empty() && u.in[0] && is_stored(*u.in[0]);
+  const bool hybrid = x == T::FLOAT32 && type(1) == T::INT8;   // real data, stored weights
   const bool wide = u.in.size() > 1 && u.in[0] && u.in[1] && u.in[0]->shape != u.in[1]->shape && std::max(rank(0), rank(1)) > 4;
   auto scale = [&](const fb::TensorT* t) { return t && is_stored(*t) ? double(t->quantization->scale[0]) : 0.0; };
   auto eight = [&] { return i16 ? 3 : i8 ? 2 : 1; };
   switch (u.code) {
     case Code::CONV_2D:
       if (rank(1) == 4 && u.in[0]->shape[3] != u.in[1]->shape[3]) return 6;
+      if (hybrid) return per_channel(*u.in[1]) ? 5 : 2;
       return i16 ? 4 : i8 ? type(1) == T::INT4 ? 7 : 3 : 1;
     case Code::DEPTHWISE_CONV_2D: {
       const auto* o = u.options.AsDepthwiseConv2DOptions();
+      if (hybrid) return 6;
       return i16 ? 5 : i8 ? type(1) == T::INT4 ? 7 : 3 : o && (o->dilation_w_factor != 1 || o->dilation_h_factor != 1) ? 2 : 1;
     }
     case Code::FULLY_CONNECTED: {
       const auto* o = u.options.AsFullyConnectedOptions();
       if (i16 && type(1) == T::INT16) return 7;
+      if (hybrid && per_channel(*u.in[1])) return 12;
+      if (hybrid && o && o->asymmetric_quantize_inputs) return 9;
       if (u.in.size() == 2 || !u.in[2]) return 6;
       if (o && o->keep_num_dims) return 5;
-      return i8 ? type(1) == T::INT4 ? 10 : 4 : 1;
+      return i8 ? type(1) == T::INT4 ? 10 : 4 : hybrid ? 3 : 1;
     }
     case Code::TRANSPOSE_CONV: {
       const auto* o = u.options.AsTransposeConvOptions();

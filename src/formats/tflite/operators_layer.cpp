@@ -45,17 +45,26 @@ Val bias(Site& s, std::size_t i, Val x, Val w) {
   s.unsupported("the bias is computed at run time; it is taken as a constant only");
   return {};
 }
-/// Weights stored as integers beside float data: taken as the real numbers that they stand for.
-Val real_weights(Site& s, Val w) {
+/// Weights of 8 or 4 bits beside float data: the kernels round the data in each run, which the node's rule states. What no kernel has is taken as the real
+/// numbers that the weights stand for.
+Val hybrid_weights(Site& s, Val w, bool asymmetric) {
   if (s.b.failed() || !s.b.type(w).quant || s.b.type(s.in[0]).quant) return w;
-  s.notes.push_back(s.name + ": its integer weights are taken as the real numbers they stand for (TensorFlow Lite may round the data to 8 bits, too)");
+  const ir::Type& t = s.b.type(w);
+  const auto& zero = t.quant->zero;
+  if (is_signed_int(t.dtype) && bits(t.dtype) <= 8 && std::all_of(zero.begin(), zero.end(), [](std::int64_t z) { return z == 0; }) && s.type(0).dtype == DType::f32) {
+    s.rounding = asymmetric ? "dynamic_asymmetric" : "dynamic_symmetric";
+    return w;
+  }
+  s.notes.push_back(s.name + ": its integer weights are taken as the real numbers they stand for");
   return op::dequantised(w);
 }
+bool per_channel(Site& s, Val w) { return !s.b.failed() && s.b.type(w).quant && s.b.type(w).quant->scale.size() > 1; }
 
 Vals convolution(Site& s, const Ints& perm, std::int64_t group, bool same, const Ints& stride, const Ints& dilation, fb::ActivationFunctionType a) {
   if (s.in.size() < 2) { s.fail("has no weights"); return {}; }
   if (s.rank(0) != perm.size() || s.rank(1) != perm.size()) { s.fail("takes operands of rank " + std::to_string(perm.size()) + ", has " + ir::str(s.type(0)) + " and " + ir::str(s.type(1))); return {}; }
-  Val x = channels_first(s.in[0]), w = real_weights(s, permuted(s.in[1], perm));
+  Val x = channels_first(s.in[0]), w = permuted(s.in[1], perm);
+  w = hybrid_weights(s, w, per_channel(s, w));   // the kernels with a scale a channel have a zero point for the data, the other one has none
   const ir::Type& wt = s.b.type(w);
   Ints kernel;
   for (std::size_t i = 2; i < perm.size(); ++i) kernel.push_back(extent(wt, i));
@@ -153,7 +162,7 @@ Vals fully_connected(Site& s) {
   const auto& o = s.options<fb::FullyConnectedOptions>();
   if (s.in.size() < 2 || s.rank(1) != 2) { s.fail("takes weights of rank 2"); return {}; }
   if (o.weights_format() != 0) { s.unsupported("its weights are shuffled for one kind of processor"); return {}; }
-  Val x = s.in[0], w = real_weights(s, s.in[1]);
+  Val x = s.in[0], w = hybrid_weights(s, s.in[1], o.asymmetric_quantize_inputs());
   if (s.b.failed()) return {};
   const std::int64_t k = extent(s.b.type(w), 1), n = extent(s.b.type(w), 0);
   const std::vector<ir::Dim> lead = s.b.type(x).dims;

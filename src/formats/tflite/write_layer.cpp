@@ -42,6 +42,23 @@ std::int32_t bias(Writing& w) {
   }
   return w.in(2, plain_order(w.rank(2)));
 }
+/// The node rounds real data in each run: by this rule, "symmetric" or "asymmetric"; empty: it does not.
+std::string_view dynamic_rule(const Writing& w) {
+  const std::string* rule = ir::attr<std::string>(w.attrs, "rounding");
+  return rule && rule->starts_with("dynamic_") ? std::string_view(*rule).substr(8) : std::string_view();
+}
+/// Weights of a convolution, results along `axis` of the node's own. Kernels that round real data have a scale for each result where the data have a zero point.
+std::int32_t window_weights(Writing& w, const Ints& order, bool depthwise) {
+  const std::string_view rule = dynamic_rule(w);
+  const auto& q = w.type(1).quant;
+  if (rule.empty() || !q) return w.in(1, order);
+  if (rule == "symmetric" && (q->scale.size() > 1 || depthwise)) w.file().note("convolutions on float data round them with a zero point, as TensorFlow Lite's kernels do: the model has none");
+  const std::int64_t results = w.extent(w.type(1), 0);
+  if (q->scale.size() > 1 || (rule == "symmetric" && !depthwise) || !w.data(1)) return w.in(1, order);
+  auto t = permuted_tensor(*w.data(1), order);
+  if (!t) { w.unsupported(t.error().message); return -1; }
+  return w.constant(*t, std::make_shared<const ir::Quant>(ir::Quant{std::vector<float>(std::size_t(results), q->scale[0]), std::vector<std::int64_t>(std::size_t(results), q->zero[0]), place_of(order, 0)}));
+}
 /// x, weights, bias; a kernel of convolutions wants one in any case.
 std::vector<std::int32_t> operands(Writing& w, std::int32_t x, std::int32_t weights, std::int64_t channels) {
   return {x, weights, w.has(2) ? bias(w) : no_bias(w, channels)};
@@ -81,9 +98,9 @@ void conv(Writing& w) {
   if (group == channels && group > 1 && outputs % group == 0) {
     auto o = dilated_over_plane<fb::DepthwiseConv2DOptionsT>(w, pad);
     o.depth_multiplier = int(outputs / group);
-    return w.op(Code::DEPTHWISE_CONV_2D, operands(w, x, w.in(1, {1, 2, 3, 0}), outputs), {w.out()}, o);
+    return w.op(Code::DEPTHWISE_CONV_2D, operands(w, x, window_weights(w, {1, 2, 3, 0}, true), outputs), {w.out()}, o);
   }
-  w.op(Code::CONV_2D, operands(w, x, w.in(1, {0, 2, 3, 1}), outputs), {w.out()}, dilated_over_plane<fb::Conv2DOptionsT>(w, pad));
+  w.op(Code::CONV_2D, operands(w, x, window_weights(w, {0, 2, 3, 1}, false), outputs), {w.out()}, dilated_over_plane<fb::Conv2DOptionsT>(w, pad));
 }
 void conv_transpose(Writing& w) {
   if (w.rank() != 4 || w.i("group") != 1) return w.unsupported("has " + std::to_string(w.rank() - 2) + " spatial axes and " + std::to_string(w.i("group")) + " groups, one or two axes and one group of stored integers are written");
@@ -134,6 +151,7 @@ void fully_connected(Writing& w, bool columns_first) {
   fb::FullyConnectedOptionsT o;
   o.fused_activation_function = w.activation();
   o.keep_num_dims = w.rank() > 2;
+  o.asymmetric_quantize_inputs = dynamic_rule(w) == "asymmetric";
   std::vector<std::int32_t> in = {x.tensor, weights(w, columns_first, x)};
   if (w.has(2)) in.push_back(w.in(2, {0}));
   w.op(Code::FULLY_CONNECTED, in, {w.out()}, o);

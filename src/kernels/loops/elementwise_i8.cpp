@@ -1,4 +1,4 @@
-// table_i8, pair_i8, quantize_i8. Contract in kernels/elementwise_i8.hpp.
+// table_i8, pair_i8, quantize_i8, dynamic_i8, binary_i32, real_i32. Contract in kernels/elementwise_i8.hpp.
 #include "kernels/elementwise_i8.hpp"
 
 #include "kernels/loops/rescale.hpp"
@@ -123,20 +123,94 @@ void run_pair(const plan::Call& call) {
 template <int Vector, int... K>
 inline V columns(V a, V b, Lanes<K...>) { return __builtin_shufflevector(a, b, block_column(Vector, K)...); }
 
-void run_quantize(const plan::Call& call) {
-  const QuantizeParams& p = *static_cast<const QuantizeParams*>(call.params);
-  const int64_t begin = int64_t{call.begin} * kPieceElements, n = least(p.n, int64_t{call.end} * kPieceElements) - begin;
-  const auto* x = static_cast<const float*>(call.operands[0]) + begin;
-  auto* y = static_cast<std::uint8_t*>(call.operands[1]) + begin;
-  const V scale = splat(p.scale);
+/// y[i] = quantized(x[i]), n of them.
+template <class F>
+void each_byte(const float* x, std::uint8_t* y, int64_t n, F quantized) {
   for (int64_t i = 0; i < n; i += kBlock) {
     const V a = load_up_to(x + i, n - i), b = load_up_to(x + least(i + W, n), most<int64_t>(0, n - i - W));
-    const auto quantized = [&](V v) { return rounded(v / scale, p.zero, p.lo, p.hi, p.away); };
     store_part(y + i, low_bytes(narrowed(quantized(columns<0>(a, b, AllLanes{})), quantized(columns<1>(a, b, AllLanes{})))), n - i);
   }
 }
+void run_quantize(const plan::Call& call) {
+  const QuantizeParams& p = *static_cast<const QuantizeParams*>(call.params);
+  const int64_t begin = int64_t{call.begin} * kPieceElements, n = least(p.n, int64_t{call.end} * kPieceElements) - begin;
+  const V scale = splat(p.scale);
+  each_byte(static_cast<const float*>(call.operands[0]) + begin, static_cast<std::uint8_t*>(call.operands[1]) + begin, n, [&](V v) { return rounded(v / scale, p.zero, p.lo, p.hi, p.away); });
+}
 
-constexpr Kernel kRowsOfTable[] = {{"table_i8", run_table}, {"pair_i8", run_pair}, {"quantize_i8", run_quantize}};
+/// The bounds of n numbers, 0 among them; NaN bounds nothing.
+struct Range {
+  float lo = 0, hi = 0;
+};
+Range range_of(const float* x, int64_t n) {
+  V lo{}, hi{};
+  for (int64_t i = 0; i < n; i += W) {
+    const V v = load_up_to(x + i, n - i);
+    lo = min(v, lo), hi = max(v, hi);
+  }
+  Range r;
+  for (int l = 0; l < W; ++l) r.lo = lo[l] < r.lo ? lo[l] : r.lo, r.hi = hi[l] > r.hi ? hi[l] : r.hi;
+  return r;
+}
+void run_dynamic(const plan::Call& call) {
+  const DynamicParams& p = *static_cast<const DynamicParams*>(call.params);
+  const int64_t step = rows_per_piece(p.n);
+  const bool onnx = p.rule == DynamicRange::onnx;
+  const int32_t lo = onnx ? 0 : p.rule == DynamicRange::symmetric ? -127 : -128, hi = onnx ? 255 : 127;
+  for (int64_t r = call.begin * step; r < least(p.rows, call.end * step); ++r) {
+    const auto* x = static_cast<const float*>(call.operands[0]) + r * p.n;
+    auto* y = static_cast<std::uint8_t*>(call.operands[1]) + r * p.n;
+    const Range range = range_of(x, p.n);
+    const DynamicScale s = dynamic_scale(range.lo, range.hi, p.rule);
+    if (onnx) {
+      const V scale = splat(s.scale);
+      each_byte(x, y, p.n, [&](V v) { return rounded(v / scale, s.zero, lo, hi); });
+      static_cast<std::uint8_t*>(call.operands[3])[r] = static_cast<std::uint8_t>(s.zero);
+    } else {
+      const V inverse = splat(s.inverse);
+      each_byte(x, y, p.n, [&](V v) { return rounded(v * inverse, s.zero, lo, hi, true); });
+      static_cast<int32_t*>(call.operands[3])[r] = s.zero;
+    }
+    static_cast<float*>(call.operands[2])[r] = s.scale;
+  }
+}
+
+template <class F>
+void integers(const BinaryParams& p, const plan::Call& call, F f) {
+  const auto* a = static_cast<const std::uint32_t*>(call.operands[0]);
+  const auto* b = static_cast<const std::uint32_t*>(call.operands[1]);
+  auto* y = static_cast<std::uint32_t*>(call.operands[2]);
+  walk_rows(p, call.begin, call.end, [&](int64_t at_a, int64_t sa, int64_t at_b, int64_t sb, int64_t at, int64_t n) {
+    const auto each = [&](auto first, auto second) {
+      for (int64_t i = 0; i < n; ++i) y[at + i] = f(first(i), second(i));
+    };
+    const auto left = [&](int64_t i) { return a[at_a + i]; }, right = [&](int64_t i) { return b[at_b + i]; };
+    if (sa == 1 && sb == 1) return each(left, right);
+    if (sa == 1 && sb == 0) return each(left, [v = b[at_b]](int64_t) { return v; });
+    if (sa == 0 && sb == 1) return each([v = a[at_a]](int64_t) { return v; }, right);
+    each([&](int64_t i) { return a[at_a + i * sa]; }, [&](int64_t i) { return b[at_b + i * sb]; });
+  });
+}
+void run_integers(const plan::Call& call) {
+  const BinaryParams& p = *static_cast<const BinaryParams*>(call.params);
+  switch (p.op) {
+    case Binary::add: return integers(p, call, [](std::uint32_t a, std::uint32_t b) { return a + b; });
+    case Binary::sub: return integers(p, call, [](std::uint32_t a, std::uint32_t b) { return a - b; });
+    default: return integers(p, call, [](std::uint32_t a, std::uint32_t b) { return a * b; });
+  }
+}
+
+void run_real(const plan::Call& call) {
+  const RealParams& p = *static_cast<const RealParams*>(call.params);
+  const int64_t begin = int64_t{call.begin} * kPieceElements, n = least(p.n, int64_t{call.end} * kPieceElements) - begin;
+  const auto* x = static_cast<const int32_t*>(call.operands[0]) + begin;
+  auto* y = static_cast<float*>(call.operands[1]) + begin;
+  int64_t i = 0;
+  for (; i + W <= n; i += W) store(y + i, to_float(load(x + i)));
+  for (; i < n; ++i) y[i] = static_cast<float>(x[i]);
+}
+
+constexpr Kernel kRowsOfTable[] = {{"table_i8", run_table}, {"pair_i8", run_pair}, {"quantize_i8", run_quantize}, {"dynamic_i8", run_dynamic}, {"binary_i32", run_integers}, {"real_i32", run_real}};
 
 }  // namespace
 
