@@ -47,18 +47,10 @@ Result<Item> apply_step(const Resize& r, Item item) {
   item.tensor = as_picture(std::move(item.tensor));
   if (!is_picture(item.tensor)) return wrong("resize", item.tensor, "a picture [h, w, c]");
   const std::int64_t h = item.tensor.dims[0], w = item.tensor.dims[1];
-  std::int64_t to_h = r.height, to_w = r.width;
-  // Ratios are compared and applied as integers, so that no rounding of 1/3 can move a border.
-  if (r.fit == Fit::short_side) {
-    if (to_h * w >= to_w * h) to_w = std::max(to_w, w * to_h / h);
-    else to_h = std::max(to_h, h * to_w / w);
-  } else if (r.fit == Fit::letterbox) {
-    if (to_h * w <= to_w * h) to_w = std::max<std::int64_t>(1, (2 * w * to_h + h) / (2 * h));
-    else to_h = std::max<std::int64_t>(1, (2 * h * to_w + w) / (2 * w));
-  }
+  const auto [to_h, to_w, top, left] = r.place(h, w);
   SAHA_TRY(item.tensor, resize(item.tensor, to_h, to_w, r.rule));
   if (r.fit != Fit::letterbox || (to_h == r.height && to_w == r.width)) return item;
-  const std::int64_t c = item.tensor.dims[2], top = r.centered ? (r.height - to_h) / 2 : 0, left = r.centered ? (r.width - to_w) / 2 : 0;
+  const std::int64_t c = item.tensor.dims[2];
   Tensor out = Tensor::of(item.tensor.dtype, {r.height, r.width, c}, {r.pad});
   for (std::int64_t y = 0; y < to_h; ++y) copy_elements(item.tensor, y * to_w * c, 1, out, ((y + top) * r.width + left) * c, to_w * c);
   item.tensor = std::move(out);
@@ -68,11 +60,12 @@ Result<Item> apply_step(const Crop& s, Item item) {
   item.tensor = as_picture(std::move(item.tensor));
   const Tensor& t = item.tensor;
   if (!is_picture(t)) return wrong("crop", t, "a picture [h, w, c]");
-  if (t.dims[0] < s.height || t.dims[1] < s.width)
-    return Error{ErrorCode::invalid_data, "crop: the picture is " + std::to_string(t.dims[0]) + " x " + std::to_string(t.dims[1]) + ", smaller than " + std::to_string(s.height) + " x " + std::to_string(s.width)};
-  const std::int64_t c = t.dims[2], top = (t.dims[0] - s.height) / 2, left = (t.dims[1] - s.width) / 2;
-  Tensor out = Tensor::zeros(t.dtype, {s.height, s.width, c});
-  for (std::int64_t y = 0; y < s.height; ++y) copy_elements(t, ((y + top) * t.dims[1] + left) * c, 1, out, y * s.width * c, s.width * c);
+  const auto [height, width] = s.size(t.dims[0], t.dims[1]);
+  if (t.dims[0] < height || t.dims[1] < width)
+    return Error{ErrorCode::invalid_data, "crop: the picture is " + std::to_string(t.dims[0]) + " x " + std::to_string(t.dims[1]) + ", smaller than " + std::to_string(height) + " x " + std::to_string(width)};
+  const std::int64_t c = t.dims[2], top = (t.dims[0] - height) / 2, left = (t.dims[1] - width) / 2;
+  Tensor out = Tensor::zeros(t.dtype, {height, width, c});
+  for (std::int64_t y = 0; y < height; ++y) copy_elements(t, ((y + top) * t.dims[1] + left) * c, 1, out, y * width * c, width * c);
   item.tensor = std::move(out);
   return item;
 }
@@ -138,6 +131,28 @@ Result<Item> apply_step(const ToRate& s, Item item) {
   item.rate_hz = s.rate_hz;
   return item;
 }
+Result<Item> apply_step(const Peak& s, Item item) {
+  SAHA_DO(needs_sound("peak", item));
+  const Tensor in = item.tensor;
+  const float* x = in.as<const float>();
+  float peak = 0;
+  for (std::int64_t i = 0; i < in.size(); ++i) peak = std::max(peak, s.absolute ? std::abs(x[i]) : x[i]);
+  if (!(peak > 0)) return item;
+  SAHA_TRY(item.tensor, Tensor::make(DType::f32, in.dims));
+  std::transform(x, x + in.size(), item.tensor.as<float>(), [peak](float v) { return v / peak; });
+  return item;
+}
+Result<Item> apply_step(const ToLength& s, Item item) {
+  SAHA_DO(needs_sound("length", item));
+  const Tensor in = item.tensor;
+  const std::int64_t c = in.dims[0], n = in.dims[1], m = s.samples(item.rate_hz);
+  if (m < 1) return Error{ErrorCode::invalid_data, "length: " + std::to_string(s.seconds) + " s at " + std::to_string(item.rate_hz) + " Hz is no sample"};
+  item.tensor = {};
+  SAHA_TRY(item.tensor, Tensor::make(DType::f32, {c, m}));
+  std::fill_n(item.tensor.as<float>(), c * m, 0.f);
+  for (std::int64_t k = 0; k < c; ++k) std::copy_n(in.as<const float>() + k * n, std::min(n, m), item.tensor.as<float>() + k * m);
+  return item;
+}
 Result<Item> apply_step(const LogMel& s, Item item) {
   SAHA_DO(needs_sound("log_mel", item));
   SAHA_TRY(item.tensor, log_mel(item.tensor, item.rate_hz, s));
@@ -148,6 +163,19 @@ Result<Item> apply_step(const Mfcc& s, Item item) {
   SAHA_DO(needs_sound("mfcc", item));
   SAHA_TRY(item.tensor, mfcc(item.tensor, item.rate_hz, s));
   item.rate_hz = 0;
+  return item;
+}
+Result<Item> apply_step(const Quantize& s, Item item) {
+  SAHA_TRY(const Tensor in, as_float(item.tensor));
+  SAHA_TRY(Tensor out, Tensor::make(s.to, in.dims));
+  const IntRange range = int_range(s.to);
+  std::vector<std::int64_t> q(std::size_t(in.size()));
+  for (std::size_t i = 0; i < q.size(); ++i) {
+    const float r = std::nearbyint(in.as<const float>()[i] / float(s.scale));
+    q[i] = std::isnan(r) ? std::clamp<std::int64_t>(s.zero_point, range.lo, range.hi) : std::int64_t(std::clamp(double(r) + double(s.zero_point), double(range.lo), double(range.hi)));
+  }
+  store(out, 0, out.size(), q.data());
+  item.tensor = std::move(out);
   return item;
 }
 
@@ -227,6 +255,31 @@ class ScaleParser {
 
 }  // namespace
 
+Resize::Place Resize::place(std::int64_t h, std::int64_t w) const {
+  std::int64_t to_h = height, to_w = width;
+  // Ratios are compared and applied as integers, so that no rounding of 1/3 can move a border.
+  if (fit == Fit::short_side) {
+    if (to_h * w >= to_w * h) to_w = std::max(to_w, w * to_h / h);
+    else to_h = std::max(to_h, h * to_w / w);
+  } else if (fit == Fit::letterbox) {
+    if (to_h * w <= to_w * h) to_w = std::max<std::int64_t>(1, (2 * w * to_h + h) / (2 * h));
+    else to_h = std::max<std::int64_t>(1, (2 * h * to_w + w) / (2 * w));
+  }
+  const bool between = fit == Fit::letterbox && centered;
+  return {to_h, to_w, between ? (height - to_h) / 2 : 0, between ? (width - to_w) / 2 : 0};
+}
+std::array<std::int64_t, 2> Crop::size(std::int64_t h, std::int64_t w) const {
+  if (fraction == 0) return {height, width};
+  const auto side = std::max<std::int64_t>(1, std::int64_t(std::nearbyint(double(std::min(h, w)) * fraction)));
+  return {side, side};
+}
+std::int64_t ToLength::samples(int rate_hz) const { return std::llround(seconds * rate_hz); }
+std::span<const std::string_view> step_names() {
+  static constexpr std::string_view kNames[] = {"decode", "resize", "crop", "scale", "normalize", "layout", "mono", "resample", "peak", "length", "log_mel", "mfcc", "quantize"};
+  static_assert(std::size(kNames) == std::variant_size_v<Step>);
+  return kNames;
+}
+
 Result<Scale> Scale::parse(std::string_view expression) { return ScaleParser(expression).parse(); }
 float Scale::operator()(float x) const {
   for (const Operation& o : operations) {
@@ -255,32 +308,39 @@ Result<Tensor> Preprocess::apply(Item item) const {
   return std::move(item.tensor);
 }
 
-Result<Tensor> conform(Tensor t, const Dims& shape, DType dtype) {
+std::optional<Fitting> fitting(const Dims& dims, const Dims& shape) {
   const auto fits = [&shape](const Dims& d) {
     return d.size() == shape.size() && std::equal(d.begin(), d.end(), shape.begin(), [](std::int64_t a, std::int64_t b) { return b < 0 || a == b; });
   };
+  // In this order: as it is, a picture of the other layout, dimensions of 1, any regrouping with one free size at most.
+  if (fits(dims)) return Fitting{.dims = dims};
+  if (dims.size() == 3) {
+    const Dims first = {dims[2], dims[0], dims[1]}, last = {dims[1], dims[2], dims[0]};
+    if (dims[2] <= 4 && fits(first)) return Fitting{Fitting::Move::channels_first, first};
+    if (dims[0] <= 4 && fits(last)) return Fitting{Fitting::Move::channels_last, last};
+  }
+  const std::int64_t size = std::ranges::any_of(dims, [](std::int64_t d) { return d < 0; }) ? -1 : num_elements(dims);
+  const auto free = std::ranges::count_if(shape, [](std::int64_t d) { return d < 0; });
+  std::int64_t known = 1;
+  for (std::int64_t d : shape) known *= d < 0 ? 1 : d;
+  if (size < 0 || free > 1 || known == 0 || size % known != 0 || (free == 0 && size != known)) return {};
+  Dims target = shape;
+  for (std::int64_t& d : target)
+    if (d < 0) d = size / known;
+  // Only flattening and dimensions of 1: 3 x 4 never becomes 4 x 3.
+  const auto plain = [](const Dims& d) { Dims out; for (std::int64_t v : d) if (v != 1) out.push_back(v); return out; };
+  if (plain(target) != plain(dims) && plain(target).size() > 1) return {};
+  return Fitting{.dims = std::move(target)};
+}
+
+Result<Tensor> conform(Tensor t, const Dims& shape, DType dtype) {
   const auto fail = [&] {
     return Error{ErrorCode::invalid_data, "the sample is " + std::string(name(t.dtype)) + str(t.dims) + ", the model takes " + std::string(name(dtype)) + str(shape)};
   };
-  if (!fits(t.dims)) {
-    // In this order: a picture of the other layout, dimensions of 1, any regrouping with one free size at most.
-    const auto plain = [](const Dims& d) { Dims out; for (std::int64_t v : d) if (v != 1) out.push_back(v); return out; };
-    const auto moved = [&t](bool first) { Dims d = t.dims; first ? std::rotate(d.begin(), d.end() - 1, d.end()) : std::rotate(d.begin(), d.begin() + 1, d.end()); return d; };
-    if (t.rank() == 3 && t.dims[2] <= 4 && fits(moved(true))) t = transposed(t, true);
-    else if (t.rank() == 3 && t.dims[0] <= 4 && fits(moved(false))) t = transposed(t, false);
-    else {
-      Dims target = shape;
-      const auto free = std::count_if(shape.begin(), shape.end(), [](std::int64_t d) { return d < 0; });
-      std::int64_t known = 1;
-      for (std::int64_t d : shape) known *= d < 0 ? 1 : d;
-      if (free > 1 || known == 0 || t.size() % known != 0 || (free == 0 && t.size() != known)) return fail();
-      for (std::int64_t& d : target)
-        if (d < 0) d = t.size() / known;
-      // Only flattening and dimensions of 1: 3 x 4 never becomes 4 x 3.
-      if (plain(target) != plain(t.dims) && plain(target).size() > 1) return fail();
-      t.dims = std::move(target);
-    }
-  }
+  const auto fit = fitting(t.dims, shape);
+  if (!fit) return fail();
+  if (fit->move != Fitting::Move::none) t = transposed(t, fit->move == Fitting::Move::channels_first);
+  t.dims = fit->dims;
   if (dtype == DType::none || dtype == t.dtype) return t;
   const bool real = is_float(t.dtype) || is_int(t.dtype) || t.dtype == DType::boolean;
   if (!real || dtype == DType::string || is_complex(dtype) || (is_float(t.dtype) && !is_float(dtype))) return fail();

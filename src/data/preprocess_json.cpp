@@ -1,4 +1,5 @@
 // Steps from and to JSON, in the words of saha.yaml.
+#include <algorithm>
 #include <cmath>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -88,6 +89,9 @@ class Options {
 const std::vector<std::pair<std::string, Channels>> kChannels = {{"rgb", Channels::rgb}, {"bgr", Channels::bgr}, {"gray", Channels::gray}};
 const std::vector<std::pair<std::string, Fit>> kFits = {{"stretch", Fit::stretch}, {"short-side", Fit::short_side}, {"letterbox", Fit::letterbox}};
 const std::vector<std::pair<std::string, LogMel::Scale>> kScales = {{"htk", LogMel::Scale::htk}, {"slaney", LogMel::Scale::slaney}};
+const std::vector<std::pair<std::string, LogMel::Triangles>> kTriangles = {{"hz", LogMel::Triangles::hz}, {"mel", LogMel::Triangles::mel}};
+const std::vector<std::pair<std::string, DType>> kStored = {{"int8", DType::i8}, {"uint8", DType::u8}, {"int16", DType::i16}, {"uint16", DType::u16}};
+const std::vector<std::pair<std::string, bool>> kPeaks = {{"abs", true}, {"max", false}};
 const std::vector<std::pair<std::string, LogMel::Log>> kLogs = {{"ln", LogMel::Log::ln}, {"log10", LogMel::Log::log10}, {"db", LogMel::Log::db}};
 template <class E> std::string word(const std::vector<std::pair<std::string, E>>& choices, E value) {
   for (const auto& [text, v] : choices)
@@ -100,9 +104,12 @@ Result<LogMel> mel_of(Options& o) {
   SAHA_DO(o.number("frame", m.frame_s, "a duration"));
   SAHA_DO(o.number("hop", m.hop_s, "a duration"));
   SAHA_DO(o.number("fft", m.fft));
+  SAHA_DO(o.number("power", m.power, "1 or 2"));
+  if (m.power != 1 && m.power != 2) return o.fail("power", "1 or 2");
   SAHA_DO(o.number("mels", m.mels));
   SAHA_DO(o.pair("range", m.low_hz, m.high_hz, "[low, high] in Hz", false));
   SAHA_DO(o.choice("scale", m.scale, kScales));
+  SAHA_DO(o.choice("triangles", m.triangles, kTriangles));
   SAHA_DO(o.choice("log", m.log, kLogs));
   SAHA_DO(o.number("eps", m.eps));
   int none = 0;
@@ -111,8 +118,11 @@ Result<LogMel> mel_of(Options& o) {
 }
 
 Result<Step> step_of(const std::string& name, const Json& value) {
-  static const std::set<std::string> kSteps = {"decode", "resize", "crop", "scale", "normalize", "layout", "mono", "resample", "log_mel", "mfcc"};
-  if (!kSteps.count(name)) return bad(name, "there is no such step; there are decode, resize, crop, scale, normalize, layout, mono, resample, log_mel, mfcc");
+  if (std::ranges::find(step_names(), name) == step_names().end()) {
+    std::string all;
+    for (std::string_view known : step_names()) all += (all.empty() ? "" : ", ") + std::string(known);
+    return bad(name, "there is no such step; there are " + all);
+  }
   Options o(name, value);
   if (name == "decode") {
     Decode d;
@@ -139,6 +149,12 @@ Result<Step> step_of(const std::string& name, const Json& value) {
     return Step(l);
   }
   if (name == "mono") return Step(Mono{});
+  if (name == "peak") {
+    Peak p;
+    const Json wrapped = {{"of", value}};
+    SAHA_DO(Options(name, wrapped).choice("of", p.absolute, kPeaks, true));
+    return Step(p);
+  }
   if (!value.is_object()) return bad(name, "options {..} are needed, not " + value.dump());
   if (name == "resize") {
     Resize r;
@@ -154,7 +170,11 @@ Result<Step> step_of(const std::string& name, const Json& value) {
   }
   if (name == "crop") {
     Crop c;
-    SAHA_DO(o.size(c.height, c.width));
+    if (!value.contains("fraction")) SAHA_DO(o.size(c.height, c.width));
+    else {
+      SAHA_DO(o.number("fraction", c.fraction, "a share of the shorter side, above 0 and at most 1,"));
+      if (!(c.fraction > 0 && c.fraction <= 1)) return o.fail("fraction", "a share of the shorter side, above 0 and at most 1,");
+    }
     int none = 0;
     SAHA_DO(o.choice("at", none, {{"center", 0}}));
     SAHA_DO(o.only_known());
@@ -181,6 +201,26 @@ Result<Step> step_of(const std::string& name, const Json& value) {
     SAHA_DO(o.only_known());
     return Step(r);
   }
+  if (name == "length") {
+    ToLength l;
+    if (!o.find("to")) return o.fail("to", "a duration such as 1 s");
+    SAHA_DO(o.number("to", l.seconds, "a duration such as 1 s"));
+    if (!(l.seconds > 0 && l.seconds <= 86400)) return o.fail("to", "a duration up to a day");
+    SAHA_DO(o.only_known());
+    return Step(l);
+  }
+  if (name == "quantize") {
+    Quantize q;
+    if (!o.find("scale")) return o.fail("scale", "what a step of the integers stands for");
+    SAHA_DO(o.number("scale", q.scale, "a number above 0"));
+    if (!(float(q.scale) > 0)) return o.fail("scale", "a number above 0");
+    SAHA_DO(o.number("zero_point", q.zero_point, "a whole number"));
+    SAHA_DO(o.choice("to", q.to, kStored, true));
+    const IntRange range = int_range(q.to);
+    if (q.zero_point < range.lo || q.zero_point > range.hi) return o.fail("zero_point", ("a whole number from " + std::to_string(range.lo) + " to " + std::to_string(range.hi)).c_str());
+    SAHA_DO(o.only_known());
+    return Step(q);
+  }
   if (name == "log_mel") {
     SAHA_TRY(LogMel m, mel_of(o));
     SAHA_DO(o.only_known());
@@ -201,14 +241,24 @@ Json json_of(const Resize& r) {
   if (r.fit == Fit::letterbox) o["pad"] = r.pad, o["at"] = r.centered ? "center" : "top-left";
   return {{"resize", o}};
 }
-Json json_of(const Crop& c) { return {{"crop", {{"to", {c.height, c.width}}, {"at", "center"}}}}; }
+Json json_of(const Crop& c) {
+  Json o;
+  if (c.fraction != 0) o["fraction"] = c.fraction;
+  else o["to"] = {c.height, c.width};
+  o["at"] = "center";
+  return {{"crop", o}};
+}
 Json json_of(const Scale& s) { return {{"scale", s.expression}}; }
 Json json_of(const Normalize& n) { return {{"normalize", {{"mean", n.mean}, {"std", n.std}}}}; }
 Json json_of(const ToLayout& l) { return {{"layout", l.channels_first ? "nchw" : "nhwc"}}; }
 Json json_of(const Mono&) { return {{"mono", true}}; }
 Json json_of(const ToRate& r) { return {{"resample", {{"to", r.rate_hz}}}}; }
+Json json_of(const Peak& p) { return {{"peak", word(kPeaks, p.absolute)}}; }
+Json json_of(const ToLength& l) { return {{"length", {{"to", l.seconds}}}}; }
+Json json_of(const Quantize& q) { return {{"quantize", {{"to", word(kStored, q.to)}, {"scale", q.scale}, {"zero_point", q.zero_point}}}}; }
 Json mel_json(const LogMel& m) {
-  return {{"frame", m.frame_s}, {"hop", m.hop_s}, {"fft", m.fft}, {"window", "hann-periodic"}, {"mels", m.mels}, {"range", {m.low_hz, m.high_hz}}, {"scale", word(kScales, m.scale)}, {"log", word(kLogs, m.log)}, {"eps", m.eps}};
+  return {{"frame", m.frame_s}, {"hop", m.hop_s}, {"fft", m.fft}, {"window", "hann-periodic"}, {"power", m.power}, {"mels", m.mels}, {"range", {m.low_hz, m.high_hz}}, {"scale", word(kScales, m.scale)},
+          {"triangles", word(kTriangles, m.triangles)}, {"log", word(kLogs, m.log)}, {"eps", m.eps}};
 }
 Json json_of(const LogMel& m) { return {{"log_mel", mel_json(m)}}; }
 Json json_of(const Mfcc& m) {

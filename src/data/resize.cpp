@@ -92,10 +92,11 @@ Tensor pil_height(const Tensor& image, std::int64_t height, Kernel kernel, doubl
   }
   return out;
 }
+bool pillow_rows_first(std::int64_t lost_rows, std::int64_t lost_columns) { return lost_rows > 0 && lost_rows > 2 * lost_columns; }
 Tensor pil_resize(const Tensor& image, std::int64_t height, std::int64_t width, Kernel kernel, double radius) {
   // Rounding between the passes makes their order matter. Pillow before 13 always began with the width.
   const std::int64_t lost_rows = image.dims[0] - height, lost_columns = image.dims[1] - width;
-  const bool rows_first = lost_rows > 0 && lost_rows > 2 * lost_columns;
+  const bool rows_first = pillow_rows_first(lost_rows, lost_columns);
   Tensor t = image;
   if (rows_first) t = pil_height(t, height, kernel, radius);
   if (lost_columns != 0) t = pil_width(t, width, kernel, radius);  // a pass that changes nothing is left out
@@ -185,6 +186,9 @@ Tensor cv_two_taps(const Tensor& image, std::int64_t height, std::int64_t width,
 }
 Pixel cv_round(float v) { return Pixel(std::clamp(std::lrint(v), 0L, 255L)); }
 
+bool whole_blocks(std::int64_t h, std::int64_t w, std::int64_t height, std::int64_t width, ResizeRule rule) {
+  return rule == ResizeRule::cv_linear ? h == 2 * height && w == 2 * width : rule == ResizeRule::cv_area && h % height == 0 && w % width == 0;
+}
 // Whole-number shrinking: the mean of a block, in integers; of 2 x 2 rounded half up.
 Tensor cv_blocks(const Tensor& image, std::int64_t height, std::int64_t width) {
   const std::int64_t w = image.dims[1], c = image.dims[2], by = image.dims[0] / height, bx = w / width;
@@ -219,7 +223,7 @@ std::vector<AreaTap> cv_area_taps(std::int64_t in, std::int64_t out) {
 Tensor cv_area(const Tensor& image, std::int64_t height, std::int64_t width) {
   const std::int64_t h = image.dims[0], w = image.dims[1], c = image.dims[2], row = width * c;
   if (height > h || width > w) return cv_two_taps(image, height, width, true);
-  if (h % height == 0 && w % width == 0) return cv_blocks(image, height, width);
+  if (whole_blocks(h, w, height, width, ResizeRule::cv_area)) return cv_blocks(image, height, width);
   const auto xs = cv_area_taps(w, width), ys = cv_area_taps(h, height);
   Tensor out = Tensor::zeros(DType::u8, {height, width, c});
   std::vector<float> line(static_cast<std::size_t>(row)), sum(static_cast<std::size_t>(row), 0.f);
@@ -244,7 +248,7 @@ Tensor cv_area(const Tensor& image, std::int64_t height, std::int64_t width) {
   return out;
 }
 Tensor cv_linear(const Tensor& image, std::int64_t height, std::int64_t width) {
-  if (image.dims[0] == 2 * height && image.dims[1] == 2 * width) return cv_blocks(image, height, width);
+  if (whole_blocks(image.dims[0], image.dims[1], height, width, ResizeRule::cv_linear)) return cv_blocks(image, height, width);
   return cv_two_taps(image, height, width, false);
 }
 
@@ -358,6 +362,38 @@ constexpr RuleName kNames[] = {
     {ResizeRule::tf_antialias, "tf-antialias"}, {ResizeRule::tf1_bilinear, "tf1-bilinear"}, {ResizeRule::tf1_corners, "tf1-corners"},
     {ResizeRule::torch_bilinear, "torch-bilinear"}, {ResizeRule::torch_antialias, "torch-antialias"}};
 
+// ---- the same as tables -----------------------------------------------------------------------------------------------------------
+using Axis = ResizeTables::Axis;
+Axis axis(std::vector<std::int64_t> at) {
+  const std::size_t n = at.size();
+  return {1, std::move(at), std::vector<double>(n, 1.0)};
+}
+template <class W> Axis axis(const Taps<W>& t) {
+  Axis a{t.width, std::vector<std::int64_t>(t.weight.size()), std::vector<double>(t.weight.size())};
+  for (std::size_t i = 0; i < t.first.size(); ++i)
+    for (std::int64_t k = 0; k < t.count[i]; ++k) {
+      const auto e = std::size_t(std::int64_t(i) * t.width + k);
+      a.at[e] = t.first[i] + k, a.weight[e] = double(t.weight[e]);
+    }
+  return a;
+}
+Axis axis(const std::vector<CvTap>& taps, std::int64_t in) {
+  Axis a{2, {}, {}};
+  for (const CvTap& t : taps) {
+    for (std::int64_t k : {t.at, t.at + 1}) a.at.push_back(std::clamp<std::int64_t>(k, 0, in - 1));
+    for (int w : {t.w0, t.w1}) a.weight.push_back(w);
+  }
+  return a;
+}
+Axis axis(const std::vector<FloatTap>& taps) {
+  Axis a{2, {}, {}};
+  for (const FloatTap& t : taps) {
+    for (std::int64_t k : {t.lo, t.hi}) a.at.push_back(k);
+    for (float w : {1.f - t.share, t.share}) a.weight.push_back(double(w));
+  }
+  return a;
+}
+
 }  // namespace
 
 std::string_view name(ResizeRule rule) {
@@ -379,6 +415,32 @@ const std::vector<ResizeRule>& resize_rules() {
   return rules;
 }
 bool is_8bit(ResizeRule rule) { return rule <= ResizeRule::pil_lanczos; }
+
+ResizeTables resize_tables(std::int64_t h, std::int64_t w, std::int64_t height, std::int64_t width, ResizeRule rule) {
+  using Form = ResizeTables::Form;
+  const auto pillow = [&](Kernel kernel, double radius) {
+    return ResizeTables{Form::pillow, pillow_rows_first(h - height, w - width), axis(pil_taps(h, height, kernel, radius)), axis(pil_taps(w, width, kernel, radius))};
+  };
+  const bool same = h == height && w == width;
+  switch (rule) {
+    case ResizeRule::cv_nearest: return {Form::pick, false, axis(cv_nearest(h, height)), axis(cv_nearest(w, width))};
+    case ResizeRule::pil_nearest: return {Form::pick, false, axis(pil_nearest(h, height)), axis(pil_nearest(w, width))};
+    case ResizeRule::pil_bilinear: return same ? ResizeTables{} : pillow(triangle, 1);
+    case ResizeRule::pil_bicubic: return same ? ResizeTables{} : pillow(cubic, 2);
+    case ResizeRule::pil_lanczos: return same ? ResizeTables{} : pillow(lanczos, 3);
+    case ResizeRule::tf_antialias: return {Form::weighted, true, axis(tf_antialias_taps(h, height)), axis(tf_antialias_taps(w, width))};
+    case ResizeRule::torch_antialias: return {Form::weighted, false, axis(torch_antialias_taps(h, height)), axis(torch_antialias_taps(w, width))};
+    case ResizeRule::cv_linear:
+    case ResizeRule::cv_area: {
+      if (same) return {};
+      if (whole_blocks(h, w, height, width, rule)) return {Form::blocks, false, {}, {}};
+      const bool area = rule == ResizeRule::cv_area;
+      if (area && height <= h && width <= w) return {Form::ordered, false, {}, {}};
+      return {Form::opencv, false, axis(cv_taps(h, height, area, false), h), axis(cv_taps(w, width, area, true), w)};
+    }
+    default: return {Form::lerp, true, axis(float_taps(h, height, rule)), axis(float_taps(w, width, rule))};
+  }
+}
 
 Result<Tensor> resize(const Tensor& image, std::int64_t height, std::int64_t width, ResizeRule rule) {
   const std::string what = "resize " + std::string(name(rule)) + ": ";

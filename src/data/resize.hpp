@@ -35,4 +35,29 @@ bool is_8bit(ResizeRule rule);                                ///< takes and giv
 /// [h, w, c] -> [height, width, c], c <= 4.
 Result<Tensor> resize(const Tensor& image, std::int64_t height, std::int64_t width, ResizeRule rule);
 
+/// What a rule does between two known sizes, as tables: for those who compute it elsewhere.
+struct ResizeTables {
+  enum class Form : std::uint8_t {
+    none,      ///< nothing
+    pick,      ///< one element
+    pillow,    ///< after each of two passes clamp(floor((sum + 2^21) / 2^22), 0, 255), weights are whole; between equal sizes there is no pass
+    opencv,    ///< two taps in 1/2048, columns first: a = floor(sum / 16); then floor((floor(w0 a0 / 2^16) + floor(w1 a1 / 2^16) + 2) / 4)
+    blocks,    ///< the mean of whole blocks: of 2 x 2 floor((sum + 2) / 4), else the sum times the float32 nearest to 1 / count, rounded half to even
+    lerp,      ///< between two elements, in float32
+    weighted,  ///< two passes of sums in float32
+    ordered,   ///< cv-area with a broken ratio: float32 sums whose rounding, and so the gray level at a tie, follows from their order
+  };
+  /// Output i is made from the elements at[taps i + k] with weight[taps i + k]; an unused tap weighs 0.
+  struct Axis {
+    std::int64_t taps = 0;
+    std::vector<std::int64_t> at;
+    std::vector<double> weight;
+  };
+  Form form = Form::none;
+  bool rows_first = false;   ///< of the two passes, where there are two
+  Axis rows, columns;        ///< of `blocks` and `ordered` none
+};
+/// Sizes from 1 to 2^20.
+ResizeTables resize_tables(std::int64_t h, std::int64_t w, std::int64_t height, std::int64_t width, ResizeRule rule);
+
 }  // namespace saha::data
