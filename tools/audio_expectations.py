@@ -34,3 +34,15 @@ for scale in ("htk", "slaney"):
         show(f"log_mel {scale} {log}, frames {len(frames)}, [0][0] [0][7] [1][19]:", [value[0, 0], value[0, 7], value[1, 19]])
     c = scipy.fft.dct(logs["ln"], type=2, norm="ortho", axis=1)
     show(f"mfcc {scale}, [0][0] [0][1] [1][9]:", [c[0, 0], c[0, 1], c[1, 9]])
+
+# Triangles over mel, as tf.signal.linear_to_mel_weight_matrix draws them.
+to_mel = lambda hz: 1127 * np.log1p(hz / 700)  # noqa: E731
+at = to_mel(np.arange(fft // 2 + 1) * rate / fft)[:, None]
+edges = np.linspace(to_mel(lo), to_mel(hi), mels + 2)
+left, peak, right = edges[:-2], edges[1:-1], edges[2:]
+bank = np.maximum(0, np.minimum((at - left) / (peak - left), (right - at) / (right - peak)))
+for power in (1, 2):
+    value = np.log(np.abs(np.fft.rfft(frames, fft)) ** power @ bank + 1e-6)
+    show(f"log_mel over mel, power {power}, [0][0] [0][7] [1][19]:", [value[0, 0], value[0, 7], value[1, 19]])
+    c = scipy.fft.dct(value, type=2, norm="ortho", axis=1)
+    show(f"mfcc over mel, power {power}, [0][0] [0][1] [1][9]:", [c[0, 0], c[0, 1], c[1, 9]])

@@ -6,10 +6,13 @@
 #include "cli/describe.hpp"
 #include "cli/verbs.hpp"
 #include "formats/formats.hpp"
+#include "front/fold.hpp"
+#include "front/stated.hpp"
 #include "measure/inputs.hpp"
 #include "system/file.hpp"
 #include "system/hash.hpp"
 #include "system/machine.hpp"
+#include "system/terminal.hpp"
 
 namespace saha::cli {
 namespace {
@@ -22,10 +25,35 @@ constexpr Option kOptions[] = {
     {"ir", 0, "10|11", "version of an .xml file, 11 where none is stated; 10 keeps numbers as float16, as OpenVINO 2022.3 and before and its Myriad plugin want them"},
     {"shape", 0, "NAME=1x3x224x224", "of a .saha file: shape of an input with free dims, which are 1 otherwise; given again for an input: a further plan", true},
     {"levels", 0, "LEVELS", "of a .saha file: levels that plans are stored for (avx2,avx512), each at the cost of the weights; else this machine's"},
-    {"preprocess", 0, "STEPS", "of a .saha file: how 'saha infer' makes the first input, steps as in saha.yaml, a JSON list"},
+    {"preprocess", 0, "STEPS", "how the first input is made, steps as in saha.yaml, a JSON list: what --fold folds; of a .saha file: what 'saha infer' does"},
+    {"fold", 0, {}, "the steps become operators of the model, as far as they can, so that it takes raw samples; what stays outside is said by step"},
+    {"raw", 0, "480x640", "with --fold: size of a raw picture, any, or channels, samples and rate of raw sound, 1x16000@16kHz; else as the steps and the model tell"},
     {"labels", 0, "FILE", "of a .saha file: what the classes are called, one label a line"},
 };
-constexpr std::string_view kOfBundles[] = {"shape", "levels", "preprocess", "labels"};
+constexpr std::string_view kOfBundles[] = {"shape", "levels", "labels"};
+
+/// With --fold: the steps of --preprocess are folded into the model, as far as they can be. Returns those that remain for the first input; prints what became of each.
+Result<data::Preprocess> fold_steps(const Args& args, ir::Model& m) {
+  if (!args.has("fold")) {
+    if (args.given("raw")) return Error{ErrorCode::invalid_file, "--raw says what --fold folds for, and --fold is not given", "add --fold, or leave --raw out"};
+    return steps_of(args.get("preprocess"));
+  }
+  if (!args.has("preprocess")) return Error{ErrorCode::invalid_file, "--fold folds the steps of --preprocess, and there are none", "--preprocess '[{\"decode\": \"rgb\"}, {\"scale\": \"x/255\"}]'"};
+  SAHA_TRY(const auto steps, steps_of(args.get("preprocess")));
+  front::Raw raw;
+  if (args.given("raw")) {
+    auto stated = front::Raw::parse(args.get("raw"));
+    if (!stated) return std::move(stated.error()).within("--raw");
+    raw = std::move(*stated);
+  }
+  SAHA_TRY(auto folded, front::fold(m.graph, 0, steps, raw));
+  m.graph = std::move(folded.graph);
+  front::state(m.metadata, m.graph.name(m.graph.inputs()[0]), {steps, folded.outside});
+  system::Table table({{"step"}, {"what it is now"}});
+  for (const front::Row& row : folded.rows) table.add({row.step, row.folded ? row.what : "outside: " + row.what}, row.folded ? system::Ink::green : system::Ink::plain);
+  say(args, table.str());
+  return std::move(folded.outside);
+}
 
 /// Plan i takes the i-th shape of each input; one that is given less often keeps its last.
 Result<std::vector<std::vector<Dims>>> shapes_of(const Args& args, const ir::Graph& graph) {
@@ -66,10 +94,10 @@ Result<int> to_bundle(const Args& args, const std::string& out) {
   native::PackOptions options;
   SAHA_TRY(options.levels, levels_of(args));
   if (args.has("labels")) { SAHA_TRY(options.about["labels"], labels_of(args.get("labels"))); }
-  SAHA_TRY(const ir::Model m, formats::import_file(file));
-  if (args.has("preprocess")) {
-    SAHA_TRY(const auto steps, steps_of(args.get("preprocess")));
+  SAHA_TRY(ir::Model m, formats::import_file(file));
+  if (args.has("preprocess") || args.has("fold") || args.given("raw")) {
     if (m.graph.inputs().empty()) return Error{ErrorCode::invalid_file, "--preprocess is given, the model has no inputs"};
+    SAHA_TRY(const auto steps, fold_steps(args, m));
     options.about["preprocess"] = {{m.graph.name(m.graph.inputs()[0]), Json::parse(steps.str())}};
   }
   SAHA_TRY(options.shapes, shapes_of(args, m.graph));
@@ -80,7 +108,7 @@ Result<int> to_bundle(const Args& args, const std::string& out) {
   SAHA_TRY(const std::string hash, system::sha256_file(file));
   if (!options.about.contains("evidence"))
     options.about["evidence"] = {{"made", {{"from", std::filesystem::path(file).filename().string()}, {"sha256", hash}, {"by", "saha " SAHA_VERSION}, {"machine", system::cpu().model}}}};
-  SAHA_TRY(const std::string bytes, formats::self_contained(file, m));
+  SAHA_TRY(const std::string bytes, args.has("fold") ? formats::self_contained(m) : formats::self_contained(file, m));
   SAHA_TRY(const auto packed, native::pack(m, bytes, options));
   SAHA_DO(system::write_file(out, packed.bytes));
   for (const std::string& n : m.notes) say(args, "note: " + n);
@@ -96,6 +124,7 @@ Result<int> run(const Args& args) {
   if (out.ends_with(".saha")) return to_bundle(args, out);
   SAHA_TRY([[maybe_unused]] auto format, formats::format_to_write(out));
   for (std::string_view o : kOfBundles) if (args.given(o)) return Error{ErrorCode::invalid_file, "--" + std::string(o) + " is of .saha files, '" + out + "' is none", "leave --" + std::string(o) + " out"};
+  if (args.has("preprocess") && !args.has("fold")) return Error{ErrorCode::invalid_file, "--preprocess without --fold is of .saha files, '" + out + "' is none", "add --fold, or leave --preprocess out"};
   const std::string layout = args.get("layout", "nchw");
   if (layout != "nchw" && layout != "nhwc") return Error{ErrorCode::invalid_argument, "--layout is '" + layout + "'", "nchw keeps the model's inputs and outputs as they are, nhwc makes them channels last"};
   formats::ExportOptions options{.channels_last = layout == "nhwc"};
@@ -107,6 +136,7 @@ Result<int> run(const Args& args) {
     options.ir = int(version);
   }
   SAHA_TRY(ir::Model m, formats::import_file(args.arguments[0]));
+  if (args.has("fold") || args.given("raw")) SAHA_DO(fold_steps(args, m));
   SAHA_TRY(const auto notes, formats::export_file(m, out, options));
   for (const std::string& n : m.notes) say(args, "note: " + n);
   for (const std::string& n : notes) say(args, "note: " + n);

@@ -19,6 +19,7 @@
 #include "data/wav.hpp"
 #include "formats/formats.hpp"
 #include "formats/onnx/onnx.hpp"
+#include "front/stated.hpp"
 #include "op/op_def.hpp"
 #include "system/file.hpp"
 #include "system/terminal.hpp"
@@ -29,7 +30,7 @@ using Json = nlohmann::ordered_json;
 constexpr Argument kArguments[] = {{"MODEL", "an ONNX, TensorFlow Lite or OpenVINO IR file, or a bundle"}, {"FILE", "the input files, as --input takes them", true, true}};
 constexpr Option kOptions[] = {
     {"input", 'i', "F", "a file: png, jpg, bmp, wav, npy, csv (its first row) or pb; NAME=F for one of several inputs", true},
-    {"preprocess", 0, "STEPS", "steps as in saha.yaml, a JSON list: '[{\"decode\": \"rgb\"}, {\"scale\": \"x/255\"}]'; else what a bundle says"},
+    {"preprocess", 0, "STEPS", "steps as in saha.yaml, a JSON list: '[{\"decode\": \"rgb\"}, {\"scale\": \"x/255\"}]'; else what a bundle or a file with folded steps says"},
     {"labels", 0, "FILE", "one label a line; the best are then shown by name; else what a bundle says"},
     {"top", 0, "N", "how many classes are shown", false, "5"},
     {"save", 0, "DIR", "where each output is written as NAME.npy"},
@@ -130,6 +131,10 @@ Result<std::vector<Datum>> inputs_from_files(const Args& args, const Subject& su
     data::Preprocess steps;
     if (stated) steps = *stated;
     else if (subject.bundle) { SAHA_TRY(steps, stored_steps(subject.bundle->manifest(), ports[at].name)); }
+    else {
+      SAHA_TRY(const auto folded, front::stated(subject.model->metadata, ports[at].name));
+      if (folded) steps = folded->outside;
+    }
     auto d = read_value(file, subject, at, steps);
     if (!d) return std::move(d.error()).within("input '" + ports[at].name + "': " + file);
     values[at] = std::move(*d);

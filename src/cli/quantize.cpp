@@ -154,7 +154,7 @@ Result<> Run::read() {
     return {};
   }
   yaml::Diagnostics diagnostics;
-  auto data = lifecycle::compression_data(args_.get("data"), model_.graph, steps, take, seed_, diagnostics);
+  auto data = lifecycle::compression_data(args_.get("data"), model_, steps, take, seed_, diagnostics);
   if (diagnostics.errors()) std::fputs(diagnostics.render("nothing was written").c_str(), stderr);
   if (!data) return std::move(data.error());
   data_ = std::move(*data);

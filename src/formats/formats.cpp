@@ -59,6 +59,11 @@ Result<std::string> self_contained(const std::string& path, const ir::Model& mod
   if (import_model(file.bytes(), {})) return std::string(system::text_of(file.bytes()));
   return onnx::export_bytes(model);
 }
+Result<std::string> self_contained(const ir::Model& model) {
+  if (model.format != "TFLite") return onnx::export_bytes(model);
+  SAHA_TRY(auto exported, tflite::export_bytes(model));
+  return std::move(exported.bytes);
+}
 
 Result<std::string_view> format_to_write(const std::string& path) {
   constexpr std::pair<std::string_view, std::string_view> kEndings[] = {{".onnx", "onnx"}, {".tflite", "tflite"}, {".xml", "openvino"}};

@@ -18,6 +18,8 @@ Result<ir::Model> import_bytes(std::span<const std::byte> bytes, const std::stri
 /// The model of a file as bytes that need no other file: those of the file, of a bundle those of its model; with data in another file an export of `model`, which was
 /// read from it.
 Result<std::string> self_contained(const std::string& path, const ir::Model& model);
+/// Such bytes of a model that was changed after it was read: TensorFlow Lite where it was that, as its stored integers keep their rules there, else ONNX.
+Result<std::string> self_contained(const ir::Model& model);
 
 struct ExportOptions {
   std::int64_t opset = 0;       ///< of ONNX; 0: the model's own

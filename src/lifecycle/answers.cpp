@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "front/stated.hpp"
 #include "validate/statistics.hpp"
 
 namespace saha::lifecycle {
@@ -47,13 +48,16 @@ Decisive decisive(std::span<const runtime::Port> outputs, const std::vector<Datu
 }
 }  // namespace
 
-std::vector<data::InputSpec> input_specs(const ir::Graph& g, const std::vector<data::InputSpec>& configured) {
+Result<std::vector<data::InputSpec>> input_specs(const ir::Model& model, const std::vector<data::InputSpec>& configured) {
+  const ir::Graph& g = model.graph;
   std::vector<data::InputSpec> r;
   for (ir::ValueId v : g.inputs()) {
     data::InputSpec s;
     s.name = g.name(v);
     for (const data::InputSpec& c : configured) if (c.name == s.name || (configured.size() == 1 && g.inputs().size() == 1)) s = c;
     s.name = g.name(v);
+    SAHA_TRY(const auto stated, front::stated(model.metadata, s.name));
+    if (stated && (s.steps.empty() || s.steps.str() == stated->steps.str())) s = {.name = s.name, .steps = stated->outside, .shape = {}, .dtype = DType::none};
     const ir::Type& t = g.type(v);
     if (s.dtype == DType::none) s.dtype = t.dtype;
     if (s.shape.empty()) for (const ir::Dim& d : t.dims) s.shape.push_back(d.known().value_or(-1));

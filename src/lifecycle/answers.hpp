@@ -29,8 +29,9 @@ struct Answers {
 Result<Answers> answer(runtime::Program& program, const data::Dataset& data, const std::map<std::string, std::string>& meaning,
                        const std::function<bool(std::int64_t done)>& go_on);
 
-/// The model's inputs as the data module wants them: names, shapes and dtypes from the graph, steps from saha.yaml.
-std::vector<data::InputSpec> input_specs(const ir::Graph& g, const std::vector<data::InputSpec>& configured);
+/// The model's inputs as the data module wants them: names, shapes and dtypes from the graph, steps from saha.yaml. Where the file says that these steps
+/// were folded into it, or where there are none, those that it says remain outside. Fails where what it says is no list of steps.
+Result<std::vector<data::InputSpec>> input_specs(const ir::Model& model, const std::vector<data::InputSpec>& configured);
 
 /// {"samples", "correct", "accuracy", "lower", "upper", "confidence": 0.95, "confusion": [[..]], "per_class": [..]} or for values {"mae", "rmse"}.
 Json summary(const Answers& a, const data::Dataset& data);

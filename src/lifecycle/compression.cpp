@@ -13,8 +13,9 @@ namespace {
 constexpr std::int64_t kBatch = 16;
 
 /// How the data of one input becomes what the graph takes. An array whose samples have all of the input's dims keeps them.
-Result<std::vector<data::InputSpec>> specs_for(const data::Dataset& set, const ir::Graph& g, const std::vector<data::InputSpec>& configured) {
-  std::vector<data::InputSpec> specs = input_specs(g, configured);
+Result<std::vector<data::InputSpec>> specs_for(const data::Dataset& set, const ir::Model& model, const std::vector<data::InputSpec>& configured) {
+  const ir::Graph& g = model.graph;
+  SAHA_TRY(std::vector<data::InputSpec> specs, input_specs(model, configured));
   if (set.is_files() || set.size() == 0) return specs;
   SAHA_TRY(const auto items, set.raw_inputs(0));
   for (std::size_t i = 0; i < specs.size(); ++i) {
@@ -68,7 +69,8 @@ Result<compress::Samples> samples_of(const data::Dataset& set, const ir::Graph& 
   return s;
 }
 
-Result<CompressionData> compression_data(const std::string& path, const ir::Graph& g, const data::Preprocess& steps, std::int64_t take, std::uint64_t seed, yaml::Diagnostics& diagnostics) {
+Result<CompressionData> compression_data(const std::string& path, const ir::Model& model, const data::Preprocess& steps, std::int64_t take, std::uint64_t seed, yaml::Diagnostics& diagnostics) {
+  const ir::Graph& g = model.graph;
   CompressionData r;
   std::map<std::string, data::Dataset> sets;
   std::vector<data::InputSpec> configured;
@@ -100,7 +102,7 @@ Result<CompressionData> compression_data(const std::string& path, const ir::Grap
       const auto it = sets.find(n);
       if (it == sets.end()) continue;
       if (it->second.size() == 0) return Error{ErrorCode::invalid_data, "data set '" + std::string(n) + "' is empty"};
-      SAHA_TRY(const auto specs, specs_for(it->second, g, configured));
+      SAHA_TRY(const auto specs, specs_for(it->second, model, configured));
       SAHA_TRY(to, it->second.for_inputs(specs));
       name = n;
       return {};

@@ -21,7 +21,7 @@ struct CompressionData {
 };
 /// What `path` gives: of a saha.yaml (by its ending .yaml or .yml) the set `calibration`, else `train`, and to judge by `val`, else `test`, else the same; of
 /// anything else (a folder, csv, npy, npz) the set itself, for both. `take` samples by `seed` calibrate. Faults of the yaml go to `diagnostics`.
-Result<CompressionData> compression_data(const std::string& path, const ir::Graph& g, const data::Preprocess& steps, std::int64_t take, std::uint64_t seed, yaml::Diagnostics& diagnostics);
+Result<CompressionData> compression_data(const std::string& path, const ir::Model& model, const data::Preprocess& steps, std::int64_t take, std::uint64_t seed, yaml::Diagnostics& diagnostics);
 
 /// A quantised model as an ONNX file, in the model's own opset or the least above it, from `opset` on, that has what the graph needs. Returns what is otherwise
 /// than in the model.

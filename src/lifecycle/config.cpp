@@ -343,8 +343,20 @@ void Reader::read(Config& c) {
   for (const auto& [name, forms] : package.entries()) {
     const std::string target = name;
     if (std::ranges::find(c.targets, target, &Target::name) == c.targets.end()) d_.error(package.key_at(target), "there is no target '" + target + "'");
-    if (auto wanted = texts(forms); !wanted.empty()) c.package[target] = std::move(wanted);
-    else d_.error(forms.at(), "package." + target + " names nothing to deliver");
+    Package p;
+    const bool plain = forms.kind() == Value::Kind::list;
+    if (plain || forms.has("as")) p.forms = texts(plain ? forms : forms["as"]);
+    if (p.forms.empty()) d_.error(forms.at(), "package." + target + " names nothing to deliver");
+    if (!plain) {
+      p.fold = forms["fold"].boolean();
+      if (forms.has("raw")) {
+        auto raw = front::Raw::parse(forms["raw"].text());
+        if (!raw) d_.error(forms["raw"].at(), raw.error().message + "; " + raw.error().help);
+        else if (!p.fold) d_.error(forms["raw"].at(), "package." + target + ".raw says what is folded for, and nothing is folded: fold: true");
+        else p.raw = std::move(*raw);
+      }
+    }
+    c.package[target] = std::move(p);
   }
   c.without = texts(root_["simplify"]["without"]);
   c.fold_limit = root_["simplify"]["fold_limit"].integer();

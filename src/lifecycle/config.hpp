@@ -8,6 +8,7 @@
 
 #include "compress/quantize.hpp"
 #include "data/dataset.hpp"
+#include "front/fold.hpp"
 #include "lifecycle/store.hpp"
 #include "validate/check.hpp"
 #include "validate/requirement.hpp"
@@ -43,6 +44,13 @@ struct Target {
   int threads = 0;                          ///< 0: the physical cores that are allowed
   std::vector<std::string> backends;        ///< empty: all that are here
   std::vector<validate::Requirement> requirements;   ///< its own, beside the common ones
+};
+
+/// What is delivered for a target.
+struct Package {
+  std::vector<std::string> forms = {"onnx"};   ///< "onnx", "saha"
+  bool fold = false;                           ///< preprocessing becomes part of the model, as far as it can
+  front::Raw raw;                              ///< of the raw samples
 };
 
 struct Choose {
@@ -92,7 +100,7 @@ struct Config {
   std::int64_t fold_limit = 1 << 20;
   std::vector<Compression> compress;
   Choose choose;
-  std::map<std::string, std::vector<std::string>> package;   ///< by target: "onnx", "saha"; a target that is not named gets onnx
+  std::map<std::string, Package> package;   ///< by target
   std::filesystem::path run_dir = ".saha", report_dir = "report";
   std::string title;
   std::uint64_t seed = 0;

@@ -31,7 +31,7 @@ Schema data_set() {
 }  // namespace
 
 Schema config_schema() {
-  Schema texts = Schema::list(Schema::text());
+  Schema texts = Schema::list(Schema::text()), forms = Schema::list(Schema::choice({"onnx", "saha"}));
   return Schema::map("saha.yaml", {
       {"saha", Schema::integer(1, 1), "format version", Required::yes},
       {"name", Schema::text(), "of the project; default: its folder"},
@@ -94,7 +94,11 @@ Schema config_schema() {
           {"minimize", Schema::text(), "p90(latency), p50(latency), size or peak(ram)", Required::no, "p90(latency)"},
           {"allow_inconclusive", Schema::boolean(), "an inconclusive must does not exclude", Required::no, "false"},
       }), "what decides"},
-      {"package", Schema::names(Schema::list(Schema::choice({"onnx", "saha"}))), "what is delivered for each target: onnx the model as ONNX, saha a bundle; manifest.json always"},
+      {"package", Schema::names(Schema::one_of({forms, Schema::map("a package", {
+          {"as", forms, "onnx the model as ONNX, saha a bundle; default: onnx"},
+          {"fold", Schema::boolean(), "preprocessing becomes part of the model, as far as it can: docs/preprocess.md", Required::no, "false"},
+          {"raw", Schema::text(), "what is folded for: 480x640, a picture; any; 1x16000@16kHz, sound; default: what the steps and the model tell"},
+      })})), "what is delivered for each target: onnx the model as ONNX, saha a bundle; manifest.json always"},
       {"run", Schema::map("the run section", {
           {"dir", Schema::text(), "where results are kept", Required::no, ".saha"},
           {"seed", Schema::integer(0), "of everything random", Required::no, "0"},

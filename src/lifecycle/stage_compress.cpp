@@ -47,7 +47,7 @@ Result<> Pipeline::compress(const Compression& c) {
     compress::Watch watch;
     watch.on_progress = [&](std::string_view what, std::int64_t done, std::int64_t total) { if (o_.on_progress) o_.on_progress(stage_name + ": " + std::string(what), done, total); };
     watch.stop = o_.stop;
-    const auto specs = input_specs(from.model.graph, c_.inputs);
+    SAHA_TRY(const auto specs, input_specs(from.model, c_.inputs));
     SAHA_TRY(data::Dataset calibration, sets_.at(seen).for_inputs(specs));
     calibration = calibration.take(how.samples, c_.seed);
     SAHA_TRY(data::Dataset judged, sets_.at(by).for_inputs(specs));

@@ -24,7 +24,8 @@ Result<std::vector<Datum>> Pipeline::first_sample(const Variant& v) const {
   std::vector<Datum> values;
   auto it = sets_.find("test");
   if (it == sets_.end() || it->second.size() == 0) return values;
-  SAHA_TRY(auto test, it->second.for_inputs(input_specs(v.model.graph, c_.inputs)));
+  SAHA_TRY(const auto specs, input_specs(v.model, c_.inputs));
+  SAHA_TRY(auto test, it->second.for_inputs(specs));
   SAHA_TRY(auto named, test.batch(0, 1));
   for (ir::ValueId in : v.model.graph.inputs())
     for (const auto& x : named) if (x.first == v.model.graph.name(in)) values.emplace_back(x.second);

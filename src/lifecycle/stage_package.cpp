@@ -4,6 +4,8 @@
 #include "backends/native/pack.hpp"
 #include "base/figures.hpp"
 #include "formats/formats.hpp"
+#include "formats/onnx/onnx.hpp"
+#include "front/stated.hpp"
 #include "kernels/contract.hpp"
 #include "lifecycle/stages.hpp"
 #include "measure/inputs.hpp"
@@ -20,13 +22,28 @@ Result<> Pipeline::package(const Target& t) {
   if (!chosen) { line("skip", "package/" + t.name, 0, "nothing was chosen"); return {}; }
   const Variant* v = nullptr;
   for (const Variant& x : variants_) if (x.name == chosen->variant) v = &x;
-  Json steps = Json::object();
-  for (const auto& i : c_.inputs) steps[i.name] = Json::parse(i.steps.str(), nullptr, false);
+  const auto stated = c_.package.find(t.name);
+  const Package form = stated == c_.package.end() ? Package() : stated->second;
+  ir::Model model = v->model;
+  Json steps = Json::object(), folds = Json::object();
+  SAHA_TRY(const auto specs, input_specs(model, c_.inputs));
+  for (std::size_t i = 0; i < specs.size(); ++i) {
+    const data::Preprocess& all = specs[i].steps;
+    if (all.empty()) continue;
+    data::Preprocess outside = all;
+    if (form.fold) {
+      auto folded = front::fold(model.graph, i, all, form.raw);
+      if (!folded) return std::move(folded.error()).within("package." + t.name + ".fold");
+      model.graph = std::move(folded->graph);
+      outside = std::move(folded->outside);
+      front::state(model.metadata, specs[i].name, {all, outside});
+      for (const front::Row& row : folded->rows) folds[specs[i].name].push_back({{"step", row.step}, {"folded", row.folded}, {"what", row.what}});
+    }
+    steps[specs[i].name] = Json::parse(outside.str(), nullptr, false);
+  }
   Json evidence = chosen->json();
   for (auto& r : evidence["requirements"]) r.erase("seconds");   // equal evidence is an equal package
-  std::vector<std::string> forms = {"onnx"};
-  if (auto it = c_.package.find(t.name); it != c_.package.end()) forms = it->second;
-  const bool onnx = std::ranges::find(forms, "onnx") != forms.end(), saha = std::ranges::find(forms, "saha") != forms.end();
+  const bool onnx = std::ranges::find(form.forms, "onnx") != form.forms.end(), saha = std::ranges::find(form.forms, "saha") != form.forms.end();
   std::vector<std::string> files;
   if (onnx) files.push_back("model.onnx");
   if (saha) files.push_back("model.saha");
@@ -35,18 +52,24 @@ Result<> Pipeline::package(const Target& t) {
   // What a bundle says beside the model, and what its plans are made for.
   Json about{{"preprocess", steps}, {"labels", c_.labels}, {"meaning", c_.output_meaning}, {"metrics", {{"accuracy", evidence["accuracy"]}, {"p50_ms", evidence["p50_ms"]}, {"p90_ms", evidence["p90_ms"]}, {"how", evidence["how"]}}},
              {"evidence", {{"life_cycle", c_.name}, {"target", t.name}, {"machine", system::cpu().model}, {"data", set_hash_}, {"candidate", evidence}}}};
+  std::string folded;   // the file, where it is another than the chosen one
+  if (form.fold) {
+    SAHA_TRY(folded, onnx::export_bytes(model));
+    manifest["sha256"] = system::sha256_hex(folded);
+    manifest["folded"] = {{"from", v->sha256}, {"steps", folds}};
+  }
   Json inputs = manifest;
   if (saha) inputs["bundle"] = {{"about", about}, {"level", kernels::name(kernels::detect_isa())}, {"kernels", kernels::fingerprint()}};
   auto make = [&](const fs::path& folder) -> Result<Json> {
-    SAHA_TRY(std::string bytes, system::read_text(v->file, std::uint64_t{1} << 32));
-    Json made{{"files", files}, {"bytes", bytes.size()}, {"sha256", v->sha256}};
+    SAHA_TRY(std::string bytes, form.fold ? Result<std::string>(folded) : system::read_text(v->file, std::uint64_t{1} << 32));
+    Json made{{"files", files}, {"bytes", bytes.size()}, {"sha256", manifest["sha256"]}};
     if (onnx) SAHA_DO(system::write_file(folder / "model.onnx", bytes));
     if (saha) {
       native::PackOptions options;
       options.about = std::move(about);
-      if (auto dims = measure::input_dims(v->model.graph, {})) options.shapes.push_back(std::move(*dims));
-      SAHA_TRY(const std::string model, formats::self_contained(v->file, v->model));
-      SAHA_TRY(const auto packed, native::pack(v->model, model, options));
+      if (auto dims = measure::input_dims(model.graph, {})) options.shapes.push_back(std::move(*dims));
+      SAHA_TRY(const std::string file, form.fold ? formats::self_contained(model) : formats::self_contained(v->file, model));
+      SAHA_TRY(const auto packed, native::pack(model, file, options));
       SAHA_DO(system::write_file(folder / "model.saha", packed.bytes));
       made["bundle_bytes"] = packed.bytes.size();
     }

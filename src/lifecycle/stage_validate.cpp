@@ -16,7 +16,8 @@ Result<> Pipeline::evaluate(const std::string& name, const std::string& backend)
   const Variant& v = variant(name);
   auto it = sets_.find("test");
   if (it == sets_.end()) return {};
-  SAHA_TRY(data::Dataset test, it->second.for_inputs(input_specs(v.model.graph, c_.inputs)));
+  SAHA_TRY(const auto specs, input_specs(v.model, c_.inputs));
+  SAHA_TRY(data::Dataset test, it->second.for_inputs(specs));
   SAHA_TRY(auto engine, backends::open(backend));
   Json steps = Json::object();
   for (const auto& i : c_.inputs) steps[i.name] = i.steps.str();

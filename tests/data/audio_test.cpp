@@ -47,6 +47,24 @@ TEST(LogMel, equals_librosas_filters_on_numpys_spectrum) {
     EXPECT_NEAR(y->at(39), row.values[2], 1e-5);
   }
 }
+TEST(LogMel, sums_magnitudes_and_draws_triangles_over_mel_as_tensorflow_does) {
+  const double expected[2][3] = {{0.8686091, 2.474805, 3.350328}, {1.046453, 4.072501, 4.779501}};
+  for (int power : {1, 2}) {
+    LogMel o{.frame_s = 0.03, .hop_s = 0.02, .fft = 256, .power = power, .mels = 20, .low_hz = 20, .high_hz = 4000, .triangles = LogMel::Triangles::mel};
+    auto y = log_mel(sound(400), 8000, o);
+    ASSERT_TRUE(y) << y.error().message;
+    EXPECT_NEAR(y->at(0), expected[power - 1][0], 1e-5);
+    EXPECT_NEAR(y->at(7), expected[power - 1][1], 1e-5);
+    EXPECT_NEAR(y->at(39), expected[power - 1][2], 1e-5);
+    if (power == 2) continue;
+    auto c = mfcc(sound(400), 8000, {.mel = o, .coefficients = 10});
+    ASSERT_TRUE(c);
+    EXPECT_NEAR(c->at(0), 11.2401, 2e-5);
+    EXPECT_NEAR(c->at(1), -3.469205, 2e-5);
+    EXPECT_NEAR(c->at(19), 0.3294317, 2e-5);
+  }
+  EXPECT_EQ(log_mel(sound(4000), 8000, {.power = 3}).error().message, "log_mel: power 3 is not 1 or 2");
+}
 TEST(Mfcc, equals_scipys_orthonormal_dct) {
   const double expected[2][3] = {{17.54849, -5.911201, 1.160961}, {-5.197872, -3.303174, 1.31501}};
   for (auto scale : {LogMel::Scale::htk, LogMel::Scale::slaney}) {

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <random>
 
 namespace saha::data {
@@ -65,10 +66,42 @@ TEST(Preprocess, normalizes_by_channel_in_both_layouts) {
   EXPECT_TRUE(identical(run(R"([{"layout": "nchw"}, {"normalize": {"mean": [1, 2, 3], "std": [1, 2, 4]}}])", t), Tensor::of(DType::f32, {3, 1, 2}, {0, 3, 0, 1.5, 0, 0.75})));
   EXPECT_TRUE(identical(run(R"([{"normalize": {"mean": 1, "std": 0.5}}])", t), Tensor::of(DType::f32, {1, 2, 3}, {0, 2, 4, 6, 8, 10})));
 }
+TEST(Preprocess, crops_a_share_of_the_shorter_side) {
+  // As round(min(w, h) * 0.875) and crop((w - s) // 2, ..) in Python: 9 x 0.875 = 7.875 -> 8, 12 x 0.875 = 10.5 -> 10, the even one.
+  EXPECT_EQ(run(R"([{"crop": {"fraction": 0.875}}])", Tensor::zeros(DType::u8, {9, 20, 3})).dims, (Dims{8, 8, 3}));
+  EXPECT_EQ(run(R"([{"crop": {"fraction": 0.875}}])", Tensor::zeros(DType::u8, {30, 12, 3})).dims, (Dims{10, 10, 3}));
+  Tensor t = Tensor::zeros(DType::u8, {3, 6, 1});
+  for (int i = 0; i < 18; ++i) t.as<std::uint8_t>()[i] = std::uint8_t(i);
+  EXPECT_TRUE(identical(run(R"([{"crop": {"fraction": 0.5}}])", t), Tensor::of(DType::u8, {2, 2, 1}, {2, 3, 8, 9})));
+  EXPECT_TRUE(identical(run(R"([{"crop": {"fraction": 1}}])", t), Tensor::of(DType::u8, {3, 3, 1}, {1, 2, 3, 7, 8, 9, 13, 14, 15})));
+}
+TEST(Preprocess, sound_is_scaled_to_its_peak_and_cut_or_lengthened) {
+  const auto sound = [](const char* json, std::vector<double> x) {
+    const auto n = std::int64_t(x.size());
+    auto r = Preprocess::parse(json)->apply({Tensor::of(DType::f32, {1, n}, x), 1000});
+    return r ? values<double>(*r) : std::vector<double>();
+  };
+  using V = std::vector<double>;
+  EXPECT_EQ(sound(R"([{"peak": "abs"}])", {0.5, -2, 1}), (V{0.25, -1, 0.5}));
+  EXPECT_EQ(sound(R"([{"peak": "max"}])", {0.5, -2, 1}), (V{0.5, -2, 1}));
+  EXPECT_EQ(sound(R"([{"peak": "max"}])", {-0.5, -2}), (V{-0.5, -2}));
+  EXPECT_EQ(sound(R"([{"peak": "abs"}])", {0, 0}), (V{0, 0}));
+  EXPECT_EQ(sound(R"([{"length": {"to": "4 ms"}}])", {1, 2, 3}), (V{1, 2, 3, 0}));
+  EXPECT_EQ(sound(R"([{"length": {"to": "2 ms"}}])", {1, 2, 3}), (V{1, 2}));
+  EXPECT_EQ(Preprocess::parse(R"([{"length": {"to": 0.0001}}])")->apply({Tensor::zeros(DType::f32, {1, 3}), 1000}).error().message, "length: 0.000100 s at 1000 Hz is no sample");
+  EXPECT_TRUE(contains(Preprocess::parse(R"([{"peak": "abs"}])")->apply({Tensor::zeros(DType::f32, {1, 3}), 0}).error().message, "peak: it takes sound"));
+}
+TEST(Preprocess, quantizes_to_what_an_input_stores) {
+  const Tensor t = Tensor::of(DType::f32, {8}, {0, 0.25, 0.75, -0.25, -0.75, 100, -100, NAN});
+  EXPECT_TRUE(identical(run(R"([{"quantize": {"to": "int8", "scale": 0.5, "zero_point": 3}}])", t), Tensor::of(DType::i8, {8}, {3, 3, 5, 3, 1, 127, -128, 3})));
+  EXPECT_TRUE(identical(run(R"([{"quantize": {"to": "uint8", "scale": 1}}])", t), Tensor::of(DType::u8, {8}, {0, 0, 1, 0, 0, 100, 0, 0})));
+  EXPECT_EQ(run(R"([{"scale": "x-128"}, {"quantize": {"to": "int8", "scale": 1}}])", Tensor::of(DType::u8, {3}, {0, 128, 255})).at(0), -128);
+}
 TEST(Preprocess, prints_what_it_parses) {
   for (const char* json : {R"([{"decode": "gray"}, {"resize": {"to": [96, 64], "rule": "pil-bilinear", "fit": "letterbox", "pad": 3}}, {"crop": {"to": [9, 9]}}, {"scale": "x/255"}, {"normalize": {"mean": [1], "std": [2]}}, {"layout": "nchw"}])",
                            R"([{"decode": {"to": "bgr", "exif": "ignore"}}])", R"(["mono", {"resample": {"to": "16 kHz"}}, {"log_mel": {"frame": "30 ms", "hop": "20 ms", "fft": 512, "mels": 40, "range": ["20 Hz", "4 kHz"], "scale": "slaney", "log": "db"}}])",
-                           R"([{"mfcc": {"coefficients": 13, "dct": "ortho", "window": "hann-periodic"}}])", "[]"}) {
+                           R"([{"mfcc": {"coefficients": 13, "dct": "ortho", "window": "hann-periodic"}}])", "[]",
+                           R"([{"crop": {"fraction": 0.875}}])", R"([{"peak": "max"}, {"length": {"to": "1 s"}}, {"mfcc": {"power": 1, "triangles": "mel"}}, {"quantize": {"to": "int8", "scale": 0.5, "zero_point": 83}}])"}) {
     auto p = Preprocess::parse(json);
     ASSERT_TRUE(p) << p.error().message;
     auto again = Preprocess::parse(p->str());
@@ -84,6 +117,13 @@ TEST(Preprocess, mistakes_are_named) {
   EXPECT_TRUE(contains(error_of(R"([{"resize": {"to": [2], "rule": "cv-area"}}])"), "[height, width]"));
   EXPECT_TRUE(contains(error_of(R"([{"resize": {"to": [2, 2], "rule": "cv-area", "fitt": 1}}])"), "no option 'fitt'"));
   EXPECT_TRUE(contains(error_of(R"([{"blur": 1}])"), "no such step"));
+  EXPECT_TRUE(contains(error_of(R"([{"crop": {"fraction": 1.5}}])"), "a share of the shorter side"));
+  EXPECT_TRUE(contains(error_of(R"([{"peak": "min"}])"), "one of abs, max"));
+  EXPECT_TRUE(contains(error_of(R"([{"length": {}}])"), "a duration such as 1 s"));
+  EXPECT_TRUE(contains(error_of(R"([{"length": {"to": "2 d"}}])"), "a duration such as 1 s"));
+  EXPECT_TRUE(contains(error_of(R"([{"log_mel": {"power": 3}}])"), "1 or 2 is needed"));
+  EXPECT_TRUE(contains(error_of(R"([{"quantize": {"to": "int8", "scale": 0}}])"), "a number above 0"));
+  EXPECT_TRUE(contains(error_of(R"([{"quantize": {"to": "int8", "scale": 1, "zero_point": 200}}])"), "from -128 to 127"));
   EXPECT_TRUE(contains(error_of(R"([{"scale": "x"}, {"decode": "rgb"}])"), "must be the first"));
   EXPECT_TRUE(contains(error_of(R"([{"normalize": {"mean": [1], "std": [0]}}])"), "deviation of 0"));
   EXPECT_TRUE(contains(error_of(R"({"a": 1})"), "a list of steps"));

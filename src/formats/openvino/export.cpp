@@ -346,7 +346,8 @@ Result<> said(const ir::Model& model, const ExportOptions& options, File& file) 
   file.net.name = model.name.empty() ? "graph" : model.name;
   file.net.version = options.version;
   for (const auto& [key, value] : model.metadata)
-    if (key.rfind(kMetadata, 0) == 0 && key.rfind(kShape, 0) != 0) file.net.rt_info.emplace_back(key.substr(kMetadata.size()), value);
+    if (key.starts_with(kOwn)) file.net.rt_info.emplace_back(key, value);
+    else if (key.rfind(kMetadata, 0) == 0 && key.rfind(kShape, 0) != 0) file.net.rt_info.emplace_back(key.substr(kMetadata.size()), value);
   Context context;
   context.half_is_float = options.version == 10;
   context.constant = [&](const Layer& l) -> Result<Tensor> {

@@ -68,7 +68,7 @@ Result<ir::Model> model(const Net& net, const Weights& weights, const Limits& li
   m.name = net.name;
   m.ir_version = net.version;
   m.opsets[""] = 21;   // the first with all that is said here; other engines know it
-  for (const auto& [path, value] : net.rt_info) if (m.metadata.size() < 1000) m.metadata["openvino." + path] = value;
+  for (const auto& [path, value] : net.rt_info) if (m.metadata.size() < 1000) m.metadata[path.starts_with(kOwn) ? path : "openvino." + path] = value;
   op::Builder b;
   Context c;
   c.limits = limits;

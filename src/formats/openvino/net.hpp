@@ -40,6 +40,8 @@ struct Layer {
   std::vector<std::string> output_names;    ///< of a Result: the names of the output
   std::vector<Inner> inner;                 ///< bodies
 };
+/// Entries of a model's metadata whose keys begin so are entries of rt_info as they are.
+inline constexpr std::string_view kOwn = "saha.";
 struct Net {
   std::string name;
   int version = 11;

@@ -10,6 +10,7 @@
 
 namespace saha::tflite {
 namespace {
+constexpr std::size_t kMetadata = 1 << 16;   // bytes of an entry that is read
 using std::to_string;
 
 Error invalid(std::string what) { return {ErrorCode::invalid_model, std::move(what)}; }
@@ -351,7 +352,7 @@ Result<ir::Model> Importer::run() {
     for (const fb::Metadata* e : *model_.metadata()) {
       if (!model_.buffers() || e->buffer() >= model_.buffers()->size()) continue;
       const auto* data = model_.buffers()->Get(e->buffer())->data();
-      if (!data || data->size() > 256) continue;
+      if (!data || data->size() > kMetadata || m.metadata.size() >= 1000) continue;
       std::string value(data->begin(), data->end());
       while (!value.empty() && value.back() == '\0') value.pop_back();
       if (std::all_of(value.begin(), value.end(), [](unsigned char c) { return c >= 32 && c < 127; })) m.metadata[text(e->name())] = value;
