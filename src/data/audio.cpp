@@ -128,7 +128,8 @@ Result<Tensor> resample(const Tensor& samples, int from_hz, int to_hz_rate) {
 
 Result<MelTables> mel_tables(const LogMel& o, int rate) {
   SAHA_DO(check_rate(rate, "log_mel"));
-  MelTables t{.frame = std::llround(o.frame_s * rate), .hop = std::llround(o.hop_s * rate)};
+  MelTables t;
+  t.frame = std::llround(o.frame_s * rate), t.hop = std::llround(o.hop_s * rate);
   const std::int64_t frame = t.frame, hop = t.hop;
   const auto bad = [](std::string message) { return Error{ErrorCode::invalid_argument, "log_mel: " + std::move(message)}; };
   if (o.fft < 2 || o.fft > (1 << 20) || (o.fft & (o.fft - 1))) return bad("fft " + std::to_string(o.fft) + " is not a power of two");
