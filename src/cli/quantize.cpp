@@ -111,25 +111,15 @@ Result<> Run::read() {
   if (out_.empty() && !args_.has("compare")) return Error{ErrorCode::invalid_file, "'saha quantize' needs -o OUT.onnx, OUT.tflite or OUT.xml", "saha " + std::string(kQuantize.example)};
   if (!out_.empty()) { SAHA_TRY(const auto format, formats::format_to_write(out_)); format_ = format; }
   if (out_ == args_.arguments[0]) return Error{ErrorCode::invalid_file, "the input '" + out_ + "' would be overwritten", "give another name to -o"};
-  const std::string scheme = args_.get("scheme"), to = args_.get("to");
-  static const std::map<std::string, DType> kTypes = {{"int8", DType::i8}, {"int16", DType::i16}, {"int4", DType::i4}, {"fp16", DType::f16}, {"bf16", DType::bf16}};
-  static const std::map<std::string, std::string> kOf = {{"static", "int8, int16, fp16 and bf16"}, {"dynamic", "int8"}, {"weights", "int8, int4, fp16 and bf16"}};
-  if (!kOf.contains(scheme)) return Error{ErrorCode::invalid_file, "--scheme is '" + scheme + "'; there are static, dynamic and weights"};
-  if (!kTypes.contains(to) || (", " + kOf.at(scheme) + " ").find(to) == std::string::npos) return Error{ErrorCode::invalid_file, "--to is '" + to + "'; --scheme " + scheme + " has " + kOf.at(scheme)};
-  const DType type = kTypes.at(to);
-  if (scheme != "static" || !is_int(type)) {
-    using Form = compress::NarrowOptions::Form;
-    const bool lite = format_ == "tflite";
-    narrow_ = compress::NarrowOptions{.form = scheme == "dynamic" ? lite ? Form::hybrid : Form::dynamic : scheme == "weights" ? Form::weights : Form::compute, .to = type};
-    for (const std::string& k : args_.all("keep")) narrow_->keep.insert(k);
-    for (const char* option : {"floor", "layers", "without"})
-      if (args_.has(option)) return Error{ErrorCode::invalid_file, "--" + std::string(option) + " belongs to what is calibrated: --scheme static, --to int8 or int16"};
-    if (lite && scheme != "dynamic") return Error{ErrorCode::unsupported, "this form of a model is written as ONNX only, '" + out_ + "' is a TensorFlow Lite file"};
+  if (args_.has("floor")) { SAHA_TRY(floor_, lifecycle::parse_floor(args_.get("floor"))); }
+  const lifecycle::Quantize said{.scheme = args_.get("scheme"), .to = args_.get("to"), .calibrate = args_.get("calibrate"), .floor = floor_, .keep = args_.all("keep"), .without = args_.all("without")};
+  SAHA_TRY(narrow_, said.narrow(format_ == "tflite"));
+  if (narrow_) {
+    if (args_.has("layers")) return Error{ErrorCode::invalid_file, "--layers belongs to what is calibrated: --scheme static, --to int8 or int16"};
+    if (format_ == "tflite" && said.scheme != "dynamic") return Error{ErrorCode::unsupported, "this form of a model is written as ONNX only, '" + out_ + "' is a TensorFlow Lite file"};
   }
   if (!narrow_ && !args_.has("data")) return Error{ErrorCode::invalid_file, "'saha quantize' needs --data DATA: ranges of what layers compute are found on samples", "--data saha.yaml, a folder, a .csv, .npy or .npz"};
-  const lifecycle::Quantize said{.to = narrow_ ? "int8" : to, .calibrate = args_.get("calibrate"), .floor = {}, .keep = args_.all("keep"), .without = args_.all("without")};
-  SAHA_TRY(options_, said.options());
-  if (args_.has("floor")) { SAHA_TRY(floor_, lifecycle::parse_floor(args_.get("floor"))); }
+  if (!narrow_) { SAHA_TRY(options_, said.options()); }
   options_.one_width = format_ == "tflite";
   options_.float_tail = format_ != "tflite";
   SAHA_TRY(const auto take, args_.integer("samples", 1, 1'000'000));

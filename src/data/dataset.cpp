@@ -193,6 +193,10 @@ Result<Store> open_csv(const DataSpec& spec) {
 // Labels of array layouts: integers are classes, floats are numbers to predict.
 Result<> set_labels(Store& store, const Tensor& y, std::vector<std::string> classes) {
   if (y.dtype == DType::none) return {};
+  if (y.rank() > 1 && y.dims[0] == store.count() && y.size() != store.count() && y.dtype != DType::string) {
+    store.truth = y;
+    return {};
+  }
   if (y.size() != store.count()) return Error{ErrorCode::invalid_data, std::to_string(y.size()) + " labels for " + std::to_string(store.count()) + " samples"};
   if (y.dtype == DType::string) {
     LabelReader reader(std::move(classes));
@@ -327,6 +331,8 @@ std::vector<std::string> Dataset::columns() const {
 }
 bool Dataset::has_labels() const { return !store_->labels.empty(); }
 bool Dataset::has_targets() const { return !store_->targets.empty(); }
+bool Dataset::has_truth() const { return store_->truth.rank() > 0; }
+Tensor Dataset::truth(std::int64_t i) const { return has_truth() ? DatasetStore::row(store_->truth, origin(i)) : Tensor{}; }
 const std::vector<std::string>& Dataset::classes() const { return store_->classes; }
 int Dataset::label(std::int64_t i) const { return has_labels() ? store_->labels[std::size_t(origin(i))] : -1; }
 double Dataset::target(std::int64_t i) const { return has_targets() ? store_->targets[std::size_t(origin(i))] : kMissing; }

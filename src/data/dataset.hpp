@@ -31,7 +31,7 @@ struct DataSpec {
   std::vector<std::string> slices;                        ///< columns to break results down by
   std::vector<std::string> missing;                       ///< words that mean "no value", beside the empty cell
   char delimiter = ',';
-  std::map<std::string, std::filesystem::path> npy;       ///< array name -> file, [N, ...]; "y", "label", "labels" or "target" holds the labels
+  std::map<std::string, std::filesystem::path> npy;       ///< array name -> file, [N, ...]; "y", "label", "labels" or "target" holds the labels, or [N, ...] masks
   std::filesystem::path npz;                              ///< the same in one file
   std::filesystem::path images, labels;                   ///< IDX, packed or not
   std::vector<std::string> classes;                       ///< names of the labels 0, 1, ..; empty: from the data
@@ -82,10 +82,12 @@ class Dataset {
   // What sample i is. i in [0, size()).
   bool has_labels() const;                                ///< class numbers
   bool has_targets() const;                               ///< numbers to predict
+  bool has_truth() const;                                 ///< an array for each sample: a mask
   const std::vector<std::string>& classes() const;        ///< names of the labels; empty without labels
   int label(std::int64_t i) const;                        ///< -1: unknown
   std::vector<int> accepted(std::int64_t i) const;        ///< label(i) and the other right answers
   double target(std::int64_t i) const;                    ///< NaN: unknown
+  Tensor truth(std::int64_t i) const;                     ///< without the dimension of samples; dtype none where there is none
   std::string column(std::string_view name, std::int64_t i) const;  ///< empty where there is no such column; "label" is the class name
   std::string title(std::int64_t i) const;                ///< the file, or "row 17" (from 1), for messages and reports
   std::filesystem::path path(std::int64_t i) const;       ///< of files, else empty

@@ -22,6 +22,7 @@ struct DatasetStore {
   std::optional<Error> no_features;             ///< why the table has no arrays yet
   std::vector<int> labels;
   std::vector<double> targets;
+  Tensor truth;                                 ///< [N, ...] with more than one value a sample, else empty
   std::map<std::int64_t, std::vector<int>> accepted;
   std::vector<std::string> classes, slices;
   std::optional<Csv> csv;

@@ -173,10 +173,16 @@ bool contract(const Site& site, const PairParams& p, Needs& n) {
   n.writes = {required(w->y)};
   return true;
 }
-bool contract(const Site&, const QuantizeParams& p, Needs& n) {
+bool contract(const Site& site, const QuantizeParams& p, Needs& n) {
   if (!few(p.n)) return false;
   n.reads = {required(Count(p.n) * 4)};
-  n.writes = {required(p.n)};
+  n.writes = {required(Count(p.n) * (site.kernel == "quantize_i16" ? 2 : 1))};
+  return true;
+}
+bool contract(const Site&, const DequantizeParams& p, Needs& n) {
+  if (!few(p.n) || !within(0, 0xffff, p.zero + 0x8000 * std::int64_t{p.is_signed})) return false;
+  n.reads = {required(Count(p.n) * 2)};
+  n.writes = {required(Count(p.n) * 4)};
   return true;
 }
 bool contract(const Site&, const DynamicParams& p, Needs& n) {
@@ -353,6 +359,7 @@ constexpr Row kRowsOfTable[] = {
     {"concat", of<ConcatParams>},       {"split", of<ConcatParams>},       {"gather", of<GatherParams>},      {"resize_f32", of<ResizeParams>},   {"lstm_f32", of<RecurrentParams>},
     {"gru_f32", of<RecurrentParams>},   {"resize_i8", of<ResizeI8Params>}, {"argmax_i8", of<ArgMaxI8Params>}, {"dynamic_i8", of<DynamicParams>}, {"real_i32", of<RealParams>},
     {"binary_i32", of<BinaryParams>},
+    {"quantize_i16", of<QuantizeParams>}, {"dequantize_i16", of<DequantizeParams>},
 };
 
 }  // namespace

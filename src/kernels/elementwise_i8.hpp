@@ -2,7 +2,8 @@
 // Elementwise on 8-bit integers and on their sums.
 //   "table_i8" (X, table, Y)     Y[i] = table[X[i]]: X's bytes count from 0 to 255 whatever they stand for; entries have 1 or 4 bytes.
 //   "pair_i8" (A, B, constants, Y)   two operands with broadcasts, by a rule of rounding or by a table.
-//   "quantize_i8" (X, Y)         float32 to bytes: x / scale to nearest, + zero, between lo and hi; NaN counts as 0.
+//   "quantize_i8" (X, Y)         float32 to bytes: x / scale to nearest, + zero, between lo and hi; NaN counts as 0. "quantize_i16": to 2 bytes each.
+//   "dequantize_i16" (X, Y)      2 bytes each to float32: (x - zero) * scale.
 //   "dynamic_i8" (X, Y, scale, zero)   rows of float32 to bytes, each by the range of its own (tensor/dynamic_range.hpp).
 //   "binary_i32" (A, B, Y)       sums, differences and products of int32 modulo 2^32, BinaryParams without an activation.
 //   "real_i32" (X, Y)            int32 to the nearest float32.
@@ -58,5 +59,11 @@ struct RealParams {
   std::int64_t n = 0;
 };
 std::uint32_t grid(const RealParams& params);
+struct DequantizeParams {
+  std::int64_t n = 0;
+  float scale = 1;
+  std::int32_t zero = 0, is_signed = 0, filler = 0;
+};
+std::uint32_t grid(const DequantizeParams& params);
 
 }  // namespace saha::kernels

@@ -25,6 +25,11 @@ struct Decisive { std::size_t output = 0; std::string meaning; bool found = fals
 Decisive decisive(std::span<const runtime::Port> outputs, const std::vector<Datum>& first, std::int64_t n, const data::Dataset& data, const std::map<std::string, std::string>& meaning) {
   for (std::size_t k = 0; k < outputs.size(); ++k)
     if (auto it = meaning.find(outputs[k].name); it != meaning.end()) return {k, it->second, true};
+  if (data.has_truth()) {
+    for (std::size_t k = 0; k < first.size(); ++k)
+      if (first[k].is_tensor() && is_float(first[k].tensor.dtype) && first[k].tensor.size() == n * data.truth(0).size()) return {k, "mask", true};
+    return {};
+  }
   if (data.has_targets() && !data.has_labels()) {
     for (std::size_t k = 0; k < first.size(); ++k) if (first[k].is_tensor() && numeric(first[k].tensor)) return {k, "value", true};
     return {};
@@ -47,6 +52,26 @@ Decisive decisive(std::span<const runtime::Port> outputs, const std::vector<Datu
   return {};
 }
 }  // namespace
+
+double intersection_over_union(std::span<const double> said, std::span<const double> truth, std::int64_t channels, bool last) {
+  const auto places = std::int64_t(truth.size());
+  struct Count { std::int64_t both = 0, either = 0; };
+  std::map<std::int64_t, Count> classes;
+  for (std::int64_t p = 0; p < places; ++p) {
+    std::int64_t is = 0;
+    if (channels == 1) is = said[std::size_t(p)] >= 0.5;
+    else for (std::int64_t c = 1; c < channels; ++c)
+      if (said[std::size_t(last ? p * channels + c : c * places + p)] > said[std::size_t(last ? p * channels + is : is * places + p)]) is = c;
+    const auto should = channels == 1 ? std::int64_t(truth[std::size_t(p)] >= 0.5) : std::int64_t(truth[std::size_t(p)]);
+    ++classes[is].either;
+    if (is == should) ++classes[is].both;
+    else ++classes[should].either;
+  }
+  if (channels == 1) classes.erase(0);   // of the thing, not of what is around it
+  double sum = 0;
+  for (const auto& [name, c] : classes) sum += double(c.both) / double(c.either);
+  return classes.empty() ? 1 : sum / double(classes.size());
+}
 
 Result<std::vector<data::InputSpec>> input_specs(const ir::Model& model, const std::vector<data::InputSpec>& configured) {
   const ir::Graph& g = model.graph;
@@ -119,6 +144,18 @@ Result<Answers> answer(runtime::Program& program, const data::Dataset& data, con
         a.samples.target.push_back(data.target(at + i));
         continue;
       }
+      if (d.meaning == "mask") {
+        if (!data.has_truth()) continue;
+        const Tensor truth = data.truth(at + i);
+        const std::int64_t channels = truth.size() > 0 ? std::int64_t(v.size()) / truth.size() : 0;
+        if (channels < 1 || channels * truth.size() != std::int64_t(v.size()))
+          return Error{ErrorCode::invalid_data, "output '" + a.decisive + "' is " + str(t.dims) + ", the mask of sample " + data.title(at + i) + " " + str(truth.dims) + ": neither one value a place nor one for each class"};
+        std::vector<double> places(std::size_t(truth.size()));
+        load(truth, 0, 1, truth.size(), places.data());
+        a.samples.iou.push_back(intersection_over_union(v, places, channels, t.rank() > 0 && t.dims.back() == channels));
+        continue;
+      }
+      if (d.meaning == "boxes" || d.meaning == "embedding") continue;   // nothing to count
       int label = -1;
       if (d.meaning == "label") label = v.empty() ? -1 : int(v[0]);
       else if (d.meaning == "probability" || d.meaning == "logit") {
@@ -169,6 +206,12 @@ Json summary(const Answers& a, const data::Dataset& data) {
       j["confusion"] = confusion;
     }
     j["classes"] = data.classes();
+  } else if (!a.samples.iou.empty()) {
+    const auto m = validate::mean_of(a.samples.iou);
+    j["iou"] = m.mean;
+    j["lower"] = std::max(0.0, validate::mean_lower(m, 0.975));
+    j["upper"] = std::min(1.0, validate::mean_upper(m, 0.975));
+    j["confidence"] = 0.95;
   } else if (!a.samples.value.empty()) {
     double absolute = 0, square = 0;
     for (std::size_t i = 0; i < a.samples.value.size(); ++i) {
@@ -187,7 +230,7 @@ Json kept(const Answers& a) {
   Json own = Json::object();
   for (const auto& [name, m] : a.own) own[name] = {{"value", m.value}, {"per_sample", m.per_sample}};
   return {{"own", own}, {"decisive", a.decisive}, {"meaning", a.meaning}, {"correct", a.samples.correct}, {"predicted", a.samples.predicted}, {"value", a.samples.value}, {"target", a.samples.target},
-          {"score", a.samples.score}, {"confidence", a.confidence}, {"outputs", a.outputs}};
+          {"score", a.samples.score}, {"iou", a.samples.iou}, {"confidence", a.confidence}, {"outputs", a.outputs}};
 }
 
 Answers answers_of(const Json& k) {
@@ -204,6 +247,7 @@ Answers answers_of(const Json& k) {
   a.samples.value = reals(k["value"]);
   a.samples.target = reals(k["target"]);
   a.samples.score = reals(k["score"]);
+  if (k.contains("iou")) a.samples.iou = reals(k["iou"]);
   for (double x : reals(k["confidence"])) a.confidence.push_back(float(x));
   if (k.contains("own"))
     for (auto& [name, m] : k["own"].items()) a.own[name] = {m["value"].get<double>(), reals(m["per_sample"])};

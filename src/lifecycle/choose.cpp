@@ -43,6 +43,7 @@ Json Candidate::json() const {
     auto i = validate::proportion_interval(correct, samples, 0.95);
     j["accuracy"] = {{"correct", correct}, {"samples", samples}, {"value", double(correct) / double(samples)}, {"lower", i.lower}, {"upper", i.upper}};
   } else j["accuracy"] = nullptr;
+  j["quality"] = quality ? Json{{"name", quality->name}, {"value", quality->value}, {"lower", quality->lower}, {"upper", quality->upper}, {"better", quality->higher ? "higher" : "lower"}} : Json();
   std::vector<double> sorted = ms;
   std::sort(sorted.begin(), sorted.end());
   j["p90_lower_ms"] = validate::quantile_lower(sorted, 0.9, 0.95).value_or(0);

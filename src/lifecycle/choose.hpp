@@ -2,6 +2,7 @@
 // The choice: among the candidates that meet every must, the one that is best in what is minimised; what the measurement cannot tell apart is
 // a tie, and of tied candidates the simpler one wins. Latencies are compared by pairs of bursts of one run: a tie is where the interval of the
 // ratio contains 1.
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -20,6 +21,8 @@ struct Candidate {
   double p50_ms = 0, p90_ms = 0, min_ms = 0, load_ms = 0;
   std::uint64_t peak_bytes = 0, size_bytes = 0;
   std::int64_t samples = 0, correct = 0;
+  struct Quality { std::string name; double value, lower, upper; bool higher; };
+  std::optional<Quality> quality;            ///< accuracy, else iou of masks, else the first of its own metrics, with 95 % bounds
   bool wrong = false;                        ///< its output is off the reference
   bool chosen = false;
   std::vector<validate::Outcome> outcomes;

@@ -7,6 +7,7 @@
 #include "base/figures.hpp"
 #include "compress/errors.hpp"
 #include "formats/formats.hpp"
+#include "validate/statistics.hpp"
 
 namespace saha::lifecycle {
 namespace {
@@ -144,6 +145,23 @@ Result<compress::QuantizeOptions> Quantize::options() const {
   return o;
 }
 
+Result<std::optional<compress::NarrowOptions>> Quantize::narrow(bool tflite) const {
+  using Form = compress::NarrowOptions::Form;
+  static const std::map<std::string, DType> kTypes = {{"int8", DType::i8}, {"int16", DType::i16}, {"int4", DType::i4}, {"fp16", DType::f16}, {"bf16", DType::bf16}};
+  struct Scheme { Form form; std::vector<std::string> types; std::string said; };
+  static const std::map<std::string, Scheme> kSchemes = {{"static", {Form::compute, {"int8", "int16", "fp16", "bf16"}, "int8, int16, fp16 and bf16"}},
+                                                         {"dynamic", {Form::dynamic, {"int8"}, "int8"}},
+                                                         {"weights", {Form::weights, {"int8", "int4", "fp16", "bf16"}, "int8, int4, fp16 and bf16"}}};
+  const auto s = kSchemes.find(scheme);
+  if (s == kSchemes.end()) return Error{ErrorCode::invalid_file, "scheme is '" + scheme + "'; there are static, dynamic and weights"};
+  if (std::find(s->second.types.begin(), s->second.types.end(), to) == s->second.types.end())
+    return Error{ErrorCode::invalid_file, "to is '" + to + "'; scheme " + scheme + " has " + s->second.said};
+  const DType type = kTypes.at(to);
+  if (scheme == "static" && is_int(type)) return std::optional<compress::NarrowOptions>{};
+  if (floor || !without.empty()) return Error{ErrorCode::invalid_file, std::string(floor ? "a floor" : "'without'") + " belongs to what is calibrated: scheme static, to int8 or int16"};
+  return std::optional{compress::NarrowOptions{.form = tflite && s->second.form == Form::dynamic ? Form::hybrid : s->second.form, .to = type, .keep = {keep.begin(), keep.end()}}};
+}
+
 Result<std::vector<std::string>> export_quantised(const ir::Model& model, const std::string& file, std::int64_t opset) {
   const auto values = model.graph.values();
   const bool wide = std::any_of(values.begin(), values.end(), [](const ir::Value& v) { return v.type->is_tensor() && (v.type->dtype == DType::i16 || v.type->dtype == DType::i4); });
@@ -161,12 +179,23 @@ Result<std::vector<std::string>> export_quantised(const ir::Model& model, const 
 }
 
 std::string score_name(const Answers& reference, const data::Dataset& set) {
+  if (reference.meaning == "mask") return set.has_truth() ? "iou" : "agreement";
   if (reference.samples.predicted.empty()) return "";
   return set.has_labels() ? "accuracy" : "agreement";
 }
 double score(const Answers& a, const Answers& reference, const data::Dataset& set) {
+  const std::string name = score_name(reference, set);
+  if (name == "iou") return validate::mean_of(a.samples.iou).mean;
+  if (reference.meaning == "mask") {
+    const auto said = a.outputs.find(reference.decisive), meant = reference.outputs.find(reference.decisive);
+    double sum = 0;
+    std::size_t n = 0;
+    if (said != a.outputs.end() && meant != reference.outputs.end())
+      for (; n < std::min(said->second.size(), meant->second.size()); ++n) sum += intersection_over_union(said->second[n], meant->second[n], 1, false);
+    return sum / double(std::max<std::size_t>(1, n));
+  }
   const auto n = double(std::max<std::size_t>(1, a.samples.predicted.size()));
-  if (score_name(reference, set) == "accuracy") return double(std::count(a.samples.correct.begin(), a.samples.correct.end(), 1)) / n;
+  if (name == "accuracy") return double(std::count(a.samples.correct.begin(), a.samples.correct.end(), 1)) / n;
   double same = 0;
   for (std::size_t i = 0; i < a.samples.predicted.size() && i < reference.samples.predicted.size(); ++i) same += a.samples.predicted[i] == reference.samples.predicted[i];
   return same / n;

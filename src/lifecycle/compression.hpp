@@ -27,9 +27,10 @@ Result<CompressionData> compression_data(const std::string& path, const ir::Mode
 /// than in the model.
 Result<std::vector<std::string>> export_quantised(const ir::Model& model, const std::string& file, std::int64_t opset = 13);
 
-/// "accuracy" where the samples have labels and an output decides, "agreement" (with the decisions of `reference`) where only an output decides; "": neither.
+/// "accuracy" where the samples have labels and an output decides, "iou" where they have masks, "agreement" (with the decisions or masks of `reference`) where only an
+/// output decides; "": neither.
 std::string score_name(const Answers& reference, const data::Dataset& set);
-/// That share; 0 where score_name is "".
+/// That share, the mean of masks; 0 where score_name is "".
 double score(const Answers& a, const Answers& reference, const data::Dataset& set);
 
 

@@ -187,6 +187,7 @@ void Reader::compress(Config& c) {
     if (name == "original" || name == "float32" || name == "given" || name.find('/') != std::string::npos) d_.error(root_["compress"].key_at(name), "'" + name + "' cannot be the name of a candidate");
     if (list.items().size() != 1) { d_.error(list.at(), "compress." + name + " has " + std::to_string(list.items().size()) + " steps; one is taken, quantize"); continue; }
     const Value& q = list.items()[0]["quantize"];
+    r.quantize.scheme = q["scheme"].text();
     r.quantize.to = q["to"].text();
     r.quantize.calibrate = q["calibrate"].text();
     r.quantize.samples = q["samples"].integer();
@@ -197,7 +198,9 @@ void Reader::compress(Config& c) {
       if (!floor) d_.error(q["floor"].at(), floor.error().message, floor.error().help);
       else r.quantize.floor = *floor;
     }
-    if (!c.data.contains("calibration") && !c.data.contains("train")) d_.error(root_["compress"].key_at(name), "ranges are found on data.calibration or data.train, and there is neither");
+    const auto narrow = r.quantize.narrow();
+    if (!narrow) d_.error(q.at(), narrow.error().message, narrow.error().help);
+    else if (!*narrow && !c.data.contains("calibration") && !c.data.contains("train")) d_.error(root_["compress"].key_at(name), "ranges are found on data.calibration or data.train, and there is neither");
     c.compress.push_back(std::move(r));
   }
 }

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "compress/narrow.hpp"
 #include "compress/quantize.hpp"
 #include "data/dataset.hpp"
 #include "front/fold.hpp"
@@ -48,7 +49,7 @@ struct Target {
 
 /// What is delivered for a target.
 struct Package {
-  std::vector<std::string> forms = {"onnx"};   ///< "onnx", "saha"
+  std::vector<std::string> forms = {"onnx"};   ///< "onnx", "tflite", "openvino", "saha"
   bool fold = false;                           ///< preprocessing becomes part of the model, as far as it can
   front::Raw raw;                              ///< of the raw samples
 };
@@ -68,12 +69,15 @@ Result<Floor> parse_floor(const std::string& text);
 
 /// A step `quantize`.
 struct Quantize {
-  std::string to = "int8", calibrate = "mse";
+  std::string scheme = "static", to = "int8", calibrate = "mse";
   std::int64_t samples = 500;
   std::optional<Floor> floor;
   std::vector<std::string> keep, without;
-  /// Fails where a word is none.
+  /// Of what is calibrated: int8 and int16 of the static scheme. Fails where a word is none.
   Result<compress::QuantizeOptions> options() const;
+  /// Of what needs no data, nothing where it is calibrated. Fails where scheme and `to` do not go together, or are given what belongs to calibration.
+  /// `tflite`: for a TensorFlow Lite file, whose dynamic ranges are its own.
+  Result<std::optional<compress::NarrowOptions>> narrow(bool tflite = false) const;
 };
 /// `compress.NAME`: a candidate beside float32.
 struct Compression {

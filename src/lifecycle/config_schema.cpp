@@ -19,7 +19,7 @@ Schema data_set() {
       {"features", Schema::list(Schema::text()), "columns of a table that the network takes"},
       {"target", Schema::text(), "column of a table that is to be predicted"},
       {"missing", words, "words that mean: no value"},
-      {"npz", Schema::text(), "one .npz keyed as the inputs; labels in y"},
+      {"npz", Schema::text(), "one .npz keyed as the inputs; labels in y, or masks [N, height, width]"},
       {"npy", Schema::names(Schema::text()), "{x: x.npy, y: y.npy}"},
       {"idx", Schema::map("an idx pair", {{"images", Schema::text(), "t10k-images-idx3-ubyte.gz", Required::yes}, {"labels", Schema::text(), "t10k-labels-idx1-ubyte.gz", Required::yes}}), "MNIST's own form"},
       {"from", Schema::choice({"train", "val"}), "calibration: the set it is taken from"},
@@ -31,7 +31,7 @@ Schema data_set() {
 }  // namespace
 
 Schema config_schema() {
-  Schema texts = Schema::list(Schema::text()), forms = Schema::list(Schema::choice({"onnx", "saha"}));
+  Schema texts = Schema::list(Schema::text()), forms = Schema::list(Schema::choice({"onnx", "tflite", "openvino", "saha"}));
   return Schema::map("saha.yaml", {
       {"saha", Schema::integer(1, 1), "format version", Required::yes},
       {"name", Schema::text(), "of the project; default: its folder"},
@@ -67,7 +67,8 @@ Schema config_schema() {
       }), "passes over the graph"},
       {"compress", Schema::names(Schema::list(Schema::map("a step", {
           {"quantize", Schema::map("the step quantize", {
-              {"to", Schema::choice({"int8", "int16"}), "what operands are stored as; weights are int8", Required::no, "int8"},
+              {"scheme", Schema::choice({"static", "dynamic", "weights"}), "static: calibrated int8 and int16, or fp16 and bf16 throughout; dynamic: int8, ranges found in each run; weights: only these take fewer bits", Required::no, "static"},
+              {"to", Schema::choice({"int8", "int16", "int4", "fp16", "bf16"}), "what operands, or the weights, are stored as", Required::no, "int8"},
               {"floor", Schema::text(), "what may be lost: 0.5 pp of accuracy on val, or the SQNR of the outputs that must remain: 30 dB"},
               {"calibrate", Schema::choice({"mse", "minmax", "percentile", "entropy"}), "how ranges are found", Required::no, "mse"},
               {"samples", Schema::integer(1, 1'000'000), "samples of calibration, else train, at most", Required::no, "500"},
@@ -95,10 +96,10 @@ Schema config_schema() {
           {"allow_inconclusive", Schema::boolean(), "an inconclusive must does not exclude", Required::no, "false"},
       }), "what decides"},
       {"package", Schema::names(Schema::one_of({forms, Schema::map("a package", {
-          {"as", forms, "onnx the model as ONNX, saha a bundle; default: onnx"},
+          {"as", forms, "onnx, tflite, openvino, saha: a bundle; default: onnx"},
           {"fold", Schema::boolean(), "preprocessing becomes part of the model, as far as it can: docs/preprocess.md", Required::no, "false"},
           {"raw", Schema::text(), "what is folded for: 480x640, a picture; any; 1x16000@16kHz, sound; default: what the steps and the model tell"},
-      })})), "what is delivered for each target: onnx the model as ONNX, saha a bundle; manifest.json always"},
+      })})), "what is delivered for each target: the model as ONNX, TensorFlow Lite, OpenVINO IR, or a bundle; manifest.json always"},
       {"run", Schema::map("the run section", {
           {"dir", Schema::text(), "where results are kept", Required::no, ".saha"},
           {"seed", Schema::integer(0), "of everything random", Required::no, "0"},

@@ -49,9 +49,13 @@ Result<> write_outputs(const Answers& answers, std::int64_t samples, const fs::p
 
 Result<> write_labels(const data::Dataset& data, const fs::path& to) {
   const bool classes = data.has_labels();
-  SAHA_TRY(Tensor t, Tensor::make(classes ? DType::i64 : DType::f64, {data.size()}));
+  const Tensor truth = data.truth(0);
+  Dims dims = truth.dims;
+  dims.insert(dims.begin(), data.size());
+  SAHA_TRY(Tensor t, Tensor::make(data.has_truth() ? truth.dtype : classes ? DType::i64 : DType::f64, dims));
   for (std::int64_t i = 0; i < data.size(); ++i) {
-    if (classes) t.as<std::int64_t>()[i] = data.label(i);
+    if (data.has_truth()) copy_elements(data.truth(i), 0, 1, t, i * truth.size(), truth.size());
+    else if (classes) t.as<std::int64_t>()[i] = data.label(i);
     else t.as<double>()[i] = data.target(i);
   }
   SAHA_TRY(auto bytes, data::write_npy(t));
@@ -80,7 +84,7 @@ Result<std::map<std::string, validate::Metric>> own_metrics(const std::vector<Ow
                                                             const std::function<bool()>& stop) {
   std::map<std::string, validate::Metric> found;
   if (metrics.empty()) return found;
-  if (!data.has_labels() && !data.has_targets()) return Error{ErrorCode::invalid_data, "evaluate." + metrics[0].name + " needs labels or targets, the data has neither"};
+  if (!data.has_labels() && !data.has_targets() && !data.has_truth()) return Error{ErrorCode::invalid_data, "evaluate." + metrics[0].name + " needs labels, targets or masks, the data has none"};
   SAHA_TRY(const auto work, system::TempFolder::make());
   SAHA_DO(write_outputs(answers, data.size(), work.path() / "outputs.npz"));
   SAHA_DO(write_labels(data, work.path() / "labels.npy"));

@@ -46,20 +46,29 @@ std::string decision(const Json& r) {
 
 std::string candidates(const Json& r) {
   if (!r.contains("candidates") || r["candidates"].empty()) return {};
-  Table t{"All figures measured on this machine; accuracy with its 95 % Clopper-Pearson interval", {"candidate", "target", "verdict", "accuracy", "p50", "p90", "min", "load", "peak RAM", "size", "engine"}, {false, false, false, true, true, true, true, true, true, true, false}, {}, {}};
+  std::string worth = "accuracy";   // or iou, or an own metric
+  bool higher = true;
+  for (const auto& c : r["candidates"])
+    if (!c["quality"].is_null()) worth = c["quality"]["name"], higher = c["quality"]["better"] == "higher";
+  const bool share = worth == "accuracy" || worth == "iou";
+  auto worth_text = [&](const Json& v) { return share ? column::percent(v) : figures::significant(v.get<double>(), 4); };
+  Table t{"All figures measured on this machine; " + worth + " with its 95 % " + (worth == "accuracy" ? "Clopper-Pearson interval" : "interval (Student's t)"),
+          {"candidate", "target", "verdict", worth, "p50", "p90", "min", "load", "peak RAM", "size", "engine"}, {false, false, false, true, true, true, true, true, true, true, false}, {}, {}};
   std::map<std::string, int> series;
   std::vector<charts::Point> by_latency, by_size;
   for (const auto& c : r["candidates"]) {
-    std::string accuracy = "-";
-    if (!c["accuracy"].is_null()) accuracy = column::percent(c["accuracy"]["value"]) + "<br><span class=\"meta\">[" + column::percent(c["accuracy"]["lower"]) + ", " + column::percent(c["accuracy"]["upper"]) + "]</span>";
+    std::string quality = "-";
+    if (const Json& q = c["quality"]; !q.is_null()) quality = worth_text(q["value"]) + "<br><span class=\"meta\">[" + worth_text(q["lower"]) + ", " + worth_text(q["upper"]) + "]</span>";
     bool chosen = c["chosen"];
-    t.rows.push_back({text(c["id"]) + (chosen ? " &#10003;" : ""), text(c["target"]), badge(c["verdict"]), accuracy,
+    t.rows.push_back({text(c["id"]) + (chosen ? " &#10003;" : ""), text(c["target"]), badge(c["verdict"]), quality,
         milliseconds(c["p50_ms"]), milliseconds(c["p90_ms"]), milliseconds(c["min_ms"]), milliseconds(c["load_ms"]), column::bytes(real(c, "peak_bytes")), column::bytes(real(c, "size_bytes")), text(c["backend"]) + " " + text(c["version"]) + ", " + text(c["precision"])});
     t.row_class.push_back(chosen ? "chosen" : c["verdict"] == "passed" ? "" : "out");
     int k = series.emplace(c["backend"].get<std::string>(), int(series.size())).first->second;
-    if (c["accuracy"].is_null()) continue;
-    const auto& a = c["accuracy"];
-    charts::Point p{c["p90_ms"], a["value"].get<double>() * 100, real(c, "p90_lower_ms"), real(c, "p90_upper_ms"), a["lower"].get<double>() * 100, a["upper"].get<double>() * 100, c["id"], k, c["verdict"] != "passed", chosen};
+    if (c["quality"].is_null()) continue;
+    const auto& a = c["quality"];
+    const double scale = share ? 100 : higher ? 1 : -1;   // more is better
+    const double y = a["value"].get<double>() * scale, low = a["lower"].get<double>() * scale, high = a["upper"].get<double>() * scale;
+    charts::Point p{c["p90_ms"], y, real(c, "p90_lower_ms"), real(c, "p90_upper_ms"), std::min(low, high), std::max(low, high), c["id"], k, c["verdict"] != "passed", chosen};
     by_latency.push_back(p);
     p.x = real(c, "size_bytes") / 1024;
     p.x_low = p.x_high = 0;
@@ -74,9 +83,11 @@ std::string candidates(const Json& r) {
   }
   if (!own.rows.empty()) s += own.str();
   const std::string unit = in_readable_unit(by_latency);
-  if (!by_latency.empty())
-    s += "<div class=\"two\"><div><h3>Accuracy and latency</h3>" + charts::scatter("Accuracy over p90 latency, 95 % intervals; the front is dashed, what is excluded hollow", "p90 latency, " + unit, "accuracy, %", by_latency, true) + "</div><div><h3>Accuracy and size</h3>" +
-         charts::scatter("Accuracy over size of the model file", "size, KiB", "accuracy, %", by_size, true) + "</div></div>";
+  if (!by_latency.empty()) {
+    const std::string title = worth == "iou" ? "IoU" : worth == "accuracy" ? "Accuracy" : escape(worth), axis = share ? worth + ", %" : higher ? worth : "-" + worth;
+    s += "<div class=\"two\"><div><h3>" + title + " and latency</h3>" + charts::scatter(title + " over p90 latency, 95 % intervals; the front is dashed, what is excluded hollow", "p90 latency, " + unit, axis, by_latency, true) + "</div><div><h3>" + title + " and size</h3>" +
+         charts::scatter(title + " over size of the model file", "size, KiB", axis, by_size, true) + "</div></div>";
+  }
   return s;
 }
 
@@ -151,9 +162,11 @@ std::string compressed(const Json& r) {
   if (!r.contains("compress")) return {};
   std::string s;
   for (const auto& [name, q] : r["compress"].items()) {
-    const std::string db = q["sqnr_db"].is_null() ? "exact" : figures::fixed(q["sqnr_db"], 1) + " dB";
-    s += "<h3>" + escape(name) + ": " + column::bytes(real(q, "bytes_before")) + " &rarr; " + column::bytes(real(q, "bytes_after")) + ", outputs " + db + (q["floor"] == "" ? "" : ", " + text(q["floor"])) + "</h3><p>Ranges by " + text(q["calibrate"]) +
-         " on " + text(q["samples"]) + " samples of " + text(q["set"]) + "; errors against float32 on the same samples, computed here.</p>";
+    const std::string db = q["judge"].is_null() ? "not compared" : q["sqnr_db"].is_null() ? "exact" : figures::fixed(q["sqnr_db"], 1) + " dB";
+    s += "<h3>" + escape(name) + ": " + column::bytes(real(q, "bytes_before")) + " &rarr; " + column::bytes(real(q, "bytes_after")) + ", outputs " + db + (q["floor"] == "" ? "" : ", " + text(q["floor"])) + "</h3><p>" +
+         (q.contains("calibrate") ? "Ranges by " + text(q["calibrate"]) + " on " + text(q["samples"]) + " samples of " + text(q["set"]) + "" : std::string("Nothing is calibrated")) +
+         (q["judge"].is_null() ? "" : "; errors against float32, computed here on samples of " + text(q["judge"])) + ".</p>";
+    if (q["layers"].empty()) continue;
     std::vector<const Json*> layers;
     for (const Json& l : q["layers"]) layers.push_back(&l);
     std::stable_sort(layers.begin(), layers.end(), [](const Json* a, const Json* b) { return (*a)["sqnr_db"].is_number() && (!(*b)["sqnr_db"].is_number() || (*a)["sqnr_db"].get<double>() < (*b)["sqnr_db"].get<double>()); });
@@ -195,7 +208,7 @@ std::string mistakes(const Json& r) {
     const Json& c = m["confusion"];
     for (std::size_t i = 0; i < c.size(); ++i) for (std::size_t k = 0; k < c.size(); ++k) if (i != k) most = std::max(most, c[i][k].get<double>());
     auto name = [&](std::size_t i) { return i < m["classes"].size() ? text(m["classes"][i]) : std::to_string(i); };
-    s += "<div class=\"scroll\"><table class=\"heat\"><caption>Confusion: rows are the truth, columns what the model said</caption><thead><tr><th></th>";
+    s += "<div class=\"scroll\"><table class=\"heat\"><caption>Confusion of " + text(m["of"]) + ": rows are the truth, columns what the model said</caption><thead><tr><th></th>";
     for (std::size_t k = 0; k < c.size(); ++k) s += "<th scope=\"col\" class=\"n\">" + name(k) + "</th>";
     s += "</tr></thead><tbody>";
     for (std::size_t i = 0; i < c.size(); ++i) {

@@ -43,6 +43,30 @@ validate::RecordedEvidence Pipeline::evidence(const Candidate& c, const Target& 
   return e;
 }
 
+/// What a candidate is worth, as one number with its 95 % bounds; nothing where the test set tells none.
+std::optional<Candidate::Quality> Pipeline::quality(const Candidate& c) const {
+  const auto it = answers_.find({c.variant, c.backend});
+  if (it == answers_.end()) return std::nullopt;
+  auto mean = [](const std::string& name, const std::vector<double>& values, bool higher, bool share) {
+    const auto m = validate::mean_of(values);
+    Candidate::Quality q{name, m.mean, validate::mean_lower(m, 0.975), validate::mean_upper(m, 0.975), higher};
+    if (share) q.lower = std::max(0.0, q.lower), q.upper = std::min(1.0, q.upper);
+    return q;
+  };
+  if (c.samples) {
+    const auto i = validate::proportion_interval(c.correct, c.samples, 0.95);
+    return Candidate::Quality{"accuracy", double(c.correct) / double(c.samples), i.lower, i.upper, true};
+  }
+  if (!it->second.samples.iou.empty()) return mean("iou", it->second.samples.iou, true, true);
+  for (const OwnMetric& m : c_.metrics) {
+    const auto own = it->second.own.find(m.name);
+    if (own == it->second.own.end()) continue;
+    if (!own->second.per_sample.empty()) return mean(m.name, own->second.per_sample, m.higher, m.unit == "%");
+    return Candidate::Quality{m.name, own->second.value, own->second.value, own->second.value, m.higher};
+  }
+  return std::nullopt;
+}
+
 Result<> Pipeline::decide(const Target& t) {
   std::vector<validate::Requirement> wanted = c_.requirements;
   wanted.insert(wanted.end(), t.requirements.begin(), t.requirements.end());
@@ -55,6 +79,7 @@ Result<> Pipeline::decide(const Target& t) {
       c->samples = std::int64_t(it->second.samples.correct.size());
       c->correct = std::count(it->second.samples.correct.begin(), it->second.samples.correct.end(), 1);
     }
+    c->quality = quality(*c);
   }
   Decision d = choose(here, c_.choose);
   Json j{{"target", t.name}, {"chosen", d.chosen ? Json(d.chosen->id()) : Json()}, {"because", d.because}, {"ties", d.ties}, {"others", Json::array()}, {"minimize", c_.choose.by}};
@@ -67,14 +92,14 @@ Result<> Pipeline::decide(const Target& t) {
   line(d.chosen ? "ok" : "FAIL", "choose/" + t.name, 0, text + (d.because.empty() ? "" : "; " + d.because));
   if (d.chosen) {
     for (Candidate* c : here) c->chosen = c == d.chosen;
-    mistakes(d.chosen->backend);
+    mistakes(*d.chosen);
   }
   return {};
 }
 
-void Pipeline::mistakes(const std::string& backend) {
+void Pipeline::mistakes(const Candidate& of) {
   auto it = sets_.find("test");
-  auto a = answers_.find({"float32", backend});
+  auto a = answers_.find({of.variant, of.backend});
   if (it == sets_.end() || a == answers_.end() || a->second.samples.predicted.empty() || report_.contains("mistakes")) return;
   const data::Dataset& test = it->second;
   const Answers& y = a->second;
@@ -105,7 +130,7 @@ void Pipeline::mistakes(const std::string& backend) {
     slices[column] = rows;
   }
   Json s = summary(y, test);
-  report_["mistakes"] = {{"wrong", wrong.size()}, {"worst", worst}, {"slices", slices}, {"confusion", s.contains("confusion") ? s["confusion"] : Json()}, {"classes", c_.labels.empty() ? test.classes() : c_.labels}};
+  report_["mistakes"] = {{"of", of.id()}, {"wrong", wrong.size()}, {"worst", worst}, {"slices", slices}, {"confusion", s.contains("confusion") ? s["confusion"] : Json()}, {"classes", c_.labels.empty() ? test.classes() : c_.labels}};
 }
 
 }  // namespace saha::lifecycle

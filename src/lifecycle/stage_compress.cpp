@@ -35,63 +35,73 @@ Result<> Pipeline::compress(const Compression& c) {
   const Quantize& how = c.quantize;
   const char* seen = sets_.contains("calibration") ? "calibration" : "train";
   const char* by = sets_.contains("val") ? "val" : seen;   // the test set is for requirements
-  if (!sets_.contains(seen)) return Error{ErrorCode::invalid_data, "compress." + c.name + " finds ranges on data.calibration or data.train, and there is neither"};
+  SAHA_TRY(const auto narrow, how.narrow());
+  if (!narrow && !sets_.contains(seen)) return Error{ErrorCode::invalid_data, "compress." + c.name + " finds ranges on data.calibration or data.train, and there is neither"};
   SAHA_TRY(auto engine, backends::open("native"));
   Json steps = Json::object();
   for (const auto& i : c_.inputs) steps[i.name] = i.steps.str();
   const Json floor = !how.floor ? Json() : Json{{"value", how.floor->value}, {"unit", how.floor->decibels ? "dB" : "share"}};
-  Json inputs{{"model", from.sha256}, {"to", how.to}, {"calibrate", how.calibrate}, {"samples", how.samples}, {"floor", floor}, {"keep", how.keep}, {"without", how.without}, {"seed", c_.seed},
-              {"calibration", set_hash_[seen]}, {"judge", by}, {"judged", set_hash_[by]}, {"preprocess", steps}, {"meaning", c_.output_meaning}, {"version", engine->version()}};
+  Json inputs{{"model", from.sha256}, {"scheme", how.scheme}, {"to", how.to}, {"keep", how.keep}, {"preprocess", steps}, {"judge", by}, {"judged", sets_.contains(by) ? Json(set_hash_[by]) : Json()}, {"version", engine->version()}};
+  if (!narrow) inputs.update(Json{{"calibrate", how.calibrate}, {"samples", how.samples}, {"floor", floor}, {"without", how.without}, {"seed", c_.seed}, {"calibration", set_hash_[seen]}, {"meaning", c_.output_meaning}});
   auto make = [&](const fs::path& folder) -> Result<Json> {
     const std::string stage_name = "compress/" + c.name;
     compress::Watch watch;
     watch.on_progress = [&](std::string_view what, std::int64_t done, std::int64_t total) { if (o_.on_progress) o_.on_progress(stage_name + ": " + std::string(what), done, total); };
     watch.stop = o_.stop;
     SAHA_TRY(const auto specs, input_specs(from.model, c_.inputs));
-    SAHA_TRY(data::Dataset calibration, sets_.at(seen).for_inputs(specs));
-    calibration = calibration.take(how.samples, c_.seed);
-    SAHA_TRY(data::Dataset judged, sets_.at(by).for_inputs(specs));
-    SAHA_TRY(const auto ranges, samples_of(calibration, from.model.graph));
-    SAHA_TRY(const auto judging, samples_of(judged, from.model.graph));
-    SAHA_TRY(auto options, how.options());
-    options.threads = threads(c_.targets[0]);
-    SAHA_TRY(auto q, compress::Quantizer::make(from.model.graph, ranges, *engine, options, watch));
-    std::vector<compress::Width> widths = q.widths();
-    SAHA_TRY(double db, q.measure(widths, compress::first(judging, kMeasured), watch));
-    std::string held;
-    if (how.floor) {
-      const Judge judge{from.model, judged, judging, c_.output_meaning, *engine, options.threads, watch};
-      std::optional<Answers> whole;
-      if (!how.floor->decibels) { SAHA_TRY(whole, judge.answers(q.reference())); }
-      SAHA_TRY(const Held found, hold(q, *how.floor, judge, whole ? &*whole : nullptr));
-      if (!found.mixed.held)
-        return Error{ErrorCode::invalid_data, "no mixture of widths holds the floor of compress." + c.name + ", " + found.floor + "; the best reaches " +
-                                                  (how.floor->decibels ? figures::fixed(found.mixed.score, 1) + " dB" : figures::column::percent(found.mixed.score))};
-      held = "floor " + found.floor + " held";
-      if (found.mixed.widths != widths) {
-        widths = found.mixed.widths;
-        SAHA_TRY(db, q.measure(widths, compress::first(judging, kMeasured), watch));
-      }
-    }
     ir::Model m = from.model;
-    SAHA_TRY(m.graph, q.graph(widths));
-    SAHA_TRY(const auto notes, export_quantised(m, (folder / "model.onnx").string()));
+    std::int64_t opset = 13;
+    Json j;
+    if (narrow) {
+      SAHA_TRY(auto made, compress::narrowed(from.model.graph, *narrow));
+      m.graph = std::move(made.graph);
+      opset = made.opset;
+      j = {{"layers", Json::array()}, {"widths", {{(how.scheme == "static" ? "" : how.scheme + " ") + how.to, made.layers}}}, {"sqnr_db", nullptr}, {"floor", ""}};
+      if (sets_.contains(by)) {
+        SAHA_TRY(const data::Dataset judged, sets_.at(by).for_inputs(specs));
+        SAHA_TRY(const auto judging, samples_of(judged, from.model.graph));
+        SAHA_TRY(const double db, Judge({from.model, judged, judging, c_.output_meaning, *engine, threads(c_.targets[0]), watch}).sqnr(from.model.graph, m.graph));
+        j["sqnr_db"] = number(db);
+      }
+    } else {
+      SAHA_TRY(data::Dataset calibration, sets_.at(seen).for_inputs(specs));
+      calibration = calibration.take(how.samples, c_.seed);
+      SAHA_TRY(const data::Dataset judged, sets_.at(by).for_inputs(specs));
+      SAHA_TRY(const auto ranges, samples_of(calibration, from.model.graph));
+      SAHA_TRY(const auto judging, samples_of(judged, from.model.graph));
+      SAHA_TRY(auto options, how.options());
+      options.threads = threads(c_.targets[0]);
+      SAHA_TRY(auto q, compress::Quantizer::make(from.model.graph, ranges, *engine, options, watch));
+      std::vector<compress::Width> widths = q.widths();
+      SAHA_TRY(double db, q.measure(widths, compress::first(judging, kMeasured), watch));
+      std::string held;
+      if (how.floor) {
+        const Judge judge{from.model, judged, judging, c_.output_meaning, *engine, options.threads, watch};
+        std::optional<Answers> whole;
+        if (!how.floor->decibels) { SAHA_TRY(whole, judge.answers(q.reference())); }
+        SAHA_TRY(const Held found, hold(q, *how.floor, judge, whole ? &*whole : nullptr));
+        if (!found.mixed.held)
+          return Error{ErrorCode::invalid_data, "no mixture of widths holds the floor of compress." + c.name + ", " + found.floor + "; the best reaches " +
+                                                    (how.floor->decibels ? figures::fixed(found.mixed.score, 1) + " dB" : figures::column::percent(found.mixed.score))};
+        held = "floor " + found.floor + " held";
+        if (found.mixed.widths != widths) {
+          widths = found.mixed.widths;
+          SAHA_TRY(db, q.measure(widths, compress::first(judging, kMeasured), watch));
+        }
+      }
+      SAHA_TRY(m.graph, q.graph(widths));
+      j = described(q, widths);
+      j.update(Json{{"sqnr_db", number(db)}, {"floor", held}, {"samples", calibration.size()}, {"set", seen}, {"calibrate", how.calibrate}});
+    }
+    SAHA_TRY(const auto notes, export_quantised(m, (folder / "model.onnx").string(), opset));
     std::error_code e;
-    Json j = described(q, widths);
-    j["sqnr_db"] = number(db);
-    j["floor"] = held;
-    j["samples"] = calibration.size();
-    j["set"] = seen;
-    j["calibrate"] = how.calibrate;
-    j["bytes_before"] = from.bytes;
-    j["bytes_after"] = fs::file_size(folder / "model.onnx", e);
-    j["notes"] = notes;
+    j.update(Json{{"judge", sets_.contains(by) ? Json(by) : Json()}, {"bytes_before", from.bytes}, {"bytes_after", fs::file_size(folder / "model.onnx", e)}, {"notes", notes}});
     return j;
   };
-  auto made = stage("compress/" + c.name, 1, inputs, make, [](const Json& j) {
+  auto made = stage("compress/" + c.name, 2, inputs, make, [](const Json& j) {
     std::string s;
     for (const auto& [width, n] : j["widths"].items()) s += (s.empty() ? "" : ", ") + figures::counted(n.get<std::int64_t>(), "layer") + " in " + width;
-    s += "; output SQNR " + (j["sqnr_db"].is_null() ? "exact" : figures::fixed(j["sqnr_db"], 1) + " dB") + "; " + figures::bytes(j["bytes_before"].get<double>()) + " -> " + figures::bytes(j["bytes_after"].get<double>());
+    s += (j["judge"].is_null() ? "" : "; output SQNR " + (j["sqnr_db"].is_null() ? "exact" : figures::fixed(j["sqnr_db"], 1) + " dB")) + "; " + figures::bytes(j["bytes_before"].get<double>()) + " -> " + figures::bytes(j["bytes_after"].get<double>());
     return s + (j["floor"] == "" ? "" : "; " + j["floor"].get<std::string>());
   });
   if (!made) {

@@ -43,10 +43,10 @@ Result<> Pipeline::package(const Target& t) {
   }
   Json evidence = chosen->json();
   for (auto& r : evidence["requirements"]) r.erase("seconds");   // equal evidence is an equal package
-  const bool onnx = std::ranges::find(form.forms, "onnx") != form.forms.end(), saha = std::ranges::find(form.forms, "saha") != form.forms.end();
+  static const std::map<std::string, std::string> kFileOf = {{"onnx", "model.onnx"}, {"tflite", "model.tflite"}, {"openvino", "model.xml"}, {"saha", "model.saha"}};
+  const bool saha = std::ranges::find(form.forms, "saha") != form.forms.end();
   std::vector<std::string> files;
-  if (onnx) files.push_back("model.onnx");
-  if (saha) files.push_back("model.saha");
+  for (const std::string& f : form.forms) files.push_back(kFileOf.at(f));
   Json manifest{{"schema", "saha.package/1"}, {"saha", SAHA_VERSION}, {"name", c_.name}, {"target", t.name}, {"model", files.front()}, {"sha256", v->sha256}, {"backend", chosen->backend}, {"backend_version", chosen->version},
                 {"precision", chosen->precision}, {"threads", threads(t)}, {"preprocess", steps}, {"labels", c_.labels}, {"evidence", evidence}};
   // What a bundle says beside the model, and what its plans are made for.
@@ -59,11 +59,25 @@ Result<> Pipeline::package(const Target& t) {
     manifest["folded"] = {{"from", v->sha256}, {"steps", folds}};
   }
   Json inputs = manifest;
+  inputs["forms"] = form.forms;
   if (saha) inputs["bundle"] = {{"about", about}, {"level", kernels::name(kernels::detect_isa())}, {"kernels", kernels::fingerprint()}};
   auto make = [&](const fs::path& folder) -> Result<Json> {
-    SAHA_TRY(std::string bytes, form.fold ? Result<std::string>(folded) : system::read_text(v->file, std::uint64_t{1} << 32));
-    Json made{{"files", files}, {"bytes", bytes.size()}, {"sha256", manifest["sha256"]}};
-    if (onnx) SAHA_DO(system::write_file(folder / "model.onnx", bytes));
+    Json made{{"files", files}, {"notes", Json::array()}, {"sha256", manifest["sha256"]}};
+    SAHA_TRY(const auto own, formats::format_of_file(v->file));
+    for (const std::string& f : form.forms) {
+      const fs::path to = folder / kFileOf.at(f);
+      if (f == "saha") continue;
+      if (f == "onnx" && form.fold) {
+        SAHA_DO(system::write_file(to, folded));
+      } else if (f == own && f != "openvino" && !form.fold) {   // as it was measured
+        SAHA_TRY(const std::string bytes, formats::self_contained(v->file, model));
+        SAHA_DO(system::write_file(to, bytes));
+      } else {
+        SAHA_TRY(const auto notes, formats::export_file(model, to.string()));
+        for (const std::string& n : notes) made["notes"].push_back(f + ": " + n);
+      }
+      if (f == "openvino") made["files"].push_back("model.bin");
+    }
     if (saha) {
       native::PackOptions options;
       options.about = std::move(about);
@@ -71,15 +85,17 @@ Result<> Pipeline::package(const Target& t) {
       SAHA_TRY(const std::string file, form.fold ? formats::self_contained(model) : formats::self_contained(v->file, model));
       SAHA_TRY(const auto packed, native::pack(model, file, options));
       SAHA_DO(system::write_file(folder / "model.saha", packed.bytes));
-      made["bundle_bytes"] = packed.bytes.size();
     }
+    std::error_code e;
+    made["bytes"] = fs::file_size(folder / files.front(), e);
     SAHA_DO(system::write_file(folder / "manifest.json", manifest.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n"));
     return made;
   };
   fs::path place = c_.report_dir / "package" / t.name;
-  SAHA_TRY(Stored s, stage("package/" + t.name, 2, inputs, make, [&](const Json& j) { return (place / files.back()).string() + ", " + figures::column::bytes(double(j[saha ? "bundle_bytes" : "bytes"].get<std::int64_t>())); }));
+  SAHA_TRY(Stored s, stage("package/" + t.name, 3, inputs, make, [&](const Json& j) { return (place / files.front()).string() + ", " + figures::column::bytes(double(j["bytes"].get<std::int64_t>())) + (files.size() > 1 ? ", and " + figures::counted(std::int64_t(files.size()) - 1, "other form") : ""); }));
   if (o_.plan) return {};
   SAHA_DO(system::make_folders(place));
+  files = s.result["files"].get<std::vector<std::string>>();
   files.push_back("manifest.json");
   for (const std::string& f : files) {
     SAHA_TRY(const auto file, system::map_file(s.folder / f));

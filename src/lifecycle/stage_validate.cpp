@@ -50,6 +50,7 @@ Result<> Pipeline::evaluate(const std::string& name, const std::string& backend)
     if (j.contains("metrics"))
       for (const auto& [metric, m] : j["metrics"].items()) own += "; " + metric + " " + (m["unit"] == "%" ? percent(m["value"]) : significant(m["value"], 3) + (m["unit"] == "" ? "" : " " + m["unit"].get<std::string>()));
     if (j.contains("accuracy")) return std::to_string(j["correct"].get<std::int64_t>()) + " of " + std::to_string(j["samples"].get<std::int64_t>()) + " right = " + percent(j["accuracy"]) + " [" + percent(j["lower"]) + ", " + percent(j["upper"]) + "]" + own;
+    if (j.contains("iou")) return "iou " + percent(j["iou"]) + " [" + percent(j["lower"]) + ", " + percent(j["upper"]) + "] on " + std::to_string(j["samples"].get<std::int64_t>()) + own;
     if (j.contains("mae")) return "mae " + significant(j["mae"], 3) + ", rmse " + significant(j["rmse"], 3) + own;
     return figures::counted(j["samples"].get<std::int64_t>(), "sample") + (own.empty() ? " run; no output decides" : " run" + own);
   }));

@@ -37,6 +37,7 @@ struct Step {
   std::vector<std::string> needs;    ///< stages that come before it
   std::function<Result<>()> work;
   bool optional = false;             ///< its failure keeps no other stage from running
+  bool foreign = false;              ///< of another engine: where that cannot run the model, the stage is skipped and the reason said
   bool plain = false;                ///< what others take from it is known before it is made: the content of files
   bool tolerant = false;             ///< runs with what there is, though a stage that it needs failed
 };
@@ -72,7 +73,8 @@ class Pipeline {
   bool has_variant(const std::string& name) const;
   Result<std::vector<Datum>> first_sample(const Variant& v) const;
   validate::RecordedEvidence evidence(const Candidate& c, const Target& t) const;
-  void mistakes(const std::string& backend);
+  std::optional<Candidate::Quality> quality(const Candidate& c) const;
+  void mistakes(const Candidate& of);
   int threads(const Target& t) const;
   Json machine() const;
 

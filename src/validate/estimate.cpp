@@ -191,6 +191,11 @@ Result<Estimate> statistic(Estimate e, const Expr& atom, const std::string& mode
     e.binary = true;
     return e;
   }
+  if (n == "iou") {
+    SAHA_TRY(e.per_sample, picked(samples->iou, slice, "'" + model + "' has no output of meaning mask, or '" + slice.data + "' no masks"));
+    mean(e, e.per_sample, false);
+    return e;
+  }
   SAHA_TRY(auto value, picked(samples->value, slice, "'" + model + "' gives no values on '" + slice.data + "'"));
   SAHA_TRY(auto target, picked(samples->target, slice, "'" + slice.data + "' has no target values"));
   if (value.size() != target.size())

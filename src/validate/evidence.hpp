@@ -18,6 +18,7 @@ struct Samples {
   std::vector<std::int32_t> predicted;   ///< class of each sample
   std::vector<double> value, target;     ///< regression: answer and truth
   std::vector<double> score;             ///< two classes: of class 1, for auc
+  std::vector<double> iou;               ///< masks: intersection over union with the truth
 };
 
 /// How a figure was got.

@@ -164,7 +164,7 @@ class Quantize(unittest.TestCase):
         for words, status, said in ((["model.onnx", "-o", "o.onnx"], 2, "needs --data"), (["model.onnx", *data], 2, "needs -o"), (["model.onnx", "-o", "model.onnx", *data], 1 + 1, "would be overwritten"),
                                     (["model.onnx", "-o", "o.bin", *data], 2, "o.bin"), (["model.onnx", "-o", "o.onnx", *data, "--calibrate", "max"], 2, "minmax, percentile, entropy and mse"),
                                     (["model.onnx", "-o", "o.onnx", *data, "--floor", "0.5"], 2, "a number with its unit"), (["model.onnx", "-o", "o.onnx", *data, "--to", "int3"], 2, "int3"),
-                                    (["model.onnx", "-o", "o.onnx", "--scheme", "dynamic", "--to", "int4"], 2, "--scheme dynamic has int8"), (["model.onnx", "-o", "o.onnx", "--scheme", "weight"], 2, "static, dynamic and weights"),
+                                    (["model.onnx", "-o", "o.onnx", "--scheme", "dynamic", "--to", "int4"], 2, "scheme dynamic has int8"), (["model.onnx", "-o", "o.onnx", "--scheme", "weight"], 2, "static, dynamic and weights"),
                                     (["model.onnx", "-o", "o.tflite", "--scheme", "weights"], 1, "written as ONNX only"), (["model.onnx", "-o", "o.onnx", *data, "--keep", "nobody"], 1, "there is no layer 'nobody'"),
                                     (["model.onnx", "-o", "o.onnx", "--data", "small.npz"], 1, "[3, 7, 8]"), (["model.onnx", "-o", "o.onnx", "--data", "flat.npz"], 1, "everywhere"),
                                     (["model.onnx", "-o", "o.onnx", "--data", "nan.npz"], 1, "not finite"), (["model.onnx", "-o", "o.onnx", "--data", "empty.npz"], 1, "empty"),

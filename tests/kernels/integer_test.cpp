@@ -251,5 +251,28 @@ TEST(QuantizeI8, rounds_to_even_saturates_and_takes_nan_as_zero) {
   }
 }
 
+TEST(QuantizeI16, and_back_as_by_hand) {
+  for (std::size_t n : {1, 15, 16, 33, 20000}) {
+    std::vector<float> x = noise(static_cast<std::int64_t>(n), -300, 300);
+    for (std::size_t i = 0; i < n; i += 3) x[i] = 0.005f * std::floor(x[i] * 200);
+    x[0] = n == 15 ? INFINITY : n == 16 ? -INFINITY : NAN;
+    for (bool is_signed : {false, true}) {
+      const QuantizeParams p{static_cast<std::int64_t>(n), 0.01f, 0, is_signed ? -5 : 40000, is_signed ? -32768 : 0, is_signed ? 32767 : 65535};
+      const DequantizeParams back{p.n, p.scale, p.zero, is_signed};
+      for (Isa isa : levels()) {
+        std::vector<std::uint16_t> y(n);
+        std::vector<float> z(n);
+        run_whole("quantize_i16", isa, p, {x.data(), y.data()}, grid(p), 0);
+        run_pieces("dequantize_i16", isa, back, {y.data(), z.data()}, grid(back), 0);
+        for (std::size_t i = 0; i < n; ++i) {
+          const float v = std::nearbyint(x[i] / p.scale), want = std::clamp((std::isnan(v) ? 0 : v) + float(p.zero), float(p.lo), float(p.hi));
+          ASSERT_EQ(float(is_signed ? std::int32_t{static_cast<std::int16_t>(y[i])} : std::int32_t{y[i]}), want) << x[i];
+          ASSERT_EQ(z[i], (want - float(p.zero)) * p.scale);
+        }
+      }
+    }
+  }
+}
+
 }  // namespace
 }  // namespace saha::kernels

@@ -21,6 +21,7 @@ namespace {
 using kernels::Rescaling;
 
 bool is_byte(DType t) { return t == DType::i8 || t == DType::u8; }
+bool is_pair(DType t) { return t == DType::i16 || t == DType::u16; }
 bool per_tensor(const ir::TypeRef& t) { return t && t->quant && t->quant->scale.size() == 1; }
 /// By a rule of fixed-point multipliers.
 bool by_fixed_rule(const NodeSite& s) { return s.has_attr("rounding") && s.s("rounding") != "float_even"; }
@@ -320,16 +321,26 @@ std::optional<Prepared> tabulated_pair(const NodeSite& s) {
 
 /// float32 to stored numbers: QuantizeLinear by one scale, or Requantize of real numbers.
 std::optional<Prepared> quantize(const NodeSite& s, float scale, std::int64_t zero, bool away) {
-  if (s.dtype(0) != DType::f32 || !is_byte(s.out[0]->dtype) || std::abs(zero) > 255) return {};
-  const IntRange range = int_range(s.out[0]->dtype);
+  const DType t = s.out[0]->dtype;
+  if (s.dtype(0) != DType::f32 || !(is_byte(t) || is_pair(t))) return {};
+  const IntRange range = int_range(t);
+  if (zero < range.lo || zero > range.hi) return {};
   kernels::QuantizeParams p{num_elements(s.out_dims()), scale, away, std::int32_t(zero), std::int32_t(range.lo), std::int32_t(range.hi)};
-  return call("quantize_i8", p, {Operand::node(0)});
+  return call(is_byte(t) ? "quantize_i8" : "quantize_i16", p, {Operand::node(0)});
 }
 std::optional<Prepared> quantize_linear(const NodeSite& s) {
   auto scale = s.has(1) && s.dtype(1) == DType::f32 && s.constant[1] ? number<double>(s, 1, 1) : std::nullopt;
   auto zero = number<std::int64_t>(s, 2, 0);
   const std::int64_t precision = s.i("precision");
   return scale && zero && (precision == 0 || DType(precision) == DType::f32) ? quantize(s, float(*scale), *zero, false) : std::nullopt;
+}
+/// Of 16 bits by one scale; a table does those of 8.
+std::optional<Prepared> dequantize_linear(const NodeSite& s) {
+  auto scale = s.has(1) && s.dtype(1) == DType::f32 && s.constant[1] ? number<double>(s, 1, 1) : std::nullopt;
+  auto zero = number<std::int64_t>(s, 2, 0);
+  if (!scale || !zero || !is_pair(s.dtype(0)) || s.out.size() != 1 || s.out[0]->dtype != DType::f32) return {};
+  kernels::DequantizeParams p{num_elements(s.out_dims()), float(*scale), std::int32_t(*zero), s.dtype(0) == DType::i16};
+  return call("dequantize_i16", p, {Operand::node(0)});
 }
 std::optional<Prepared> requantize(const NodeSite& s) {
   if (s.in[0]->quant || !per_tensor(s.out[0])) return {};
@@ -447,8 +458,8 @@ constexpr KernelDef kRows[] = {
     {"Add", pair<kernels::Binary::add>, true}, {"Sub", pair<kernels::Binary::sub>, true}, {"Mul", pair<kernels::Binary::mul>, true},
     {"MaxPool", max_pool, true}, {"AveragePool", average_pool, true}, {"ReduceMean", reduce, true}, {"ReduceSum", reduce, true}, {"Softmax", softmax},
     {"Resize", resize, true}, {"ArgMax", arg_most<false>}, {"ArgMin", arg_most<true>},
-    {"QuantizeLinear", quantize_linear, true}, {"Requantize", requantize, true},
     {"DynamicQuantize", dynamic_quantize}, {"DynamicQuantizeLinear", dynamic_quantize_linear}, {"Cast", cast},
+    {"QuantizeLinear", quantize_linear, true}, {"DequantizeLinear", dequantize_linear, true}, {"Requantize", requantize, true},
     {"", tabulated, true}, {"", tabulated_pair, true},
 };
 }  // namespace

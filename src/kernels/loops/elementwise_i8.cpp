@@ -210,7 +210,29 @@ void run_real(const plan::Call& call) {
   for (; i < n; ++i) y[i] = static_cast<float>(x[i]);
 }
 
-constexpr Kernel kRowsOfTable[] = {{"table_i8", run_table}, {"pair_i8", run_pair}, {"quantize_i8", run_quantize}, {"dynamic_i8", run_dynamic}, {"binary_i32", run_integers}, {"real_i32", run_real}};
+void run_quantize_i16(const plan::Call& call) {
+  const QuantizeParams& p = *static_cast<const QuantizeParams*>(call.params);
+  const int64_t begin = int64_t{call.begin} * kPieceElements, n = least(p.n, int64_t{call.end} * kPieceElements) - begin;
+  const auto* x = static_cast<const float*>(call.operands[0]) + begin;
+  auto* y = static_cast<std::uint16_t*>(call.operands[1]) + begin;
+  const V scale = splat(p.scale);
+  for (int64_t i = 0; i < n; i += W) {
+    const I q = rounded(load_up_to(x + i, n - i) / scale, p.zero, p.lo, p.hi, p.away);
+    for (int64_t k = 0; k < least<int64_t>(W, n - i); ++k) y[i + k] = static_cast<std::uint16_t>(q[k]);
+  }
+}
+template <class T> void dequantize(const DequantizeParams& p, const T* x, float* y, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) y[i] = static_cast<float>(std::int32_t{x[i]} - p.zero) * p.scale;
+}
+void run_dequantize_i16(const plan::Call& call) {
+  const DequantizeParams& p = *static_cast<const DequantizeParams*>(call.params);
+  const int64_t begin = int64_t{call.begin} * kPieceElements, n = least(p.n, int64_t{call.end} * kPieceElements) - begin;
+  auto* y = static_cast<float*>(call.operands[1]) + begin;
+  if (p.is_signed) dequantize(p, static_cast<const std::int16_t*>(call.operands[0]) + begin, y, n);
+  else dequantize(p, static_cast<const std::uint16_t*>(call.operands[0]) + begin, y, n);
+}
+
+constexpr Kernel kRowsOfTable[] = {{"table_i8", run_table}, {"pair_i8", run_pair}, {"quantize_i8", run_quantize}, {"dynamic_i8", run_dynamic}, {"binary_i32", run_integers}, {"real_i32", run_real}, {"quantize_i16", run_quantize_i16}, {"dequantize_i16", run_dequantize_i16}};
 
 }  // namespace
 
