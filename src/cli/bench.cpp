@@ -10,6 +10,7 @@
 #include <numeric>
 
 #include "base/figures.hpp"
+#include "cli/describe.hpp"
 #include "cli/page.hpp"
 #include "cli/verbs.hpp"
 #include "data/npy.hpp"
@@ -217,10 +218,7 @@ Result<int> run(const Args& args) {
   options.compare = !args.has("no-compare");
   options.reference = args.get("reference", "auto");
   if (args.has("tolerance")) { SAHA_TRY(options.tolerance, args.number("tolerance", 0, 1e30)); }
-  for (const auto& text : args.all("shape")) {
-    SAHA_TRY(auto shape, measure::parse_shape(text));
-    subject.shapes.insert(std::move(shape));
-  }
+  SAHA_TRY(subject.shapes, shapes_of(args));
   SAHA_TRY(subject.inputs, read_inputs(args.all("input"), model));
   std::optional<system::Progress> progress;
   const std::string mode = args.get("progress", "auto");

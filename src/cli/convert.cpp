@@ -23,14 +23,14 @@ constexpr Option kOptions[] = {
     {"opset", 0, "N", "ai.onnx opset of the result; else the model's own"},
     {"layout", 0, "nchw|nhwc", "of inputs and outputs of a .tflite file with four or five axes: as in the model, or channels last", false, "nchw"},
     {"ir", 0, "10|11", "version of an .xml file, 11 where none is stated; 10 keeps numbers as float16, as OpenVINO 2022.3 and before and its Myriad plugin want them"},
-    {"shape", 0, "NAME=1x3x224x224", "of a .saha file: shape of an input with free dims, which are 1 otherwise; given again for an input: a further plan", true},
+    {"shape", 0, "NAME=1x3x224x224", "fixes the shape of an input with free dims; a .saha file keeps them free and has a plan for that shape (else for 1), given again a further one", true},
     {"levels", 0, "LEVELS", "of a .saha file: levels that plans are stored for (avx2,avx512), each at the cost of the weights; else this machine's"},
     {"preprocess", 0, "STEPS", "how the first input is made, steps as in saha.yaml, a JSON list: what --fold folds; of a .saha file: what 'saha infer' does"},
     {"fold", 0, {}, "the steps become operators of the model, as far as they can, so that it takes raw samples; what stays outside is said by step"},
     {"raw", 0, "480x640", "with --fold: size of a raw picture, any, or channels, samples and rate of raw sound, 1x16000@16kHz; else as the steps and the model tell"},
     {"labels", 0, "FILE", "of a .saha file: what the classes are called, one label a line"},
 };
-constexpr std::string_view kOfBundles[] = {"shape", "levels", "labels"};
+constexpr std::string_view kOfBundles[] = {"levels", "labels"};
 
 /// With --fold: the steps of --preprocess are folded into the model, as far as they can be. Returns those that remain for the first input; prints what became of each.
 Result<data::Preprocess> fold_steps(const Args& args, ir::Model& m) {
@@ -56,7 +56,7 @@ Result<data::Preprocess> fold_steps(const Args& args, ir::Model& m) {
 }
 
 /// Plan i takes the i-th shape of each input; one that is given less often keeps its last.
-Result<std::vector<std::vector<Dims>>> shapes_of(const Args& args, const ir::Graph& graph) {
+Result<std::vector<std::vector<Dims>>> plans_of(const Args& args, const ir::Graph& graph) {
   std::vector<measure::Shapes> sets(1);
   std::map<std::string, std::size_t> given;
   for (const std::string& s : args.all("shape")) {
@@ -100,7 +100,7 @@ Result<int> to_bundle(const Args& args, const std::string& out) {
     SAHA_TRY(const auto steps, fold_steps(args, m));
     options.about["preprocess"] = {{m.graph.name(m.graph.inputs()[0]), Json::parse(steps.str())}};
   }
-  SAHA_TRY(options.shapes, shapes_of(args, m.graph));
+  SAHA_TRY(options.shapes, plans_of(args, m.graph));
   if (bundle::is_bundle_file(file)) {
     SAHA_TRY(const auto from, bundle::Bundle::open(file));
     SAHA_DO(native::keep(*from, options));
@@ -136,6 +136,8 @@ Result<int> run(const Args& args) {
     options.ir = int(version);
   }
   SAHA_TRY(ir::Model m, formats::import_file(args.arguments[0]));
+  SAHA_TRY(const measure::Shapes shapes, shapes_of(args));
+  SAHA_TRY(m.graph, with_shapes(m.graph, shapes));
   if (args.has("fold") || args.given("raw")) SAHA_DO(fold_steps(args, m));
   SAHA_TRY(const auto notes, formats::export_file(m, out, options));
   for (const std::string& n : m.notes) say(args, "note: " + n);

@@ -4,6 +4,7 @@
 
 #include "base/figures.hpp"
 #include "kernels/contract.hpp"
+#include "passes/specialize.hpp"
 #include "runtime/stored_plan.hpp"
 #include "system/file.hpp"
 
@@ -20,6 +21,25 @@ Result<std::vector<std::string>> labels_of(const std::string& file) {
   for (char c : text) if (c == '\n') labels.emplace_back(); else if (c != '\r') labels.back() += c;
   if (labels.back().empty()) labels.pop_back();
   return labels;
+}
+
+Result<measure::Shapes> shapes_of(const Args& args) {
+  measure::Shapes shapes;
+  for (const std::string& s : args.all("shape")) {
+    SAHA_TRY(auto named, measure::parse_shape(s));
+    shapes[named.first] = std::move(named.second);
+  }
+  return shapes;
+}
+Result<ir::Graph> with_shapes(const ir::Graph& graph, const measure::Shapes& shapes) {
+  if (shapes.empty()) return graph;
+  SAHA_DO(measure::input_dims(graph, shapes));  // names and fixed dims fit
+  std::vector<ir::TypeRef> types;
+  for (ir::ValueId v : graph.inputs()) {
+    const auto it = shapes.find(graph.name(v));
+    types.push_back(it == shapes.end() ? ir::TypeRef{} : ir::tensor_type(graph.type(v).dtype, {it->second.begin(), it->second.end()}));
+  }
+  return passes::specialize(graph, types);
 }
 
 Result<data::Preprocess> stored_steps(const nlohmann::ordered_json& manifest, const std::string& input) {

@@ -93,11 +93,7 @@ Result<int> run(const Args& args) {
     if (auto sound = bundle->verify(); !sound) return bundle->named(std::move(sound.error()));
   }
   // Free dims as asked for, else 1; a model whose inputs are no tensors is shown as it is.
-  measure::Shapes shapes;
-  for (const std::string& s : args.all("shape")) {
-    SAHA_TRY(auto named, measure::parse_shape(s));
-    shapes[named.first] = named.second;
-  }
+  SAHA_TRY(const measure::Shapes shapes, shapes_of(args));
   ir::Graph g = m.graph;
   auto dims = measure::input_dims(m.graph, shapes);
   if (!dims && !shapes.empty()) return std::move(dims.error());

@@ -8,13 +8,13 @@
 #include <map>
 #include <nlohmann/json.hpp>
 
+#include "cli/describe.hpp"
 #include "cli/page.hpp"
 #include "cli/verbs.hpp"
 #include "formats/formats.hpp"
 #include "formats/onnx/onnx.hpp"
 #include "measure/compare.hpp"
 #include "op/builder.hpp"
-#include "passes/specialize.hpp"
 #include "system/file.hpp"
 #include "system/terminal.hpp"
 
@@ -67,20 +67,8 @@ Result<int> run(const Args& args) {
   SAHA_TRY(ir::Model original, formats::import_file(file));
   auto start = std::chrono::steady_clock::now();
   ir::Graph base = original.graph;
-  measure::Shapes shapes;
-  for (const std::string& s : args.all("shape")) {
-    SAHA_TRY(auto named, measure::parse_shape(s));
-    shapes[named.first] = named.second;
-  }
-  if (!shapes.empty()) {
-    SAHA_DO(measure::input_dims(base, shapes));  // names and fixed dims fit
-    std::vector<ir::TypeRef> types;
-    for (ir::ValueId v : base.inputs()) {
-      auto it = shapes.find(base.name(v));
-      types.push_back(it == shapes.end() ? ir::TypeRef{} : ir::tensor_type(base.type(v).dtype, {it->second.begin(), it->second.end()}));
-    }
-    SAHA_TRY(base, passes::specialize(base, types));
-  }
+  SAHA_TRY(const measure::Shapes shapes, shapes_of(args));
+  SAHA_TRY(base, with_shapes(base, shapes));
   if (args.has("outputs")) {
     SAHA_TRY(base, with_outputs(base, words_of(args.get("outputs"))));
   }

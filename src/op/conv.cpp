@@ -269,7 +269,8 @@ Result<> eval_conv_transpose(Eval& c) {
   return c.give(std::move(y));
 }
 Val conv_transpose_integer(const Site& s, const Type& result) {
-  if (s.type(1).quant && s.type(1).quant->scale.size() > 1) s.b.fail({ErrorCode::unsupported, "ConvTranspose has an integer form only with one scale for W"});  // W's channels are X's there
+  if (const auto& q = s.type(1).quant; q && q->scale.size() > 1 && (q->axis != 1 || s.i("group") != 1))   // axis 0 of W are X's channels, axis 1 those of one group's results
+    s.b.fail({ErrorCode::unsupported, "ConvTranspose has an integer form only with one scale for W, or one for each of the result's channels and one group"});
   const DType wide = accumulator(s.type(0), s.type(1));
   Vals in = {centred(s.in[0], wide), centred(s.in[1], wide)};
   if (s.has(2)) in.push_back(s.type(2).dtype == wide ? s.in[2] : s.b.op("Cast", {s.in[2]}, {{"to", std::int64_t(wide)}}));

@@ -43,11 +43,28 @@ template <class C> Tensor along_axis(DType t, const std::vector<C>& v, const ir:
   }
   return r;
 }
+/// Stored integers as the real numbers they stand for.
+inline Tensor reals(const Tensor& t, const ir::Quant& q) {
+  Tensor r = Tensor::zeros(DType::f32, t.dims);
+  const std::int64_t n = std::int64_t(q.scale.size());
+  std::int64_t inner = 1;
+  for (std::size_t i = std::size_t(q.axis) + 1; i < t.rank(); ++i) inner *= t.dims[i];
+  for (std::int64_t i = 0; i < t.size(); ++i) {
+    const auto k = std::size_t(n > 1 ? i / inner % n : 0);
+    r.as<float>()[i] = float(double(t.int_at(i) - q.zero[k]) * double(q.scale[k]));
+  }
+  return r;
+}
 /// A stored value as the real number it stands for.
 inline Val dequantised(Val v) {
   Builder& b = *v.b;
   if (b.failed()) return v;
   const Type t = b.type(v);
+  if (t.dtype == DType::i64) {   // sums beside 16-bit data; DequantizeLinear takes 32 bits at most
+    if (const Tensor* c = b.data(v)) return b.constant(reals(*c, *t.quant));
+    auto along = [&](const auto& e) { return b.constant(along_axis(DType::f64, e, *t.quant, t.dims.size())); };
+    return cast((cast(v, DType::f64) - along(t.quant->zero)) * along(t.quant->scale), DType::f32);
+  }
   auto vector = [&](DType d, const auto& e) { return b.constant(along_axis(d, e, ir::Quant{{}, {}, 0}, 1)); };
   return b.op("DequantizeLinear", {v, vector(DType::f32, t.quant->scale), vector(t.dtype, t.quant->zero)}, {{"axis", std::int64_t(t.quant->axis)}});
 }

@@ -59,6 +59,14 @@ std::optional<Grid> grid(const Along& low, const Along& high, double steps) {
   r.zero = std::move(*zero);
   return r;
 }
+/// x on a grid as the stored integers, counted from -`below`, that a later layer converts.
+Val as_integers(Site& s, Val x, Grid g, double below) {
+  const DType t = below > 0 ? DType::i8 : DType::u8;
+  for (double& z : g.zero.v) z -= below;
+  const std::size_t n = g.scale.v.size();
+  Val q = s.op("QuantizeLinear", {x, s.b.constant(list(g.scale, DType::f32, n)), s.b.constant(list(g.zero, t, n))}, {{"axis", std::max<std::int64_t>(g.scale.axis, 0)}});
+  return s.op("Cast", {q}, {{"to", std::int64_t(DType::f32)}});
+}
 /// Operands: data, low and high ends of what is taken, and of what is given. Outside of the first it is the second's ends. Where both ranges are
 /// grids of at most 256 stored integers with a place for zero, it is quantising and dequantising.
 Vals fake_quantize(Site& s) {
@@ -75,6 +83,8 @@ Vals fake_quantize(Site& s) {
     if (taken && given && fits(*taken) && fits(*given)) {
       auto stored = [&](const Grid& g, DType t) { return s.b.constant(list(t == DType::u8 ? g.zero : g.scale, t, g.scale.v.size())); };
       if (levels < 256) x = s.op("Min", {x, ih});   // stored numbers would go on
+      auto every = [](const Along& a, double v) { return std::all_of(a.v.begin(), a.v.end(), [&](double e) { return e == v; }); };
+      if (every(given->scale, 1) && !every(taken->scale, 1) && (every(given->zero, 128) || every(given->zero, 0))) return {as_integers(s, x, *taken, given->zero.v[0])};
       Val q = s.op("QuantizeLinear", {x, stored(*taken, DType::f32), stored(*taken, DType::u8)}, {{"axis", std::max<std::int64_t>(taken->scale.axis, 0)}});
       return {s.op("DequantizeLinear", {q, stored(*given, DType::f32), stored(*given, DType::u8)}, {{"axis", std::max<std::int64_t>(given->scale.axis, 0)}})};
     }

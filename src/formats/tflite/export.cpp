@@ -64,6 +64,7 @@ Result<Exported> export_bytes(const ir::Model& model, const ExportOptions& optio
   SAHA_TRY(g, passes::gather_quantised(g));
   SAHA_TRY(auto simple, passes::simplify(g, {.opset = 20}));  // 20: Gelu and HardSwish have kernels; Attention and Swish have none
   SAHA_TRY(g, said(simple.graph, model.format != "TFLite"));
+  SAHA_TRY(g, signed_bytes(g));
   SAHA_TRY(g, settled(g));
   if (const std::int64_t n = constant_bytes(g); n > kLargest)
     return Error{ErrorCode::unsupported, "written for TensorFlow Lite the model has " + std::to_string(n) + " bytes of weights, a file holds " + std::to_string(kLargest), "write ONNX instead"};

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstring>
+#include <map>
 
 #include "formats/tflite/operators.hpp"
 #include "formats/tflite/tflite.hpp"
@@ -32,6 +33,7 @@ class Importer {
     Dims shape;                                ///< -1: free
     std::shared_ptr<const ir::Quant> quant;
     bool constant = false;
+    std::optional<std::string> variable;       ///< that this handle names
   };
   Result<Info> info(const fb::SubGraph& g, std::size_t i);
   Result<std::shared_ptr<const ir::Quant>> quant(const fb::Tensor& t, const Info& about);
@@ -44,10 +46,17 @@ class Importer {
   Vals body(std::size_t i, op::Builder& b, const Vals& in, bool names);
   Result<Vals> body_of(std::size_t i, op::Builder& b, const Vals& in, bool names);
   Result<> node(const fb::SubGraph& g, const fb::Operator& o, std::size_t row, op::Builder& b, Vals& env, std::vector<Info>& infos);
+  /// Tensor i as a value; fails where nothing before it makes it.
+  Result<Val> value(const fb::SubGraph& g, std::size_t i, const std::string& who, op::Builder& b, Vals& env, const std::vector<Info>& infos);
+  Result<> variable(const fb::SubGraph& g, const fb::Operator& o, fb::BuiltinOperator code, const std::string& who, op::Builder& b, Vals& env, std::vector<Info>& infos);
+  void starts_anew() { if (std::find(notes_.begin(), notes_.end(), kAnew) == notes_.end()) notes_.emplace_back(kAnew); }
 
+  static constexpr const char* kAnew = "states start anew in each run, as they do in the first run of a fresh interpreter";
   const fb::Model& model_;
   std::span<const std::byte> file_;
   Limits limits_;
+  const op::Builder* top_ = nullptr;      ///< of the graph that is no sub-graph
+  std::map<std::string, Val> variables_;  ///< what each holds so far, in that graph
   std::vector<std::string> notes_;
   std::int64_t tensors_ = 0;
   int depth_ = 0;
@@ -90,6 +99,7 @@ Result<Importer::Info> Importer::info(const fb::SubGraph& g, std::size_t i) {
   r.name = text(t.name());
   if (r.name.empty()) r.name = "#" + to_string(i);
   r.dtype = dtype_of(t.type());
+  if (t.type() == fb::TensorType::RESOURCE) return r;   // a handle: no value
   if (r.dtype == DType::none) return Error{ErrorCode::unsupported, "tensor '" + r.name + "' has type " + fb::EnumNameTensorType(t.type()) + " (" + to_string(int(t.type())) + "), which is not taken"};
   const auto* shape = t.shape_signature() && t.shape_signature()->size() ? t.shape_signature() : t.shape();
   if (shape) r.shape.assign(shape->begin(), shape->end());
@@ -232,6 +242,64 @@ ir::TypeRef Importer::type(const Info& about, bool batch) const {
   return ir::tensor_type(about.dtype, std::move(dims), about.quant);
 }
 
+Result<Val> Importer::value(const fb::SubGraph& g, std::size_t i, const std::string& who, op::Builder& b, Vals& env, const std::vector<Info>& infos) {
+  Val& v = env[i];
+  const Info& about = infos[i];
+  if (v) return v;
+  auto constant_of = [&](Tensor x) {
+    std::vector<ir::Dim> dims(x.dims.begin(), x.dims.end());
+    v = b.constant(std::make_shared<const Tensor>(std::move(x)), ir::tensor_type(about.dtype, std::move(dims), about.quant), ir::make_name(about.name));
+    return v;
+  };
+  if (about.constant) {
+    SAHA_TRY(Tensor x, constant(g, i, about));
+    return constant_of(std::move(x));
+  }
+  if (g.tensors()->Get(flatbuffers::uoffset_t(i))->is_variable()) {  // a state: zero before the first call
+    SAHA_TRY(Tensor zero, Tensor::make(about.dtype, about.shape));
+    if (about.quant && about.quant->zero[0]) for (std::int64_t k = 0; k < zero.size(); ++k) store(zero, k, 1, &about.quant->zero[0]);
+    starts_anew();
+    return constant_of(std::move(zero));
+  }
+  if (about.dtype == DType::none) return Error{ErrorCode::unsupported, who + " reads tensor '" + about.name + "', a handle, which only READ_VARIABLE and ASSIGN_VARIABLE do here"};
+  return invalid(who + " reads tensor '" + about.name + "', which nothing before it makes");
+}
+
+/// Variables hold what was assigned last: within a run they are values like others. CALL_ONCE gives them their first ones.
+Result<> Importer::variable(const fb::SubGraph& g, const fb::Operator& o, fb::BuiltinOperator code, const std::string& who, op::Builder& b, Vals& env, std::vector<Info>& infos) {
+  using C = fb::BuiltinOperator;
+  auto tensor = [&](const flatbuffers::Vector<std::int32_t>* list, std::size_t k) -> Result<std::size_t> {
+    const std::int32_t i = list && k < list->size() ? list->Get(flatbuffers::uoffset_t(k)) : -1;
+    if (i < 0 || std::size_t(i) >= infos.size()) return invalid(who + " names tensor " + to_string(i) + " of " + to_string(infos.size()));
+    return std::size_t(i);
+  };
+  if (code == C::CALL_ONCE) {
+    const auto* options = o.builtin_options_as_CallOnceOptions();
+    SAHA_TRY(auto nothing, body_of(std::size_t(options ? options->init_subgraph_index() : 0), b, {}, false));
+    return {};
+  }
+  if (code == C::VAR_HANDLE) {
+    const auto* options = o.builtin_options_as_VarHandleOptions();
+    SAHA_TRY(const std::size_t handle, tensor(o.outputs(), 0));
+    infos[handle].variable = options ? text(options->container()) + "/" + text(options->shared_name()) : std::string();
+    return {};
+  }
+  if (&b != top_) return Error{ErrorCode::unsupported, who + " stands in a branch or a loop, where variables are not taken"};
+  SAHA_TRY(const std::size_t handle, tensor(o.inputs(), 0));
+  if (!infos[handle].variable) return Error{ErrorCode::unsupported, who + " reads the handle '" + infos[handle].name + "', which no VAR_HANDLE beside it makes"};
+  Val& held = variables_[*infos[handle].variable];
+  if (code == C::ASSIGN_VARIABLE) {
+    SAHA_TRY(const std::size_t from, tensor(o.inputs(), 1));
+    SAHA_TRY(held, value(g, from, who, b, env, infos));
+    return {};
+  }
+  if (!held) return Error{ErrorCode::unsupported, who + " reads variable '" + *infos[handle].variable + "', which holds nothing yet"};
+  SAHA_TRY(const std::size_t result, tensor(o.outputs(), 0));
+  env[result] = held;
+  starts_anew();
+  return {};
+}
+
 Result<> Importer::node(const fb::SubGraph& g, const fb::Operator& o, std::size_t row, op::Builder& b, Vals& env, std::vector<Info>& infos) {
   const auto* codes = model_.operator_codes();
   if (!codes || o.opcode_index() >= codes->size()) return invalid("operator " + to_string(row) + " has code " + to_string(o.opcode_index()) + " of " + to_string(codes ? codes->size() : 0));
@@ -252,6 +320,8 @@ Result<> Importer::node(const fb::SubGraph& g, const fb::Operator& o, std::size_
   const std::string who = (kind.empty() ? "operator " + to_string(int(builtin)) : kind) + " of '" + first + "'";
   if (is_custom && custom == "edgetpu-custom-op")
     return Error{ErrorCode::unsupported, "the model is compiled for an Edge TPU (edgetpu-custom-op): its layers are that chip's code and run nowhere else", "take the .tflite file that it was compiled from"};
+  using C = fb::BuiltinOperator;
+  if (builtin == C::CALL_ONCE || builtin == C::VAR_HANDLE || builtin == C::READ_VARIABLE || builtin == C::ASSIGN_VARIABLE) return variable(g, o, builtin, who, b, env, infos);
   const Rule* rule = is_custom ? find_custom(custom) : find_rule(builtin);
   if (!rule) return Error{ErrorCode::unsupported, who + " is not an operator saha knows" + (is_custom ? ", it belongs to the program that made the file" : ""), "cut the model before it: the tensors that it reads can be outputs"};
   Site site{b, o, {}, {}, {}, who, notes_, [&](std::size_t i, op::Builder& into, const Vals& in) { return body(i, into, in, false); }, "fixed_double"};
@@ -259,21 +329,7 @@ Result<> Importer::node(const fb::SubGraph& g, const fb::Operator& o, std::size_
     for (std::int32_t i : *o.inputs()) {
       if (i == -1) { site.in.push_back({}); continue; }
       if (i < 0 || i >= count) return invalid(who + " reads tensor " + to_string(i) + " of " + to_string(count));
-      Val& v = env[std::size_t(i)];
-      const Info& about = infos[std::size_t(i)];
-      if (!v && about.constant) {
-        SAHA_TRY(Tensor x, constant(g, std::size_t(i), about));
-        std::vector<ir::Dim> dims(x.dims.begin(), x.dims.end());
-        v = b.constant(std::make_shared<const Tensor>(std::move(x)), ir::tensor_type(about.dtype, std::move(dims), about.quant), ir::make_name(about.name));
-      }
-      if (!v && g.tensors()->Get(flatbuffers::uoffset_t(i))->is_variable()) {  // a state: zero before the first call
-        SAHA_TRY(Tensor zero, Tensor::make(about.dtype, about.shape));
-        if (about.quant && about.quant->zero[0]) for (std::int64_t k = 0; k < zero.size(); ++k) store(zero, k, 1, &about.quant->zero[0]);
-        std::vector<ir::Dim> dims(zero.dims.begin(), zero.dims.end());
-        v = b.constant(std::make_shared<const Tensor>(std::move(zero)), ir::tensor_type(about.dtype, std::move(dims), about.quant), ir::make_name(about.name));
-        if (std::find(notes_.begin(), notes_.end(), "states start at zero in each run") == notes_.end()) notes_.push_back("states start at zero in each run");
-      }
-      if (!v) return invalid(who + " reads tensor '" + about.name + "', which nothing before it makes");
+      SAHA_TRY(Val v, value(g, std::size_t(i), who, b, env, infos));
       site.in.push_back(v);
     }
   const std::size_t needed = rule->needs == kAll ? std::max<std::size_t>(site.in.size(), 1) : std::size_t(rule->needs);
@@ -365,6 +421,7 @@ Result<ir::Model> Importer::run() {
       SAHA_TRY(Info about, info(g, std::size_t(t)));
       in.push_back(b.input(type(about, true), about.name));
     }
+  top_ = &b;
   SAHA_TRY(Vals out, body_of(0, b, in, true));
   if (out.empty()) return invalid("the model has no outputs");
   SAHA_TRY(m.graph, std::move(b).build(out));

@@ -62,7 +62,7 @@ constexpr Kernel kKernels[] = {
     {Code::TOPK_V2, "1.7 1.14 2.13", F | I | L | Q, Q},
     {Code::SPLIT, "1.5 1.14 1.14 2.3", F | I | Q | I16, Q | I16, 8, 1},
     {Code::LOG_SOFTMAX, "1.14 1.14", F, Q},
-    {Code::CAST, "1.5 2.7 2.8 2.9 2.12 2.14 2.17", F | I | L | B | Q | I16 | U16 | U32 | H | D, 0},
+    {Code::CAST, "1.5 2.7 2.8 2.9 2.12 2.14 2.17", F | I | L | B | Q | I16 | U16 | U32 | H | D, Q | I16},
     {Code::PRELU, "1.8", F, Q, 4},
     {Code::MAXIMUM, "1.14 1.14 2.3 2.3", F | I | L | Q | I16, Q | I16, 8, 0, 5},
     {Code::MINIMUM, "1.14 1.14 2.3 2.3", F | I | L | Q | I16, Q | I16, 8, 0, 5},

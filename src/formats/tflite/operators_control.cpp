@@ -1,4 +1,4 @@
-// IF and WHILE: sub-graphs that read nothing but their operands, so they are closed as they stand.
+// IF, WHILE and STABLEHLO_COMPOSITE: sub-graphs that read nothing but their operands, so they are closed as they stand.
 #include "formats/tflite/operators.hpp"
 
 namespace saha::tflite {
@@ -52,7 +52,15 @@ Vals loop(Site& s) {
   return s.b.ops("Loop", in, {{"body", ir::GraphRef(std::make_shared<const ir::Graph>(std::move(*g)))}, {"carried", std::int64_t(s.in.size())}}, int(s.in.size()));
 }
 
+/// An operator of a newer runtime with the sub-graph that says what it means.
+Vals composite(Site& s) {
+  const auto* o = s.op.builtin_options_2_as_StableHLOCompositeOptions();
+  if (!o) { s.fail("names no sub-graph"); return {}; }
+  return s.call(std::size_t(o->decomposition_subgraph_index()), s.b, s.in);
+}
+
 constexpr Rule kRules[] = {
+    {BuiltinOperator::STABLEHLO_COMPOSITE, composite, kAll},
     {BuiltinOperator::IF, branch, kAll},
     {BuiltinOperator::WHILE, loop, kAll},
 };

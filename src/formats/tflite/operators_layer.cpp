@@ -99,7 +99,9 @@ Vals conv_3d(Site& s) {
 Vals undone_convolution(Site& s, Ints shape, bool same, const Ints& stride, fb::ActivationFunctionType activation);
 Vals transpose_conv(Site& s) {
   const auto& o = s.options<fb::TransposeConvOptions>();
-  return undone_convolution(s, s.ints(0, "the result's shape"), o.padding() == fb::Padding::SAME, {o.stride_h(), o.stride_w()}, o.fused_activation_function());
+  // A shape that is computed: as the file states it of the result.
+  const bool stated = !s.known(0) && s.out_shape[0].size() == 4 && std::count(s.out_shape[0].begin() + 1, s.out_shape[0].end(), -1) == 0;
+  return undone_convolution(s, stated ? s.out_shape[0] : s.ints(0, "the result's shape"), o.padding() == fb::Padding::SAME, {o.stride_h(), o.stride_w()}, o.fused_activation_function());
 }
 /// MediaPipe's own: operands data, weights, bias; options padding (1 SAME, 2 VALID) and the strides along x and y, each int32.
 Vals convolution_2d_transpose_bias(Site& s) {

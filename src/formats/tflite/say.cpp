@@ -125,6 +125,31 @@ Val padded_by(Val v, const Ints& before, const Ints& after, std::optional<double
   return b.op("Pad", operands);
 }
 
+namespace {
+bool one_of(ir::OpName op, std::initializer_list<std::string_view> names) { return std::find(names.begin(), names.end(), op.str()) != names.end(); }
+/// The grid of a kernel that gives numbers of a known range: its step, and zero on int8; uint8's zero is 128 higher, int16 has finer steps about 0.
+struct Range {
+  std::string_view op;
+  float step, fine;        ///< of 8 and of 16 bits; 0: there is no such kernel
+  std::int64_t zero;
+};
+constexpr Range kRanges[] = {{"Softmax", 1.f / 256, 1.f / 32768, -128}, {"LogSoftmax", 16.f / 256, 0, 127}, {"LpNormalization", 1.f / 128, 0, 0}};
+/// The kernel on stored numbers gives the grid that the result has.
+bool grids_fit(const Saying& s) {
+  const ir::Type &x = s.type(0), &y = s.result();
+  if (!x.quant || !y.quant) return true;
+  if (one_of(s.n.op, {"AveragePool", "MaxPool", "GlobalMaxPool", "ReduceMax", "ReduceMin", "Max", "Min", "Resize"}))
+    for (const Val& v : s.in) if (v && s.b.type(v).quant && !op::same_storage(s.b.type(v), y)) return false;
+  for (const Range& r : kRanges) {
+    if (s.n.op.str() != r.op) continue;
+    const bool wide = bits(y.dtype) == 16;
+    const float step = wide ? r.fine : r.step;
+    return step > 0 && std::abs(y.quant->scale[0] / step - 1) < 1e-3f && y.quant->zero[0] == (wide ? 0 : r.zero + (y.dtype == DType::u8 ? 128 : 0));
+  }
+  return bits(x.dtype) == bits(y.dtype) || one_of(s.n.op, {"Requantize", "LSTM"});
+}
+}  // namespace
+
 Result<ir::Graph> said(const ir::Graph& g, bool wraps) {
   ir::Graph r = g;
   bool changed = true;
@@ -136,7 +161,7 @@ Result<ir::Graph> said(const ir::Graph& g, bool wraps) {
       if (const SayRule* rule = find_saying(n.op); rule && (!stored || rule->stored))
         if (auto y = rule->say(s)) { changed = true; return y; }
       const WriteRule* writer = find_writer(n.op);
-      if (stored && (!writer || !writer->stored)) { changed = true; return s.on_reals(); }
+      if (stored && (!writer || !writer->stored || !grids_fit(s))) { changed = true; return s.on_reals(); }
       if (writer && !stored) if (auto y = widened(from, n, in, b)) { changed = true; return y; }
       if (!writer && !stored && op::find(n.op.str())->def->body) { changed = true; return s.meant(); }
       return {};

@@ -224,6 +224,14 @@ Said hardmax(const Saying& s) {
   Val at = s.b.op("ArgMax", {s.in[0]}, {{"axis", axis}, {"keepdims", std::int64_t{0}}});
   return Vals{s.b.op("OneHot", {at, s.b.constant(Tensor::scalar_int(*n)), s.b.constant(Tensor::of(s.type(0).dtype, {2}, {0, 1}))}, {{"axis", axis}})};
 }
+/// sign(x) (1 - (a1 t + .. + a5 t^5) exp(-x x)), t = 1 / (1 + p |x|), within 1.5e-7. Source: Abramowitz and Stegun, Handbook of Mathematical Functions, 7.1.26.
+Said erf(const Saying& s) {
+  if (s.type(0).dtype != DType::f32) return {};
+  constexpr double kP = 0.3275911, kA[] = {1.061405429, -1.453152027, 1.421413741, -0.284496736, 0.254829592};
+  Val x = s.in[0], t = s.b.scalar(1, x) / (s.b.op("Abs", {x}) * kP + 1.0), sum = t * kA[0];
+  for (int i = 1; i < 5; ++i) sum = (sum + kA[i]) * t;
+  return Vals{s.b.op("Sign", {x}) * (1.0 - sum * s.b.op("Exp", {s.b.op("Neg", {x * x})}))};
+}
 Said dropout(const Saying& s) {
   const Tensor* training = s.data(2);
   if (s.has(2) && (!training || training->at(0) != 0)) return {};
@@ -252,9 +260,15 @@ Said quantize_linear(const Saying& s) {
   v = b.op("Min", {b.op("Max", {v, b.scalar(double(range.lo), DType::f32)}), b.scalar(double(range.hi), DType::f32)});
   return Vals{b.op("Cast", {v}, {{"to", std::int64_t(y.dtype)}})};
 }
+/// The node reads stored numbers by the scale and zero point that they are kept by, not by others.
+bool read_as_kept(const Saying& s) {
+  const ir::Quant& q = *s.type(0).quant;
+  const Tensor *scale = s.data(1), *zero = s.data(2);
+  return scale && scale->size() == 1 && scale->dtype == DType::f32 && scale->as<float>()[0] == q.scale[0] && (zero ? zero->size() == 1 && zero->int_at(0) == q.zero[0] : !s.has(2) && q.zero[0] == 0);
+}
 Said dequantize_linear(const Saying& s) {
   op::Builder& b = s.b;
-  if (s.type(0).quant && s.type(0).quant->scale.size() == 1) return Vals{b.quantised("Requantize", {s.in[0]}, {{"rounding", std::string("float_even")}}, op::Stored{})};
+  if (s.type(0).quant && s.type(0).quant->scale.size() == 1 && read_as_kept(s)) return Vals{b.quantised("Requantize", {s.in[0]}, {{"rounding", std::string("float_even")}}, op::Stored{})};
   if (!is_int(s.type(0).dtype) || bits(s.type(0).dtype) < 8 || bits(s.type(0).dtype) > 16 || s.i("block_size") || s.type(1).dtype != DType::f32) return {};
   Val v = real(s.in[0]);
   if (s.has(2)) v = v - along(s, real(s.in[2]), s.rank());
@@ -271,7 +285,7 @@ constexpr SayRule kRules[] = {
     {"Softplus", softplus}, {"Selu", selu},             {"Celu", celu},       {"Elu", elu, true},     {"ThresholdedRelu", thresholded_relu},
     {"Shrink", shrink},     {"Tan", tan},               {"Cosh", cosh},       {"Mod", mod},           {"IsNaN", is_nan},          {"IsInf", is_inf},
     {"BitwiseNot", bitwise_not}, {"Sinh", sinh}, {"Asin", asin}, {"Acos", acos}, {"Acosh", acosh}, {"Atanh", atanh}, {"Div", div}, {"Add", add}, {"Hardmax", hardmax},
-    {"Dropout", dropout},   {"QuantizeLinear", quantize_linear, true},        {"DequantizeLinear", dequantize_linear, true},
+    {"Erf", erf},           {"Dropout", dropout},   {"QuantizeLinear", quantize_linear, true},        {"DequantizeLinear", dequantize_linear, true},
                           {"Size", size},       {"ArgMax", arg, true},  {"ArgMin", arg, true},      {"OneHot", one_hot},
     {"Pow", pow},           {"ReduceSum", reduce, true},                      {"ReduceMean", reduce, true},                       {"ReduceMax", reduce, true},
     {"ReduceMin", reduce, true},                        {"ReduceProd", reduce, true},

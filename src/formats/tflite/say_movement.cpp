@@ -252,7 +252,22 @@ Said eye_like(const Saying& s) {
   return Vals{s.b.constant(std::move(t))};
 }
 
+/// 0 copies an extent: where several are open, the shape is computed.
+Said reshape(const Saying& s) {
+  const auto shape = s.ints(1);
+  const auto& dims = s.result().dims;
+  if (!shape || s.i("allowzero") || !s.result().ranked || !std::count(shape->begin(), shape->end(), 0) || std::count_if(dims.begin(), dims.end(), [](const ir::Dim& d) { return !d.known(); }) < 2) return {};
+  Val x = s.b.op("Shape", {s.in[0]});
+  Vals parts;
+  for (std::size_t i = 0; i < shape->size(); ++i)
+    parts.push_back((*shape)[i] == 0 ? s.b.op("Slice", {x, s.b.ints({std::int64_t(i)}), s.b.ints({std::int64_t(i) + 1}), s.b.ints({0})}) : s.b.ints({(*shape)[i]}));
+  Vals y = s.same("Reshape", {s.in[0], s.b.op("Concat", parts, {{"axis", std::int64_t{0}}})}, {{"allowzero", std::int64_t{1}}});
+  if (!s.b.failed()) s.b.retype(y[0], s.from[s.from.result(s.n)].type);
+  return y;
+}
+
 constexpr SayRule kRules[] = {
+    {"Reshape", reshape, true},
     {"Gather", gather, true},   {"GatherND", gather_nd, true}, {"GatherElements", gather_elements, true}, {"ScatterElements", scatter_elements}, {"ScatterND", scatter_nd, true}, {"Pad", pad, true},
     {"Shape", shape, true},     {"Trilu", trilu},              {"TopK", top_k},                           {"NonZero", non_zero},                 {"Compress", compress, true},
     {"ConstantOfShape", constant_of_shape},                    {"EyeLike", eye_like},

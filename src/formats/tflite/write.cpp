@@ -406,7 +406,7 @@ Ints Writing::ints(std::size_t i, std::string_view what) {
 }
 std::int64_t Writing::extent(const ir::Type& t, std::size_t axis) {
   if (axis < t.dims.size()) if (auto v = t.dims[axis].known()) return *v;
-  unsupported("needs known extents, has " + ir::str(t), "give the shape: saha simplify --shape NAME=...");
+  unsupported("needs known extents, has " + ir::str(t), "give the shape: saha convert --shape NAME=...");
   return 1;
 }
 std::int32_t Writing::in(std::size_t i) {
@@ -504,7 +504,7 @@ std::int32_t Writing::variable(DType t, const Dims& dims, std::shared_ptr<const 
   return r;
 }
 void Writing::reshape(std::int32_t from, std::int32_t result, const ir::Type& type, const Ints& order) {
-  if (!failed() && !to.view(from, result, type, order, g.describe(n))) unsupported("has several open extents in " + ir::str(type), "give the shape: saha simplify --shape NAME=...");
+  if (!failed() && !to.view(from, result, type, order, g.describe(n))) unsupported("has several open extents in " + ir::str(type), "give the shape: saha convert --shape NAME=...");
 }
 std::int32_t Writing::get(ValueId v, const Ints& order) { return to.get(v, order); }
 bool Writing::sized_by_shapes(std::size_t i) const {

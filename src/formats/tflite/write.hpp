@@ -163,6 +163,9 @@ std::span<const SayRule> control_sayings();
 /// g in operators that have a rule to be written, as far as that is possible. `wraps`: see Saying.
 Result<ir::Graph> said(const ir::Graph& g, bool wraps);
 
+/// g with int8 in place of uint8 where a node has both, or a scale a channel in uint8. The ends of g keep their types.
+Result<ir::Graph> signed_bytes(const ir::Graph& g);
+
 /// Every number that v is computed from is a constant or an extent.
 bool from_shapes(Val v);
 /// Extents where all are known.

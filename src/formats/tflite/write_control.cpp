@@ -137,7 +137,7 @@ void branch(Writing& w) {
 void while_loop(Writing& w) {
   const ir::Graph& body = w.graph("body");
   const auto carried = std::size_t(w.i("carried"));
-  if (body.outputs().size() != 1 + carried) return w.unsupported("gives a value at each turn, for a number of turns or of a shape that only a run tells", "give the shape: saha simplify --shape NAME=...");
+  if (body.outputs().size() != 1 + carried) return w.unsupported("gives a value at each turn, for a number of turns or of a shape that only a run tells", "give the shape: saha convert --shape NAME=...");
   // The state: turn, condition, carried values, captures; and the most turns, where that is computed.
   const bool computed = w.has(0) && !w.data(0);
   op::Builder cond, turn;

@@ -23,7 +23,7 @@ fb::Padding padding(Writing& w, const Ints& kernel) {
     const Padded p = same_pads(*n, kernel[i], strides.empty() ? 1 : strides[i], dilations.empty() ? 1 : dilations[i]);
     same = pads.size() == 2 * kernel.size() && pads[i] == p.before && pads[i + kernel.size()] == p.after;
   }
-  if (!same) w.unsupported("pads extents that are not known", "give the shape: saha simplify --shape NAME=...");
+  if (!same) w.unsupported("pads extents that are not known", "give the shape: saha convert --shape NAME=...");
   return fb::Padding::SAME;
 }
 std::int64_t stride(const Writing& w, std::size_t i) { const Ints v = w.is("strides"); return v.empty() ? 1 : v[i]; }

@@ -27,7 +27,8 @@ void view(Writing& w) {
   const auto open = std::count_if(y.dims.begin(), y.dims.end(), [](const ir::Dim& d) { return !d.known(); });
   if (open <= 1) return w.reshape(x.tensor, w.out_in(*order), y, *order);
   // Several extents that only a run tells: a computed shape, or one axis that comes or goes.
-  if (!std::is_sorted(order->begin(), order->end())) return w.unsupported("has several open extents in its result " + ir::str(y));
+  const std::int32_t plain = std::is_sorted(x.order.begin(), x.order.end()) && std::is_sorted(order->begin(), order->end()) ? x.tensor : w.in(0, plain_order(w.rank()));
+  const auto out = [&] { return w.out_in(plain_order(y.dims.size())); };
   if (w.n.op == "Squeeze" || w.n.op == "Unsqueeze") {
     Ints axes = w.has(1) ? w.ints(1, "the list of axes") : Ints{};
     const std::size_t rank = w.n.op == "Squeeze" ? w.rank() : y.dims.size();
@@ -36,13 +37,13 @@ void view(Writing& w) {
     if (w.n.op == "Squeeze") {
       fb::SqueezeOptionsT o;
       o.squeeze_dims.assign(axes.begin(), axes.end());
-      return w.op(Code::SQUEEZE, {x.tensor}, {w.out()}, o);
+      return w.op(Code::SQUEEZE, {plain}, {out()}, o);
     }
-    std::int32_t v = x.tensor;
+    std::int32_t v = plain;
     std::vector<ir::Dim> dims = w.type().dims;
     for (std::size_t i = 0; i < axes.size(); ++i) {
       dims.insert(dims.begin() + axes[i], ir::Dim(1));
-      const std::int32_t next = i + 1 == axes.size() ? w.out() : w.temporary(y.dtype, dims, y.quant);
+      const std::int32_t next = i + 1 == axes.size() ? out() : w.temporary(y.dtype, dims, y.quant);
       w.op(Code::EXPAND_DIMS, {v, w.scalar32(axes[i])}, {next}, fb::ExpandDimsOptionsT{});
       v = next;
     }
@@ -51,10 +52,10 @@ void view(Writing& w) {
   if (w.n.op != "Reshape") return w.unsupported("has several open extents in its result " + ir::str(y));
   if (const Tensor* t = w.data(1)) {
     const Ints shape = values<std::int64_t>(*t);
-    if (std::count(shape.begin(), shape.end(), 0)) return w.unsupported("copies several open extents, its result is " + ir::str(y), "give the shape: saha simplify --shape NAME=...");
+    if (std::count(shape.begin(), shape.end(), 0)) return w.unsupported("copies several open extents, its result is " + ir::str(y), "give the shape: saha convert --shape NAME=...");
   }
   if (!w.data(1) && !w.i("allowzero") && !w.sized_by_shapes(1)) return w.unsupported("has a shape that the data decides, where 0 would copy an extent");
-  w.op(Code::RESHAPE, {x.tensor, w.narrow(1)}, {w.out()}, fb::ReshapeOptionsT{});
+  w.op(Code::RESHAPE, {plain, w.narrow(1)}, {out()}, fb::ReshapeOptionsT{});
 }
 void transpose(Writing& w) {
   const Placed x = w.any(0);
@@ -66,7 +67,12 @@ void concat(Writing& w) {
   for (std::size_t i = 0; i < w.n.num_operands; ++i) {
     const auto d = known_dims(w.type(i));
     if (d && num_elements(*d) == 0 && w.n.num_operands > 1) continue;
-    in.push_back(w.in(i));
+    const Tensor* c = w.data(i);
+    if (c && !w.type(i).quant && w.result().quant) {   // stored numbers that were never real: the kernel wants all to be kept alike
+      auto t = permuted_tensor(*c, w.order());
+      if (!t) return w.file().fail(std::move(t.error()));
+      in.push_back(w.constant(*t, w.result().quant));
+    } else in.push_back(w.in(i));
   }
   fb::ConcatenationOptionsT o;
   o.axis = int(w.place(axis_in(w.i("axis"), w.order().size())));
