@@ -145,8 +145,9 @@ def by_saha(program, seconds, path, given, backend):
 
 
 # ---- inputs and differences --------------------------------------------------------------------------------------------------------------
-def made_for(ports, free, rng):
-    """Values for what `saha inspect` calls "float32[N, 3, H + 1]". Equal symbols have equal extents; a scalar integer is a rate."""
+def made_for(ports, free, rng, others, below):
+    """Values for what `saha inspect` calls "float32[N, 3, H + 1]". Equal symbols have equal extents: `free` where the first input has them (1 for its first dim), `others`
+    elsewhere. A scalar integer is a rate, other integers are below `below`."""
     named, given = {}, []
     for p in ports:
         match = re.fullmatch(r"(\w+)\[(.*)\]q?", p["type"])
@@ -156,7 +157,7 @@ def made_for(ports, free, rng):
         shape = []
         for i, d in enumerate(x.strip() for x in dims.split(",") if x.strip()):
             number = re.fullmatch(r"\d+", d)
-            shape.append(int(d) if number else named.setdefault(d, 1 if i == 0 else free))
+            shape.append(int(d) if number else named.setdefault(d, 1 if i == 0 else others if given else free))
         if kind == "string":
             given.append(np.full(shape, "text", object))
         elif kind == "bool":
@@ -170,7 +171,7 @@ def made_for(ports, free, rng):
         elif kind == "int16" and p["type"].endswith("q"):
             given.append(rng.integers(-32768, 32768, shape).astype(kind))
         else:
-            given.append(rng.integers(0, 8, shape).astype(kind))
+            given.append(rng.integers(min(1, below - 1), below, shape).astype(kind))
     return given
 
 
@@ -293,16 +294,16 @@ class Model:
         kinds = {o["op"] for o in seen["operators"]}
         self.integers = bool(kinds & INTEGER_OPS) or any(str(layer["output"]).endswith("q") for layer in seen.get("layers", [])) or any(p["type"].endswith("q") for p in seen["inputs"] + seen["outputs"])
         last = None
-        for free in FREE:
+        for free, others, below in [(f, o, n) for n in (8, 2, 1) for f in FREE for o in (f, 1)]:
             try:
-                self.given = made_for(seen["inputs"], free, np.random.default_rng(self.args.seed))
+                self.given = made_for(seen["inputs"], free, np.random.default_rng(self.args.seed), others, below)
                 open_ = [(p["name"], v) for p, v in zip(seen["inputs"], self.given) if re.search(r"[A-Za-z_?]", p["type"].partition("[")[2].rstrip("q"))]
                 self.shapes = [a for name, v in open_ for a in ("--shape", f"{name}={'x'.join(map(str, v.shape))}")]
                 by_saha(self.args.saha, self.args.time, self.path, self.given, "native")
                 return True
             except (Refused, RuntimeError) as e:
                 last = e
-                if not open_:
+                if not open_ and not any(v.dtype.kind in "iu" for v in self.given):
                     break
         if isinstance(last, RuntimeError):
             self.note("native", "FAILED", False)

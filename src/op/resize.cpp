@@ -316,10 +316,15 @@ Val resize_grad_adjoint(const Site& s, std::size_t, Val dy) {
   return s.b.op("Resize", in, s.attrs);
 }
 
-// ---- on stored integers: bilinear along two axes, operand and result kept alike ------------------------------------------------------------
+// ---- on stored integers, operand and result kept alike: nearest moves them; bilinear along two axes ------------------------------------------------------------
 /// int8, int16: positions in steps of 1/1024. uint8: the reference interpolates stored numbers in float32 and cuts after adding a half.
 Val resize_integer(const Site& s, const Type& result) {
   const Type x = s.type(0);
+  if (s.s("mode") == "nearest" && s.s("coordinate_transformation_mode") != "tf_crop_and_resize" && same_storage(x, result)) {
+    Vals in = {cast(s.in[0], DType::i32)};
+    in.insert(in.end(), s.in.begin() + 1, s.in.end());
+    return cast(s.b.op("Resize", in, plain_attrs(s.attrs)), result.dtype);
+  }
   if (!fixed(s)) return {};
   auto taps = stored_resize_taps(s, x, result);
   if (!taps) return {};

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 
 #include "formats/tflite/tflite.hpp"
 #include "op/builder.hpp"
@@ -86,6 +87,59 @@ TEST(Export, a_flatten_of_channels_turns_the_weights_that_follow) {
   const std::string bytes = round_trip(m, noise({1, 2, 4, 3}, 3));
   ASSERT_FALSE(bytes.empty());
   EXPECT_LE(count(bytes, BuiltinOperator::TRANSPOSE), 1);
+}
+
+/// y as uint8 or int8 numbers of that grid and back.
+Val kept(Val y, double scale, double zero, DType t) {
+  Builder& b = *y.b;
+  Val s = b.scalar(scale, DType::f32), z = b.scalar(zero, t);
+  return b.op("DequantizeLinear", {b.op("QuantizeLinear", {y, s, z}), s, z});
+}
+std::set<std::string> types_inside(const std::string& bytes) {
+  std::set<std::string> r;
+  for (const auto* t : *fb::GetModel(bytes.data())->subgraphs()->Get(0)->tensors()) r.insert(fb::EnumNameTensorType(t->type()));
+  return r;
+}
+TEST(Export, uint8_beside_int8_weights_becomes_int8) {
+  Builder b;
+  Val x = b.input(ir::tensor_type(DType::f32, {1, 2, 5, 5}), "x");
+  Tensor w = Tensor::zeros(DType::i8, {3, 2, 3, 3});
+  for (std::int64_t i = 0; i < w.size(); ++i) w.as<std::int8_t>()[i] = std::int8_t(i * 37 % 255 - 127);
+  Val weights = b.op("DequantizeLinear", {b.constant(std::move(w)), b.scalar(0.01, DType::f32)});
+  Val y = kept(b.op("Relu", {b.op("Conv", {kept(x, 1 / 128., 128, DType::u8), weights})}), 0.02, 0, DType::u8);
+  const auto m = model_of(std::move(b), y);
+  auto written = export_bytes(m);
+  ASSERT_TRUE(written) << written.error().message;
+  EXPECT_FALSE(types_inside(written->bytes).count("UINT8"));
+  EXPECT_EQ(count(written->bytes, BuiltinOperator::CONV_2D), 1);
+  round_trip(m, noise({1, 2, 5, 5}, 7));
+}
+TEST(Export, a_kernel_that_gives_another_grid_runs_on_real_numbers) {
+  for (double scale : {1 / 256., 1 / 255.}) {
+    Builder b;
+    Val x = b.input(ir::tensor_type(DType::f32, {1, 4}), "x");
+    const auto m = model_of(std::move(b), kept(x.b->op("Softmax", {kept(x, 1 / 32., 3, DType::i8)}), scale, -128, DType::i8));
+    auto written = export_bytes(m);
+    ASSERT_TRUE(written) << written.error().message;
+    const fb::Model& file = *fb::GetModel(written->bytes.data());
+    for (const auto* o : *file.subgraphs()->Get(0)->operators())
+      if (file.operator_codes()->Get(o->opcode_index())->builtin_code() == BuiltinOperator::SOFTMAX)
+        EXPECT_EQ(file.subgraphs()->Get(0)->tensors()->Get(flatbuffers::uoffset_t(o->inputs()->Get(0)))->type(), scale == 1 / 256. ? fb::TensorType::INT8 : fb::TensorType::FLOAT32);
+    round_trip(m, noise({1, 4}, 9));
+  }
+}
+TEST(Export, numbers_that_are_read_by_another_scale_keep_it) {
+  Builder b;
+  Val x = b.input(ir::tensor_type(DType::f32, {1, 4}), "x"), half = b.scalar(0.5, DType::f32), zero = b.scalar(0, DType::u8);
+  Val q = b.op("QuantizeLinear", {b.op("Relu", {kept(x, 1 / 64., 128, DType::u8)}), b.scalar(1 / 64., DType::f32), zero});
+  const auto m = model_of(std::move(b), q.b->op("DequantizeLinear", {q, half, zero}));
+  round_trip(m, noise({1, 4}, 11));
+}
+TEST(Export, a_shape_that_copies_open_extents_is_computed) {
+  Builder b;
+  Val x = b.input(ir::tensor_type(DType::f32, {ir::Dim::symbol("N"), ir::Dim::symbol("T"), 6}), "x");
+  const auto m = model_of(std::move(b), x.b->op("Reshape", {x, x.b->ints({0, 0, 2, 3})}));
+  round_trip(m, noise({2, 5, 6}, 12));
 }
 
 TEST(Export, what_it_has_no_kernel_for_is_refused_by_name) {

@@ -183,6 +183,96 @@ TEST(Tflite, a_while_counts) {
   }
 }
 
+TEST(Tflite, a_variable_holds_what_was_assigned_last_and_first_what_call_once_gives) {
+  File f;
+  f.tensor("x", {2});
+  f.tensor("handle", {}, fb::TensorType::RESOURCE);
+  f.tensor("before", {2});
+  f.tensor("y", {2});
+  f.tensor("after", {2});
+  f.g->inputs = {0};
+  f.g->outputs = {3, 4};
+  fb::CallOnceOptionsT once;
+  once.init_subgraph_index = 1;
+  fb::VarHandleOptionsT named;
+  named.shared_name = "state";
+  f.op(BuiltinOperator::CALL_ONCE, {}, {}, once);
+  f.op(BuiltinOperator::VAR_HANDLE, {}, {1}, named);
+  f.op(BuiltinOperator::READ_VARIABLE, {1}, {2});
+  f.op(BuiltinOperator::ADD, {0, 2}, {3}, fb::AddOptionsT{});
+  f.op(BuiltinOperator::ASSIGN_VARIABLE, {1, 3}, {});
+  f.op(BuiltinOperator::READ_VARIABLE, {1}, {4});
+  f.model.subgraphs.push_back(std::make_unique<fb::SubGraphT>());
+  f.g = f.model.subgraphs[1].get();
+  f.tensor("handle", {}, fb::TensorType::RESOURCE);
+  f.constant<float>("first", {2}, fb::TensorType::FLOAT32, {10, 20});
+  f.op(BuiltinOperator::VAR_HANDLE, {}, {0}, named);
+  f.op(BuiltinOperator::ASSIGN_VARIABLE, {0, 1}, {});
+  auto m = f.read();
+  ASSERT_TRUE(m) << m.error().message;
+  EXPECT_EQ(m->notes, std::vector<std::string>{"states start anew in each run, as they do in the first run of a fresh interpreter"});
+  auto y = op::run(m->graph, std::vector<Datum>{Tensor::of(DType::f32, {2}, {1, 2})});
+  ASSERT_TRUE(y) << y.error().message;
+  for (const Datum& d : *y) { EXPECT_EQ(d.tensor.at(0), 11); EXPECT_EQ(d.tensor.at(1), 22); }
+  f.g = f.model.subgraphs[0].get();
+  f.g->operators.erase(f.g->operators.begin());
+  EXPECT_EQ(f.refusal(), "READ_VARIABLE of 'before' reads variable '/state', which holds nothing yet");
+  f.g->operators.erase(f.g->operators.begin());
+  EXPECT_EQ(f.refusal(), "READ_VARIABLE of 'before' reads the handle 'handle', which no VAR_HANDLE beside it makes");
+}
+TEST(Tflite, a_composite_is_what_its_sub_graph_says) {
+  File f;
+  f.tensor("x", {3});
+  f.tensor("y", {3});
+  f.g->inputs = {0};
+  f.g->outputs = {1};
+  f.op(BuiltinOperator::STABLEHLO_COMPOSITE, {0}, {1});
+  auto o = std::make_unique<fb::StableHLOCompositeOptionsT>();
+  o->name = "own.neg";
+  o->decomposition_subgraph_index = 1;
+  auto& options = f.g->operators[0]->builtin_options_2;   // whose types have one name, so that flatc makes no Set
+  options.type = fb::BuiltinOptions2::StableHLOCompositeOptions;
+  options.value = o.release();
+  f.model.subgraphs.push_back(std::make_unique<fb::SubGraphT>());
+  f.g = f.model.subgraphs[1].get();
+  f.tensor("a", {3});
+  f.tensor("b", {3});
+  f.g->inputs = {0};
+  f.g->outputs = {1};
+  f.op(BuiltinOperator::NEG, {0}, {1});
+  auto m = f.read();
+  ASSERT_TRUE(m) << m.error().message;
+  ASSERT_EQ(m->graph.nodes().size(), 1u);
+  EXPECT_EQ(m->graph.nodes()[0].op.str(), "Neg");
+}
+TEST(Tflite, a_constant_without_elements_needs_no_buffer) {
+  File f;
+  f.tensor("x", {1, 1});
+  f.tensor("shape", {0}, fb::TensorType::INT32);
+  f.tensor("y", {});
+  f.g->inputs = {0};
+  f.g->outputs = {2};
+  f.op(BuiltinOperator::RESHAPE, {0, 1}, {2}, fb::ReshapeOptionsT{});
+  auto m = f.read();
+  ASSERT_TRUE(m) << m.error().message;
+  EXPECT_EQ(ir::str(m->graph.type(m->graph.outputs()[0])), "float32[]");
+}
+TEST(Tflite, nearest_resizing_keeps_stored_numbers) {
+  File f;
+  File::quantise(f.tensor("x", {1, 1, 2, 1}, fb::TensorType::UINT8), {0.1f}, {3});
+  f.constant<std::int32_t>("size", {2}, fb::TensorType::INT32, {1, 4});
+  File::quantise(f.tensor("r", {1, 1, 4, 1}, fb::TensorType::UINT8), {0.1f}, {3});
+  File::quantise(f.tensor("y", {1, 1, 4, 1}, fb::TensorType::UINT8), {0.2f}, {0});
+  f.g->inputs = {0};
+  f.g->outputs = {3};
+  f.op(BuiltinOperator::RESIZE_NEAREST_NEIGHBOR, {0, 1}, {2}, fb::ResizeNearestNeighborOptionsT{});
+  f.op(BuiltinOperator::ADD, {2, 2}, {3}, fb::AddOptionsT{});
+  auto m = f.read();
+  ASSERT_TRUE(m) << m.error().message;
+  auto y = op::run(m->graph, std::vector<Datum>{Tensor::of(DType::u8, {1, 1, 2, 1}, {13, 7})});
+  ASSERT_TRUE(y) << y.error().message;
+  for (int i = 0; i < 4; ++i) EXPECT_EQ((*y)[0].tensor.at(i), i < 2 ? 10 : 4);
+}
 TEST(TfliteRefusals, a_file_cut_short_anywhere_is_refused) {
   const std::string whole = one_relu().bytes();
   for (std::size_t n = 0; n < whole.size(); n += 3) {

@@ -251,7 +251,8 @@ Result<Val> Importer::value(const fb::SubGraph& g, std::size_t i, const std::str
     v = b.constant(std::make_shared<const Tensor>(std::move(x)), ir::tensor_type(about.dtype, std::move(dims), about.quant), ir::make_name(about.name));
     return v;
   };
-  if (about.constant) {
+  const bool empty = about.dtype != DType::none && about.dtype != DType::string && std::count(about.shape.begin(), about.shape.end(), 0);   // no bytes, no buffer
+  if (about.constant || empty) {
     SAHA_TRY(Tensor x, constant(g, i, about));
     return constant_of(std::move(x));
   }

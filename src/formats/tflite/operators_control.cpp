@@ -5,11 +5,14 @@ namespace saha::tflite {
 namespace {
 using fb::BuiltinOperator;
 
-/// A closed graph over values of these types, made by `body`.
+/// A closed graph over values of these types, made by `body`; constants stay such inside.
 template <class F> ir::GraphRef closed(Site& s, const Vals& like, F body) {
   op::Builder b;
   Vals in;
-  for (const Val& v : like) in.push_back(b.input(s.b.type_ref(v)));
+  for (const Val& v : like) {
+    const ir::Value& x = s.b.graph()[v.id];
+    in.push_back(x.constant ? b.constant(x.constant, x.type, x.name) : b.input(x.type));
+  }
   Vals out = body(b, in);
   auto g = std::move(b).build(out);
   if (!g) { s.b.fail(std::move(g.error())); return {}; }
@@ -24,8 +27,8 @@ Vals branch(Site& s) {
   auto of = [&](int i) { return closed(s, given, [&](op::Builder& b, const Vals& in) { return s.call(std::size_t(i), b, in); }); };
   ir::GraphRef then_graph = of(o.then_subgraph_index()), else_graph = of(o.else_subgraph_index());
   if (s.b.failed()) return {};
-  Vals in = given;
-  in.insert(in.begin(), scalar_of(s.b, s.in[0]));
+  Vals in = {scalar_of(s.b, s.in[0])};
+  for (const Val& v : given) if (!s.b.data(v)) in.push_back(v);
   return s.b.ops("If", in, {{"then_branch", then_graph}, {"else_branch", else_graph}}, int(s.out.size()));
 }
 /// Loop with the state as carried values: the condition is asked before the first turn, and at the end of each.

@@ -226,9 +226,7 @@ Vals resize(Site& s, bool linear, bool corners, bool half) {
   // Nearest: floor of the position; TensorFlow adds the half pixel there, and rounds half away from zero to corners.
   if (!linear) a.push_back({"nearest_mode", std::string(corners ? "round_prefer_ceil" : half ? "round_prefer_ceil" : "floor")});
   Vals in = {x, {}, {}, s.b.ints(size)};
-  const Stored kept = s.out[0];
-  if (!linear) return {channels_last(s.b.op("Resize", in, a))};  // moves stored numbers
-  return {channels_last(s.kept("Resize", in, a, kept))};
+  return {channels_last(s.node("Resize", in, a))};
 }
 Vals resize_bilinear(Site& s) {
   const auto& o = s.options<fb::ResizeBilinearOptions>();

@@ -173,9 +173,10 @@ void range(Writing& w) {
   const std::int32_t from = scalar(0), to = scalar(1), step = scalar(2);
   w.op(Code::RANGE, {from, to, step}, {w.out()}, fb::RangeOptionsT{});
 }
+/// The kernel reads numbers as they are stored, as Cast does.
 void cast(Writing& w) {
   const auto from = tensor_type(w.type().dtype), to = tensor_type(w.result().dtype);
-  if (w.type().dtype == DType::string || w.result().dtype == DType::string || !from || !to || w.type().quant) return w.unsupported("casts " + ir::str(w.type()) + " to " + ir::str(w.result()));
+  if (w.type().dtype == DType::string || w.result().dtype == DType::string || !from || !to) return w.unsupported("casts " + ir::str(w.type()) + " to " + ir::str(w.result()));
   fb::CastOptionsT o;
   o.in_data_type = *from;
   o.out_data_type = *to;
