@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "op/integer_form.hpp"
+#include "op/transposed.hpp"
 #include "op/window.hpp"
 
 namespace saha::op {
@@ -350,5 +351,64 @@ constexpr OpDef kOps[] = {
 };
 }  // namespace
 std::span<const OpDef> conv() { return kOps; }
+
+Val as_convolution(Builder& b, const Vals& in, const Attrs& attrs) {
+  Dims x, w;
+  for (auto [v, dims] : {std::pair{in[0], &x}, std::pair{in[1], &w}})
+    for (const Dim& d : b.type(v).dims) dims->push_back(d.known().value_or(-1));
+  if (std::ranges::count(x, -1) || std::ranges::count(w, -1) || num_elements(x) == 0 || num_elements(w) == 0) return {};
+  auto shape = transposed_shape(AttrView{attrs}, x, w);
+  if (!shape) return {};
+  const std::size_t axes = x.size() - 2;
+  const std::int64_t group = shape->group, results = w[1];   // of a group
+  const ir::Ints& stride = shape->window.strides;
+  ir::Ints taps(axes), places(axes), filled(2 * w.size(), 0), pads(2 * axes, 0);   // kernel of the convolution, extent of its result
+  std::int64_t phases = 1;
+  for (std::size_t i = 0; i < axes; ++i) {
+    const std::int64_t s = stride[i], k = w[i + 2], d = shape->window.dilations[i];
+    if ((s > 1 && d > 1) || shape->x[i + 2] == 0) return {};
+    taps[i] = (k + s - 1) / s;
+    filled[w.size() + i + 2] = taps[i] * s - k;
+    places[i] = (shape->window.before[i] + shape->x[i + 2] + s - 1) / s;
+    pads[i] = (taps[i] - 1) * d;
+    pads[axes + i] = std::max<std::int64_t>(0, places[i] - x[i + 2]);
+    places[i] = x[i + 2] + pads[axes + i];
+    phases *= s;
+  }
+  // W [C, M / group, K..] -> [M * phases, C / group, taps..], its taps the other way round.
+  Val kernel = in[1];
+  if (std::ranges::any_of(filled, [](std::int64_t n) { return n > 0; })) kernel = b.op("Pad", {kernel, b.ints(filled)});
+  ir::Ints split = {group, w[0] / group, results}, order = {0, 2}, whole = {group * results * phases, w[0] / group}, from, to, backward, along;
+  for (std::size_t i = 0; i < axes; ++i) {
+    split.insert(split.end(), {taps[i], stride[i]});
+    order.push_back(std::int64_t(4 + 2 * i));
+    whole.push_back(taps[i]);
+    from.push_back(-1), to.push_back(INT64_MIN), backward.push_back(-1), along.push_back(std::int64_t(i + 2));
+  }
+  order.push_back(1);
+  for (std::size_t i = 0; i < axes; ++i) order.push_back(std::int64_t(3 + 2 * i));
+  kernel = b.op("Reshape", {b.op("Transpose", {b.op("Reshape", {kernel, b.ints(split)})}, {{"perm", order}}), b.ints(whole)});
+  if (std::ranges::any_of(taps, [](std::int64_t n) { return n > 1; })) kernel = b.op("Slice", {kernel, b.ints(from), b.ints(to), b.ints(along), b.ints(backward)});
+  Vals operands = {in[0], kernel};
+  if (in.size() > 2 && in[2]) {
+    Val bias = in[2];
+    if (phases > 1) bias = b.op("Reshape", {b.op("Expand", {b.op("Unsqueeze", {bias, b.ints({1})}), b.ints({group * results, phases})}), b.ints({group * results * phases})});
+    operands.push_back(bias);
+  }
+  Val y = b.op("Conv", operands, {{"group", group}, {"kernel_shape", taps}, {"pads", pads}, {"dilations", shape->window.dilations}});
+  // Channels of one place side by side, and what lies in the pads cut off.
+  ir::Ints apart = {x[0], group * results}, beside = {0, 1}, one = {x[0], group * results}, begin, end;
+  bool cut = false;
+  for (std::size_t i = 0; i < axes; ++i) apart.push_back(stride[i]);
+  for (std::size_t i = 0; i < axes; ++i) {
+    apart.push_back(places[i]);
+    beside.insert(beside.end(), {std::int64_t(2 + axes + i), std::int64_t(2 + i)});
+    one.push_back(places[i] * stride[i]);
+    begin.push_back(shape->window.before[i]), end.push_back(shape->window.before[i] + shape->x[i + 2]);
+    cut |= begin.back() != 0 || end.back() != one.back();
+  }
+  if (phases > 1) y = b.op("Reshape", {b.op("Transpose", {b.op("Reshape", {y, b.ints(apart)})}, {{"perm", beside}}), b.ints(one)});
+  return cut ? b.op("Slice", {y, b.ints(begin), b.ints(end), b.ints(along)}) : y;
+}
 
 }  // namespace saha::op

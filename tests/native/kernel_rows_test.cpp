@@ -211,6 +211,30 @@ TEST(Expansion, attention_runs_on_kernels) {
   }
 }
 
+TEST(Expansion, a_transposed_convolution_is_a_convolution) {
+  struct Case { Dims x, w; bool bias; ir::Attrs attrs; std::size_t instructions; };
+  const std::vector<Case> cases = {
+      {{1, 16, 9, 7}, {16, 3, 2, 2}, true, {{"strides", Ints{2, 2}}}, 2},                                                          // as many kernel elements as places
+      {{2, 4, 5, 6}, {4, 6, 3, 3}, true, {{"strides", Ints{2, 2}}, {"pads", Ints{1, 1, 1, 1}}, {"output_padding", Ints{1, 1}}}, 3},   // the usual decoder
+      {{1, 4, 5, 6}, {4, 2, 4, 4}, false, {{"strides", Ints{2, 2}}, {"pads", Ints{1, 1, 1, 1}}}, 3},
+      {{1, 4, 3, 4}, {4, 2, 3, 2}, true, {{"group", std::int64_t{2}}, {"strides", Ints{2, 3}}, {"pads", Ints{1, 0, 0, 1}}, {"output_padding", Ints{1, 2}}}, 3},
+      {{1, 6, 5, 5}, {6, 1, 3, 3}, false, {{"group", std::int64_t{6}}, {"strides", Ints{2, 2}}}, 3},
+      {{1, 3, 4, 5}, {3, 4, 3, 2}, true, {{"dilations", Ints{2, 1}}, {"pads", Ints{1, 0, 2, 1}}}, 2},                              // stride 1
+      {{1, 3, 4, 5}, {3, 4, 1, 1}, true, {}, 1},
+      {{1, 2, 4, 4}, {2, 3, 1, 1}, true, {{"strides", Ints{3, 2}}, {"output_padding", Ints{2, 1}}}, 2},                            // most places take nothing but the bias
+      {{1, 2, 8}, {2, 3, 3}, true, {{"strides", Ints{2}}, {"auto_pad", std::string("SAME_UPPER")}}, 2},
+      {{1, 1, 3, 3}, {1, 2, 3, 3}, true, {{"strides", Ints{3, 2}}, {"output_shape", Ints{10, 8}}}, 3},
+  };
+  for (const Case& c : cases) {
+    SCOPED_TRACE(str(c.x) + " " + str(c.w));
+    Net n;
+    Vals in = {n.input(c.x), n.weight(c.w)};
+    const auto group = ir::find_attr(c.attrs, "group");
+    if (c.bias) in.push_back(n.weight({c.w[1] * (group ? 2 : 1)}));
+    check(n, {n.b.op("ConvTranspose", in, c.attrs)}, c.instructions);
+  }
+}
+
 TEST(Expansion, omitted_operands_keep_their_places) {
   Net n;
   Val q = n.input({1, 2, 3, 8}), k = n.input({1, 2, 4, 8}), v = n.input({1, 2, 4, 8}), past_k = n.input({1, 2, 5, 8}), past_v = n.input({1, 2, 5, 8});

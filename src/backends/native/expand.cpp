@@ -1,10 +1,11 @@
-// Attention(Q, K, V) -> MatMul, Softmax, MatMul; a Conv that rounds its data in each run -> DynamicQuantize, ConvInteger, Mul, Add: operators that are made of others and have no kernel of their own run as what they are made of.
+// Attention(Q, K, V) -> MatMul, Softmax, MatMul; a Conv that rounds its data in each run -> DynamicQuantize, ConvInteger, Mul, Add; ConvTranspose -> Conv, Transpose: operators that are made of others and have no kernel of their own run as what they are made of.
 #include "backends/native/expand.hpp"
 
 #include <algorithm>
 
 #include "backends/native/kernel_table.hpp"
 #include "op/builder.hpp"
+#include "op/transposed.hpp"
 #include "passes/passes.hpp"
 #include "passes/specialize.hpp"
 
@@ -19,6 +20,11 @@ bool is_composite(const ir::Graph& g, const ir::Node& n) {
   const auto operands = g.operands(n);
   for (std::size_t k = 0; k < n.num_results; ++k) if (!is_f32(g.type(g.result(n, k)))) return false;
   return std::all_of(operands.begin(), operands.end(), [&](ir::ValueId v) { return v == ir::ValueId::none || (g.type(v).is_tensor() && ir::is_static(g.type(v))); });
+}
+/// Runs as a convolution of stride 1 (op/transposed.hpp).
+bool is_transposed(const ir::Graph& g, const ir::Node& n) {
+  const auto operands = g.operands(n);
+  return n.op == ir::OpName("ConvTranspose") && is_f32(g.type(g.result(n))) && is_f32(g.type(operands[0])) && is_f32(g.type(operands[1]));
 }
 /// A layer that rounds its data in each run: what it stands for has kernels of its own.
 bool is_hybrid(const ir::Graph& g, const ir::Node& n) {
@@ -47,10 +53,18 @@ Result<ir::Graph> expand(ir::Graph g) {
     SAHA_TRY(g, passes::fold_constants(plain, {}));
   }
   constexpr int kDeepest = 4;   // a body may hold operators with bodies
-  const auto composite = [&](const ir::Node& n) { return is_composite(g, n); };
+  const auto composite = [&](const ir::Node& n) { return is_composite(g, n) || is_transposed(g, n); };
   for (int depth = 0; depth < kDeepest && std::any_of(g.nodes().begin(), g.nodes().end(), composite); ++depth) {
     bool found = false;
     const auto rule = [&](const ir::Graph& from, const ir::Node& n, const op::Vals& in, op::Builder& b) -> std::optional<op::Vals> {
+      if (is_transposed(from, n)) {
+        b.origin = n.origin;
+        op::Val y = op::as_convolution(b, in, *n.attrs);
+        b.origin = {};
+        if (!y) return {};
+        found = true;
+        return op::Vals{y};
+      }
       if (!is_composite(from, n)) return {};
       std::vector<ir::TypeRef> types;
       op::Vals given;   // the body's inputs are the operands that are there
@@ -69,7 +83,8 @@ Result<ir::Graph> expand(ir::Graph g) {
     };
     SAHA_TRY(ir::Graph wider, op::rewrite(g, rule));
     if (!found) break;
-    SAHA_TRY(g, passes::specialize(wider, {}));   // the bodies' arithmetic on shapes
+    SAHA_TRY(wider, passes::specialize(wider, {}));   // the bodies' arithmetic on shapes
+    SAHA_TRY(g, passes::fold_constants(wider, {.fold_limit = std::int64_t{1} << 40}));   // and on weights, however large
   }
   return g;
 }
