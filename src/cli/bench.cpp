@@ -109,7 +109,9 @@ Json json(const measure::Bench& bench, const std::string& model, const measure::
     row["peak_ram_bytes"] = r.peak_bytes;
     row["max_abs_diff"] = r.difference ? number_or_null(r.difference->absolute) : Json();
     row["max_rel_diff"] = r.difference ? number_or_null(r.difference->relative) : Json();
-    row["tolerance"] = r.difference ? Json(r.tolerance) : Json();
+    row["tolerance"] = r.difference ? number_or_null(r.tolerance) : Json();
+    row["sqnr_db"] = r.difference ? number_or_null(r.difference->sqnr_db()) : Json();
+    row["least_sqnr_db"] = r.least_db ? Json(*r.least_db) : Json();
     row["wrong"] = r.wrong;
     row["notes"] = r.notes;
     j["backends"].push_back(std::move(row));
@@ -153,7 +155,8 @@ std::string engine_table(const measure::Bench& bench, int width, bool color) {
     const std::string diff = !r.difference ? (bench.reference == r.backend ? "reference" : "-") : std::isfinite(r.difference->absolute) ? scientific(r.difference->absolute) : "infinite";
     std::vector<std::string> cells{r.backend + " " + short_version(r), milliseconds(r.summary.p50), milliseconds(r.summary.p90), milliseconds(r.summary.min), fixed(r.ratio, 2),
                                    figures::grouped(1e3 / r.summary.p50), milliseconds(r.load_ms), mebibytes(double(r.peak_bytes)), diff};
-    if (r.wrong) cells.push_back("WRONG: " + scientific(r.difference->relative) + " relative, allowed " + figures::significant(r.tolerance, 6));
+    if (r.wrong && r.least_db) cells.push_back("WRONG: " + fixed(r.difference->sqnr_db(), 1) + " dB of SQNR, at least " + fixed(*r.least_db, 0) + " is right");
+    else if (r.wrong) cells.push_back("WRONG: " + scientific(r.difference->relative) + " relative, allowed " + figures::significant(r.tolerance, 6));
     table.add(std::move(cells), r.wrong ? system::Ink::red : system::Ink::plain);
   }
   std::string text = table.str(width, color);

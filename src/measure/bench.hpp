@@ -30,7 +30,7 @@ struct BenchOptions {
   int runs = 200, warmup = 20;              ///< per model and engine
   double seconds = 60;                      ///< an engine that takes longer than this in all stops early, after 10 runs at least
   std::uint64_t seed = 0;
-  std::optional<double> tolerance;          ///< of Difference::relative; nothing: by precision
+  std::optional<double> tolerance;          ///< of Difference::relative; nothing: by precision, of quantised models 10 dB of SQNR
   bool compare = true;                      ///< with the reference
   std::string reference = "auto";           ///< "operators": the operators' references, however long they take; or an engine's name; auto: by kReferenceMacs
   std::function<void(std::string_view what, int done, int total)> on_progress;
@@ -48,6 +48,7 @@ struct EngineRow {
   std::uint64_t peak_bytes = 0;             ///< peak resident set of the engine's process
   std::optional<Difference> difference;     ///< nothing for the row that is the reference itself
   double tolerance = 0;
+  std::optional<double> least_db;           ///< SQNR to the reference that is asked for, of a quantised model instead of the tolerance
   bool wrong = false;
   std::vector<std::string> notes;
 };

@@ -9,12 +9,13 @@ namespace {
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 struct Extremes {
-  double difference = 0, magnitude = 0;
+  double difference = 0, magnitude = 0, signal = 0, noise = 0;
   void add(double a, double b) {
-    if (std::isfinite(a)) magnitude = std::max(magnitude, std::fabs(a));
+    if (std::isfinite(a)) magnitude = std::max(magnitude, std::fabs(a)), signal += a * a;
     if (a == b || (std::isnan(a) && std::isnan(b))) return;
     const double d = std::fabs(a - b);
     difference = std::max(difference, std::isnan(d) ? kInfinity : d);
+    noise += d * d;
   }
 };
 
@@ -50,15 +51,16 @@ void compare(const Datum& a, const Datum& b, Extremes& e) {
 Difference difference(const Datum& reference, const Datum& other) {
   Extremes e;
   compare(reference, other, e);
-  return {e.difference, e.difference / std::max(1.0, e.magnitude)};
+  const double noise = std::isinf(e.difference) ? kInfinity : e.noise == 0 ? 0 : e.noise / e.signal;
+  return {e.difference, e.difference / std::max(1.0, e.magnitude), noise};
 }
 
 Difference difference(std::span<const Datum> reference, std::span<const Datum> other) {
-  if (reference.size() != other.size()) return {kInfinity, kInfinity};
+  if (reference.size() != other.size()) return {kInfinity, kInfinity, kInfinity};
   Difference worst;
   for (std::size_t i = 0; i < reference.size(); ++i) {
     const Difference d = difference(reference[i], other[i]);
-    worst = {std::max(worst.absolute, d.absolute), std::max(worst.relative, d.relative)};
+    worst = {std::max(worst.absolute, d.absolute), std::max(worst.relative, d.relative), std::max(worst.noise, d.noise)};
   }
   return worst;
 }
