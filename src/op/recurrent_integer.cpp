@@ -21,19 +21,19 @@ std::optional<int> fraction_bits(const Type& t) {
 }
 bool stored_in_8_bits(const Type& t) { return t.quant && bits(t.dtype) == 8; }
 
-Val table_of(Builder& b, std::int16_t (*f)(std::int16_t, int), int integer_bits) {
+}  // namespace
+
+Val gate_table(Builder& b, bool tanh, int integer_bits) {
   Tensor table = Tensor::zeros(DType::i16, {1 << 16});
-  for (int x = -(1 << 15); x < 1 << 15; ++x) table.as<std::int16_t>()[x + (1 << 15)] = f(std::int16_t(x), integer_bits);
+  for (int x = -(1 << 15); x < 1 << 15; ++x) table.as<std::int16_t>()[x + (1 << 15)] = tanh ? fixed::tanh<std::int16_t>(std::int16_t(x), integer_bits) : fixed::sigmoid<std::int16_t>(std::int16_t(x), integer_bits);
   return b.constant(std::move(table));
 }
-/// x / 2^n to nearest, ties away from zero.
 Val divided(Val x, int n) {
   Builder& b = *x.b;
   Val size = b.op("Abs", {x}) + b.scalar(double(std::int64_t{1} << n >> 1), DType::i32);
   return b.op("Sign", {x}) * b.op("BitShift", {size, b.scalar(n, DType::i32)}, {{"direction", std::string("RIGHT")}});
 }
-Val saturated(Val x) { return cast(x.b->op("Saturate", {x}, {{"to", std::int64_t(DType::i16)}}), DType::i16); }
-}  // namespace
+Val saturated_16(Val x) { return cast(x.b->op("Saturate", {x}, {{"to", std::int64_t(DType::i16)}}), DType::i16); }
 
 Val lstm_integer(const Site& s, const Type& result) {
   Builder& b = s.b;
@@ -59,10 +59,10 @@ Val lstm_integer(const Site& s, const Type& result) {
   };
   Val wx = b.op("MatMul", {centred(s.in[0], DType::i32), across(1)});
   if (biased) wx = wx + bias(0);
-  wx = saturated(gate_steps(b, wx, x.quant->scale[0], *w.quant, 2));   // [T, B, 4H]
+  wx = saturated_16(gate_steps(b, wx, x.quant->scale[0], *w.quant, 2));   // [T, B, 4H]
   Val rt = across(2), rb = biased ? bias(1) : Val{};
-  Val sigmoid = table_of(b, fixed::sigmoid<std::int16_t>, kGateBits), tanh = table_of(b, fixed::tanh<std::int16_t>, kGateBits);
-  Val squash = cell_bits == kGateBits ? tanh : table_of(b, fixed::tanh<std::int16_t>, cell_bits);
+  Val sigmoid = gate_table(b, false, kGateBits), tanh = gate_table(b, true, kGateBits);
+  Val squash = cell_bits == kGateBits ? tanh : gate_table(b, true, cell_bits);
   auto plainly = [&](Val v) { return cast(cast(without_direction(v, 0), DType::i32), b.type(v).dtype); };   // the number, no longer what it stands for
   Val h = plainly(s.in[5]), c = plainly(s.in[6]);
   if (b.failed()) return {};
@@ -78,13 +78,13 @@ Val lstm_integer(const Site& s, const Type& result) {
   }
   Val sum = step.op("MatMul", {cast(in[0], DType::i32) - step.scalar(double(result.quant->zero[0]), DType::i32), in[3]});
   if (biased) sum = sum + in[7];
-  Val gates = saturated(gate_steps(step, sum, result.quant->scale[0], *r.quant, 1) + cast(in[2], DType::i32));
+  Val gates = saturated_16(gate_steps(step, sum, result.quant->scale[0], *r.quant, 1) + cast(in[2], DType::i32));
   auto gate = [&](std::int64_t k, Val table) {
     Val g = step.op("Slice", {gates, step.ints({k * hidden}), step.ints({(k + 1) * hidden}), step.ints({1})});
     return cast(step.op("Lookup", {g, table}), DType::i32);
   };
   Val input = gate(0, in[4]), output = gate(1, in[4]), forget = gate(2, in[4]), candidate = gate(3, in[5]);
-  Val cell = saturated(divided(forget * cast(in[1], DType::i32), 15) + divided(input * candidate, 30 - *fraction));
+  Val cell = saturated_16(divided(forget * cast(in[1], DType::i32), 15) + divided(input * candidate, 30 - *fraction));
   if (s.has_attr("cell_clip")) {
     const double most = std::min(double(s.f("cell_clip") / c0.quant->scale[0]), 32767.0);
     cell = step.op("Clip", {cell, step.scalar(-most, DType::i16), step.scalar(most, DType::i16)});

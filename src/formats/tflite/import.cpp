@@ -325,7 +325,12 @@ Result<> Importer::node(const fb::SubGraph& g, const fb::Operator& o, std::size_
   if (builtin == C::CALL_ONCE || builtin == C::VAR_HANDLE || builtin == C::READ_VARIABLE || builtin == C::ASSIGN_VARIABLE) return variable(g, o, builtin, who, b, env, infos);
   const Rule* rule = is_custom ? find_custom(custom) : find_rule(builtin);
   if (!rule) return Error{ErrorCode::unsupported, who + " is not an operator saha knows" + (is_custom ? ", it belongs to the program that made the file" : ""), "cut the model before it: the tensors that it reads can be outputs"};
-  Site site{b, o, {}, {}, {}, who, notes_, [&](std::size_t i, op::Builder& into, const Vals& in) { return body(i, into, in, false); }, "fixed_double"};
+  Site site{b, o, {}, {}, {}, who, notes_, [&](std::size_t i, op::Builder& into, const Vals& in) { return body(i, into, in, false); }, "fixed_double", {}};
+  if (o.intermediates())
+    for (std::int32_t i : *o.intermediates()) {
+      if (i < -1 || i >= count) return invalid(who + " keeps tensor " + to_string(i) + " of " + to_string(count) + " between its steps");
+      site.between.push_back(i < 0 ? op::Stored{} : op::Stored{infos[std::size_t(i)].dtype, infos[std::size_t(i)].quant});
+    }
   if (o.inputs())
     for (std::int32_t i : *o.inputs()) {
       if (i == -1) { site.in.push_back({}); continue; }

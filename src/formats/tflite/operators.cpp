@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "op/integer_form.hpp"
+
 namespace saha::tflite {
 namespace {
 const Ints* transposed_by(Val v) {
@@ -66,8 +68,19 @@ Val channels_last(Val v) {
   if (v.b->failed()) return v;
   return v.b->op("Transpose", {v}, {{"perm", channels_last_order(v.b->type(v).dims.size())}});
 }
+Val hybrid_weights(Site& s, Val w, bool asymmetric) {
+  if (s.b.failed() || !s.b.type(w).quant || s.b.type(s.in[0]).quant) return w;
+  const ir::Type& t = s.b.type(w);
+  const auto& zero = t.quant->zero;
+  if (is_signed_int(t.dtype) && bits(t.dtype) <= 8 && std::all_of(zero.begin(), zero.end(), [](std::int64_t z) { return z == 0; }) && s.type(0).dtype == DType::f32) {
+    s.rounding = asymmetric ? "dynamic_asymmetric" : "dynamic_symmetric";
+    return w;
+  }
+  s.notes.push_back(s.name + ": its integer weights are taken as the real numbers they stand for");
+  return op::dequantised(w);
+}
 const Rule* find_rule(fb::BuiltinOperator code) {
-  for (auto rules : {layer_rules(), movement_rules(), math_rules(), control_rules()})
+  for (auto rules : {layer_rules(), recurrent_rules(), movement_rules(), math_rules(), control_rules()})
     for (const Rule& r : rules) if (r.code == code) return &r;
   return nullptr;
 }

@@ -51,6 +51,7 @@ class Site {
   Val activated(Val y, fb::ActivationFunctionType a);
 
   std::string rounding = "fixed_double";
+  std::vector<Stored> between = {};      ///< how the operator keeps what stands between its steps, where it says so
 
  private:
   template <class T> static std::vector<std::uint8_t> empty_table() {
@@ -67,13 +68,18 @@ Val channels_last(Val v);
 /// v is what channels_last gave.
 bool was_channels_first(Val v);
 
+/// Weights of 8 or 4 bits beside float data, operand 0: the kernels round the data in each run, which `rounding` states then. What no kernel has is taken as the
+/// real numbers that the weights stand for.
+Val hybrid_weights(Site& s, Val w, bool asymmetric);
+
 inline constexpr int kAll = -1;
 struct Rule {
   fb::BuiltinOperator code;
   Vals (*build)(Site&);
   int needs = 1;  ///< so many operands are there when `build` is called; kAll: each, and one at least
 };
-std::span<const Rule> layer_rules();     ///< convolution, pooling, fully connected, recurrent, softmax, resize
+std::span<const Rule> layer_rules();     ///< convolution, pooling, fully connected, softmax, resize
+std::span<const Rule> recurrent_rules(); ///< LSTM, RNN and SVDF, a step or a sequence
 std::span<const Rule> movement_rules();  ///< reshape, slice, pad, concatenate, gather, ..
 std::span<const Rule> math_rules();      ///< elementwise, comparison, reduction, types
 std::span<const Rule> control_rules();   ///< IF, WHILE

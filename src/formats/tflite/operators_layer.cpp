@@ -45,19 +45,6 @@ Val bias(Site& s, std::size_t i, Val x, Val w) {
   s.unsupported("the bias is computed at run time; it is taken as a constant only");
   return {};
 }
-/// Weights of 8 or 4 bits beside float data: the kernels round the data in each run, which the node's rule states. What no kernel has is taken as the real
-/// numbers that the weights stand for.
-Val hybrid_weights(Site& s, Val w, bool asymmetric) {
-  if (s.b.failed() || !s.b.type(w).quant || s.b.type(s.in[0]).quant) return w;
-  const ir::Type& t = s.b.type(w);
-  const auto& zero = t.quant->zero;
-  if (is_signed_int(t.dtype) && bits(t.dtype) <= 8 && std::all_of(zero.begin(), zero.end(), [](std::int64_t z) { return z == 0; }) && s.type(0).dtype == DType::f32) {
-    s.rounding = asymmetric ? "dynamic_asymmetric" : "dynamic_symmetric";
-    return w;
-  }
-  s.notes.push_back(s.name + ": its integer weights are taken as the real numbers they stand for");
-  return op::dequantised(w);
-}
 bool per_channel(Site& s, Val w) { return !s.b.failed() && s.b.type(w).quant && s.b.type(w).quant->scale.size() > 1; }
 
 Vals convolution(Site& s, const Ints& perm, std::int64_t group, bool same, const Ints& stride, const Ints& dilation, fb::ActivationFunctionType a) {
@@ -193,7 +180,11 @@ Vals batch_matmul(Site& s) {
     if (perm.size() >= 2) std::swap(perm[perm.size() - 1], perm[perm.size() - 2]);
     return permuted(s.in[i], perm);
   };
-  return {s.node("MatMul", {side(0, o.adj_x()), side(1, o.adj_y())})};
+  Val x = side(0, o.adj_x()), w = side(1, o.adj_y());
+  if (s.b.failed()) return {};
+  const bool matrix = s.b.data(w) && s.b.type(w).dims.size() == 2 && s.b.type(x).dims.size() >= 2;
+  w = matrix ? hybrid_weights(s, w, o.asymmetric_quantize_inputs()) : !s.type(0).quant && s.b.type(w).quant ? op::dequantised(w) : w;
+  return {s.node("MatMul", {x, w})};
 }
 
 Vals softmax(Site& s) {
@@ -237,122 +228,6 @@ Vals resize_nearest(Site& s) {
   return resize(s, false, o.align_corners(), o.half_pixel_centers());
 }
 
-/// The cell stays within [-bound, bound], which ONNX's LSTM cannot say: a Scan over x [T, N, I] spells the layer out. Gives [T, N, H].
-Val bounded_lstm(Site& s, Val x, double bound) {
-  op::Builder body;
-  if (s.b.failed()) return x;
-  const auto& d = s.b.type(x).dims;
-  auto like = [&](std::size_t i) { return body.input(s.b.type_ref(s.in[i])); };
-  Val h = like(18), c = like(19), xt = body.input(ir::tensor_type(DType::f32, {d[1], d[2]}));
-  Vals weights;
-  for (std::size_t i : {1, 2, 3, 4, 5, 6, 7, 8, 12, 13, 14, 15}) weights.push_back(like(i));
-  auto gate = [&](std::size_t k, ir::OpName f) {
-    auto product = [&](Val v, Val w) { return body.op("Gemm", {v, w}, {{"transB", std::int64_t{1}}}); };
-    return body.op(f, {product(xt, weights[k]) + product(h, weights[4 + k]) + weights[8 + k]});
-  };
-  Val cell = gate(1, "Sigmoid") * c + gate(0, "Sigmoid") * gate(2, "Tanh");
-  cell = body.op("Clip", {cell, body.scalar(-bound, DType::f32), body.scalar(bound, DType::f32)});
-  Val y = gate(3, "Sigmoid") * body.op("Tanh", {cell});
-  Val out = body.op("Identity", {y});
-  auto g = std::move(body).build({y, cell, out});
-  if (!g) { s.b.fail(std::move(g.error())); return x; }
-  Vals in = {s.in[18], s.in[19], x};
-  for (std::size_t i : {1, 2, 3, 4, 5, 6, 7, 8, 12, 13, 14, 15}) in.push_back(s.in[i]);
-  return s.b.ops("Scan", in, {{"body", ir::GraphRef(std::make_shared<const ir::Graph>(std::move(*g)))}, {"num_scan_inputs", std::int64_t{1}}, {"carried", std::int64_t{2}}}, 3)[2];
-}
-/// Constants of the four gates as one, [1, 4H, ..], each with a scale of its own; ONNX's order is input, output, forget, cell.
-Val stacked_gates(Site& s, std::size_t input, std::size_t forget, std::size_t cell, std::size_t output) {
-  std::vector<Tensor> parts;
-  ir::Quant q{{}, {}, 1};
-  for (std::size_t i : {input, output, forget, cell}) {
-    const Tensor* t = s.b.data(s.in[i]);
-    const ir::Type& type = s.type(i);
-    if (s.b.failed() || !t || !type.quant || type.quant->scale.size() != 1 || t->dims.empty()) { s.unsupported("its weights are taken as constants with one scale a gate only"); return {}; }
-    parts.push_back(*t);
-    q.scale.insert(q.scale.end(), std::size_t(t->dims[0]), type.quant->scale[0]);
-    q.zero.insert(q.zero.end(), std::size_t(t->dims[0]), type.quant->zero[0]);
-  }
-  Dims dims = parts[0].dims;
-  dims[0] = std::int64_t(q.scale.size());
-  Tensor all = Tensor::zeros(parts[0].dtype, dims);
-  std::int64_t at = 0;
-  for (const Tensor& t : parts) {
-    if (t.dtype != all.dtype || t.size() * 4 != all.size()) { s.fail("has gates of different sizes"); return {}; }
-    copy_elements(t, 0, 1, all, at, t.size());
-    at += t.size();
-  }
-  all.dims.insert(all.dims.begin(), 1);
-  std::vector<ir::Dim> type_dims(all.dims.begin(), all.dims.end());
-  return s.b.constant(std::make_shared<const Tensor>(std::move(all)), ir::tensor_type(parts[0].dtype, std::move(type_dims), std::make_shared<const ir::Quant>(std::move(q))));
-}
-/// W, R and B of a layer whose data, weights and output have 8 bits and whose cell has 16; what only such a layer has goes to `a`.
-Vals stored_weights(Site& s, Attrs& a) {
-  const float clip = s.options<fb::UnidirectionalSequenceLSTMOptions>().cell_clip();
-  op::Builder& b = s.b;
-  if (s.has(9)) { s.unsupported("peepholes on stored integers are not taken"); return {}; }
-  const ir::Type &state = s.type(18), &cell = s.type(19);
-  if (!state.quant || !cell.quant) { s.fail("keeps its state otherwise than as stored integers"); return {}; }
-  if (clip > 0 && clip < 32767 * cell.quant->scale[0]) { s.unsupported("a bound of " + std::to_string(clip) + " on the cell, within what its stored integers reach, is not taken"); return {}; }
-  if (clip > 0) a.push_back({"cell_clip", clip});
-  s.rounding = "fixed_legacy";   // the scales are multiplied in float32
-  Val w = stacked_gates(s, 1, 2, 3, 4), r = stacked_gates(s, 5, 6, 7, 8);
-  if (b.failed()) return {};
-  // TensorFlow Lite has no bias on the state's side.
-  ir::Quant q = *op::quant_of_products(*s.type(0).quant, *b.type(w).quant);
-  const ir::Quant of_state = *op::quant_of_products(*state.quant, *b.type(r).quant);
-  q.scale.insert(q.scale.end(), of_state.scale.begin(), of_state.scale.end());
-  q.zero.insert(q.zero.end(), of_state.zero.begin(), of_state.zero.end());
-  q.axis = 1;
-  Tensor bias = Tensor::zeros(DType::i32, {1, std::int64_t(q.scale.size())});
-  std::int64_t at = 0;
-  for (std::size_t i : {12, 15, 13, 14}) {
-    const Tensor* t = b.data(s.in[i]);
-    if (!t || t->dtype != DType::i32 || t->size() * 8 != bias.size()) { s.unsupported("its biases are taken as int32 constants only"); return {}; }
-    copy_elements(*t, 0, 1, bias, at, t->size());
-    at += t->size();
-  }
-  std::vector<ir::Dim> dims(bias.dims.begin(), bias.dims.end());
-  return {w, r, b.constant(std::make_shared<const Tensor>(std::move(bias)), ir::tensor_type(DType::i32, std::move(dims), std::make_shared<const ir::Quant>(std::move(q))))};
-}
-/// The same of real numbers.
-Vals real_gates(Site& s) {
-  op::Builder& b = s.b;
-  auto stacked = [&](std::size_t i, std::size_t f, std::size_t c, std::size_t out) {
-    Val v = b.op("Concat", {s.in[i], s.in[out], s.in[f], s.in[c]}, {{"axis", std::int64_t{0}}});
-    return b.op("Unsqueeze", {v, b.ints({0})});
-  };
-  Val w = stacked(1, 2, 3, 4), r = stacked(5, 6, 7, 8), bias = stacked(12, 13, 14, 15);
-  if (b.failed()) return {};
-  return {w, r, b.op("Concat", {bias, b.op("Mul", {bias, b.scalar(0, bias)})}, {{"axis", std::int64_t{1}}})};
-}
-/// Gates stand apart, in the order input, forget, cell, output; ONNX has them stacked as input, output, forget, cell.
-Vals sequence_lstm(Site& s) {
-  const auto& o = s.options<fb::UnidirectionalSequenceLSTMOptions>();
-  op::Builder& b = s.b;
-  bool whole = s.in.size() >= 20;
-  for (std::size_t i : {2, 3, 4, 6, 7, 8, 13, 14, 15, 18, 19}) whole &= s.has(i);
-  if (!whole) { s.fail("needs its weights for forget, cell and output gate"); return {}; }
-  if (!s.has(1) || !s.has(5) || !s.has(12)) { s.unsupported("a coupled input and forget gate is not taken"); return {}; }
-  for (std::size_t i = 20; i < s.in.size(); ++i) if (s.has(i)) { s.unsupported("layer normalisation of the gates is not taken"); return {}; }
-  if (s.has(16)) { s.unsupported("a projection of the output is not taken"); return {}; }
-  if (o.proj_clip() != 0) { s.unsupported("a bound on the projection is not taken"); return {}; }
-  if (o.fused_activation_function() != fb::ActivationFunctionType::TANH) { s.unsupported("an activation other than TANH is not taken"); return {}; }
-  const bool stored = bool(s.type(0).quant);
-  auto turned = [&](Val v) { return o.time_major() ? v : b.op("Transpose", {v}, {{"perm", Ints{1, 0, 2}}}); };   // between [N, T, ..] and [T, N, ..]
-  auto state = [&](std::size_t i) { return b.op("Unsqueeze", {s.in[i], b.ints({0})}); };
-  Val x = turned(s.in[0]);
-  Attrs a = {{"hidden_size", extent(s.type(5), 1)}};
-  const Vals weights = stored ? stored_weights(s, a) : real_gates(s);
-  if (b.failed()) return {};
-  Vals in = {x, weights[0], weights[1], weights[2], {}, state(18), state(19)};
-  if (s.has(9) && s.has(10) && s.has(11)) in.push_back(b.op("Unsqueeze", {b.op("Concat", {s.in[9], s.in[11], s.in[10]}, {{"axis", std::int64_t{0}}}), b.ints({0})}));
-  if (!stored && o.cell_clip() != 0) {
-    if (in.size() > 7) { s.unsupported("a bound on the cell together with peepholes is not taken"); return {}; }
-    return {turned(bounded_lstm(s, x, double(o.cell_clip())))};
-  }
-  return {turned(b.op("Squeeze", {s.node("LSTM", in, a), b.ints({1})}))};
-}
-
 constexpr Rule kRules[] = {
     {BuiltinOperator::CONV_2D, conv_2d, 2},
     {BuiltinOperator::DEPTHWISE_CONV_2D, depthwise_conv_2d, 2},
@@ -369,7 +244,6 @@ constexpr Rule kRules[] = {
     {BuiltinOperator::LOCAL_RESPONSE_NORMALIZATION, local_response_normalization},
     {BuiltinOperator::RESIZE_BILINEAR, resize_bilinear, 2},
     {BuiltinOperator::RESIZE_NEAREST_NEIGHBOR, resize_nearest, 2},
-    {BuiltinOperator::UNIDIRECTIONAL_SEQUENCE_LSTM, sequence_lstm},
 };
 }  // namespace
 
