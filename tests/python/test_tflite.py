@@ -535,6 +535,201 @@ def test_lstm_of_stored_integers(form, seed):
     compare(model, [values(rng, shape, np.int8)])
 
 
+# ---- operators that choose, collect and remember ---------------------------------------------------------------------------------------------
+
+
+def floats(rng, *shape):
+    return rng.standard_normal(shape).astype(np.float32)
+
+
+def ints(rng, lo, hi, shape, dtype=np.int32):
+    return rng.integers(lo, hi, shape, endpoint=True).astype(dtype)
+
+
+def single(code, given, result, constants=(), kind=(0, None), version=1):
+    """A model of one operator: data that are given, then constants; results as (shape, type)."""
+    g = Graph()
+    g.model.buffers[0].data = None
+    operands = [g.tensor(f"x{k}", x.shape, x.dtype) for k, x in enumerate(given)] + [g.tensor(f"c{k}", c.shape, c.dtype, data=c) for k, c in enumerate(constants)]
+    results = result if isinstance(result, list) else [result]
+    return g.operator(getattr(schema.BuiltinOperator, code), operands, [g.tensor(f"y{k}", shape, dtype) for k, (shape, dtype) in enumerate(results)], *kind, version=version)
+
+
+def lengths(rng):
+    return ints(rng, 0, 5, (3,))
+
+
+ONE_OPERATOR = {
+    "BITWISE_XOR": lambda r: (single("BITWISE_XOR", [ints(r, -9, 9, (2, 3))] * 2, ((2, 3), np.int32)), [ints(r, -99, 99, (2, 3)), ints(r, -99, 99, (2, 3))]),
+    "RIGHT_SHIFT": lambda r: (single("RIGHT_SHIFT", [ints(r, 0, 9, (2, 3))] * 2, ((2, 3), np.int32)), [ints(r, -9999, 9999, (2, 3)), ints(r, 0, 31, (2, 3))]),
+    "BUCKETIZE": lambda r: (single("BUCKETIZE", [floats(r, 2, 9)], ((2, 9), np.int32), kind=options("BucketizeOptions", boundaries=[-1.0, 0.0, 0.5])), [np.round(floats(r, 2, 9) * 2) / 2]),
+    "REVERSE_SEQUENCE": lambda r: (single("REVERSE_SEQUENCE", [floats(r, 3, 2, 5), lengths(r)], ((3, 2, 5), np.float32), kind=options("ReverseSequenceOptions", seqDim=2, batchDim=0)), [floats(r, 3, 2, 5), lengths(r)]),
+    "MATRIX_DIAG": lambda r: (single("MATRIX_DIAG", [floats(r, 2, 4)], ((2, 4, 4), np.float32), kind=options("MatrixDiagOptions")), [floats(r, 2, 4)]),
+    "MATRIX_SET_DIAG": lambda r: (single("MATRIX_SET_DIAG", [floats(r, 2, 5, 3), floats(r, 2, 3)], ((2, 5, 3), np.float32), kind=options("MatrixSetDiagOptions")), [floats(r, 2, 5, 3), floats(r, 2, 3)]),
+    "UNSORTED_SEGMENT_SUM": lambda r: (single("UNSORTED_SEGMENT_SUM", [floats(r, 5, 2), ints(r, 0, 1, (5,))], ((4, 2), np.float32), [np.array([4], np.int32)], options("UnsortedSegmentSumOptions")), [floats(r, 5, 2), ints(r, -1, 3, (5,))]),
+    "UNSORTED_SEGMENT_PROD": lambda r: (single("UNSORTED_SEGMENT_PROD", [ints(r, 0, 9, (5, 2)), ints(r, 0, 1, (5,))], ((4, 2), np.int32), [np.array([4], np.int32)], options("UnsortedSegmentProdOptions")), [ints(r, -9, 9, (5, 2)), ints(r, 0, 3, (5,))]),
+    "UNSORTED_SEGMENT_MAX": lambda r: (single("UNSORTED_SEGMENT_MAX", [floats(r, 5, 2), ints(r, 0, 1, (5,))], ((4, 2), np.float32), [np.array([4], np.int32)], options("UnsortedSegmentMaxOptions")), [floats(r, 5, 2), ints(r, 0, 3, (5,))]),
+    "UNSORTED_SEGMENT_MIN": lambda r: (single("UNSORTED_SEGMENT_MIN", [ints(r, 0, 9, (5, 2)), ints(r, 0, 1, (5,))], ((4, 2), np.int32), [np.array([4], np.int32)], options("UnsortedSegmentMinOptions")), [ints(r, -9, 9, (5, 2)), ints(r, 0, 3, (5,))]),
+    "UNIQUE": lambda r: (single("UNIQUE", [ints(r, 0, 4, (9,))], [((9,), np.int32), ((9,), np.int32)], kind=options("UniqueOptions", idxOutType=schema.TensorType.INT32)), [ints(r, 0, 4, (9,))]),
+    "NON_MAX_SUPPRESSION_V4": lambda r: (single("NON_MAX_SUPPRESSION_V4", [floats(r, 9, 4), floats(r, 9)], [((6,), np.int32), ((), np.int32)], [np.array(6, np.int32), np.array(0.4, np.float32), np.array(-0.5, np.float32)], options("NonMaxSuppressionV4Options")), [boxes(r, 9), floats(r, 9)]),
+    "NON_MAX_SUPPRESSION_V5": lambda r: (single("NON_MAX_SUPPRESSION_V5", [floats(r, 9, 4), floats(r, 9)], [((6,), np.int32), ((6,), np.float32), ((), np.int32)], [np.array(6, np.int32), np.array(0.4, np.float32), np.array(-0.5, np.float32), np.array(0, np.float32)], options("NonMaxSuppressionV5Options")), [boxes(r, 9), floats(r, 9)]),
+}
+
+
+def boxes(rng, n):
+    corner = rng.uniform(0, 1, (n, 2))
+    return np.concatenate([corner, corner + rng.uniform(0.2, 1, (n, 2))], 1).astype(np.float32)
+
+
+@pytest.mark.parametrize("operator", ONE_OPERATOR)
+@pytest.mark.parametrize("seed", range(4))
+def test_one_operator(operator, seed):
+    model, inputs = ONE_OPERATOR[operator](np.random.default_rng(seed))
+    compare(model, inputs)
+
+
+def test_segments_are_summed():
+    """LiteRT's own list of kernels lacks it."""
+    x = floats(np.random.default_rng(0), 5, 2)
+    model = single("SEGMENT_SUM", [x, np.zeros(5, np.int32)], ((3, 2), np.float32), kind=options("SegmentSumOptions"))
+    got = list(saha.load(model).run([x, np.array([0, 0, 1, 2, 2], np.int32)]).values())[0]
+    np.testing.assert_allclose(got, np.stack([x[0] + x[1], x[2], x[3] + x[4]]), rtol=1e-6)
+
+
+@pytest.mark.parametrize("background", [0, 1])
+@pytest.mark.parametrize("seed", range(6))
+def test_boxes_of_a_detector(background, seed):
+    from flatbuffers import flexbuffers
+    rng = np.random.default_rng(seed)
+    anchors, classes, most = 40, 3, 10
+    b = flexbuffers.Builder()
+    with b.Map():
+        for key, value in dict(max_detections=most, max_classes_per_detection=1, detections_per_class=100, num_classes=classes).items():
+            b.Key(key)
+            b.Int(value)
+        b.Key("use_regular_nms")
+        b.Bool(False)
+        for key, value in dict(nms_score_threshold=0.3, nms_iou_threshold=0.5, y_scale=10.0, x_scale=10.0, h_scale=5.0, w_scale=5.0).items():
+            b.Key(key)
+            b.Float(value)
+    g = Graph()
+    centres = np.concatenate([rng.uniform(0, 1, (anchors, 2)), rng.uniform(0.1, 0.5, (anchors, 2))], 1).astype(np.float32)
+    operands = [g.tensor("boxes", (1, anchors, 4), np.float32), g.tensor("scores", (1, anchors, classes + background), np.float32), g.tensor("anchors", (anchors, 4), np.float32, data=centres)]
+    results = [g.tensor(n, s, np.float32) for n, s in (("at", (1, most, 4)), ("what", (1, most)), ("score", (1, most)), ("n", (1,)))]
+    g.operator(schema.BuiltinOperator.CUSTOM, operands, results, version=1)
+    g.model.operatorCodes[0].customCode = "TFLite_Detection_PostProcess"
+    g.sub.operators[0].customOptions = list(b.Finish())
+    model = packed(g)
+    data = [floats(rng, 1, anchors, 4), rng.uniform(0, 1, (1, anchors, classes + background)).astype(np.float32)]
+    at, what, score, count = by_reference(model, data)
+    got = saha.load(model).run(data)
+    n = int(count[0])
+    assert got["n"] == count and n > 0
+    for name, expected in (("at", at), ("what", what), ("score", score)):
+        np.testing.assert_allclose(got[name][:, :n], expected[:, :n], rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_sparse_to_dense(seed):
+    rng = np.random.default_rng(seed)
+    places = np.array([[0, 1], [2, 4], [3, 0]], np.int32)
+    g = Graph()
+    operands = [g.tensor("i", (3, 2), np.int32, data=places), g.tensor("s", (2,), np.int32, data=np.array([4, 5], np.int32)), g.tensor("x", (3,), np.float32), g.tensor("d", (), np.float32, data=np.float32(7))]
+    compare(g.operator(schema.BuiltinOperator.SPARSE_TO_DENSE, operands, [g.tensor("y", (4, 5), np.float32)], *options("SparseToDenseOptions"), version=1), [floats(rng, 3)])
+
+
+@pytest.mark.parametrize("same", [False, True])
+@pytest.mark.parametrize("seed", range(4))
+def test_transposed_convolution_over_three_axes(same, seed):
+    rng = np.random.default_rng(seed)
+    g = Graph()
+    n, k, stride = (int(v) for v in (rng.integers(2, 4), rng.integers(2, 4), rng.integers(1, 3)))
+    out = n * stride if same else (n - 1) * stride + k
+    shape = np.array([1, out, out, out, 3], np.int32)
+    operands = [g.tensor("s", (5,), np.int32, data=shape), g.tensor("w", (k, k, k, 3, 2), np.float32, data=floats(rng, k, k, k, 3, 2)), g.tensor("x", (1, n, n, n, 2), np.float32)]
+    kind = options("Conv3DOptions", padding=0 if same else 1, strideD=stride, strideH=stride, strideW=stride)
+    model = g.operator(schema.BuiltinOperator.CONV_3D_TRANSPOSE, operands, [g.tensor("y", shape.tolist(), np.float32)], *kind, version=1)
+    x = floats(rng, 1, n, n, n, 2)
+    np.testing.assert_allclose(list(saha.load(model).run([x]).values())[0], by_reference(model, [x])[0], rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("rows", [False, True])
+@pytest.mark.parametrize("seed", range(4))
+def test_rows_of_a_stored_table(rows, seed):
+    rng = np.random.default_rng(seed)
+    g = Graph()
+    table = g.tensor("t", (7, 3), np.int8, [scale_of(rng) for _ in range(7)] if rows else scale_of(rng), 0, values(rng, (7, 3), np.int8))
+    model = g.operator(schema.BuiltinOperator.EMBEDDING_LOOKUP, [g.tensor("i", (5,), np.int32), table], [g.tensor("y", (5, 3), np.float32)], version=3 if rows else 1)
+    compare(model, [ints(rng, 0, 6, (5,))])
+
+
+@pytest.mark.parametrize("asymmetric", [False, True])
+@pytest.mark.parametrize("seed", range(4))
+def test_product_of_float_data_and_int8_weights(asymmetric, seed):
+    rng = np.random.default_rng(seed)
+    g = Graph()
+    operands = [g.tensor("x", (4, 9), np.float32), g.tensor("w", (5, 9), np.int8, scale_of(rng), 0, ints(rng, -127, 127, (5, 9), np.int8))]
+    kind = options("BatchMatMulOptions", adjX=False, adjY=True, asymmetricQuantizeInputs=asymmetric)
+    compare(g.operator(schema.BuiltinOperator.BATCH_MATMUL, operands, [g.tensor("y", (4, 5), np.float32)], *kind, version=4), [reals(rng, (4, 9))])
+
+
+def sub_graph(g, name):
+    """One more sub-graph of the file, and ways to fill it."""
+    s = schema.SubGraphT()
+    s.name, s.tensors, s.inputs, s.outputs, s.operators = name, [], [], [], []
+    g.model.subgraphs.append(s)
+    return s
+
+
+def appended(g, sub, code, inputs, outputs, kind=(0, None), version=1):
+    c = schema.OperatorCodeT()
+    c.builtinCode, c.deprecatedBuiltinCode, c.version = code, min(code, 127), version
+    g.model.operatorCodes.append(c)
+    o = schema.OperatorT()
+    o.opcodeIndex, o.inputs, o.outputs, o.builtinOptionsType, o.builtinOptions = len(g.model.operatorCodes) - 1, inputs, outputs, *kind
+    sub.operators.append(o)
+
+
+def packed(g):
+    b = flatbuffers.Builder(1024)
+    b.Finish(g.model.Pack(b), b"TFL3")
+    return bytes(b.Output())
+
+
+def test_variables_have_their_first_value_in_each_run():
+    g = Graph()
+    main, first = g.sub, sub_graph(g, "init")
+
+    def handle(sub):
+        g.sub = sub
+        t = g.tensor("handle", (), np.float32)
+        sub.tensors[t].type = schema.TensorType.RESOURCE
+        appended(g, sub, schema.BuiltinOperator.VAR_HANDLE, [], [t], options("VarHandleOptions", container="", sharedName="v"))
+        return t
+
+    start = np.array([1, 2, 3], np.float32)
+    h = handle(first)
+    appended(g, first, schema.BuiltinOperator.ASSIGN_VARIABLE, [h, g.tensor("start", (3,), np.float32, data=start)], [], options("AssignVariableOptions"))
+    g.sub = main
+    x = g.tensor("x", (3,), np.float32)
+    appended(g, main, schema.BuiltinOperator.CALL_ONCE, [], [], options("CallOnceOptions", initSubgraphIndex=1))
+    h = handle(main)
+    before, y, after = g.tensor("before", (3,), np.float32), g.tensor("y", (3,), np.float32), g.tensor("after", (3,), np.float32)
+    appended(g, main, schema.BuiltinOperator.READ_VARIABLE, [h], [before], options("ReadVariableOptions"))
+    appended(g, main, schema.BuiltinOperator.ADD, [before, x], [y], options("AddOptions"))
+    appended(g, main, schema.BuiltinOperator.ASSIGN_VARIABLE, [h, y], [], options("AssignVariableOptions"))
+    appended(g, main, schema.BuiltinOperator.READ_VARIABLE, [h], [after], options("ReadVariableOptions"))
+    z = g.tensor("z", (3,), np.float32)
+    appended(g, main, schema.BuiltinOperator.MUL, [after, after], [z], options("MulOptions"))
+    main.inputs, main.outputs = [x], [z]
+    model = packed(g)
+    data = np.array([0.5, -1, 4], np.float32)
+    np.testing.assert_array_equal(by_reference(model, [data])[0], (start + data) ** 2)
+    loaded = saha.load(model)
+    for _ in range(2):
+        np.testing.assert_array_equal(loaded.run([data])["z"], (start + data) ** 2)
+
+
 # ---- real models beside the project ------------------------------------------------------------------------------------------------
 SHARED = pathlib.Path(os.environ.get("SAHA_SHARED") or pathlib.Path(__file__).resolve().parents[3] / "shared") / "data" / "models"
 REFUSED = {  # by name, with what the sentence must say

@@ -80,7 +80,7 @@ Val hybrid_weights(Site& s, Val w, bool asymmetric) {
   return op::dequantised(w);
 }
 const Rule* find_rule(fb::BuiltinOperator code) {
-  for (auto rules : {layer_rules(), recurrent_rules(), movement_rules(), math_rules(), control_rules()})
+  for (auto rules : {layer_rules(), recurrent_rules(), movement_rules(), selection_rules(), math_rules(), control_rules()})
     for (const Rule& r : rules) if (r.code == code) return &r;
   return nullptr;
 }

@@ -81,8 +81,10 @@ struct Rule {
 std::span<const Rule> layer_rules();     ///< convolution, pooling, fully connected, softmax, resize
 std::span<const Rule> recurrent_rules(); ///< LSTM, RNN and SVDF, a step or a sequence
 std::span<const Rule> movement_rules();  ///< reshape, slice, pad, concatenate, gather, ..
+std::span<const Rule> selection_rules(); ///< segments, diagonals, boxes that suppress each other
+const Rule& detection_rule();            ///< TFLite_Detection_PostProcess
 std::span<const Rule> math_rules();      ///< elementwise, comparison, reduction, types
-std::span<const Rule> control_rules();   ///< IF, WHILE
+std::span<const Rule> control_rules();   ///< IF, WHILE, CALL
 const Rule* find_rule(fb::BuiltinOperator code);
 /// Of a custom operator, by its name in the file; null: not known.
 const Rule* find_custom(std::string_view name);

@@ -1,4 +1,4 @@
-// IF, WHILE and STABLEHLO_COMPOSITE: sub-graphs that read nothing but their operands, so they are closed as they stand.
+// IF, WHILE, CALL and STABLEHLO_COMPOSITE: sub-graphs that read nothing but their operands, so they are closed as they stand.
 #include "formats/tflite/operators.hpp"
 
 namespace saha::tflite {
@@ -54,6 +54,7 @@ Vals loop(Site& s) {
   in.insert(in.end(), s.in.begin(), s.in.end());
   return s.b.ops("Loop", in, {{"body", ir::GraphRef(std::make_shared<const ir::Graph>(std::move(*g)))}, {"carried", std::int64_t(s.in.size())}}, int(s.in.size()));
 }
+Vals call(Site& s) { return s.call(std::size_t(s.options<fb::CallOptions>().subgraph()), s.b, s.in); }
 
 /// An operator of a newer runtime with the sub-graph that says what it means.
 Vals composite(Site& s) {
@@ -64,6 +65,7 @@ Vals composite(Site& s) {
 
 constexpr Rule kRules[] = {
     {BuiltinOperator::STABLEHLO_COMPOSITE, composite, kAll},
+    {BuiltinOperator::CALL, call},
     {BuiltinOperator::IF, branch, kAll},
     {BuiltinOperator::WHILE, loop, kAll},
 };

@@ -83,12 +83,17 @@ Vals conv_3d(Site& s) {
   return convolution(s, {4, 3, 0, 1, 2}, 1, o.padding() == fb::Padding::SAME, {o.stride_d(), o.stride_h(), o.stride_w()}, {o.dilation_d_factor(), o.dilation_h_factor(), o.dilation_w_factor()}, o.fused_activation_function());
 }
 /// Operands: the result's shape, weights [O, H, W, I], data, bias.
-Vals undone_convolution(Site& s, Ints shape, bool same, const Ints& stride, fb::ActivationFunctionType activation);
+Vals undone_convolution(Site& s, Ints shape, const Ints& perm, bool same, const Ints& stride, fb::ActivationFunctionType activation);
 Vals transpose_conv(Site& s) {
   const auto& o = s.options<fb::TransposeConvOptions>();
   // A shape that is computed: as the file states it of the result.
   const bool stated = !s.known(0) && s.out_shape[0].size() == 4 && std::count(s.out_shape[0].begin() + 1, s.out_shape[0].end(), -1) == 0;
-  return undone_convolution(s, stated ? s.out_shape[0] : s.ints(0, "the result's shape"), o.padding() == fb::Padding::SAME, {o.stride_h(), o.stride_w()}, o.fused_activation_function());
+  return undone_convolution(s, stated ? s.out_shape[0] : s.ints(0, "the result's shape"), {3, 0, 1, 2}, o.padding() == fb::Padding::SAME, {o.stride_h(), o.stride_w()}, o.fused_activation_function());
+}
+/// The same over [N, D, H, W, C], with weights [D, H, W, O, I].
+Vals conv_3d_transpose(Site& s) {
+  const auto& o = s.options<fb::Conv3DOptions>();
+  return undone_convolution(s, s.ints(0, "the result's shape"), {4, 3, 0, 1, 2}, o.padding() == fb::Padding::SAME, {o.stride_d(), o.stride_h(), o.stride_w()}, o.fused_activation_function());
 }
 /// MediaPipe's own: operands data, weights, bias; options padding (1 SAME, 2 VALID) and the strides along x and y, each int32.
 Vals convolution_2d_transpose_bias(Site& s) {
@@ -106,29 +111,31 @@ Vals convolution_2d_transpose_bias(Site& s) {
   Vals in = {{}, s.in[1], s.in[0]};
   if (s.has(2)) in.push_back(s.in[2]);
   s.in = in;
-  return undone_convolution(s, shape, same, stride, fb::ActivationFunctionType::NONE);
+  return undone_convolution(s, shape, {3, 0, 1, 2}, same, stride, fb::ActivationFunctionType::NONE);
 }
-/// Operands of s: nothing that is read, weights [O, H, W, I], data, bias. `shape`: of the result, [N, H, W, O].
-Vals undone_convolution(Site& s, Ints shape, bool same, const Ints& stride, fb::ActivationFunctionType activation) {
-  if (!s.has(2) || s.rank(2) != 4 || s.rank(1) != 4) { s.fail("takes a shape, weights and data of rank 4"); return {}; }
-  if (shape.size() != 4) { s.fail("has a result's shape of " + std::to_string(shape.size()) + " numbers"); return {}; }
-  Val x = channels_first(s.in[2]), w = permuted(s.in[1], {3, 0, 1, 2});
+/// Operands of s: nothing that is read, weights, data, bias. `shape`: of the result, [N, spatial.., O]; `perm` brings the weights to [I, O, spatial..].
+Vals undone_convolution(Site& s, Ints shape, const Ints& perm, bool same, const Ints& stride, fb::ActivationFunctionType activation) {
+  const std::size_t rank = perm.size(), axes = rank - 2;
+  if (!s.has(2) || s.rank(2) != rank || s.rank(1) != rank) { s.fail("takes a shape, weights and data of rank " + std::to_string(rank)); return {}; }
+  if (shape.size() != rank) { s.fail("has a result's shape of " + std::to_string(shape.size()) + " numbers"); return {}; }
+  Val x = channels_first(s.in[2]), w = permuted(s.in[1], perm);
   if (s.b.failed()) return {};
   const ir::Type &xt = s.b.type(x), &wt = s.b.type(w);
-  Ints pads(4, 0), grow(2, 0);
-  for (std::size_t i = 0; i < 2; ++i) {
+  Ints pads(2 * axes, 0), grow(axes, 0), kernel;
+  for (std::size_t i = 0; i < axes; ++i) {
     const std::int64_t n = extent(xt, i + 2), k = extent(wt, i + 2), out = shape[i + 1];
     if (n < 1 || k < 1 || stride[i] < 1) { s.unsupported("needs known extents, has " + ir::str(xt)); return {}; }
+    kernel.push_back(k);
     // The convolution that this undoes goes from `out` to n windows.
     const std::int64_t whole = (n - 1) * stride[i] + k, total = same ? std::max<std::int64_t>(whole - out, 0) : 0;
     pads[i] = total / 2;
-    pads[i + 2] = whole - out - total / 2;
-    if (pads[i + 2] < 0) { grow[i] = -pads[i + 2]; pads[i + 2] = 0; }
+    pads[i + axes] = whole - out - total / 2;
+    if (pads[i + axes] < 0) { grow[i] = -pads[i + axes]; pads[i + axes] = 0; }
   }
   Vals in = {x, w};
   if (Val c = bias(s, 3, x, w)) in.push_back(c);
-  Attrs attrs = {{"strides", stride}, {"pads", pads}, {"kernel_shape", Ints{extent(wt, 2), extent(wt, 3)}}};
-  if (grow[0] || grow[1]) attrs.push_back({"output_padding", grow});
+  Attrs attrs = {{"strides", stride}, {"pads", pads}, {"kernel_shape", kernel}};
+  if (std::any_of(grow.begin(), grow.end(), [](std::int64_t g) { return g != 0; })) attrs.push_back({"output_padding", grow});
   return {channels_last(s.activated(s.node("ConvTranspose", in, attrs), activation))};
 }
 
@@ -232,6 +239,7 @@ constexpr Rule kRules[] = {
     {BuiltinOperator::CONV_2D, conv_2d, 2},
     {BuiltinOperator::DEPTHWISE_CONV_2D, depthwise_conv_2d, 2},
     {BuiltinOperator::CONV_3D, conv_3d, 2},
+    {BuiltinOperator::CONV_3D_TRANSPOSE, conv_3d_transpose, 3},
     {BuiltinOperator::TRANSPOSE_CONV, transpose_conv, 3},
     {BuiltinOperator::AVERAGE_POOL_2D, pool<false>},
     {BuiltinOperator::MAX_POOL_2D, pool<true>},
@@ -250,7 +258,7 @@ constexpr Rule kRules[] = {
 std::span<const Rule> layer_rules() { return kRules; }
 const Rule* find_custom(std::string_view name) {
   static constexpr Rule kTransposed{BuiltinOperator::CUSTOM, convolution_2d_transpose_bias};
-  return name == "Convolution2DTransposeBias" ? &kTransposed : nullptr;
+  return name == "Convolution2DTransposeBias" ? &kTransposed : name == "TFLite_Detection_PostProcess" ? &detection_rule() : nullptr;
 }
 
 }  // namespace saha::tflite

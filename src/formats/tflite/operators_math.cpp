@@ -156,6 +156,20 @@ Vals one_hot(Site& s) {
   Val values = s.b.op("Concat", {s.b.op("Reshape", {s.in[3], s.b.ints({1})}), s.b.op("Reshape", {s.in[2], s.b.ints({1})})}, {{"axis", std::int64_t{0}}});
   return {s.b.op("OneHot", {s.in[0], s.in[1], values}, {{"axis", std::int64_t(s.options<fb::OneHotOptions>().axis())}})};
 }
+Vals bitwise_xor(Site& s) { return two(s, "BitwiseXor"); }
+/// Of signed numbers the sign is shifted in; what would shift further than the type is wide shifts all out.
+Vals right_shift(Site& s) {
+  return elementwise(s, [&](const Vals& in) { return s.b.op("BitShift", {in[0], in[1]}, {{"direction", std::string("RIGHT")}}); });
+}
+/// How many of the boundaries do not lie above x.
+Vals bucketize(Site& s) {
+  op::Builder& b = s.b;
+  const auto* given = s.options<fb::BucketizeOptions>().boundaries();
+  Tensor t = Tensor::zeros(DType::f32, {std::int64_t(given ? given->size() : 0)});
+  for (std::int64_t i = 0; i < t.size(); ++i) t.as<float>()[i] = given->Get(flatbuffers::uoffset_t(i));
+  Val at = b.op("GreaterOrEqual", {b.op("Unsqueeze", {s.cast(s.in[0], DType::f32), b.ints({-1})}), b.constant(std::move(t))});
+  return {b.op("ReduceSum", {s.cast(at, DType::i32), b.ints({-1})}, {{"keepdims", std::int64_t{0}}})};
+}
 Vals range(Site& s) { return {s.b.op("Range", {s.in[0], s.in[1], s.in[2]})}; }
 
 Vals cast(Site& s) {
@@ -249,6 +263,9 @@ constexpr Rule kRules[] = {
     {BuiltinOperator::CUMSUM, cumsum, 2},
     {BuiltinOperator::ONE_HOT, one_hot, 4},
     {BuiltinOperator::RANGE, range, 3},
+    {BuiltinOperator::BITWISE_XOR, bitwise_xor, 2},
+    {BuiltinOperator::RIGHT_SHIFT, right_shift, 2},
+    {BuiltinOperator::BUCKETIZE, bucketize},
     {BuiltinOperator::CAST, cast},
     {BuiltinOperator::QUANTIZE, quantize},
     {BuiltinOperator::DEQUANTIZE, dequantize},

@@ -355,7 +355,14 @@ Vals top_k(Site& s) {
   return y;
 }
 /// Operands: a stored table's row numbers, the table.
-Vals embedding_lookup(Site& s) { return {s.b.op("Gather", {s.in[1], s.in[0]}, {{"axis", std::int64_t{0}}})}; }
+Vals embedding_lookup(Site& s) {
+  if (s.b.failed()) return {};
+  const auto& q = s.type(1).quant;
+  const bool real = q && !s.out[0].quant;   // stored rows are read as real numbers; a scale a row goes with the table
+  Val table = real && q->scale.size() > 1 ? op::dequantised(s.in[1]) : s.in[1];
+  Val y = s.b.op("Gather", {table, s.in[0]}, {{"axis", std::int64_t{0}}});
+  return {real && q->scale.size() == 1 ? s.kept("Requantize", {y}, {}, Stored{}) : y};
+}
 
 constexpr Rule kRules[] = {
     {BuiltinOperator::RESHAPE, reshape},
