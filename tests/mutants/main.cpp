@@ -39,7 +39,7 @@ struct Shared {
 std::optional<std::vector<Datum>> inputs(const runtime::Program& p) {
   std::vector<Datum> values;
   for (const runtime::Port& port : p.inputs()) {
-    if (!port.is_tensor || port.dtype == DType::none) return {};
+    if (!port.is_tensor || port.dtype == DType::none || is_complex(port.dtype)) return {};
     Dims dims = port.dims;
     std::int64_t n = 1;
     std::int64_t free = std::count(dims.begin(), dims.end(), -1);

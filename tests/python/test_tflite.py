@@ -559,6 +559,7 @@ def lengths(rng):
     return ints(rng, 0, 5, (3,))
 
 
+SUPPRESSION = [np.array(6, np.int32), np.array(0.4, np.float32), np.array(-0.5, np.float32)]  # how many stay, overlap, least score
 ONE_OPERATOR = {
     "BITWISE_XOR": lambda r: (single("BITWISE_XOR", [ints(r, -9, 9, (2, 3))] * 2, ((2, 3), np.int32)), [ints(r, -99, 99, (2, 3)), ints(r, -99, 99, (2, 3))]),
     "RIGHT_SHIFT": lambda r: (single("RIGHT_SHIFT", [ints(r, 0, 9, (2, 3))] * 2, ((2, 3), np.int32)), [ints(r, -9999, 9999, (2, 3)), ints(r, 0, 31, (2, 3))]),
@@ -571,8 +572,8 @@ ONE_OPERATOR = {
     "UNSORTED_SEGMENT_MAX": lambda r: (single("UNSORTED_SEGMENT_MAX", [floats(r, 5, 2), ints(r, 0, 1, (5,))], ((4, 2), np.float32), [np.array([4], np.int32)], options("UnsortedSegmentMaxOptions")), [floats(r, 5, 2), ints(r, 0, 3, (5,))]),
     "UNSORTED_SEGMENT_MIN": lambda r: (single("UNSORTED_SEGMENT_MIN", [ints(r, 0, 9, (5, 2)), ints(r, 0, 1, (5,))], ((4, 2), np.int32), [np.array([4], np.int32)], options("UnsortedSegmentMinOptions")), [ints(r, -9, 9, (5, 2)), ints(r, 0, 3, (5,))]),
     "UNIQUE": lambda r: (single("UNIQUE", [ints(r, 0, 4, (9,))], [((9,), np.int32), ((9,), np.int32)], kind=options("UniqueOptions", idxOutType=schema.TensorType.INT32)), [ints(r, 0, 4, (9,))]),
-    "NON_MAX_SUPPRESSION_V4": lambda r: (single("NON_MAX_SUPPRESSION_V4", [floats(r, 9, 4), floats(r, 9)], [((6,), np.int32), ((), np.int32)], [np.array(6, np.int32), np.array(0.4, np.float32), np.array(-0.5, np.float32)], options("NonMaxSuppressionV4Options")), [boxes(r, 9), floats(r, 9)]),
-    "NON_MAX_SUPPRESSION_V5": lambda r: (single("NON_MAX_SUPPRESSION_V5", [floats(r, 9, 4), floats(r, 9)], [((6,), np.int32), ((6,), np.float32), ((), np.int32)], [np.array(6, np.int32), np.array(0.4, np.float32), np.array(-0.5, np.float32), np.array(0, np.float32)], options("NonMaxSuppressionV5Options")), [boxes(r, 9), floats(r, 9)]),
+    "NON_MAX_SUPPRESSION_V4": lambda r: (single("NON_MAX_SUPPRESSION_V4", [floats(r, 9, 4), floats(r, 9)], [((6,), np.int32), ((), np.int32)], SUPPRESSION, options("NonMaxSuppressionV4Options")), [boxes(r, 9), floats(r, 9)]),
+    "NON_MAX_SUPPRESSION_V5": lambda r: (single("NON_MAX_SUPPRESSION_V5", [floats(r, 9, 4), floats(r, 9)], [((6,), np.int32), ((6,), np.float32), ((), np.int32)], [*SUPPRESSION, np.array(0, np.float32)], options("NonMaxSuppressionV5Options")), [boxes(r, 9), floats(r, 9)]),
 }
 
 

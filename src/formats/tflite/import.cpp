@@ -15,7 +15,12 @@ constexpr std::size_t kMetadata = 1 << 16;   // bytes of an entry that is read
 using std::to_string;
 
 Error invalid(std::string what) { return {ErrorCode::invalid_model, std::move(what)}; }
-std::string text(const flatbuffers::String* s) { return s ? s->str() : std::string(); }
+/// A name of the file; control characters, which a damaged one has, are no part of it.
+std::string text(const flatbuffers::String* s) {
+  std::string r = s ? s->str() : std::string();
+  for (char& c : r) if (static_cast<unsigned char>(c) < 32 || c == 127) c = '?';
+  return r;
+}
 
 fb::BuiltinOperator code_of(const fb::OperatorCode& c) {
   return fb::BuiltinOperator(std::max(std::int32_t(c.builtin_code()), std::int32_t(c.deprecated_builtin_code())));
@@ -246,12 +251,13 @@ Result<Val> Importer::value(const fb::SubGraph& g, std::size_t i, const std::str
   Val& v = env[i];
   const Info& about = infos[i];
   if (v) return v;
+  if (about.dtype == DType::none) return Error{ErrorCode::unsupported, who + " reads tensor '" + about.name + "', a handle, which only READ_VARIABLE and ASSIGN_VARIABLE do here"};
   auto constant_of = [&](Tensor x) {
     std::vector<ir::Dim> dims(x.dims.begin(), x.dims.end());
     v = b.constant(std::make_shared<const Tensor>(std::move(x)), ir::tensor_type(about.dtype, std::move(dims), about.quant), ir::make_name(about.name));
     return v;
   };
-  const bool empty = about.dtype != DType::none && about.dtype != DType::string && std::count(about.shape.begin(), about.shape.end(), 0);   // no bytes, no buffer
+  const bool empty = about.dtype != DType::string && std::count(about.shape.begin(), about.shape.end(), 0);   // no bytes, no buffer
   if (about.constant || empty) {
     SAHA_TRY(Tensor x, constant(g, i, about));
     return constant_of(std::move(x));
@@ -262,7 +268,6 @@ Result<Val> Importer::value(const fb::SubGraph& g, std::size_t i, const std::str
     starts_anew();
     return constant_of(std::move(zero));
   }
-  if (about.dtype == DType::none) return Error{ErrorCode::unsupported, who + " reads tensor '" + about.name + "', a handle, which only READ_VARIABLE and ASSIGN_VARIABLE do here"};
   return invalid(who + " reads tensor '" + about.name + "', which nothing before it makes");
 }
 
@@ -407,7 +412,7 @@ Result<ir::Model> Importer::run() {
   const fb::SubGraph& g = *model_.subgraphs()->Get(0);
   ir::Model m;
   m.name = text(g.name());
-  m.doc = text(model_.description());
+  m.doc = model_.description() ? model_.description()->str() : std::string();
   m.format = "TFLite";
   m.opsets[""] = 21;  // the first with all that is said here; other engines know it
   if (model_.metadata())
@@ -425,6 +430,7 @@ Result<ir::Model> Importer::run() {
     for (std::int32_t t : *g.inputs()) {
       if (t < 0 || !g.tensors() || std::size_t(t) >= g.tensors()->size()) return invalid("input " + to_string(in.size()) + " is tensor " + to_string(t));
       SAHA_TRY(Info about, info(g, std::size_t(t)));
+      if (about.dtype == DType::none) return Error{ErrorCode::unsupported, "input '" + about.name + "' is the handle of a variable, which is not taken"};
       in.push_back(b.input(type(about, true), about.name));
     }
   top_ = &b;

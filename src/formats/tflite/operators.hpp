@@ -44,6 +44,13 @@ class Site {
   Val wide(std::size_t i) { return cast(in[i], DType::i64); }
   Val cast(Val v, DType t) { return b.failed() || b.type(v).dtype == t ? v : b.op("Cast", {v}, {{"to", std::int64_t(t)}}); }
 
+  /// A scalar of a type that a file may state: of numbers or bool.
+  Val number(double v, DType t) {
+    if (t != DType::none && t != DType::string && !is_complex(t)) return b.scalar(v, t);
+    unsupported("takes numbers, has " + std::string(saha::name(t)));
+    return {};
+  }
+
   /// A node whose result is kept as result k of the operator: on stored integers where a value is quantised.
   Val node(ir::OpName what, Vals operands, Attrs attrs = {}, std::size_t k = 0) { return kept(what, std::move(operands), std::move(attrs), out[k]); }
   Val kept(ir::OpName what, Vals operands, Attrs attrs, const Stored& stored);

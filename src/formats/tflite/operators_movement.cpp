@@ -229,7 +229,7 @@ Vals gather(Site& s) {
 Vals gather_nd(Site& s) { return {s.b.op("GatherND", {s.in[0], s.wide(1)})}; }
 /// Operands: indices, updates, the result's shape.
 Vals scatter_nd(Site& s) {
-  Val zeros = s.b.op("Expand", {s.b.scalar(0, s.type(1).dtype), s.wide(2)});
+  Val zeros = s.b.op("Expand", {s.number(0, s.type(1).dtype), s.wide(2)});
   return {s.b.op("ScatterND", {zeros, s.wide(0), s.in[1]}, {{"reduction", std::string("add")}})};
 }
 /// Operands: the data, what is put into it, where that begins. Rows put at one place of the first axis are a scatter; else known places are a choice.
@@ -285,10 +285,10 @@ Vals broadcast_args(Site& s) {
 }
 Vals fill(Site& s) { return {s.b.op("Expand", {s.in[1], s.wide(0)})}; }
 Vals shape(Site& s) { return {s.cast(s.b.op("Shape", {s.in[0]}), s.out[0].dtype)}; }
-Vals rank(Site& s) { return {s.b.scalar(double(s.rank()), s.out[0].dtype)}; }
+Vals rank(Site& s) { return {s.number(double(s.rank()), s.out[0].dtype)}; }
 Vals zeros_like(Site& s) {
   const ir::Type& t = s.type(0);
-  return {s.b.op("Expand", {s.b.scalar(t.quant ? double(t.quant->zero[0]) : 0, t.dtype), s.b.op("Shape", {s.in[0]})})};
+  return {s.b.op("Expand", {s.number(t.quant ? double(t.quant->zero[0]) : 0, t.dtype), s.b.op("Shape", {s.in[0]})})};
 }
 Vals depth_to_space(Site& s) { return {channels_last(s.b.op("DepthToSpace", {channels_first(s.in[0])}, {{"blocksize", std::int64_t(s.options<fb::DepthToSpaceOptions>().block_size())}}))}; }
 Vals space_to_depth(Site& s) { return {channels_last(s.b.op("SpaceToDepth", {channels_first(s.in[0])}, {{"blocksize", std::int64_t(s.options<fb::SpaceToDepthOptions>().block_size())}}))}; }

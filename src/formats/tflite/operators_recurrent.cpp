@@ -67,6 +67,7 @@ class Body {
 template <class Step> Val over_steps(Site& s, Val x, const Vals& states, bool backward, Step step) {
   Builder& b = s.b;
   if (b.failed()) return x;
+  if (!b.type(x).ranked || b.type(x).dims.size() != 3) { s.fail("takes a sequence of rows, has " + ir::str(s.type(0))); return x; }
   Body body(b);
   auto turned = [&](Val v) { return backward ? b.op("Slice", {v, b.ints({-1}), b.ints({INT64_MIN}), b.ints({0}), b.ints({-1})}) : v; };
   Vals inner;

@@ -2,6 +2,7 @@
 #include <flatbuffers/flexbuffers.h>
 
 #include <algorithm>
+#include <limits>
 
 #include "formats/tflite/operators.hpp"
 
@@ -26,19 +27,21 @@ Vals collected(Site& s, Val count, double start, std::string how) {
   id = b.op("Where", {b.op("Less", {id, zero}), n, id});   // to a row that is dropped
   Val row = b.op("Slice", {b.op("Shape", {s.in[0]}), b.ints({rank}), b.ints({INT64_MAX})});
   Val shape = b.op("Concat", {n + b.scalar(1, DType::i64), row}, {{"axis", std::int64_t{0}}});
-  Val y = b.op("ScatterND", {b.op("Expand", {b.scalar(start, x.dtype), shape}), b.op("Unsqueeze", {id, b.ints({-1})}), s.in[0]}, {{"reduction", std::move(how)}});
+  Val y = b.op("ScatterND", {b.op("Expand", {s.number(start, x.dtype), shape}), b.op("Unsqueeze", {id, b.ints({-1})}), s.in[0]}, {{"reduction", std::move(how)}});
   return {b.op("Slice", {y, b.ints({0}), n, b.ints({0})})};
 }
 Vals segment_sum(Site& s) {
   Val most = s.b.op("ReduceMax", {s.wide(1)}, {{"keepdims", std::int64_t{0}}});
   return collected(s, most + s.b.scalar(1, DType::i64), 0, "add");
 }
-double least(Site& s) { return s.b.failed() ? 0 : is_float(s.type(0).dtype) ? -double(std::numeric_limits<float>::max()) : double(int_range(s.type(0).dtype).lo); }
-double most(Site& s) { return s.b.failed() ? 0 : is_float(s.type(0).dtype) ? double(std::numeric_limits<float>::max()) : double(int_range(s.type(0).dtype).hi); }
+/// The ends of what the data can hold: floats the largest of float32.
+IntRange ends(Site& s) { return !s.b.failed() && is_int(s.type(0).dtype) ? int_range(s.type(0).dtype) : IntRange{0, 0}; }
+bool real(Site& s) { return !s.b.failed() && is_float(s.type(0).dtype); }
+constexpr double kMostReal = std::numeric_limits<float>::max();
 Vals unsorted_sum(Site& s) { return collected(s, s.in[2], 0, "add"); }
 Vals unsorted_prod(Site& s) { return collected(s, s.in[2], 1, "mul"); }
-Vals unsorted_max(Site& s) { return collected(s, s.in[2], least(s), "max"); }
-Vals unsorted_min(Site& s) { return collected(s, s.in[2], most(s), "min"); }
+Vals unsorted_max(Site& s) { return collected(s, s.in[2], real(s) ? -kMostReal : double(ends(s).lo), "max"); }
+Vals unsorted_min(Site& s) { return collected(s, s.in[2], real(s) ? kMostReal : double(ends(s).hi), "min"); }
 
 /// Operands: places, the result's shape, values at the places, what stands elsewhere.
 Vals sparse_to_dense(Site& s) {
@@ -77,7 +80,7 @@ constexpr std::int64_t kLargestDiagonal = 8192;
 Vals matrix_diag(Site& s) {
   const auto n = s.b.failed() || s.type(0).dims.empty() ? std::nullopt : s.type(0).dims.back().known();
   if (!n || *n > kLargestDiagonal) { if (!s.b.failed()) s.unsupported("takes a diagonal of known extent up to " + std::to_string(kLargestDiagonal) + ", has " + ir::str(s.type(0))); return {}; }
-  return {s.b.op("Where", {on_diagonal(s, *n, *n), s.b.op("Unsqueeze", {s.in[0], s.b.ints({-1})}), s.b.scalar(0, s.type(0).dtype)})};
+  return {s.b.op("Where", {on_diagonal(s, *n, *n), s.b.op("Unsqueeze", {s.in[0], s.b.ints({-1})}), s.number(0, s.type(0).dtype)})};
 }
 Vals matrix_set_diag(Site& s) {
   op::Builder& b = s.b;
@@ -99,7 +102,7 @@ Vals matrix_set_diag(Site& s) {
 Val filled(Site& s, Val v, Val n) {
   op::Builder& b = s.b;
   if (b.failed()) return v;
-  Val more = b.op("Expand", {b.scalar(0, b.type(v).dtype), n});
+  Val more = b.op("Expand", {s.number(0, b.type(v).dtype), n});
   return b.op("Slice", {b.op("Concat", {v, more}, {{"axis", std::int64_t{0}}}), b.ints({0}), n, b.ints({0})});
 }
 /// Rows of `boxes` that stay, best first.
