@@ -299,8 +299,8 @@ template <class Tap, class Params, class F> std::optional<Count> taps_inside(con
   return bytes;
 }
 bool contract(const Site& site, const ResizeI8Params& p, Needs& n) {
-  if (!few(p.images, p.in_h, p.in_w, p.out_h, p.out_w, p.channels) || !within(0, 1, p.is_signed) || !(Count(p.out_w) * (Count(p.channels) + 16) <= Count(kMostDim)) || !(Count(p.images) * p.out_h <= Count(kMostDim))) return false;
-  const auto taps = taps_inside<ResizeI8Tap>(site, p, [&](const ResizeI8Tap& t) { return p.is_signed == 0 || within(0, 1024, t.first_weight, t.second_weight); });
+  if (!few(p.images, p.in_h, p.in_w, p.out_h, p.out_w, p.channels) || !within(0, 1, p.is_signed) || !within(0, 2, static_cast<std::int64_t>(p.blend)) || !(Count(p.out_w) * (Count(p.channels) + 16) <= Count(kMostDim)) || !(Count(p.images) * p.out_h <= Count(kMostDim))) return false;
+  const auto taps = taps_inside<ResizeI8Tap>(site, p, [&](const ResizeI8Tap& t) { return p.blend != ResizeBlend::steps || within(-512, 1536, t.first_weight, t.second_weight); });   // a place before the first element lies half a step before it at most
   if (!taps) return false;
   n.reads = {required(Count(p.images) * p.in_h * p.in_w * p.channels), required(*taps)};
   n.writes = {required(Count(p.images) * p.out_h * p.out_w * p.channels)};

@@ -317,7 +317,6 @@ Val resize_grad_adjoint(const Site& s, std::size_t, Val dy) {
 }
 
 // ---- on stored integers, operand and result kept alike: nearest moves them; bilinear along two axes ------------------------------------------------------------
-/// int8, int16: positions in steps of 1/1024. uint8: the reference interpolates stored numbers in float32 and cuts after adding a half.
 Val resize_integer(const Site& s, const Type& result) {
   const Type x = s.type(0);
   if (s.s("mode") == "nearest" && s.s("coordinate_transformation_mode") != "tf_crop_and_resize" && same_storage(x, result)) {
@@ -325,12 +324,12 @@ Val resize_integer(const Site& s, const Type& result) {
     in.insert(in.end(), s.in.begin() + 1, s.in.end());
     return cast(s.b.op("Resize", in, plain_attrs(s.attrs)), result.dtype);
   }
-  if (!fixed(s)) return {};
   auto taps = stored_resize_taps(s, x, result);
   if (!taps) return {};
   const auto& axis = *taps;
   Builder& b = s.b;
-  const bool real = x.dtype == DType::u8;
+  const StoredBlend blend = stored_blend(s, x.dtype);
+  const bool real = blend != StoredBlend::steps;
   const DType t = real ? DType::f32 : DType::i64;
   auto weights = [&](std::size_t a, bool upper) {
     const auto& w = upper ? axis[a].upper_weight : axis[a].lower_weight;
@@ -344,7 +343,7 @@ Val resize_integer(const Site& s, const Type& result) {
     return b.op("Gather", {rows, b.ints(right ? axis[1].upper : axis[1].lower)}, {{"axis", std::int64_t{3}}}) * weights(0, low) * weights(1, right);
   };
   Val sum = corner(false, false) + corner(true, false) + corner(false, true) + corner(true, true);
-  if (real) return cast(b.op("Floor", {sum + 0.5}), result.dtype);
+  if (real) return cast(blend == StoredBlend::cut ? b.op("Floor", {sum + 0.5}) : b.op("Round", {sum}), result.dtype);
   Val half = b.scalar(1 << 19, t), round = b.op("Where", {b.op("Greater", {sum, b.scalar(0, t)}), half, b.op("Neg", {half})});
   return cast((sum + round) / double(1 << 20), result.dtype);
 }
@@ -363,11 +362,16 @@ constexpr OpDef kOps[] = {
 };
 }  // namespace
 
+StoredBlend stored_blend(const AttrView& a, DType t) {
+  if (!a.has_attr("rounding") || a.s("rounding") == "float_even") return StoredBlend::even;
+  return t == DType::u8 ? StoredBlend::cut : StoredBlend::steps;
+}
 std::optional<std::array<StoredTaps, 2>> stored_resize_taps(const AttrView& a, const Type& x, const Type& result) {
   const std::string where = a.s("coordinate_transformation_mode");
   if (!same_storage(x, result) || a.s("mode") != "linear" || a.i("antialias") || x.dims.size() != 4 || !ir::is_static(x) || !ir::is_static(result)) return {};
   if (where != "align_corners" && where != "half_pixel" && where != "asymmetric") return {};
   if (!(x.dims[0] == result.dims[0]) || !(x.dims[1] == result.dims[1])) return {};
+  const StoredBlend blend = stored_blend(a, x.dtype);
   std::array<StoredTaps, 2> axis;
   for (std::size_t k = 0; k < 2; ++k) {
     StoredTaps& t = axis[k];
@@ -377,7 +381,14 @@ std::optional<std::array<StoredTaps, 2>> stored_resize_taps(const AttrView& a, c
     const std::int64_t step = corners ? (1024 * (in - 1) + (out - 1) / 2) / (out - 1) : (1024 * in + out / 2) / out;
     const float real_step = corners ? float(in - 1) / float(out - 1) : float(in) / float(out);
     for (std::int64_t i = 0; i < out; ++i) {
-      if (x.dtype == DType::u8) {
+      if (blend == StoredBlend::even) {
+        const double ratio = corners ? double(in - 1) / double(out - 1) : double(in) / double(out);
+        const double at = std::clamp(half ? (double(i) + 0.5) * ratio - 0.5 : double(i) * ratio, 0.0, double(in - 1));
+        t.lower.push_back(std::int64_t(at));
+        t.upper.push_back(std::min<std::int64_t>(t.lower.back() + 1, in - 1));
+        t.upper_weight.push_back(float(at - double(t.lower.back())));
+        t.lower_weight.push_back(1 - float(t.upper_weight.back()));
+      } else if (blend == StoredBlend::cut) {
         const float at = half ? (float(i) + 0.5f) * real_step - 0.5f : float(i) * real_step;
         t.lower.push_back(std::max<std::int64_t>(std::int64_t(std::floor(at)), 0));
         t.upper.push_back(std::min<std::int64_t>(std::int64_t(std::ceil(at)), in - 1));

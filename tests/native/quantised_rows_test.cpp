@@ -225,6 +225,20 @@ TEST(QuantisedRows, windows_sums_and_softmax_equal_their_integer_forms) {
     }
 }
 
+TEST(QuantisedRows, resizing_equals_its_integer_form) {
+  for (const char* rule : {"float_even", "fixed_double"})
+    for (DType t : {DType::i8, DType::u8})
+      for (const char* where : {"half_pixel", "align_corners", "asymmetric"})
+        for (const Ints& to : {Ints{2, 21, 10, 14}, Ints{2, 21, 3, 5}, Ints{2, 21, 7, 1}}) {
+          SCOPED_TRACE(testing::Message() << rule << " " << name(t) << " " << where << " " << str(to));
+          Net n;
+          const auto q = quant(0.05f, t == DType::i8 ? -7 : 99);
+          Val y = n.b.quantised("Resize", {n.input(t, {2, 21, 5, 7}, q), {}, {}, n.b.ints(to)},
+                                {{"mode", std::string("linear")}, {"coordinate_transformation_mode", std::string(where)}, {"rounding", std::string(rule)}}, Stored{t, q});
+          check(n, {y}, 3);
+        }
+}
+
 TEST(QuantisedRows, chains_stay_with_channels_last) {
   Net n;
   const auto q = quant(0.05f, -3);

@@ -427,16 +427,16 @@ std::optional<Prepared> softmax(const NodeSite& s) {
 
 /// Bilinear, by the taps of the operator's integer form.
 std::optional<Prepared> resize(const NodeSite& s) {
-  if (s.out.size() != 1 || !is_byte(s.dtype(0)) || !by_fixed_rule(s) || s.layout != ir::Layout::nhwc) return {};
+  if (s.out.size() != 1 || !is_byte(s.dtype(0)) || s.layout != ir::Layout::nhwc) return {};
   const auto taps = op::stored_resize_taps(s, *s.in[0], *s.out[0]);
   if (!taps || num_elements(s.out_dims()) == 0) return {};
   const Dims x = s.dims(0), y = s.out_dims();
-  kernels::ResizeI8Params p{x[0], x[2], x[3], y[2], y[3], x[1], s.dtype(0) == DType::i8};
+  kernels::ResizeI8Params p{x[0], x[2], x[3], y[2], y[3], x[1], s.dtype(0) == DType::i8, kernels::ResizeBlend(op::stored_blend(s, s.dtype(0)))};
   Tensor table = Tensor::zeros(DType::i32, {y[2] + y[3], 4});
   auto* to = table.as<std::int32_t>();
   for (const op::StoredTaps& t : *taps)
     for (std::size_t i = 0; i < t.lower.size(); ++i, to += 4) {
-      auto stored = [&](double w) { return p.is_signed ? std::int32_t(w) : std::bit_cast<std::int32_t>(float(w)); };
+      auto stored = [&](double w) { return p.blend == kernels::ResizeBlend::steps ? std::int32_t(w) : std::bit_cast<std::int32_t>(float(w)); };
       to[0] = std::int32_t(t.lower[i]), to[1] = std::int32_t(t.upper[i]), to[2] = stored(t.lower_weight[i]), to[3] = stored(t.upper_weight[i]);
     }
   Prepared r = call("resize_i8", p, {Operand::node(0), Operand::packed(0)});

@@ -15,7 +15,7 @@ inline I between_signed(I a, I b, I c, I d, const int32_t (&weights)[4]) {
 }
 inline V weighted(I x, float row, float column) { return (to_float(x) * row) * column; }
 
-template <bool Signed>
+template <bool Signed, ResizeBlend Blend>
 void resize(const plan::Call& call) {
   const ResizeI8Params& p = *static_cast<const ResizeI8Params*>(call.params);
   const auto* rows = static_cast<const ResizeI8Tap*>(call.operands[1]);
@@ -38,13 +38,13 @@ void resize(const plan::Call& call) {
         widen(load_part(top + right + c, n), Signed, d[0], d[1]);
         widen(load_part(bottom + right + c, n), Signed, e[0], e[1]);
         for (int half = 0; half < 2; ++half) {
-          if constexpr (Signed) {
+          if constexpr (Blend == ResizeBlend::steps) {
             to[half] = between_signed(a[half], b[half], d[half], e[half], weights);
           } else {
             const float first = __builtin_bit_cast(float, r.first_weight), second = __builtin_bit_cast(float, r.second_weight);
             const float near = __builtin_bit_cast(float, t.first_weight), far = __builtin_bit_cast(float, t.second_weight);
             const V sum = ((weighted(a[half], first, near) + weighted(b[half], second, near)) + weighted(d[half], first, far)) + weighted(e[half], second, far);
-            to[half] = __builtin_convertvector(floor(sum + splat(0.5f)), I);
+            to[half] = Blend == ResizeBlend::cut ? __builtin_convertvector(floor(sum + splat(0.5f)), I) : to_int(round_even(sum));
           }
         }
         store_part(y + c, low_bytes(narrowed(to[0], to[1])), n);
@@ -52,7 +52,18 @@ void resize(const plan::Call& call) {
     }
   }
 }
-void run_resize(const plan::Call& call) { static_cast<const ResizeI8Params*>(call.params)->is_signed ? resize<true>(call) : resize<false>(call); }
+template <bool Signed>
+void resize_by(ResizeBlend blend, const plan::Call& call) {
+  switch (blend) {
+    case ResizeBlend::steps: return resize<Signed, ResizeBlend::steps>(call);
+    case ResizeBlend::cut: return resize<Signed, ResizeBlend::cut>(call);
+    case ResizeBlend::even: return resize<Signed, ResizeBlend::even>(call);
+  }
+}
+void run_resize(const plan::Call& call) {
+  const ResizeI8Params& p = *static_cast<const ResizeI8Params*>(call.params);
+  p.is_signed ? resize_by<true>(p.blend, call) : resize_by<false>(p.blend, call);
+}
 
 void run_argmax(const plan::Call& call) {
   const ArgMaxI8Params& p = *static_cast<const ArgMaxI8Params*>(call.params);
