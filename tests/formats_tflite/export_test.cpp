@@ -122,9 +122,11 @@ TEST(Export, a_kernel_that_gives_another_grid_runs_on_real_numbers) {
     auto written = export_bytes(m);
     ASSERT_TRUE(written) << written.error().message;
     const fb::Model& file = *fb::GetModel(written->bytes.data());
-    for (const auto* o : *file.subgraphs()->Get(0)->operators())
-      if (file.operator_codes()->Get(o->opcode_index())->builtin_code() == BuiltinOperator::SOFTMAX)
+    for (const auto* o : *file.subgraphs()->Get(0)->operators()) {
+      if (file.operator_codes()->Get(o->opcode_index())->builtin_code() == BuiltinOperator::SOFTMAX) {
         EXPECT_EQ(file.subgraphs()->Get(0)->tensors()->Get(flatbuffers::uoffset_t(o->inputs()->Get(0)))->type(), scale == 1 / 256. ? fb::TensorType::INT8 : fb::TensorType::FLOAT32);
+      }
+    }
     round_trip(m, noise({1, 4}, 9));
   }
 }
