@@ -169,6 +169,10 @@ bool quantised(const ir::Graph& graph) {
     return op == "QuantizeLinear" || op == "DynamicQuantizeLinear" || op.starts_with("QLinear");
   });
 }
+/// Values of 16-bit floats, which engines keep wider where it suits them.
+bool in_narrow_floats(const ir::Graph& graph) {
+  return std::any_of(graph.values().begin(), graph.values().end(), [](const ir::Value& v) { return !v.constant && v.type->is_tensor() && (v.type->dtype == DType::f16 || v.type->dtype == DType::bf16); });
+}
 bool keeps_integers(const ir::Graph& graph) {
   return std::any_of(graph.values().begin(), graph.values().end(), [](const ir::Value& v) { return v.type->quant != nullptr; });
 }
@@ -181,8 +185,8 @@ void allow(EngineRow& row, const ir::Graph& graph) {
   // them, and steps add up over layers: the difference is told, and is no fault.
   if (keeps_integers(graph)) {
     if (row.backend != "native") row.tolerance = kUnlimited;
-  } else if (quantised(graph)) {
-    // Between pairs a float32 sum may round to either of two steps, and later layers make more of a step: what differs is noise, as that of quantising is.
+  } else if (quantised(graph) || in_narrow_floats(graph)) {
+    // A float32 sum may round to either of two steps, and later layers make more of a step: what differs is noise, as that of fewer bits is.
     row.tolerance = kUnlimited;
     row.least_db = 10;
   }
