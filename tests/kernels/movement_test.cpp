@@ -44,6 +44,9 @@ TEST(Movement, every_permutation_of_four_axes_is_right) {
   check_transpose<std::uint32_t>({197, 3, 64}, {1, 0, 2});
   check_transpose<std::uint32_t>({300, 257}, {1, 0});
   check_transpose<std::uint16_t>({30, 25}, {1, 0});
+  check_transpose<std::uint16_t>({41, 50}, {1, 0});
+  check_transpose<std::uint8_t>({2, 37, 50}, {0, 2, 1});
+  check_transpose<std::uint8_t>({2, 3, 64, 16}, {0, 3, 1, 2});
   check_transpose<std::uint32_t>({4, 0, 3}, {2, 1, 0});
   check_transpose<std::uint32_t>({100000}, {0});
 }

@@ -47,6 +47,25 @@ void copy_rows(const MoveParams& p, const T* x, T* y, int64_t begin, int64_t end
   }
 }
 
+/// A square of 16 bytes or 8 pairs a side. Rows half a square apart are interleaved, which turns the bits of an element's place by one; as often as a row has bits, and rows are columns.
+template <class T> struct Square {
+  static constexpr int kSide = 16 / sizeof(T);
+  typedef T Row __attribute__((vector_size(16)));
+  Row row[kSide];
+  template <int Half, int... K> static Row interleaved(Row a, Row b, Lanes<K...>) { return __builtin_shufflevector(a, b, (Half + K / 2 + K % 2 * kSide)...); }
+  void turn() {
+    for (int round = 1; round < kSide; round *= 2) {
+      Row next[kSide];
+#pragma GCC unroll 8
+      for (int i = 0; i < kSide / 2; ++i) {
+        next[2 * i] = interleaved<0>(row[i], row[i + kSide / 2], typename MakeLanes<kSide>::type{});
+        next[2 * i + 1] = interleaved<kSide / 2>(row[i], row[i + kSide / 2], typename MakeLanes<kSide>::type{});
+      }
+      memcpy(row, next, sizeof row);
+    }
+  }
+};
+
 /// Up to 16 lines of Y from a block of X that is contiguous across the lines.
 template <class T>
 void transpose_block(const T* x, int64_t x_step, T* y, int64_t y_step, int64_t lines, int64_t n) {
@@ -62,6 +81,16 @@ void transpose_block(const T* x, int64_t x_step, T* y, int64_t y_step, int64_t l
 #pragma GCC unroll 16
         for (int q = 0; q < W; ++q)
           if (q < left) store(reinterpret_cast<float*>(y + (i + q) * y_step + j), r[q]);
+      }
+  }
+  if constexpr (sizeof(T) <= 2) {
+    using S = Square<T>;
+    for (; lines == 16 && j + S::kSide <= n; j += S::kSide)
+      for (int64_t i = 0; i < lines; i += S::kSide) {
+        S s;
+        for (int q = 0; q < S::kSide; ++q) memcpy(&s.row[q], x + (j + q) * x_step + i, 16);
+        s.turn();
+        for (int q = 0; q < S::kSide; ++q) memcpy(y + (i + q) * y_step + j, &s.row[q], 16);
       }
   }
   for (; j < n; ++j)
