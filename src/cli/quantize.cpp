@@ -41,7 +41,7 @@ constexpr Option kOptions[] = {
     {"scheme", 0, "S", "static: scales by calibration; dynamic: found in each run; weights: only these are stored narrow", false, "static"},
     {"to", 0, "TYPE", "static: int8, int16 (operands; weights are int8); dynamic: int8; weights: int8, int4, fp16, bf16; static fp16, bf16: computed so", false, "int8"},
     {"samples", 0, "N", "samples that calibrate at most, chosen by the seed", false, "500"},
-    {"calibrate", 0, "METHOD", "how ranges are found: minmax, percentile, entropy or mse", false, "mse"},
+    {"calibrate", 0, "METHOD", "how ranges are found: minmax, percentile, entropy, mse; auto: the best of what is tried, on samples held out", false, "auto"},
     {"floor", 0, "F", "what may be lost: 0.5pp of accuracy (of agreement with the float model where there are no labels), or the SQNR that must remain: 30dB"},
     {"keep", 0, "LAYER", "a layer that stays float", true},
     {"without", 0, "STEP", "leave a step out: equalisation, rounding, correction, channels (one scale for all weights of a layer)", true},
@@ -83,6 +83,7 @@ class Run {
   std::string results() const;
   std::vector<std::size_t> worst() const;
   std::string charts() const;
+  Json choice() const;
 
   const Args& args_;
   std::string out_, format_;
@@ -259,7 +260,7 @@ std::string Run::table(const std::vector<std::size_t>& worst, bool all) const {
   using system::Align;
   const auto& layers = quantizer_->layers();
   const bool alone = !layers.empty() && !std::isnan(layers[0].alone_db);
-  const std::string head = std::to_string(data_->calibration.size()) + " samples of " + data_->calibration_name + ", " + std::string(name(options_.range.how)) + (options_.per_channel ? ", per-channel" : ", per-tensor");
+  const std::string head = std::to_string(data_->calibration.size()) + " samples of " + data_->calibration_name + ", " + std::string(name(quantizer_->choice().rule)) + (options_.per_channel ? ", per-channel" : ", per-tensor");
   std::vector<system::Table::Column> columns = {{"layer"}, {"operator"}, {"SQNR dB", Align::right}};
   if (alone) columns.push_back({"alone dB", Align::right});
   columns.push_back({"range used", Align::right});
@@ -313,11 +314,18 @@ Json Run::object() const {
     layers.push_back({{"name", l.name}, {"op", l.op}, {"stored", name(widths_[i])}, {"sqnr_db", number(l.sqnr_db)}, {"alone_db", number(l.alone_db)}, {"lowest", l.lowest}, {"highest", l.highest}, {"range_low", l.lo}, {"range_high", l.hi}, {"range_used", l.bulk},
                       {"parameters", l.parameters}, {"macs", l.macs}, {"reason", l.reason}});
   }
-  return {{"schema", "saha.quantize/1"}, {"saha", SAHA_VERSION}, {"model", args_.arguments[0]}, {"output", out_.empty() || args_.has("compare") ? Json() : Json(out_)}, {"scheme", args_.get("scheme")}, {"to", args_.get("to")}, {"calibrate", quantizer_ ? Json(name(options_.range.how)) : Json()},
+  return {{"schema", "saha.quantize/1"}, {"saha", SAHA_VERSION}, {"model", args_.arguments[0]}, {"output", out_.empty() || args_.has("compare") ? Json() : Json(out_)}, {"scheme", args_.get("scheme")}, {"to", args_.get("to")}, {"calibrate", quantizer_ ? Json(args_.get("calibrate")) : Json()},
           {"calibration_samples", quantizer_ ? Json(data_->calibration.size()) : Json()}, {"calibration_data", quantizer_ ? Json(data_->calibration_name) : Json()}, {"judged_samples", judged_.size}, {"judged_data", data_ ? data_->judged_name : "random inputs"}, {"seed", seed_},
-          {"floor_held", floor_ ? Json(held_) : Json()}, {"rows", rows}, {"layers", layers}, {"notes", notes_}};
+          {"floor_held", floor_ ? Json(held_) : Json()}, {"rows", rows}, {"layers", layers}, {"notes", notes_}, {"choice", choice()}};
 }
 
+Json Run::choice() const {
+  if (!quantizer_) return {};
+  const compress::Choice& c = quantizer_->choice();
+  Json tried = Json::array();
+  for (const auto& t : c.tried) tried.push_back({{"what", t.what}, {"mean_sqnr_db", number(t.mean_db)}, {"least_sqnr_db", number(t.least_db)}});
+  return {{"equalised", c.equalised}, {"ranges", name(c.rule)}, {"ranges_by_another_rule", c.singles}, {"rounded", c.rounded}, {"float_layers", c.floats}, {"held_out_samples", c.held}, {"tried", tried}};
+}
 std::string Run::charts() const {
   std::vector<lifecycle::charts::Bar> here, alone;
   const auto& layers = quantizer_->layers();
@@ -343,6 +351,7 @@ Result<int> Run::operator()() {
   }
   bar_.reset();
   const auto order = quantizer_ ? worst() : std::vector<std::size_t>{};
+  if (quantizer_ && quantizer_->choice().held) notes_.push_back(compress::sentence(quantizer_->choice()));
   const Json result = object();
   SAHA_DO(write_reports(args_, result, "saha quantize " + args_.arguments[0], quantizer_ ? charts() : std::string()));
   if (args_.json()) print(result.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
@@ -359,7 +368,7 @@ Result<int> Run::operator()() {
   if (data_) repro += " --data " + system::shell_quoted(args_.get("data"));
   if (args_.has("preprocess")) repro += " --preprocess " + system::shell_quoted(args_.get("preprocess"));
   repro += " --scheme " + args_.get("scheme") + " --to " + args_.get("to");
-  if (!narrow_) repro += " --calibrate " + std::string(name(options_.range.how)) + " --samples " + args_.get("samples");
+  if (!narrow_) repro += " --calibrate " + args_.get("calibrate") + " --samples " + args_.get("samples");
   for (const std::string& w : args_.all("without")) repro += " --without " + w;
   for (const std::string& k : args_.all("keep")) repro += " --keep " + system::shell_quoted(k);
   if (floor_) repro += " --floor " + args_.get("floor");

@@ -5,7 +5,7 @@
 #include <cmath>
 #include <map>
 
-#include "compress/sites.hpp"
+#include "compress/quantize.hpp"
 
 namespace saha::compress {
 namespace {
@@ -27,20 +27,27 @@ struct Channels {
       square.assign(std::size_t(n), 0);
     }
     const float* x = t.as<float>();
-    for (std::int64_t e = 0; e < t.size(); ++e) {
-      const auto c = std::size_t(e / inner % n);
-      lo[c] = std::min(lo[c], x[e]);
-      hi[c] = std::max(hi[c], x[e]);
-      square[c] += double(x[e]) * double(x[e]);
-    }
+    for (const float* end = x + t.size(); x < end;)
+      for (std::size_t c = 0; c < std::size_t(n); ++c, x += inner) {
+        float low = lo[c], high = hi[c];
+        double sum = 0;
+        for (std::int64_t i = 0; i < inner; ++i) {
+          low = std::min(low, x[i]);
+          high = std::max(high, x[i]);
+          sum += double(x[i]) * double(x[i]);
+        }
+        lo[c] = low;
+        hi[c] = high;
+        square[c] += sum;
+      }
     count += double(t.size() / std::max<std::int64_t>(1, n));
   }
 };
 
 /// The constants of a node, as they are being changed.
-class Weights {
+class Factors {
  public:
-  explicit Weights(const ir::Graph& g) : g_(g) {}
+  explicit Factors(const ir::Graph& g) : g_(g) {}
   std::vector<float>& of(std::size_t node, std::size_t operand) {
     auto [it, fresh] = changed_.try_emplace({node, operand});
     if (fresh) {
@@ -91,7 +98,7 @@ struct Between {
 };
 
 /// Expected square error of the readers' results, for a scale of each channel.
-double expected_error(const ir::Graph& g, const Between& b, Weights& weights, const std::vector<double>& s) {
+double expected_error(const ir::Graph& g, const Between& b, Factors& weights, const std::vector<double>& s) {
   double range = 0;
   for (std::size_t c = 0; c < s.size(); ++c) range = std::max(range, (double(std::max(0.f, b.channels.hi[c])) - double(std::min(0.f, b.channels.lo[c]))) / s[c]);
   const double step = range / 255;
@@ -149,7 +156,7 @@ struct Standardised {
   std::vector<float> offset, half;   // by feature
 };
 /// Whether a product that reads an input gains by (x - offset) / half, and by what.
-std::optional<Standardised> standardised(const ir::Graph& g, std::size_t node, const Channels& c, Weights& weights) {
+std::optional<Standardised> standardised(const ir::Graph& g, std::size_t node, const Channels& c, Factors& weights) {
   Standardised s{node, {}, {}};
   double lo = 0, hi = 0, before = 0, after = 0;
   for (std::size_t k = 0; k < c.lo.size(); ++k) {
@@ -188,7 +195,7 @@ Result<ir::Graph> equalized(const ir::Graph& g, runtime::Backend& engine, int th
     return {};
   }));
 
-  Weights weights(g);
+  Factors weights(g);
   std::map<std::size_t, Standardised> to_standardise;
   for (std::size_t k = 0; k < first.size(); ++k) {
     auto s = standardised(g, first[k], inputs[k], weights);
@@ -232,7 +239,7 @@ Result<ir::Graph> equalized(const ir::Graph& g, runtime::Backend& engine, int th
     for (std::size_t c = 0; c < bias.size(); ++c) bias[c] /= float(best[c]);
   }
 
-  return op::rewrite(g, [&](const ir::Graph& from, const ir::Node& n, const op::Vals& in, op::Builder& b) -> std::optional<op::Vals> {
+  SAHA_TRY(ir::Graph r, op::rewrite(g, [&](const ir::Graph& from, const ir::Node& n, const op::Vals& in, op::Builder& b) -> std::optional<op::Vals> {
     const auto node = std::size_t(&n - from.nodes().data());
     op::Vals operands = in;
     bool any = false;
@@ -258,7 +265,8 @@ Result<ir::Graph> equalized(const ir::Graph& g, runtime::Backend& engine, int th
     }
     if (!any) return {};
     return b.ops(n.op, operands, *n.attrs, n.num_results);
-  });
+  }));
+  return named(std::move(r));
 }
 
 }  // namespace saha::compress

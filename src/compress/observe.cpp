@@ -21,6 +21,42 @@ Result<> observe(const ir::Graph& g, std::span<const ir::ValueId> values, runtim
   return watch.at(what, samples.size, samples.size);
 }
 
+Result<ir::Graph> cut(const ir::Graph& g, std::span<const ir::ValueId> from, std::span<const ir::ValueId> to) {
+  std::vector<char> needed(g.values().size(), 0), given(g.values().size(), 0);
+  for (ir::ValueId v : from) given[std::size_t(v)] = 1;
+  for (ir::ValueId v : to) needed[std::size_t(v)] = 1;
+  const auto wanted = [&](const ir::Node& n) {
+    for (std::size_t k = 0; k < n.num_results; ++k) if (needed[std::size_t(g.result(n, k))] && !given[std::size_t(g.result(n, k))]) return true;
+    return false;
+  };
+  for (std::size_t i = g.nodes().size(); i-- > 0;)
+    if (wanted(g.nodes()[i])) for (ir::ValueId v : g.operands(g.nodes()[i])) if (v != ir::ValueId::none) needed[std::size_t(v)] = 1;
+  op::Builder b;
+  std::vector<op::Val> here(g.values().size());
+  for (ir::ValueId v : from) if (needed[std::size_t(v)]) here[std::size_t(v)] = b.input(g[v].type, g.name(v));
+  for (std::size_t v = 0; v < here.size(); ++v) {
+    const ir::Value& value = g.values()[v];
+    if (!needed[v] || given[v] || value.producer >= 0) continue;
+    if (!value.constant) return Error{ErrorCode::invalid_argument, "input '" + g.name(ir::ValueId(v)) + "' is needed where the graph is cut"};
+    here[v] = b.constant(value.constant, value.type, value.name);
+  }
+  for (const ir::Node& n : g.nodes()) {
+    if (!wanted(n)) continue;
+    op::Vals in;
+    for (ir::ValueId v : g.operands(n)) in.push_back(v == ir::ValueId::none ? op::Val{} : here[std::size_t(v)]);
+    const op::Vals made = b.copy(g, n, in);
+    for (std::size_t k = 0; k < n.num_results && !b.failed(); ++k) {
+      op::Val& mine = here[std::size_t(g.result(n, k))];
+      if (mine) continue;   // given
+      mine = made[k];
+      b.rename(mine, g[g.result(n, k)].name);
+    }
+  }
+  op::Vals outputs;
+  for (ir::ValueId v : to) outputs.push_back(here[std::size_t(v)]);
+  return std::move(b).build(outputs);
+}
+
 std::vector<ir::ValueId> by_name(const ir::Graph& other, std::span<const ir::ValueId> values, const ir::Graph& g) {
   std::map<std::string, ir::ValueId> named;
   for (std::size_t i = 0; i < g.values().size(); ++i) if (g.values()[i].name) named.emplace(*g.values()[i].name, ir::ValueId(i));

@@ -34,16 +34,20 @@ Result<ir::Graph> prepared(const ir::Graph& g) {
   SAHA_TRY(const ir::Graph joined, op::rewrite(simple.graph, [&](const ir::Graph& from, const ir::Node& n, const Vals& in, op::Builder& b) { return with_bias(from, n, in, b, uses); }));
   static const std::string kOnly[] = {"remove_dead"};
   SAHA_TRY(simple, passes::simplify(joined, {.opset = 20}, {}, kOnly));
+  return named(std::move(simple.graph));
+}
+
+ir::Graph named(ir::Graph g) {
   std::set<std::string> taken;
-  for (const ir::Value& v : simple.graph.values()) if (v.name) taken.insert(*v.name);
+  for (const ir::Value& v : g.values()) if (v.name) taken.insert(*v.name);
   std::vector<ir::ValueId> unnamed;
-  for (std::size_t i = 0; i < simple.graph.values().size(); ++i) if (!simple.graph.values()[i].name && simple.graph.values()[i].producer >= 0) unnamed.push_back(ir::ValueId(i));
+  for (std::size_t i = 0; i < g.values().size(); ++i) if (!g.values()[i].name && g.values()[i].producer >= 0) unnamed.push_back(ir::ValueId(i));
   std::vector<std::string> names;
   for (std::size_t i = 0, next = 0; i < unnamed.size(); ++i) {
     while (!taken.insert("value_" + std::to_string(next)).second) ++next;
     names.push_back("value_" + std::to_string(next));
   }
-  ir::Builder b(std::move(simple.graph));
+  ir::Builder b(std::move(g));
   for (std::size_t i = 0; i < unnamed.size(); ++i) b.rename(unnamed[i], ir::make_name(names[i]));
   return std::move(b).build();
 }

@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <limits>
 
+#include "compress/choose.hpp"
 #include "compress/equalize.hpp"
 #include "compress/errors.hpp"
 #include "compress/weights.hpp"
@@ -13,24 +14,8 @@
 namespace saha::compress {
 namespace {
 using ir::ValueId;
-constexpr double kRefineMacs = 4e12;   // what choosing roundings may take, from which follows on how many samples
+constexpr double kRefineMacs = 4e10;   // of the float graph while roundings are chosen, from which follows on how many samples
 
-Result<std::vector<Histogram>> histograms(const ir::Graph& g, const Sites& sites, const Samples& samples, runtime::Backend& engine, int threads, const Watch& watch) {
-  std::vector<ValueId> values;
-  std::vector<std::size_t> group;
-  for (std::size_t i = 0; i < sites.groups.size(); ++i)
-    for (ValueId v : sites.groups[i].sources) { values.push_back(v); group.push_back(i); }
-  std::vector<Histogram> r(sites.groups.size());
-  SAHA_DO(observe(g, values, engine, threads, samples, watch, "calibrating", [&](std::int64_t, std::span<const Datum> seen) -> Result<> {
-    for (std::size_t k = 0; k < values.size(); ++k) {
-      const Tensor& t = seen[k].tensor;
-      r[group[k]].add({t.as<float>(), std::size_t(t.size())});
-      if (r[group[k]].not_finite()) return Error{ErrorCode::invalid_data, "value '" + g.name(values[k]) + "' is not finite on the calibration data"};
-    }
-    return {};
-  }));
-  return r;
-}
 /// The data says something: not empty, and its samples differ.
 Result<> check_samples(const ir::Graph& g, const Samples& s) {
   if (s.size < 1) return Error{ErrorCode::invalid_data, "the calibration data is empty"};
@@ -52,16 +37,6 @@ Result<> check_samples(const ir::Graph& g, const Samples& s) {
   if (real) return {};
   for (std::size_t k = 0; k < range.size(); ++k) if (range[k].first <= range[k].second) return Error{ErrorCode::invalid_data, "the calibration data for input '" + g.name(g.inputs()[k]) + "' is " + std::to_string(range[k].first) + " everywhere: no range follows from it", "give samples as the model will see them"};
   return {};
-}
-Weights plain_weights(const ir::Graph& g, const ir::Node& n, bool per_channel) {
-  const Tensor& t = *g[g.operand(n, 1)].constant;
-  const Rows rows = rows_of(g, n, t);
-  Weights w;
-  w.scale = row_scales(rows, DType::i8, per_channel && !(t.rank() > 2 && n.op == "MatMul"));
-  w.stored = stored_tensor(g, n, t.dims, DType::i8, nearest(rows, w.scale, DType::i8));
-  if (n.num_operands > 2 && g.operand(n, 2) != ValueId::none)
-    for (double x : values<double>(*g[g.operand(n, 2)].constant)) w.bias.push_back(float(x));
-  return w;
 }
 /// Share of the observed range that holds all but one in a thousand of the numbers.
 double bulk(const Histogram& h) {
@@ -98,10 +73,9 @@ struct Channels {
     for (std::size_t i = axis + 1; i < t.rank(); ++i) inner *= t.dims[i];
     most.resize(std::size_t(channels), 0);
     const float* x = t.as<float>();
-    for (std::int64_t e = 0; e < t.size(); ++e) {
-      float& m = most[std::size_t(e / inner % channels)];
-      m = std::max(m, std::abs(x[e]));
-    }
+    for (const float* end = x + t.size(); x < end;)
+      for (float& m : most)
+        for (const float* row = x + inner; x < row; ++x) m = std::max(m, std::abs(*x));
   }
   std::string outlier() const {
     if (most.size() < 4) return {};
@@ -120,23 +94,34 @@ std::string_view name(Width w) { return w == Width::int8 ? "int8" : w == Width::
 Result<Quantizer> Quantizer::make(const ir::Graph& given, const Samples& calibration, runtime::Backend& engine, const QuantizeOptions& o, const Watch& watch) {
   SAHA_DO(check_samples(given, calibration));
   Quantizer q(engine, o);
-  SAHA_TRY(q.g_, prepared(given));
-  if (o.equalize) { SAHA_TRY(q.g_, equalized(q.g_, engine, o.threads, first(calibration, 128), watch)); }
-  const ir::Graph& g = q.g_;
-  SAHA_TRY(q.sites_, find_sites(g, {o.keep, o.float_tail}));
-  const Sites& sites = q.sites_;
-  for (std::size_t i = 0; i < g.nodes().size(); ++i)
-    if (sites.role[i] == Role::product && has_weights(g, g.nodes()[i])) q.chosen_.weights.emplace(i, plain_weights(g, g.nodes()[i], o.per_channel));
-  if (q.chosen_.weights.empty())
-    return Error{ErrorCode::unsupported, "the model has nothing to quantise: no Conv, ConvTranspose, Gemm or MatMul on float32 whose weights are constants" + std::string(o.keep.empty() ? "" : ", or all of them are kept")};
-  SAHA_TRY(q.seen_, histograms(g, sites, calibration, engine, o.threads, watch));
-  double macs = 0;
-  for (std::size_t i = 0; i < sites.groups.size(); ++i) {
-    const Range r = range_of(q.seen_[i], o.range), all = range_of(q.seen_[i], {.how = Calibration::minmax});
-    const auto& fixed = sites.groups[i].fixed;
-    q.chosen_.groups.push_back(fixed ? *fixed : storage_of(r.lo, r.hi, DType::i8));
-    q.wide_.push_back(fixed ? *fixed_storage(*g.producer(sites.groups[i].sources[0]), DType::i16) : storage_of(all.lo, all.hi, DType::i16));
+  SAHA_TRY(ir::Graph whole, prepared(given));
+  std::optional<Referee> referee;
+  Form form;
+  Samples fit = calibration;
+  if (o.search) {
+    const Parts split = parts(calibration);
+    fit = split.fit;
+    // Ranges have few numbers to fit and are judged by all samples, roundings by those that they were not fitted to.
+    SAHA_TRY(const Referee of_ranges, Referee::make(whole, calibration, engine, o.threads, watch));
+    SAHA_TRY(form, chosen_form(whole, calibration, split, of_ranges, engine, o, q.choice_, watch));
+    SAHA_TRY(referee, Referee::make(whole, split.held, engine, o.threads, watch));
+    q.choice_.held = referee->samples().size;
+  } else {
+    if (o.equalize) { SAHA_TRY(whole, equalized(whole, engine, o.threads, first(calibration, 128), watch)); }
+    SAHA_TRY(form, form_of(std::move(whole), {}, calibration, engine, o, watch));
+    q.choice_ = {.equalised = o.equalize, .rule = o.range.how, .rounded = o.round};
   }
+  q.g_ = std::move(form.graph);
+  q.sites_ = std::move(form.sites);
+  q.seen_ = std::move(form.seen);
+  q.chosen_ = std::move(form.numbers);
+  const ir::Graph& g = q.g_;
+  const Sites& sites = q.sites_;
+  for (std::size_t i = 0; i < sites.groups.size(); ++i) {
+    const Range all = range_of(q.seen_[i], {.how = Calibration::minmax});
+    q.wide_.push_back(sites.groups[i].fixed ? *fixed_storage(*g.producer(sites.groups[i].sources[0]), DType::i16) : storage_of(all.lo, all.hi, DType::i16));
+  }
+  double macs = 0;
   for (std::size_t i = 0; i < g.nodes().size(); ++i) {
     const Role role = sites.role[i];
     if (role != Role::product && role != Role::own && role != Role::fixed) continue;
@@ -166,10 +151,32 @@ Result<Quantizer> Quantizer::make(const ir::Graph& given, const Samples& calibra
   for (std::size_t i = 0; i < q.layers_.size(); ++i)
     for (std::size_t k : data_operands(g, g.nodes()[q.layers_[i].node]))
       if (const auto group = sites.group[std::size_t(g.operand(g.nodes()[q.layers_[i].node], k))]; group >= 0 && sites.groups[std::size_t(group)].layer < 0) q.readers_[std::size_t(group)].push_back(i);
-  Numbers numbers = q.numbers(q.widths());
-  const auto few = std::int64_t(kRefineMacs / std::max(1.0, 2 * macs * double(q.layers_.size())));
-  SAHA_DO(refine(g, sites, numbers, {o.one_width}, engine, first(calibration, std::clamp<std::int64_t>(few, 16, calibration.size)), {.correct = o.correct, .round = o.round, .threads = o.threads}, watch));
-  q.chosen_.weights = std::move(numbers.weights);
+  // Roundings and biases for the widths that are asked for; where outputs judge, the better of both ways.
+  const auto few = std::max<std::int64_t>(std::int64_t(kRefineMacs / std::max(1.0, macs)), 16);
+  std::optional<Nearness> most;
+  std::map<std::size_t, Weights> best = q.chosen_.weights;
+  const auto judged = [&](const std::string& what) -> Result<bool> {
+    if (!referee) return true;
+    SAHA_TRY(const ir::Graph written, q.graph(q.widths()));
+    SAHA_TRY(const Nearness near, referee->near(written, watch));
+    q.choice_.tried.push_back({what, near.mean_db, near.least_db});
+    const bool better = !most || near.worth() > most->worth();
+    if (better) most = near;
+    return better;
+  };
+  if (auto first_of_all = judged("nearest roundings"); !first_of_all) return std::move(first_of_all.error());
+  bool rounded = false;
+  for (const bool round : {false, true}) {
+    if (round ? !o.round : !o.correct || (o.round && !referee)) continue;
+    Numbers numbers = q.numbers(q.widths());
+    SAHA_DO(refine(g, sites, numbers, {o.one_width}, engine, spread(fit, few), {.correct = o.correct, .round = round, .threads = o.threads}, watch));
+    std::swap(q.chosen_.weights, numbers.weights);
+    SAHA_TRY(const bool better, judged(round ? "chosen roundings" : "corrected biases"));
+    if (better) best = q.chosen_.weights, rounded = round;
+    q.chosen_.weights = std::move(numbers.weights);
+  }
+  q.choice_.rounded = rounded;
+  q.chosen_.weights = std::move(best);
   return q;
 }
 

@@ -21,6 +21,9 @@ struct QuantizeOptions {
   bool equalize = true;            ///< channels of inputs and of layers that follow each other are brought to like ranges
   bool correct = true;             ///< biases take up the mean error
   bool round = true;               ///< roundings of weights are chosen by what the layer reads
+  /// Of equalisation, rules for ranges (range.how is not looked at) and roundings those are taken whose outputs are nearest on samples held out: choose.hpp.
+  bool search = false;
+  double spare = 0.125;            ///< with search: this share of multiplications and of parameters may stay float at each end of the graph where that helps
   bool float_tail = true;          ///< what follows the last products stays float
   bool one_width = false;          ///< a node's operands and result have one width (TensorFlow Lite)
   std::set<std::string> keep = {};   ///< layers that stay float
@@ -46,6 +49,21 @@ struct Layer {
   std::string reason;                  ///< what makes it inexact: range, outliers, a channel; may be empty
 };
 
+/// How the numbers were found, and what else was tried.
+struct Choice {
+  bool equalised = false;
+  Calibration rule = Calibration::mse;   ///< of ranges
+  bool rounded = false;                  ///< roundings were chosen by what layers read
+  int singles = 0;                       ///< values whose range another rule gives
+  std::vector<std::string> floats = {};  ///< layers at the ends of the graph that stay float
+  std::int64_t held = 0;                 ///< samples that judged; 0: nothing was compared
+  struct Tried { std::string what; double mean_db, least_db; };   ///< SQNR of the outputs, mean and least
+  std::vector<Tried> tried = {};         ///< in order
+};
+
+/// "chosen by the outputs on 48 samples held out, of 9 ways: minmax ranges, equalised, roundings chosen; float32: fc1, fc2"; empty where nothing was compared.
+std::string sentence(const Choice& c);
+
 class Quantizer {
  public:
   /// Prepares, equalises, calibrates, chooses scales and roundings. Fails where the data does not fit, is empty, or always the same; where a value is not finite; and
@@ -53,6 +71,7 @@ class Quantizer {
   static Result<Quantizer> make(const ir::Graph& g, const Samples& calibration, runtime::Backend& engine, const QuantizeOptions& options, const Watch& watch = {});
 
   const std::vector<Layer>& layers() const { return layers_; }
+  const Choice& choice() const { return choice_; }
   /// The float graph that everything is compared with: same inputs, outputs and numbers (but for float rounding) as the given one.
   const ir::Graph& reference() const { return g_; }
   /// All layers as wide as the options say.
@@ -87,9 +106,12 @@ class Quantizer {
   std::vector<op::Stored> wide_;       // by group: as int16
   std::vector<std::vector<std::size_t>> readers_;   // by group that no layer makes: the layers that read it
   std::vector<Layer> layers_;
+  Choice choice_;
 };
 
 /// The graph in the form that quantisation works on: simplified, batch normalisation folded, a product and its bias one node, every value named.
 Result<ir::Graph> prepared(const ir::Graph& g);
+/// The same graph; values that nodes make and that have no name get one, by which they are found in other forms of the graph.
+ir::Graph named(ir::Graph g);
 
 }  // namespace saha::compress

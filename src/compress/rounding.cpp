@@ -2,6 +2,8 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <functional>
+#include <map>
 #include <numeric>
 
 #include "compress/weights.hpp"
@@ -67,7 +69,7 @@ class Reading {
   template <class F> Result<> columns(const Tensor& a, const Tensor& b, std::int64_t limit, F f) {
     std::vector<std::int64_t> offset;   // [kernel, places]: where in a plane, or -1: a pad
     std::int64_t places = 0, kernel = 1, plane = 1, per = 1;
-    Dims taken;
+    Dims taken, picture;
     if (conv_) {
       op::Window window = window_;
       const Dims in(a.dims.begin() + 2, a.dims.end()), k(w_.begin() + 2, w_.end());
@@ -78,6 +80,7 @@ class Reading {
       const std::int64_t all = a.dims[0] * per, stride = std::max<std::int64_t>(1, (all + limit - 1) / limit);
       for (std::int64_t p = 0; p < all; p += stride) taken.push_back(p);
       places = std::int64_t(taken.size());
+      for (std::int64_t p : taken) picture.push_back(p / per);
       offset.resize(std::size_t(kernel * places));
       for (std::int64_t e = 0; e < kernel; ++e)
         for (std::int64_t p = 0; p < places; ++p) {
@@ -101,12 +104,15 @@ class Reading {
       const auto gather = [&](const Tensor& t, std::vector<float>& columns) {
         const float* x = t.as<float>();
         float* c = columns.data();
-        for (std::int64_t k = 0; k < terms_; ++k)
-          for (std::int64_t p = 0; p < places; ++p) {
-            if (!conv_) { c[k * places + p] = x[taken[std::size_t(p)] * terms_ + k]; continue; }
-            const std::int64_t channel = g * (terms_ / kernel) + k / kernel, at = offset[std::size_t(k % kernel * places + p)];
-            c[k * places + p] = at < 0 ? 0 : x[(taken[std::size_t(p)] / per * t.dims[1] + channel) * plane + at];
+        for (std::int64_t k = 0; k < terms_; ++k, c += places) {
+          if (!conv_) {
+            for (std::int64_t p = 0; p < places; ++p) c[p] = x[taken[std::size_t(p)] * terms_ + k];
+            continue;
           }
+          const float* at_channel = x + (g * (terms_ / kernel) + k / kernel) * plane;
+          const std::int64_t* at = &offset[std::size_t(k % kernel * places)];
+          for (std::int64_t p = 0; p < places; ++p) c[p] = at[p] < 0 ? 0 : at_channel[picture[std::size_t(p)] * t.dims[1] * plane + at[p]];
+        }
       };
       gather(a, ca);
       gather(b, cb);
@@ -163,6 +169,15 @@ struct Layer {
   std::vector<float> bias;            // float
 };
 
+/// Eight sums side by side: a fixed order that a compiler may widen.
+double dot(const float* a, const float* b, std::int64_t n) {
+  double sums[8] = {};
+  std::int64_t i = 0;
+  for (; i + 8 <= n; i += 8) for (int k = 0; k < 8; ++k) sums[k] += double(a[i + k]) * double(b[i + k]);
+  for (; i < n; ++i) sums[0] += double(a[i]) * double(b[i]);
+  return ((sums[0] + sums[1]) + (sums[2] + sums[3])) + ((sums[4] + sums[5]) + (sums[6] + sums[7]));
+}
+
 Result<> accumulate(Layer& l, const Tensor& x, const Tensor& z, std::int64_t limit, Products& products) {
   const std::int64_t k = l.reading.terms();
   return l.reading.columns(x, z, limit, [&](std::int64_t group, std::vector<float>& a, std::vector<float>& b, std::int64_t places) -> Result<> {
@@ -174,14 +189,14 @@ Result<> accumulate(Layer& l, const Tensor& x, const Tensor& z, std::int64_t lim
       for (std::int64_t i = 0; i < k; ++i) m.centre[std::size_t(i)] = double(float(std::accumulate(&a[std::size_t(i * places)], &a[std::size_t(i * places)] + places, 0.0) / double(places)));
     }
     for (std::int64_t i = 0; i < k; ++i) {
-      const float c = float(m.centre[std::size_t(i)]);
-      double sx = 0, sz = 0;
-      for (std::int64_t p = 0; p < places; ++p) {
-        sx += double(a[std::size_t(i * places + p)] -= c);
-        sz += double(b[std::size_t(i * places + p)] -= c);
-      }
-      m.x[std::size_t(i)] += sx;
-      m.z[std::size_t(i)] += sz;
+      const auto sum = [&](std::vector<float>& v) {
+        const float c = float(m.centre[std::size_t(i)]);
+        double r = 0;
+        for (float *at = &v[std::size_t(i * places)], *end = at + places; at < end; ++at) r += double(*at -= c);
+        return r;
+      };
+      m.x[std::size_t(i)] += sum(a);
+      m.z[std::size_t(i)] += sum(b);
     }
     m.count += double(places);
     if (!l.solved) return {};
@@ -189,10 +204,8 @@ Result<> accumulate(Layer& l, const Tensor& x, const Tensor& z, std::int64_t lim
       for (std::int64_t i = 0; i < k; ++i)
         for (std::int64_t j = 0; j < k; ++j) {
           const float *u = &a[std::size_t(i * places)], *v = &b[std::size_t(j * places)], *w = &b[std::size_t(i * places)];
-          double c = 0, o = 0;
-          for (std::int64_t p = 0; p < places; ++p) c += double(u[p]) * double(v[p]), o += double(w[p]) * double(v[p]);
-          m.cross[std::size_t(i * k + j)] += c;
-          m.own[std::size_t(i * k + j)] += o;
+          m.cross[std::size_t(i * k + j)] += dot(u, v, places);
+          m.own[std::size_t(i * k + j)] += dot(w, v, places);
         }
       return {};
     }
@@ -257,47 +270,105 @@ void round_rows(const Layer& l, std::int64_t group, const Moments& m, std::span<
   }
 }
 
-/// Layers none of which reads what another one gives: better weights and biases for all of them.
-Result<> refine_wave(const ir::Graph& g, const Sites& sites, Numbers& numbers, const PairsOptions& pairs, runtime::Backend& engine, const Samples& samples, const RoundingOptions& o, Products& products,
-                     std::span<Layer> layers, const Watch& watch) {
-  SAHA_TRY(const Pairs written, write_pairs(g, sites, numbers, pairs));
-  std::vector<ValuePair> values;
-  for (Layer& l : layers) {
-    values.push_back({g.operand(g.nodes()[l.node], 0), written.read[l.node]});
-    l.groups.assign(std::size_t(l.reading.groups()), {});
-  }
-  const std::int64_t batches = (samples.size + samples.batch_size - 1) / samples.batch_size;
-  const auto read = [&](std::int64_t, std::span<const Datum> x, std::span<const Datum> z) -> Result<> {
-    for (std::size_t i = 0; i < layers.size(); ++i)
-      SAHA_DO(accumulate(layers[i], x[i].tensor, z[i].tensor, std::max<std::int64_t>(16, std::max<std::int64_t>(8192, 6 * layers[i].reading.terms()) / batches), products));
-    return {};
-  };
-  SAHA_DO(observe_both(g, written.graph, values, engine, o.threads, samples, watch, "choosing roundings", read));
-  for (Layer& l : layers) {
-    const ir::Node& n = g.nodes()[l.node];
-    Weights& w = numbers.weights.at(l.node);
-    const std::int64_t k = l.reading.terms(), per = l.rows.channels / l.reading.groups();
-    std::vector<std::int32_t> q = nearest(l.rows, w.scale, DType::i8);
-    if (l.solved) for (std::int64_t group = 0; group < l.reading.groups(); ++group) round_rows(l, group, l.groups[std::size_t(group)], w.scale, q);
-    w.stored = stored_tensor(g, n, w.stored.dims, DType::i8, q);
-    const bool takes_bias = n.op == "Conv" || n.op == "Gemm";
-    if (o.correct && takes_bias) {
-      w.bias.assign(std::size_t(l.rows.channels), 0);
-      for (std::int64_t c = 0; c < l.rows.channels; ++c) {
-        const Moments& m = l.groups[std::size_t(c / per)];
-        const float s = w.scale[w.scale.size() == 1 ? 0 : std::size_t(c)];
-        double shift = 0;
-        for (std::int64_t i = 0; i < k; ++i) {
-          const auto at = std::size_t(c * k + i);
-          shift += double(l.rows.w[at]) * (m.centre[std::size_t(i)] + m.x[std::size_t(i)] / m.count) - double(float(q[at]) * s) * (m.centre[std::size_t(i)] + m.z[std::size_t(i)] / m.count);
-        }
-        w.bias[std::size_t(c)] = float(double(l.bias[std::size_t(c)]) + shift);
+/// Better weights and bias of a layer, from the moments of what it reads.
+void improve(const ir::Graph& g, Layer& l, Weights& w, const RoundingOptions& o) {
+  const ir::Node& n = g.nodes()[l.node];
+  const std::int64_t k = l.reading.terms(), per = l.rows.channels / l.reading.groups();
+  std::vector<std::int32_t> q = nearest(l.rows, w.scale, DType::i8);
+  if (l.solved) for (std::int64_t group = 0; group < l.reading.groups(); ++group) round_rows(l, group, l.groups[std::size_t(group)], w.scale, q);
+  w.stored = stored_tensor(g, n, w.stored.dims, DType::i8, q);
+  const bool takes_bias = n.op == "Conv" || n.op == "Gemm";
+  if (o.correct && takes_bias) {
+    w.bias.assign(std::size_t(l.rows.channels), 0);
+    for (std::int64_t c = 0; c < l.rows.channels; ++c) {
+      const Moments& m = l.groups[std::size_t(c / per)];
+      const float s = w.scale[w.scale.size() == 1 ? 0 : std::size_t(c)];
+      double shift = 0;
+      for (std::int64_t i = 0; i < k; ++i) {
+        const auto at = std::size_t(c * k + i);
+        shift += double(l.rows.w[at]) * (m.centre[std::size_t(i)] + m.x[std::size_t(i)] / m.count) - double(float(q[at]) * s) * (m.centre[std::size_t(i)] + m.z[std::size_t(i)] / m.count);
       }
+      w.bias[std::size_t(c)] = float(double(l.bias[std::size_t(c)]) + shift);
     }
-    l.groups.clear();
   }
-  return {};
+  l.groups.clear();
 }
+
+constexpr double kHeldBytes = 5e8;   // what one front holds at most, from which follows on how many samples
+
+/// Some values of a graph on every batch, from which those of the next layers are computed, so that no layer runs twice.
+class Front {
+ public:
+  static Result<Front> at_inputs(const ir::Graph& g, const Samples& samples) {
+    Front f;
+    for (ValueId v : g.inputs()) f.names_.push_back(g.name(v));
+    for (std::int64_t at = 0; at < samples.size; at += samples.batch_size) {
+      SAHA_TRY(std::vector<Datum> in, samples.batch(at, std::min(samples.batch_size, samples.size - at)));
+      f.held_.push_back(std::move(in));
+    }
+    return f;
+  }
+  std::size_t batches() const { return held_.size(); }
+  void limit(std::size_t batches) { held_.resize(std::min(batches, held_.size())); }
+  const Datum& held(std::size_t batch, const std::string& name) const { return held_[batch][std::size_t(std::find(names_.begin(), names_.end(), name) - names_.begin())]; }
+  /// From here on holds the values called `next`, of g, which may have changed behind what is held now, for as many batches as fit into memory. `each` sees the values `read` of g besides, batch by batch.
+  Result<> advance(const ir::Graph& g, std::vector<std::string> next, std::span<const ValueId> read, runtime::Backend& engine, int threads, const Watch& watch,
+                   const std::function<Result<>(std::size_t batch, std::span<const Datum* const> read)>& each) {
+    std::map<std::string, ValueId> named;
+    for (std::size_t v = 0; v < g.values().size(); ++v) if (g.values()[v].name && !g.values()[v].constant) named.emplace(*g.values()[v].name, ValueId(v));
+    std::vector<ValueId> from, to, wanted;
+    for (const std::string& n : names_) from.push_back(named.at(n));
+    for (const std::string& n : next) {
+      if (!named.contains(n)) return Error{ErrorCode::internal, "value '" + n + "' is lost between two layers"};
+      wanted.push_back(named.at(n));
+    }
+    wanted.insert(wanted.end(), read.begin(), read.end());
+    struct Place { bool held; std::size_t at; };
+    std::vector<Place> places;
+    for (ValueId v : wanted) {
+      if (const auto it = std::find(from.begin(), from.end(), v); it != from.end()) { places.push_back({true, std::size_t(it - from.begin())}); continue; }
+      const auto it = std::find(to.begin(), to.end(), v);
+      places.push_back({false, std::size_t(it - to.begin())});
+      if (it == to.end()) to.push_back(v);
+    }
+    std::unique_ptr<runtime::Program> program;
+    std::vector<std::size_t> inputs;
+    if (!to.empty()) {
+      ir::Model model;
+      SAHA_TRY(model.graph, cut(g, from, to));
+      for (ValueId v : model.graph.inputs()) inputs.push_back(std::size_t(std::find(names_.begin(), names_.end(), model.graph.name(v)) - names_.begin()));
+      SAHA_TRY(program, engine.load(model, {.threads = threads, .precision = "float32", .file = {}}));
+    }
+    double bytes = 0;
+    for (std::size_t b = 0; b < held_.size(); ++b) {
+      SAHA_DO(watch.at("choosing roundings", std::int64_t(b), std::int64_t(held_.size())));
+      std::vector<Datum> out;
+      if (program) {
+        std::vector<Datum> in;
+        for (std::size_t k : inputs) in.push_back(held_[b][k]);
+        SAHA_TRY(out, program->run(in));
+      }
+      std::vector<Datum> kept;
+      std::vector<const Datum*> seen;
+      for (std::size_t k = 0; k < places.size(); ++k) {
+        const Datum& d = places[k].held ? held_[b][places[k].at] : out[places[k].at];
+        if (k < next.size()) kept.push_back(d);
+        else seen.push_back(&d);
+      }
+      if (each) { SAHA_DO(each(b, seen)); }
+      for (const Datum& d : kept) bytes += d.is_tensor() ? double(d.tensor.size()) * 4 : 0;
+      held_[b] = std::move(kept);
+      if (bytes > kHeldBytes) limit(b + 1);
+    }
+    names_ = std::move(next);
+    return {};
+  }
+
+ private:
+  std::vector<std::string> names_;
+  std::vector<std::vector<Datum>> held_;   // by batch, by name
+};
+
 }  // namespace
 
 Result<> refine(const ir::Graph& g, const Sites& sites, Numbers& numbers, const PairsOptions& pairs, runtime::Backend& engine, const Samples& samples, const RoundingOptions& o, const Watch& watch) {
@@ -319,17 +390,54 @@ Result<> refine(const ir::Graph& g, const Sites& sites, Numbers& numbers, const 
   if (layers.empty() || (!o.correct && !o.round)) return {};
   SAHA_TRY(Products products, Products::make(engine, o.threads));
   // Layers in waves: those of one have the same number of layers before them, so that none reads what another one of them changes.
-  std::vector<std::int32_t> depth(g.nodes().size(), 0);
+  std::vector<std::int32_t> depth(g.nodes().size(), 0), of_value(g.values().size(), 0), last_use(g.values().size(), -1);
+  std::vector<char> leads(g.values().size(), 0);   // to a layer
   for (std::size_t i = 0; i < g.nodes().size(); ++i) {
-    for (ValueId v : g.operands(g.nodes()[i]))
-      if (v != ValueId::none && g[v].producer >= 0) depth[i] = std::max(depth[i], depth[std::size_t(g[v].producer)]);
+    const ir::Node& n = g.nodes()[i];
+    for (ValueId v : g.operands(n)) if (v != ValueId::none) depth[i] = std::max(depth[i], of_value[std::size_t(v)]);
     depth[i] += numbers.weights.contains(i);
+    for (std::size_t k = 0; k < n.num_results; ++k) of_value[std::size_t(g.result(n, k))] = depth[i];
+  }
+  for (std::size_t i = g.nodes().size(); i-- > 0;) {
+    const ir::Node& n = g.nodes()[i];
+    bool any = numbers.weights.contains(i);
+    for (std::size_t k = 0; k < n.num_results; ++k) any |= bool(leads[std::size_t(g.result(n, k))]);
+    if (any) for (ValueId v : g.operands(n)) if (v != ValueId::none && !g[v].constant) leads[std::size_t(v)] = 1, last_use[std::size_t(v)] = std::max(last_use[std::size_t(v)], depth[i]);
   }
   std::stable_sort(layers.begin(), layers.end(), [&](const Layer& a, const Layer& b) { return depth[a.node] < depth[b.node]; });
-  for (std::size_t first = 0, end = 0; first < layers.size(); first = end) {
-    while (end < layers.size() && depth[layers[end].node] == depth[layers[first].node]) ++end;
-    SAHA_DO(watch.at("choosing roundings", std::int64_t(first), std::int64_t(layers.size())));
-    SAHA_DO(refine_wave(g, sites, numbers, pairs, engine, samples, o, products, std::span(layers).subspan(first, end - first), Watch{{}, watch.stop}));
+  // What a wave is computed from: values with fewer layers before them that it or a later one reads.
+  const auto border = [&](std::int32_t wave) {
+    std::vector<ValueId> r;
+    for (std::size_t v = 0; v < leads.size(); ++v) if (leads[v] && of_value[v] < wave && last_use[v] >= wave) r.push_back(ValueId(v));
+    return r;
+  };
+  SAHA_TRY(Front real, Front::at_inputs(g, samples));
+  SAHA_TRY(Front stored, Front::at_inputs(g, samples));
+  for (std::size_t at = 0, end = 0; at < layers.size(); at = end) {
+    const std::int32_t wave = depth[layers[at].node];
+    while (end < layers.size() && depth[layers[end].node] == wave) ++end;
+    SAHA_DO(watch.at("choosing roundings", std::int64_t(at), std::int64_t(layers.size())));
+    SAHA_TRY(const Pairs written, write_pairs(g, sites, numbers, pairs));
+    const std::span<Layer> here = std::span(layers).subspan(at, end - at);
+    std::vector<std::string> names;
+    for (ValueId v : border(wave)) names.push_back(g.name(v));
+    std::vector<ValueId> read;
+    for (Layer& l : here) {
+      read.push_back(written.read[l.node]);
+      l.groups.assign(std::size_t(l.reading.groups()), {});
+    }
+    const Watch quiet{{}, watch.stop};
+    SAHA_DO(real.advance(g, names, {}, engine, o.threads, quiet, {}));
+    stored.limit(real.batches());
+    const auto read_both = [&](std::size_t b, std::span<const Datum* const> z) -> Result<> {
+      for (std::size_t i = 0; i < here.size(); ++i) {
+        const std::int64_t limit = std::max<std::int64_t>(8192, 6 * here[i].reading.terms()) / std::int64_t(real.batches());
+        SAHA_DO(accumulate(here[i], real.held(b, g.name(g.operand(g.nodes()[here[i].node], 0))).tensor, z[i]->tensor, std::max<std::int64_t>(16, limit), products));
+      }
+      return {};
+    };
+    SAHA_DO(stored.advance(written.graph, names, read, engine, o.threads, quiet, read_both));
+    for (Layer& l : here) improve(g, l, numbers.weights.at(l.node), o);
   }
   return watch.at("choosing roundings", std::int64_t(layers.size()), std::int64_t(layers.size()));
 }

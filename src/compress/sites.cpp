@@ -115,7 +115,7 @@ Result<Sites> find_sites(const ir::Graph& g, const SiteOptions& options) {
   std::set<std::string> unmet = options.keep;
   for (std::size_t i = 0; i < nodes; ++i) {
     const ir::Node& n = g.nodes()[i];
-    s.role[i] = role_of(g, n);
+    s.role[i] = options.floats.contains(i) ? Role::none : role_of(g, n);
     for (const std::string& name : {n.origin ? *n.origin : std::string(), layer_name(g, n), g.name(g.result(n))})
       if (options.keep.contains(name)) { s.role[i] = Role::none; unmet.erase(name); }
   }

@@ -27,7 +27,8 @@ std::vector<std::size_t> data_operands(const ir::Graph& g, const ir::Node& n);
 std::optional<op::Stored> fixed_storage(const ir::Node& n, DType t);
 
 struct SiteOptions {
-  std::set<std::string> keep;     ///< names of nodes that stay float: their own (origin), or of their result
+  std::set<std::string> keep = {};          ///< names of nodes that stay float: their own (origin), or of their result
+  std::set<std::size_t> floats = {};        ///< nodes that stay float
   bool float_tail = true;         ///< what comes after the last product of a path stays float, its result included
 };
 

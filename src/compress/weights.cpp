@@ -61,4 +61,15 @@ std::vector<std::int32_t> nearest(const Rows& r, std::span<const float> scale, D
   return q;
 }
 
+Weights plain_weights(const ir::Graph& g, const ir::Node& n, bool per_channel) {
+  const Tensor& t = *g[g.operand(n, 1)].constant;
+  const Rows rows = rows_of(g, n, t);
+  Weights w;
+  w.scale = row_scales(rows, DType::i8, per_channel && !(t.rank() > 2 && n.op == "MatMul"));
+  w.stored = stored_tensor(g, n, t.dims, DType::i8, nearest(rows, w.scale, DType::i8));
+  if (n.num_operands > 2 && g.operand(n, 2) != ir::ValueId::none)
+    for (double x : values<double>(*g[g.operand(n, 2)].constant)) w.bias.push_back(float(x));
+  return w;
+}
+
 }  // namespace saha::compress

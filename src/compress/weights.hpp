@@ -19,6 +19,9 @@ Tensor stored_tensor(const ir::Graph& g, const ir::Node& n, const Dims& like, DT
 std::vector<float> row_scales(const Rows& r, DType t, bool per_channel);
 std::vector<std::int32_t> nearest(const Rows& r, std::span<const float> scale, DType t);
 
+/// The weights of product n, rounded to the nearest, and its bias.
+Weights plain_weights(const ir::Graph& g, const ir::Node& n, bool per_channel);
+
 struct RoundingOptions {
   bool correct = true;    ///< biases take up the mean error
   bool round = true;      ///< weights are moved to where the layer's float result is met best, and rounded one after the other, each making up for those before

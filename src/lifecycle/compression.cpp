@@ -129,8 +129,9 @@ Result<Floor> parse_floor(const std::string& text) {
 
 Result<compress::QuantizeOptions> Quantize::options() const {
   compress::QuantizeOptions o;
-  const auto how = compress::calibration_of(calibrate);
-  if (!how) return Error{ErrorCode::invalid_file, "calibrate is '" + calibrate + "'; there are minmax, percentile, entropy and mse"};
+  o.search = calibrate == "auto";
+  const auto how = compress::calibration_of(o.search ? "mse" : calibrate);
+  if (!how) return Error{ErrorCode::invalid_file, "calibrate is '" + calibrate + "'; there are auto, minmax, percentile, entropy and mse"};
   o.range.how = *how;
   if (to != "int8" && to != "int16") return Error{ErrorCode::invalid_file, "to is '" + to + "'; there are int8 and int16"};
   o.to = to == "int8" ? DType::i8 : DType::i16;

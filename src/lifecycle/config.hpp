@@ -69,7 +69,7 @@ Result<Floor> parse_floor(const std::string& text);
 
 /// A step `quantize`.
 struct Quantize {
-  std::string scheme = "static", to = "int8", calibrate = "mse";
+  std::string scheme = "static", to = "int8", calibrate = "auto";
   std::int64_t samples = 500;
   std::optional<Floor> floor;
   std::vector<std::string> keep, without;

@@ -70,7 +70,7 @@ Schema config_schema() {
               {"scheme", Schema::choice({"static", "dynamic", "weights"}), "static: calibrated int8 and int16, or fp16 and bf16 throughout; dynamic: int8, ranges found in each run; weights: only these take fewer bits", Required::no, "static"},
               {"to", Schema::choice({"int8", "int16", "int4", "fp16", "bf16"}), "what operands, or the weights, are stored as", Required::no, "int8"},
               {"floor", Schema::text(), "what may be lost: 0.5 pp of accuracy on val, or the SQNR of the outputs that must remain: 30 dB"},
-              {"calibrate", Schema::choice({"mse", "minmax", "percentile", "entropy"}), "how ranges are found", Required::no, "mse"},
+              {"calibrate", Schema::choice({"auto", "mse", "minmax", "percentile", "entropy"}), "how ranges are found", Required::no, "auto"},
               {"samples", Schema::integer(1, 1'000'000), "samples of calibration, else train, at most", Required::no, "500"},
               {"keep", texts, "layers that stay float"},
               {"without", Schema::list(Schema::choice({"equalisation", "rounding", "correction", "channels"})), "steps that are left out"},

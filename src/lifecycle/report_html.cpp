@@ -164,7 +164,7 @@ std::string compressed(const Json& r) {
   for (const auto& [name, q] : r["compress"].items()) {
     const std::string db = q["judge"].is_null() ? "not compared" : q["sqnr_db"].is_null() ? "exact" : figures::fixed(q["sqnr_db"], 1) + " dB";
     s += "<h3>" + escape(name) + ": " + column::bytes(real(q, "bytes_before")) + " &rarr; " + column::bytes(real(q, "bytes_after")) + ", outputs " + db + (q["floor"] == "" ? "" : ", " + text(q["floor"])) + "</h3><p>" +
-         (q.contains("calibrate") ? "Ranges by " + text(q["calibrate"]) + " on " + text(q["samples"]) + " samples of " + text(q["set"]) + "" : std::string("Nothing is calibrated")) +
+         (q.contains("calibrate") ? "Ranges by " + text(q["calibrate"]) + " on " + text(q["samples"]) + " samples of " + text(q["set"]) + (text(q["chosen"]).empty() ? "" : "; " + text(q["chosen"])) : std::string("Nothing is calibrated")) +
          (q["judge"].is_null() ? "" : "; errors against float32, computed here on samples of " + text(q["judge"])) + ".</p>";
     if (q["layers"].empty()) continue;
     std::vector<const Json*> layers;

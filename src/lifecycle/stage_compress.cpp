@@ -91,14 +91,14 @@ Result<> Pipeline::compress(const Compression& c) {
       }
       SAHA_TRY(m.graph, q.graph(widths));
       j = described(q, widths);
-      j.update(Json{{"sqnr_db", number(db)}, {"floor", held}, {"samples", calibration.size()}, {"set", seen}, {"calibrate", how.calibrate}});
+      j.update(Json{{"sqnr_db", number(db)}, {"floor", held}, {"samples", calibration.size()}, {"set", seen}, {"calibrate", how.calibrate}, {"chosen", compress::sentence(q.choice())}});
     }
     SAHA_TRY(const auto notes, export_quantised(m, (folder / "model.onnx").string(), opset));
     std::error_code e;
     j.update(Json{{"judge", sets_.contains(by) ? Json(by) : Json()}, {"bytes_before", from.bytes}, {"bytes_after", fs::file_size(folder / "model.onnx", e)}, {"notes", notes}});
     return j;
   };
-  auto made = stage("compress/" + c.name, 2, inputs, make, [](const Json& j) {
+  auto made = stage("compress/" + c.name, 3, inputs, make, [](const Json& j) {
     std::string s;
     for (const auto& [width, n] : j["widths"].items()) s += (s.empty() ? "" : ", ") + figures::counted(n.get<std::int64_t>(), "layer") + " in " + width;
     s += (j["judge"].is_null() ? "" : "; output SQNR " + (j["sqnr_db"].is_null() ? "exact" : figures::fixed(j["sqnr_db"], 1) + " dB")) + "; " + figures::bytes(j["bytes_before"].get<double>()) + " -> " + figures::bytes(j["bytes_after"].get<double>());

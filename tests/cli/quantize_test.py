@@ -94,7 +94,7 @@ class Quantize(unittest.TestCase):
         self.assertLess((self.folder / "q.onnx").stat().st_size, (self.folder / "model.onnx").stat().st_size * 1.3)
 
     def test_every_calibration_and_width_runs(self):
-        for how in ("minmax", "percentile", "entropy", "mse"):
+        for how in ("auto", "minmax", "percentile", "entropy", "mse"):
             with self.subTest(how):
                 self.quantised("--calibrate", how)
                 self.assertGreater(sqnr(self.y, run(self.folder / "q.onnx", self.x)), 20)
@@ -162,7 +162,7 @@ class Quantize(unittest.TestCase):
         np.savez(self.folder / "nan.npz", x=np.full((4, 3, 8, 8), np.nan, np.float32))
         np.savez(self.folder / "empty.npz", x=np.zeros((0, 3, 8, 8), np.float32))
         for words, status, said in ((["model.onnx", "-o", "o.onnx"], 2, "needs --data"), (["model.onnx", *data], 2, "needs -o"), (["model.onnx", "-o", "model.onnx", *data], 1 + 1, "would be overwritten"),
-                                    (["model.onnx", "-o", "o.bin", *data], 2, "o.bin"), (["model.onnx", "-o", "o.onnx", *data, "--calibrate", "max"], 2, "minmax, percentile, entropy and mse"),
+                                    (["model.onnx", "-o", "o.bin", *data], 2, "o.bin"), (["model.onnx", "-o", "o.onnx", *data, "--calibrate", "max"], 2, "auto, minmax, percentile, entropy and mse"),
                                     (["model.onnx", "-o", "o.onnx", *data, "--floor", "0.5"], 2, "a number with its unit"), (["model.onnx", "-o", "o.onnx", *data, "--to", "int3"], 2, "int3"),
                                     (["model.onnx", "-o", "o.onnx", "--scheme", "dynamic", "--to", "int4"], 2, "scheme dynamic has int8"), (["model.onnx", "-o", "o.onnx", "--scheme", "weight"], 2, "static, dynamic and weights"),
                                     (["model.onnx", "-o", "o.tflite", "--scheme", "weights"], 1, "written as ONNX only"), (["model.onnx", "-o", "o.onnx", *data, "--keep", "nobody"], 1, "there is no layer 'nobody'"),

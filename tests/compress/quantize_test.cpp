@@ -7,6 +7,7 @@
 #include <random>
 
 #include "backends/registry.hpp"
+#include "compress/choose.hpp"
 #include "compress/equalize.hpp"
 #include "compress/errors.hpp"
 #include "compress/weights.hpp"
@@ -312,6 +313,85 @@ TEST(Quantize, RefusesDataThatSaysNothingAndModelsWithoutProducts) {
   Net inf;
   Val z = inf.conv(inf.b.op("Log", {inf.input({1, 3, 8, 8})}), 3, 4, 1);
   EXPECT_NE(message(inf.build({z}), random_samples({1, 3, 8, 8}, 2)).find("not finite"), std::string::npos);
+}
+
+TEST(Quantize, OneSampleInFiveJudgesAndEachServesOnce) {
+  Samples s;
+  s.size = 103;
+  s.batch_size = 4;
+  s.batch = [](std::int64_t at, std::int64_t n) -> Result<std::vector<Datum>> {
+    Tensor t = Tensor::zeros(DType::f32, {n});
+    for (std::int64_t i = 0; i < n; ++i) t.as<float>()[i] = float(at + i);
+    return std::vector<Datum>{t};
+  };
+  const auto numbers = [](const Samples& part) {
+    std::vector<int> r;
+    for (std::int64_t at = 0; at < part.size; at += part.batch_size) {
+      auto in = part.batch(at, std::min(part.batch_size, part.size - at));
+      for (std::int64_t i = 0; i < (*in)[0].tensor.size(); ++i) r.push_back(int((*in)[0].tensor.at(i)));
+    }
+    return r;
+  };
+  const Parts p = parts(s);
+  std::vector<int> all = numbers(p.fit), held = numbers(p.held);
+  EXPECT_EQ(std::int64_t(all.size()), p.fit.size);
+  EXPECT_NEAR(double(held.size()), 20, 4);
+  all.insert(all.end(), held.begin(), held.end());
+  std::sort(all.begin(), all.end());
+  ASSERT_EQ(all.size(), 103u);
+  for (int i = 0; i < 103; ++i) EXPECT_EQ(all[std::size_t(i)], i);
+  const Samples few = spread(s, 26);
+  EXPECT_NEAR(double(few.size), 26, 4);
+  EXPECT_GT(numbers(few).back(), 90);
+  s.size = 3;
+  EXPECT_EQ(parts(s).held.size, 3);
+}
+
+TEST(Quantize, AGraphThatIsCutComputesWhatTheWholeDoes) {
+  const ir::Graph g = mixed_net();
+  std::vector<ir::ValueId> middle, outputs(g.outputs().begin(), g.outputs().end());
+  for (const ir::Node& n : g.nodes()) if (n.op == "Add") middle = {g.result(n)};
+  auto front = cut(g, g.inputs(), middle), back = cut(g, middle, outputs);
+  ASSERT_TRUE(front) << front.error().message;
+  ASSERT_TRUE(back) << back.error().message;
+  const Samples s = random_samples({1, 3, 8, 8}, 1);
+  auto in = s.batch(0, 1);
+  auto whole = op::run(g, *in), half = op::run(*front, *in);
+  ASSERT_TRUE(whole && half);
+  auto rest = op::run(*back, *half);
+  ASSERT_TRUE(rest);
+  for (std::int64_t i = 0; i < (*whole)[0].tensor.size(); ++i) EXPECT_EQ((*whole)[0].tensor.at(i), (*rest)[0].tensor.at(i));
+  auto wrong = cut(g, middle, middle.empty() ? outputs : std::vector<ir::ValueId>{g.result(g.nodes()[1])});
+  ASSERT_FALSE(wrong);
+  EXPECT_NE(wrong.error().message.find("input 'x' is needed"), std::string::npos);
+}
+
+TEST(Quantize, TheSearchTakesWhatIsNearestAndSaysWhatItTried) {
+  auto engine = native();
+  Net n;
+  // Its last product costs next to nothing, its first one reads features of unlike ranges.
+  Val x = n.input({1, 16});
+  Val h = n.b.op("Relu", {n.b.op("Gemm", {x, n.constant({16, 96}), n.constant({96})})});
+  h = n.b.op("Relu", {n.b.op("Gemm", {h, n.constant({96, 96}, 0.1f), n.constant({96})})});
+  n.b.origin = ir::make_name("last");
+  Val y = n.b.op("Gemm", {h, n.constant({96, 2}, 0.1f), n.constant({2})});
+  n.b.rename(y, "y");
+  const ir::Graph g = n.build({y});
+  const Samples s = random_samples({1, 16}, 80), fresh = random_samples({1, 16}, 64, 77);
+  auto fixed = Quantizer::make(g, s, *engine, {}), whole = Quantizer::make(g, s, *engine, {.search = true, .spare = 0}), searched = Quantizer::make(g, s, *engine, {.search = true});
+  ASSERT_TRUE(fixed && whole && searched) << searched.error().message;
+  auto a = fixed->measure(fixed->widths(), fresh), b = whole->measure(whole->widths(), fresh), c = searched->measure(searched->widths(), fresh);
+  ASSERT_TRUE(a && b && c);
+  EXPECT_GT(*b, *a - 1);
+  EXPECT_GT(*c, 40);
+  EXPECT_TRUE(whole->choice().floats.empty());
+  EXPECT_EQ(searched->choice().floats, std::vector<std::string>{"last"});
+  EXPECT_EQ(searched->choice().held, 16);
+  EXPECT_GE(searched->choice().tried.size(), 6u);
+  EXPECT_EQ(fixed->choice().held, 0);
+  double best = 0;
+  for (const auto& t : searched->choice().tried) if (t.what.find("roundings") != std::string::npos || t.what.find("biases") != std::string::npos) best = std::max(best, t.mean_db);
+  EXPECT_GT(best, 40);
 }
 
 TEST(Quantize, AnInterruptEndsIt) {
