@@ -12,6 +12,7 @@
 #include "kernels/movement.hpp"
 #include "kernels/pool.hpp"
 #include "kernels/recurrent.hpp"
+#include "kernels/recurrent_i8.hpp"
 #include "kernels/reduce_i8.hpp"
 #include "kernels/resize.hpp"
 #include "kernels/resize_i8.hpp"
@@ -335,6 +336,17 @@ bool contract(const Site& site, const RecurrentParams& p, Needs& n) {
   return true;
 }
 
+bool contract(const Site& site, const RecurrentI8Params& p, Needs& n) {
+  const auto fixed = [](Rescaling r) { return r == Rescaling::twice || r == Rescaling::near; };
+  if (!few(p.steps, p.batch, p.input, p.hidden) || !within(0, 1, p.x_signed) || !within(0, 15, p.fraction) || !within(0, 32768, p.cell_most) || !fixed(p.gates) || !fixed(p.store.rule)) return false;
+  if (p.input < 1 || p.hidden < 1 || !(Count(p.hidden) * 4 + 64 <= Count(kMostDim)) || !holds((Count(p.hidden) * 4 + 64) * (Count(p.input) + p.hidden + 64)) || !holds(Count(p.batch) * (Count(p.hidden) + 256)) || !holds(Count(p.steps) * p.batch * p.hidden)) return false;
+  if (!same(p, prepare_lstm_i8(site.isa, p.steps, p.batch, p.input, p.hidden, p.x_signed != 0, p.fraction, p.cell_most, p.gates, p.store))) return false;
+  const Count state = Count(p.batch) * p.hidden;
+  n.reads = {required(Count(p.steps) * p.batch * p.input), required(Count(layout(site.isa, p).size) * 4), required(state), required(state * 2)};
+  n.writes = {required(Count(p.steps) * state)};
+  return true;
+}
+
 /// Reads the struct and asks its contract; what it says of grid and scratch is what a preparation says.
 template <class P> bool of(const Site& site, std::span<const std::byte> params, Needs& n) {
   static_assert(all_bytes_are_fields<P>());
@@ -358,7 +370,7 @@ constexpr Row kRowsOfTable[] = {
     {"softmax_f32", of<SoftmaxParams>}, {"reduce_f32", of<ReduceParams>},  {"norm_f32", of<NormParams>},      {"transpose", of<MoveParams>},      {"copy", of<MoveParams>},
     {"concat", of<ConcatParams>},       {"split", of<ConcatParams>},       {"gather", of<GatherParams>},      {"resize_f32", of<ResizeParams>},   {"lstm_f32", of<RecurrentParams>},
     {"gru_f32", of<RecurrentParams>},   {"resize_i8", of<ResizeI8Params>}, {"argmax_i8", of<ArgMaxI8Params>}, {"dynamic_i8", of<DynamicParams>}, {"real_i32", of<RealParams>},
-    {"binary_i32", of<BinaryParams>},
+    {"binary_i32", of<BinaryParams>},   {"lstm_i8", of<RecurrentI8Params>},
     {"quantize_i16", of<QuantizeParams>}, {"dequantize_i16", of<DequantizeParams>},
 };
 

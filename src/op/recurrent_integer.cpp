@@ -52,7 +52,7 @@ Val lstm_integer(const Site& s, const Type& result) {
   auto across = [&](std::size_t i) {  // weights [1, 4H, n] as [n, 4H]
     return b.op("Transpose", {without_direction(centred(s.in[i], DType::i32), 0)}, {{"perm", ir::Ints{1, 0}}});
   };
-  auto bias = [&](int half) { return without_direction(part(cast(s.in[3], DType::i32), 1, half * 4 * hidden, (half + 1) * 4 * hidden), 0); };
+  auto bias = [&](int half) { return without_direction(part(cast(cast(s.in[3], DType::i64), DType::i32), 1, half * 4 * hidden, (half + 1) * 4 * hidden), 0); };
   /// A sum as steps of a gate; `channels` is the axis along which the weights' scales lie.
   auto gate_steps = [&](Builder& to, Val sum, float scale, const ir::Quant& weights, std::int64_t channels) {
     return to.op("Rescale", {sum}, {{"x_scale", scale}, {"w_scale", weights.scale}, {"y_scale", kGateScale}, {"axis", channels}, {"rounding", rounding(s)}});

@@ -92,6 +92,27 @@ TEST(QuantisedRows, layers_that_round_their_data_in_each_run_have_kernels) {
       check(n, {y, n.b.op("Relu", {z})}, 0);
     }
 }
+TEST(QuantisedRows, an_LSTM_equals_its_integer_form) {
+  for (int seed = 0; seed < 12; ++seed) {
+    Net n;
+    const std::int64_t steps = pick(1, 5), batch = pick(1, 3), inputs = pick(1, 20), hidden = pick(1, 24), columns = 4 * hidden;
+    const int fraction = int(pick(11, 15));
+    SCOPED_TRACE(testing::Message() << steps << " steps, " << batch << " rows, " << inputs << " inputs, " << hidden << " cells, " << fraction << " bits");
+    const bool is_signed = seed % 3 != 0;
+    const auto x_quant = quant(0.02f, is_signed ? pick(-128, 127) : pick(0, 255)), h_quant = quant(0.007f, pick(-128, 127)), c_quant = quant(std::ldexp(1.0f, -fraction), 0);
+    auto weights = [&](std::int64_t k) {
+      ir::Quant q{{}, std::vector<std::int64_t>(std::size_t(columns), 0), 1};
+      for (std::int64_t g = 0; g < 4; ++g) q.scale.insert(q.scale.end(), std::size_t(hidden), 0.001f * float(pick(5, 50)));
+      return n.constant(stored(DType::i8, {1, columns, k}, 127), std::make_shared<const ir::Quant>(q));
+    };
+    Val x = n.input(is_signed ? DType::i8 : DType::u8, {steps, batch, inputs}, x_quant), w = weights(inputs), r = weights(hidden);
+    Val bias = seed % 2 ? n.constant(stored(DType::i32, {1, 2 * columns}, 2000), quant(1e-4f, 0)) : Val{};
+    Attrs attrs = {{"hidden_size", hidden}, {"rounding", std::string("fixed_legacy")}};
+    if (seed % 4 == 1) attrs.push_back({"cell_clip", 0.7f});
+    Val y = n.b.quantised("LSTM", {x, w, r, bias, {}, n.input(DType::i8, {1, batch, hidden}, h_quant), n.input(DType::i16, {1, batch, hidden}, c_quant)}, attrs, Stored{DType::i8, h_quant});
+    check(n, {y}, 1);
+  }
+}
 TEST(QuantisedRows, ranges_of_the_data_equal_the_reference) {
   for (std::int64_t symmetric : {0, 1}) {
     Net n;
