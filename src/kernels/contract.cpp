@@ -267,6 +267,22 @@ bool contract(const Site& site, const MoveParams& p, Needs& n) {
   n.writes = {required(total * p.element)};
   return true;
 }
+bool contract(const Site&, const PadParams& p, Needs& n) {
+  if (!within(0, kMaxMoveRank, p.rank) || (p.element != 1 && p.element != 2 && p.element != 4 && p.element != 8)) return false;
+  Count y = p.rank ? 1 : 0, x = 1;
+  for (int d = 0; d < p.rank; ++d) {
+    if (!within(1, kMostDim, p.dim[d]) || !few(p.x_dim[d]) || !within(-kMostDim, kMostDim, p.before[d])) return false;
+    y = y * p.dim[d], x = x * p.x_dim[d];
+  }
+  if (!holds(y) || !holds(x)) return false;
+  const auto rank = static_cast<std::size_t>(p.rank);
+  constexpr std::int64_t kNothing[] = {0};
+  const PadParams again = p.rank ? prepare_pad(p.element, {p.x_dim, rank}, {p.before, rank}, {p.dim, rank}, p.value) : prepare_pad(p.element, kNothing, kNothing, kNothing, p.value);
+  if (!same(p, again) || !few(p.rows)) return false;
+  n.reads = {required(p.rank ? x * p.element : Count(0))};
+  n.writes = {required(y * p.element)};
+  return true;
+}
 bool contract(const Site& site, const ConcatParams& p, Needs& n) {
   if (!few(p.outer) || !within(0, kMaxParts, p.parts)) return false;
   Count block = 0;
@@ -370,7 +386,7 @@ constexpr Row kRowsOfTable[] = {
     {"softmax_f32", of<SoftmaxParams>}, {"reduce_f32", of<ReduceParams>},  {"norm_f32", of<NormParams>},      {"transpose", of<MoveParams>},      {"copy", of<MoveParams>},
     {"concat", of<ConcatParams>},       {"split", of<ConcatParams>},       {"gather", of<GatherParams>},      {"resize_f32", of<ResizeParams>},   {"lstm_f32", of<RecurrentParams>},
     {"gru_f32", of<RecurrentParams>},   {"resize_i8", of<ResizeI8Params>}, {"argmax_i8", of<ArgMaxI8Params>}, {"dynamic_i8", of<DynamicParams>}, {"real_i32", of<RealParams>},
-    {"binary_i32", of<BinaryParams>},   {"lstm_i8", of<RecurrentI8Params>},
+    {"binary_i32", of<BinaryParams>},   {"lstm_i8", of<RecurrentI8Params>}, {"pad", of<PadParams>},
     {"quantize_i16", of<QuantizeParams>}, {"dequantize_i16", of<DequantizeParams>},
 };
 

@@ -4,6 +4,7 @@
 #include "kernels/conv_i8.hpp"
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdlib>
 #include <cstring>
 #include <vector>
@@ -16,9 +17,12 @@ namespace {
 constexpr std::int64_t kRowsBytes = 96 << 10;     // rows of the image of a piece: they stay in the second-level cache
 constexpr double kPieceProducts = 5e5;
 constexpr std::int64_t kMaxPieces = 24;
+constexpr std::int64_t kFewRows = 2;
 
 std::int64_t up(std::int64_t a, std::int64_t to) { return (a + to - 1) / to * to; }
 std::int64_t taps(const ConvShape& s) { return s.kernel_h * s.kernel_w; }
+/// int32 elements of the weights of a block of columns.
+std::int64_t panel_size(const ConvI8Params& c, std::int64_t block) { return c.units * (c.dot == Dot::bytes ? block / 2 : block); }
 /// What a sum holds of the zero point: X as the loops read it is X - x_zero + offset.
 std::int64_t offset(const ConvI8Params& c) { return c.x_zero + (c.dot == Dot::quads && c.x_signed ? 128 : 0); }
 
@@ -79,7 +83,7 @@ ConvI8Params prepare_conv_i8(Isa isa, const ConvShape& shape, const Store& store
   }
   // vpdpbusd takes signed bytes for weights; those that are wider without their zero points go by pairs.
   const bool narrow = std::all_of(weights.begin(), weights.end(), [](std::int16_t v) { return v >= -128 && v <= 127; });
-  c.dot = isa == Isa::avx512vnni && narrow ? Dot::quads : Dot::pairs;
+  c.dot = !narrow || isa == Isa::generic ? Dot::pairs : isa == Isa::avx512vnni ? Dot::quads : s.batch * points <= kFewRows ? Dot::bytes : Dot::pairs;
   const std::int64_t per_unit = c.dot == Dot::quads ? 4 : 2, rows = isa >= Isa::avx512 ? 12 : 6;  // rows of a tile, as in loops/conv_i8.cpp
   c.units = static_cast<std::int32_t>((depth + per_unit - 1) / per_unit);
   c.panels = static_cast<std::int32_t>((m + block - 1) / block);
@@ -92,7 +96,7 @@ ConvI8Params prepare_conv_i8(Isa isa, const ConvShape& shape, const Store& store
   c.n_blocks = static_cast<std::uint32_t>((c.panels + c.n_block - 1) / c.n_block);
   c.pieces = static_cast<std::uint32_t>(s.batch * s.groups) * c.m_blocks * c.n_blocks;
   c.scratch = static_cast<std::uint64_t>(std::int64_t{4} * c.m_block * c.units + 4 * block);
-  c.tables = s.groups * c.panels * c.units * block;
+  c.tables = s.groups * c.panels * panel_size(c, block);
   return c;
 }
 
@@ -111,8 +115,8 @@ void pack_conv_i8(Isa isa, const ConvI8Params& c, const ConvI8Constants& k, std:
   std::vector<std::int32_t> begin(static_cast<std::size_t>(block));
   for (std::int64_t g = 0; g < s.groups; ++g)
     for (std::int64_t p = 0; p < c.panels; ++p) {
-      std::int32_t* panel = out.data() + (g * c.panels + p) * c.units * block;
-      std::fill_n(panel, c.units * block, 0);
+      std::int32_t* panel = out.data() + (g * c.panels + p) * panel_size(c, block);
+      std::fill_n(panel, panel_size(c, block), 0);
       const int n = static_cast<int>(std::min(block, m - p * block));
       const std::int64_t first = g * m + p * block;
       for (int v = 0; v < 2; ++v)
@@ -133,6 +137,9 @@ void pack_conv_i8(Isa isa, const ConvI8Params& c, const ConvI8Constants& k, std:
             const std::int16_t* from_column = column.data() + u * per_unit;
             if (c.dot == Dot::pairs) {
               std::memcpy(unit, from_column, 4);
+            } else if (c.dot == Dot::bytes) {
+              const std::int8_t two[2] = {std::int8_t(from_column[0]), std::int8_t(from_column[1])};
+              std::memcpy(reinterpret_cast<std::byte*>(panel) + 2 * ((u * 2 + v) * w + l), two, 2);
             } else {
               const std::int8_t four[4] = {std::int8_t(from_column[0]), std::int8_t(from_column[1]), std::int8_t(from_column[2]), std::int8_t(from_column[3])};
               std::memcpy(unit, four, 4);

@@ -60,6 +60,31 @@ MoveParams prepare_transpose(int element_bytes, std::span<const std::int64_t> x,
   return prepare_move(element_bytes, dims, strides);
 }
 
+PadParams prepare_pad(int element_bytes, std::span<const std::int64_t> x, std::span<const std::int64_t> before, std::span<const std::int64_t> y, std::uint64_t value) {
+  PadParams p;
+  p.element = element_bytes;
+  p.value = value;
+  std::int64_t total = 1;
+  for (std::int64_t d : y) total *= d;
+  if (total == 0) return p;
+  for (std::size_t i = 0; i < y.size(); ++i) {
+    const bool whole = before[i] == 0 && x[i] == y[i];
+    if (p.rank > 0 && whole) {   // within the axis before it
+      const int last = p.rank - 1;
+      p.dim[last] *= y[i], p.x_dim[last] *= x[i], p.before[last] *= x[i];
+      continue;
+    }
+    SAHA_ASSERT(p.rank < kMaxMoveRank);
+    p.dim[p.rank] = y[i], p.x_dim[p.rank] = x[i], p.before[p.rank] = before[i];
+    ++p.rank;
+  }
+  if (p.rank == 0) p.rank = 1, p.dim[0] = p.x_dim[0] = 1;
+  p.rows = total / p.dim[p.rank - 1];
+  p.rows_per_piece = rows_per_piece(p.dim[p.rank - 1]);
+  return p;
+}
+std::uint32_t grid(const PadParams& p) { return static_cast<std::uint32_t>((p.rows + p.rows_per_piece - 1) / p.rows_per_piece); }
+
 std::string_view kernel(const MoveParams& p) { return p.contiguous >= 0 ? "transpose" : "copy"; }
 std::uint32_t grid(const MoveParams& p) { return static_cast<std::uint32_t>((p.rows + p.rows_per_piece - 1) / p.rows_per_piece); }
 std::uint32_t grid(const ConcatParams& p) { return static_cast<std::uint32_t>(p.outer == 1 ? p.parts : std::min<std::int64_t>(p.outer, 64)); }

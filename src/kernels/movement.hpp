@@ -3,6 +3,7 @@
 //   "transpose" (X, Y)    Y[i, j, k] = X with axes permuted
 //   "copy" (X, Y)         a box of X into a box of Y, any strides: Slice, Pad's inside, Expand
 //   "concat" (X0 .. , Y)  blocks of bytes side by side;  "split" (X, Y0 ..)  the reverse
+//   "pad" (X, Y)          X in a larger or smaller box, the rest filled with one element
 //   "gather" (X, indices, Y)  blocks of bytes by index
 #include <cstdint>
 #include <span>
@@ -39,6 +40,17 @@ struct ConcatParams {
   std::int64_t bytes[kMaxParts] = {};                ///< of one block of each part
 };
 std::uint32_t grid(const ConcatParams& params);
+
+/// Y has dims `dim`, X `x_dim`; X's first element stands at `before` in Y, which may be negative. Rows are the last dim.
+struct PadParams {
+  std::int32_t rank = 0, element = 4;                ///< bytes of an element: 1, 2, 4 or 8
+  std::uint64_t value = 0;                           ///< the element that fills, in its low bytes
+  std::int64_t dim[kMaxMoveRank] = {}, x_dim[kMaxMoveRank] = {}, before[kMaxMoveRank] = {};
+  std::int64_t rows = 0, rows_per_piece = 1;
+};
+/// Axes that are not padded join their neighbours. Rank after that at most kMaxMoveRank.
+PadParams prepare_pad(int element_bytes, std::span<const std::int64_t> x, std::span<const std::int64_t> before, std::span<const std::int64_t> y, std::uint64_t value);
+std::uint32_t grid(const PadParams& params);
 
 /// Y[o, i, :] = X[o, index[i], :]. A negative index counts from the end; one outside [-n, n) gives a block of zero bytes.
 struct GatherParams {

@@ -242,6 +242,17 @@ TEST(Expansion, omitted_operands_keep_their_places) {
   check(n, y, 8);   // two concatenations, a transpose, two factors, two products, a softmax
 }
 
+TEST(Movement, pads_of_any_element_equal_the_reference) {
+  for (DType type : {DType::f32, DType::f16, DType::i64, DType::u8}) {
+    Net n;
+    Val x = n.b.op("Cast", {n.input({2, 3, 4, 5})}, {{"to", std::int64_t(type)}});
+    Vals y;
+    for (const Ints& pads : {Ints{0, 0, 0, 0, 0, 0, 0, 0}, Ints{1, 0, 2, 3, 0, 4, 0, 1}, Ints{0, 0, 1, 0, 0, 0, 2, 0}, Ints{0, -1, 2, -2, 1, 3, -1, 0}})
+      y.push_back(n.b.op("Pad", {x, n.b.ints(pads), n.b.scalar(3, type)}));
+    y.push_back(n.b.op("Pad", {x, n.b.ints({1, 2}), {}, n.b.ints({-2})}));
+    test::run_at_every_level(std::move(n.b), n.data, y, 0, true, [](double got, double want, const std::string& where) { ASSERT_EQ(got, want) << where; });   // the casts run by reference
+  }
+}
 TEST(Fusion, values_with_another_use_stay) {
   Net n;
   Val x = n.input({1, 4, 6, 6});

@@ -92,6 +92,26 @@ TEST(QuantisedRows, layers_that_round_their_data_in_each_run_have_kernels) {
       check(n, {y, n.b.op("Relu", {z})}, 0);
     }
 }
+TEST(QuantisedRows, products_of_few_rows_equal_their_integer_forms) {
+  for (std::int64_t rows : {1, 2, 3})
+    for (const char* rule : kRules) {
+      SCOPED_TRACE(testing::Message() << rows << " rows " << rule);
+      Net n;
+      const Linear l;
+      Val x = n.input(DType::i8, {rows, 131}, quant(0.03f, l.zero()));
+      Val y = n.b.quantised("Gemm", {x, l.weights(n, {53, 131}, 0, 53)}, {{"transB", std::int64_t{1}}, {"rounding", std::string(rule)}}, Stored{DType::i8, quant(0.4f, 3)});
+      check(n, {y}, 1);
+    }
+}
+TEST(QuantisedRows, pads_are_moved_in_either_layout) {
+  Net n;
+  const auto q = quant(0.03f, 7);
+  Val x = n.input(DType::i8, {2, 5, 6, 7}, q);
+  Val padded = n.b.op("Pad", {x, n.b.ints({0, 1, 2, 0, 1, 0, 0, 3}), n.b.scalar(7, DType::i8)});
+  const Linear l;
+  Val y = n.b.quantised("Conv", {padded, l.weights(n, {4, 6, 3, 3}, 0, 4)}, {{"rounding", std::string("fixed_double")}}, Stored{DType::i8, quant(0.4f, 3)});
+  check(n, {padded, n.b.op("Pad", {y, n.b.ints({0, 0, -1, 1, 0, 3, 0, -2}), n.b.scalar(-9, DType::i8)})}, 0);
+}
 TEST(QuantisedRows, an_LSTM_equals_its_integer_form) {
   for (int seed = 0; seed < 12; ++seed) {
     Net n;

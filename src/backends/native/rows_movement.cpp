@@ -1,5 +1,6 @@
-// Transpose, Concat, Split, Slice, Expand and Gather of any dtype whose elements are whole bytes.
+// Transpose, Concat, Split, Slice, Expand, Pad and Gather of any dtype whose elements are whole bytes.
 #include <algorithm>
+#include <cstring>
 
 #include "backends/native/kernel_table.hpp"
 #include "backends/native/layout.hpp"
@@ -92,6 +93,24 @@ std::optional<Prepared> split(const NodeSite& s) {
   return call("split", *p, {Operand::node(0)});
 }
 
+/// Filled with one constant element, in whichever layout the operand is at hand.
+std::optional<Prepared> pad(const NodeSite& s) {
+  const int bytes = element(s.dtype(0));
+  if (!bytes || s.s("mode") != "constant" || !s.has(1) || !s.constant[1] || (s.has(2) && (!s.constant[2] || s.constant[2]->size() != 1 || s.dtype(2) != s.dtype(0))) || (s.has(3) && !s.constant[3])) return {};
+  const Dims x = s.dims(0), y = s.out_dims();
+  const auto pads = values<std::int64_t>(*s.constant[1]), axes = s.has(3) ? values<std::int64_t>(*s.constant[3]) : std::vector<std::int64_t>();
+  Dims before(x.size(), 0);
+  for (std::size_t k = 0; k < pads.size() / 2; ++k) {
+    const std::int64_t a = !s.has(3) ? std::int64_t(k) : k < axes.size() ? axes[k] < 0 ? axes[k] + std::int64_t(x.size()) : axes[k] : -1;
+    if (a < 0 || a >= std::int64_t(x.size())) return {};
+    before[std::size_t(a)] = pads[k];
+  }
+  std::uint64_t value = 0;
+  if (s.has(2)) std::memcpy(&value, s.constant[2]->data.get(), std::size_t(bytes));
+  if (y.size() != x.size() || x.size() > std::size_t(kernels::kMaxMoveRank)) return {};
+  return call("pad", kernels::prepare_pad(bytes, in_memory(x, s.layout), in_memory(before, s.layout), in_memory(y, s.layout), value), {Operand::node(0)});
+}
+
 /// Constant indices only, so that one out of range is told by the reference.
 std::optional<Prepared> gather(const NodeSite& s) {
   Dims x = s.dims(0);
@@ -107,7 +126,7 @@ std::optional<Prepared> gather(const NodeSite& s) {
   return call("gather", p, {Operand::node(0), Operand::node(1)});
 }
 
-constexpr KernelDef kRows[] = {{"Transpose", transpose}, {"Slice", slice}, {"Expand", expand}, {"Concat", concat, true}, {"Split", split}, {"Gather", gather}};
+constexpr KernelDef kRows[] = {{"Transpose", transpose}, {"Slice", slice}, {"Expand", expand}, {"Pad", pad, true}, {"Concat", concat, true}, {"Split", split}, {"Gather", gather}};
 }  // namespace
 
 std::span<const KernelDef> movement_rows() { return kRows; }

@@ -11,13 +11,19 @@ inline constexpr int kRows = W == 16 ? 12 : 6;  ///< of a tile: with two vectors
 
 struct Pairs {
   using Element = std::int16_t;
-  static constexpr int kPerUnit = 2;
+  static constexpr int kPerUnit = 2, kStep = 2 * W;   ///< int32 of a unit of a panel
+  static I weights(const int32_t* w, int v) { return load(w + v * W); }
   static I add(I acc, I x, I w) { return plus(acc, multiply_pairs(x, w)); }
+};
+struct Bytes : Pairs {
+  static constexpr int kStep = W;
+  static I weights(const int32_t* w, int v) { return reinterpret_cast<I>(widened(load(reinterpret_cast<const std::uint8_t*>(w) + v * kBlock), true)); }
 };
 #if SAHA_ISA_LEVEL >= 3
 struct Quads {
   using Element = std::uint8_t;
-  static constexpr int kPerUnit = 4;
+  static constexpr int kPerUnit = 4, kStep = 2 * W;
+  static I weights(const int32_t* w, int v) { return load(w + v * W); }
   static I add(I acc, I x, I w) {
 #if SAHA_INTRINSICS >= 3
     return reinterpret_cast<I>(_mm512_dpbusd_epi32(reinterpret_cast<__m512i>(acc), reinterpret_cast<__m512i>(x), reinterpret_cast<__m512i>(w)));
@@ -41,8 +47,8 @@ void tile(const int32_t* x, int64_t units, const int32_t* w, const int32_t* t, I
   I acc[R][2];
 #pragma GCC unroll 12
   for (int r = 0; r < R; ++r) acc[r][0] = load(t), acc[r][1] = load(t + kRescaleRows * W);
-  for (int64_t u = 0; u < units; ++u, w += 2 * W) {
-    const I w0 = load(w), w1 = load(w + W);
+  for (int64_t u = 0; u < units; ++u, w += D::kStep) {
+    const I w0 = D::weights(w, 0), w1 = D::weights(w, 1);
 #pragma GCC unroll 12
     for (int r = 0; r < R; ++r) {
       const I v = splat(x[r * units + u]);
@@ -158,7 +164,7 @@ void convolve(const plan::Call& call) {
     std::uint8_t* out = y + (image * points * s.out_channels + group * m) * kBytes;
     for (int64_t p = p0; p < p1; ++p) {
       const int64_t panel = group * c.panels + p, columns = least<int64_t>(kBlock, m - p * kBlock);
-      const int32_t *w = packed + panel * c.units * kBlock, *t = packed + c.tables + panel * 2 * kRescaleRows * W;
+      const int32_t *w = packed + panel * c.units * D::kStep, *t = packed + c.tables + panel * 2 * kRescaleRows * W;
       for (int64_t i = m0; i < m1; i += kRows) {
         const int64_t n = least<int64_t>(kRows, m1 - i);
         I sums[kRows][2];
@@ -176,7 +182,7 @@ void run_conv_i8(const plan::Call& call) {
 #if SAHA_ISA_LEVEL >= 3
     if (c.dot == Dot::quads) return convolve<Quads, R>(call);
 #endif
-    convolve<Pairs, R>(call);
+    c.dot == Dot::bytes ? convolve<Bytes, R>(call) : convolve<Pairs, R>(call);
   });
 }
 

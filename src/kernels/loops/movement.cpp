@@ -1,4 +1,4 @@
-// transpose, copy, concat, split, gather. Contract in kernels/movement.hpp.
+// transpose, copy, pad, concat, split, gather. Contract in kernels/movement.hpp.
 #include "kernels/movement.hpp"
 
 #include <string.h>
@@ -129,6 +129,50 @@ void run_move(const plan::Call& call) {
   }
 }
 
+template <class T>
+void pad_rows(const PadParams& p, const T* x, T* y, int64_t begin, int64_t end) {
+  const int last = p.rank - 1;
+  const int64_t n = p.dim[last], x_n = p.x_dim[last], first = p.before[last];
+  const int64_t from = least(n, most<int64_t>(0, first)), to = most(from, least(n, first + x_n));   // of a row, what X holds
+  const T value = static_cast<T>(p.value);
+  const auto fill = [&](T* at, int64_t count) {
+    for (int64_t i = 0; i < count; ++i) at[i] = value;
+  };
+  for (int64_t r = begin; r < end; ++r) {
+    int64_t rest = r, at = 0, step = 1;
+    bool inside = x_n > 0;
+    for (int d = last - 1; d >= 0; --d) {
+      const int64_t i = rest % p.dim[d] - p.before[d];
+      rest /= p.dim[d];
+      inside = inside && i >= 0 && i < p.x_dim[d];
+      at += i * step, step *= p.x_dim[d];
+    }
+    T* row = y + r * n;
+    if (!inside) {
+      fill(row, n);
+      continue;
+    }
+    fill(row, from);
+    memcpy(row + from, x + at * x_n + from - first, static_cast<size_t>(to - from) * sizeof(T));
+    fill(row + to, n - to);
+  }
+}
+void run_pad(const plan::Call& call) {
+  const PadParams& p = *static_cast<const PadParams*>(call.params);
+  const int64_t begin = int64_t{call.begin} * p.rows_per_piece, end = least(p.rows, int64_t{call.end} * p.rows_per_piece);
+  if (begin >= end) return;  // a dim is 0
+  const auto as = [&](auto type) {
+    using T = decltype(type);
+    pad_rows(p, static_cast<const T*>(call.operands[0]), static_cast<T*>(call.operands[1]), begin, end);
+  };
+  switch (p.element) {
+    case 1: return as(std::uint8_t{});
+    case 2: return as(std::uint16_t{});
+    case 4: return as(std::uint32_t{});
+    default: return as(std::uint64_t{});
+  }
+}
+
 template <bool Split>
 void run_concat(const plan::Call& call) {
   const ConcatParams& p = *static_cast<const ConcatParams*>(call.params);
@@ -165,7 +209,7 @@ void run_gather(const plan::Call& call) {
 }
 
 constexpr Kernel kRowsOfTable[] = {
-    {"transpose", run_move<true>}, {"copy", run_move<false>}, {"concat", run_concat<false>}, {"split", run_concat<true>}, {"gather", run_gather}};
+    {"transpose", run_move<true>}, {"copy", run_move<false>}, {"pad", run_pad}, {"concat", run_concat<false>}, {"split", run_concat<true>}, {"gather", run_gather}};
 
 }  // namespace
 
