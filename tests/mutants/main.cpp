@@ -12,8 +12,6 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <fstream>
-#include <iterator>
 #include <map>
 
 #include "backends/native/native.hpp"
@@ -84,7 +82,7 @@ void work(std::uint64_t from, std::uint64_t to, std::span<const std::string> mod
   std::string file = (folder / "mutant").string();
   for (std::uint64_t n = from; n < to; ++n) {
     mutants::Mutant m = mutants::mutant(models[n % models.size()], n, folder);
-    std::ofstream(file, std::ios::binary) << m.bytes;
+    mutants::write_model(file, m.bytes);
     std::snprintf(shared.kind, sizeof shared.kind, "%s", m.kind.c_str());
     shared.at = n;
     itimerval limit{{}, {kSeconds, 0}};
@@ -119,8 +117,7 @@ int main(int argc, char** argv) {
       else (a == "--from" ? from : count) = std::strtoull(value, nullptr, 10);
       continue;
     }
-    std::ifstream f(argv[i], std::ios::binary);
-    models.emplace_back(std::istreambuf_iterator<char>(f), std::istreambuf_iterator<char>());
+    models.push_back(mutants::read_model(argv[i]));
     if (models.back().empty()) return std::fprintf(stderr, "error: '%s' is empty or cannot be read\n", argv[i]), 2;
   }
   if (models.empty()) return std::fprintf(stderr, "error: which models?\n"), 2;
@@ -133,7 +130,7 @@ int main(int argc, char** argv) {
   // The models themselves must run, or their mutants prove little.
   for (std::size_t i = 0; i < models.size(); ++i) {
     std::string file = (folder / "sound").string();
-    std::ofstream(file, std::ios::binary) << models[i];
+    mutants::write_model(file, models[i]);
     Shared ignored;
     auto ran = one(file, ignored);
     if (!ran || !*ran) return std::fprintf(stderr, "error: model %zu itself does not run: %s\n", i, ran ? "its inputs are too large" : ran.error().message.c_str()), 1;
@@ -150,7 +147,7 @@ int main(int argc, char** argv) {
     ++killed;
     const char* how = WIFSIGNALED(status) ? WTERMSIG(status) == SIGPROF || WTERMSIG(status) == SIGALRM ? "took more than its time" : ::strsignal(WTERMSIG(status)) : "crashed or asked for too much memory";
     std::printf("WRONG mutant %llu of model %llu (%s): %s\n", static_cast<unsigned long long>(shared->at), static_cast<unsigned long long>(shared->at % models.size()), shared->kind, how);
-    if (!save.empty()) std::filesystem::copy_file(folder / "mutant", std::filesystem::path(save) / ("mutant" + std::to_string(shared->at)), std::filesystem::copy_options::overwrite_existing);
+    if (!save.empty()) mutants::write_model(std::filesystem::path(save) / ("mutant" + std::to_string(shared->at)), mutants::read_model(folder / "mutant"));
     at = shared->at + 1;
   }
   std::filesystem::remove_all(root);

@@ -1,6 +1,7 @@
 #include "tests/mutants/mutate.hpp"
 
 #include <fstream>
+#include <iterator>
 
 namespace saha::mutants {
 namespace {
@@ -16,6 +17,22 @@ std::filesystem::path make_folder(const std::filesystem::path& root) {
   return root / "models";
 }
 
+std::string read_model(const std::filesystem::path& file) {
+  const auto all = [](const std::filesystem::path& path) {
+    std::ifstream f(path, std::ios::binary);
+    return std::string(std::istreambuf_iterator<char>(f), {});
+  };
+  std::string bytes = all(file);
+  return bytes.starts_with("<?xml") ? bytes + '\0' + all(std::filesystem::path(file).replace_extension(".bin")) : bytes;
+}
+void write_model(const std::filesystem::path& file, const std::string& bytes) {
+  const std::filesystem::path beside = std::filesystem::path(file).replace_extension(".bin");
+  const std::size_t end = bytes.starts_with("<?xml") ? bytes.find('\0') : std::string::npos;
+  std::ofstream(file, std::ios::binary) << bytes.substr(0, end);
+  if (end == std::string::npos) std::filesystem::remove(beside);
+  else std::ofstream(beside, std::ios::binary) << bytes.substr(end + 1);
+}
+
 Mutant mutant(const std::string& sound, std::uint64_t n, const std::filesystem::path& folder) {
   Random random(n * 0x9e3779b97f4a7c15u + 1);
   std::string b = sound;
@@ -28,6 +45,7 @@ Mutant mutant(const std::string& sound, std::uint64_t n, const std::filesystem::
     case 3: { std::size_t at = place(); b.erase(at, random() % 256 + 1); return {"bytes removed", std::move(b)}; }
     default: break;
   }
+  if (auto m = openvino_mutant(sound, random)) return std::move(*m);
   if (auto m = bundle_mutant(sound, random)) return std::move(*m);
   if (auto m = tflite_mutant(sound, random)) return std::move(*m);
   if (auto m = onnx_mutant(sound, random, folder)) return std::move(*m);

@@ -18,6 +18,9 @@ struct Mutant {
 /// mutants are to be put into.
 std::filesystem::path make_folder(const std::filesystem::path& root);
 
+/// A model file; of OpenVINO IR the .xml, a zero byte, the .bin beside it. Empty: it cannot be read.
+std::string read_model(const std::filesystem::path& file);
+void write_model(const std::filesystem::path& file, const std::string& bytes);
 /// Mutant number `n` of the model whose file holds `sound`, of any format; the same number gives the same bytes.
 Mutant mutant(const std::string& sound, std::uint64_t n, const std::filesystem::path& folder);
 
@@ -31,6 +34,7 @@ inline std::int64_t hostile(Random& r) {
 // One field of the format that lies; nothing where the bytes are of another format.
 std::optional<Mutant> onnx_mutant(const std::string& sound, Random& random, const std::filesystem::path& folder);
 std::optional<Mutant> tflite_mutant(const std::string& sound, Random& random);
+std::optional<Mutant> openvino_mutant(const std::string& sound, Random& random);
 std::optional<Mutant> bundle_mutant(const std::string& sound, Random& random);
 
 }  // namespace saha::mutants
