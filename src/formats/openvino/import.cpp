@@ -23,11 +23,11 @@ Result<Tensor> constant(const Layer& l, const Weights& w, const Limits& limits, 
   const std::string who = "Constant '" + l.name + "'";
   auto attribute = [&](const char* name) { const std::string* v = find(l.data, name); return v ? *v : std::string(); };
   auto t = dtype_from(attribute("element_type"));
-  if (!t || *t == DType::none) return Error{ErrorCode::unsupported, who + " has element type '" + attribute("element_type").substr(0, 40) + "', which is not taken"};
+  if (!t || *t == DType::none) return Error{ErrorCode::unsupported, who + " has element type '" + shown(attribute("element_type")) + "', which is not taken"};
   auto dims = integers(attribute("shape"));
   auto offset = integer(attribute("offset")), size = integer(attribute("size"));
   if (!dims || !checked_elements(*dims) || dims->size() > 64) return invalid(who + " has shape '" + attribute("shape").substr(0, 100) + "'");
-  if (!offset || !size || *offset < 0 || *size < 0) return invalid(who + " has offset '" + attribute("offset").substr(0, 40) + "' and size '" + attribute("size").substr(0, 40) + "'");
+  if (!offset || !size || *offset < 0 || *size < 0) return invalid(who + " has offset '" + shown(attribute("offset")) + "' and size '" + shown(attribute("size")) + "'");
   const auto have = std::int64_t(w.bytes.size());
   if (!w.present && *size > 0) return invalid(who + " has its elements in a .bin file, which is not there");
   if (*offset > have || *size > have - *offset) return invalid(who + " wants " + to_string(*size) + " bytes at " + to_string(*offset) + " of a .bin file of " + to_string(have));

@@ -72,14 +72,14 @@ std::int64_t Site::i(std::string_view attribute, std::int64_t otherwise) {
   const std::string* v = find(layer.data, attribute);
   if (!v) return otherwise;
   if (auto n = integer(*v)) return *n;
-  fail("has " + std::string(attribute) + " '" + v->substr(0, 40) + "', a whole number is needed");
+  fail("has " + std::string(attribute) + " '" + shown(*v) + "', a whole number is needed");
   return otherwise;
 }
 double Site::f(std::string_view attribute, double otherwise) {
   const std::string* v = find(layer.data, attribute);
   if (!v) return otherwise;
   if (auto n = openvino::number(*v)) return *n;
-  fail("has " + std::string(attribute) + " '" + v->substr(0, 40) + "', a number is needed");
+  fail("has " + std::string(attribute) + " '" + shown(*v) + "', a number is needed");
   return otherwise;
 }
 bool Site::flag(std::string_view attribute, bool otherwise) {
@@ -87,14 +87,14 @@ bool Site::flag(std::string_view attribute, bool otherwise) {
   if (v.empty()) return otherwise;
   if (v == "true" || v == "1") return true;
   if (v == "false" || v == "0") return false;
-  fail("has " + std::string(attribute) + " '" + v.substr(0, 40) + "', true or false is needed");
+  fail("has " + std::string(attribute) + " '" + shown(v) + "', true or false is needed");
   return otherwise;
 }
 Ints Site::is(std::string_view attribute, Ints otherwise) {
   const std::string* v = find(layer.data, attribute);
   if (!v) return otherwise;
   if (auto n = integers(*v)) return *n;
-  fail("has " + std::string(attribute) + " '" + v->substr(0, 40) + "', whole numbers are needed");
+  fail("has " + std::string(attribute) + " '" + shown(*v) + "', whole numbers are needed");
   return otherwise;
 }
 Ints Site::per_axis(std::string_view attribute, std::size_t axes, std::int64_t otherwise) {
@@ -107,7 +107,7 @@ DType Site::dtype(std::string_view attribute, DType otherwise) {
   const std::string v = s(attribute);
   if (v.empty()) return otherwise;
   auto t = dtype_from(v);
-  if (!t || *t == DType::none) { unsupported(std::string(attribute) + " is '" + v.substr(0, 40) + "', an element type that is not taken"); return otherwise; }
+  if (!t || *t == DType::none) { unsupported(std::string(attribute) + " is '" + shown(v) + "', an element type that is not taken"); return otherwise; }
   return context.half_is_float && *t == DType::f16 ? DType::f32 : *t;
 }
 std::int64_t extent(const ir::Type& t, std::size_t axis) { return axis < t.dims.size() ? t.dims[axis].known().value_or(-1) : -1; }
@@ -275,7 +275,7 @@ Result<ir::TypeRef> parameter_type(const Layer& l, const std::string& name, bool
   const std::string who = "Parameter '" + l.name + "'";
   const std::string* element = find(l.data, "element_type");
   auto t = dtype_from(element ? *element : "f32");
-  if (!t || *t == DType::none) return Error{ErrorCode::unsupported, who + " has element type '" + element->substr(0, 40) + "', which is not taken"};
+  if (!t || *t == DType::none) return Error{ErrorCode::unsupported, who + " has element type '" + shown(*element) + "', which is not taken"};
   if (*t == DType::f16 && half_is_float) t = DType::f32;
   const std::string* shape = find(l.data, "shape");
   std::string_view rest = shape ? std::string_view(*shape) : std::string_view();

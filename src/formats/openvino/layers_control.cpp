@@ -55,7 +55,7 @@ Vals recurrent(Site& s, const Cell& cell, Val x, const Vals& states, Val lengths
       std::erase(name, ' ');
       at = comma + 1;
       const auto* known = std::find_if(std::begin(kActivations), std::end(kActivations), [&](const Activation& k) { return k.theirs == name; });
-      if (known == std::end(kActivations)) { s.unsupported("activation '" + name.substr(0, 40) + "' is not taken", "sigmoid, tanh and relu are"); return {}; }
+      if (known == std::end(kActivations)) { s.unsupported("activation '" + shown(name) + "' is not taken", "sigmoid, tanh and relu are"); return {}; }
       one.emplace_back(known->ours);
     }
     for (std::int64_t d = 0; d < directions; ++d) all.insert(all.end(), one.begin(), one.end());

@@ -74,7 +74,7 @@ class Reader {
 Result<std::int64_t> Reader::number_of(xml_node x, const char* attribute, const std::string& who) {
   const std::string_view text = x.attribute(attribute).value();
   if (auto v = integer(text)) return *v;
-  return invalid(who + ": " + attribute + " is '" + std::string(text.substr(0, 40)) + "', a whole number is needed");
+  return invalid(who + ": " + attribute + " is '" + shown(text) + "', a whole number is needed");
 }
 
 void Reader::rt_info(xml_node x, const std::string& path, Data& out, int depth) {
@@ -92,13 +92,20 @@ Result<Layer> Reader::layer(xml_node x, int depth) {
   l.name = x.attribute("name").value();
   l.type = x.attribute("type").value();
   for (auto [file, page] : kSpelling) if (l.type == file) l.type = page;
+  SAHA_DO(check_name(l.name, "the layer"));
+  SAHA_DO(check_name(l.type, "layer '" + l.name + "': the type"));
   const std::string who = (l.type.empty() ? "layer" : l.type) + " '" + l.name + "'";
   SAHA_TRY(l.id, number_of(x, "id", who));
   if (l.type.empty()) return invalid("layer " + to_string(l.id) + " '" + l.name + "' has no type");
   l.version = x.attribute("version").value();
+  SAHA_DO(check_name(l.version, who + ": the version"));
   if (l.version.rfind("opset", 0) == 0) l.opset = int(std::clamp<std::int64_t>(integer(std::string_view(l.version).substr(5)).value_or(0), 0, 1000));
-  for (pugi::xml_attribute a : x.child("data").attributes()) l.data.emplace_back(a.name(), trimmed(a.value()));
+  for (pugi::xml_attribute a : x.child("data").attributes()) {
+    SAHA_DO(check_name(a.name(), who + ": the attribute"));
+    l.data.emplace_back(a.name(), trimmed(a.value()));
+  }
   l.output_names = names_in(x.attribute("output_names").value());
+  for (const std::string& n : l.output_names) SAHA_DO(check_name(n, who + ": the name of an output"));
   for (const char* side : {"input", "output"})
     for (xml_node p : x.child(side).children("port")) {
       Port port;
@@ -110,9 +117,11 @@ Result<Layer> Reader::layer(xml_node x, int depth) {
       }
       port.precision = p.attribute("precision").value();
       port.names = names_in(p.attribute("names").value());
+      for (const std::string& n : port.names) SAHA_DO(check_name(n, who + ": the name of a port"));
+      SAHA_DO(check_name(port.precision, who + ": the precision of a port"));
       for (xml_node d : p.children("dim")) {
         auto v = integer(trimmed(d.child_value()));
-        if (!v || *v < -1 || port.dims.size() >= 64) return invalid(who + ": dim '" + std::string(d.child_value()).substr(0, 40) + "' of port " + to_string(port.id));
+        if (!v || *v < -1 || port.dims.size() >= 64) return invalid(who + ": dim '" + shown(d.child_value()) + "' of port " + to_string(port.id));
         port.dims.push_back(*v);
       }
       l.out.push_back(std::move(port));
@@ -170,6 +179,7 @@ Result<Inner> Reader::inner(xml_node x, std::string role, int depth) {
 Result<Net> Reader::net(xml_node root, int depth) {
   Net n;
   n.name = root.attribute("name").value();
+  SAHA_DO(check_name(n.name, "the net"));
   std::unordered_map<std::int64_t, std::size_t> row;
   for (xml_node x : root.child("layers").children("layer")) {
     if (++layers_ > limits_.layers) return invalid("the model has more than " + to_string(limits_.layers) + " layers");

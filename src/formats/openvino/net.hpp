@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/name.hpp"
 #include "formats/openvino/openvino.hpp"
 #include "tensor/dtype.hpp"
 

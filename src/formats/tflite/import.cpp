@@ -5,6 +5,7 @@
 #include <cstring>
 #include <map>
 
+#include "base/name.hpp"
 #include "formats/tflite/operators.hpp"
 #include "formats/tflite/tflite.hpp"
 #include "system/file.hpp"
@@ -102,6 +103,9 @@ Result<Importer::Info> Importer::info(const fb::SubGraph& g, std::size_t i) {
   const fb::Tensor& t = *g.tensors()->Get(flatbuffers::uoffset_t(i));
   Info r;
   r.name = text(t.name());
+  constexpr std::size_t kLong = 1000;
+  if (r.name.size() > kLong) r.name.erase(0, r.name.rfind(';') + 1);   // a fused operator's tensor lists the names that it was fused from
+  SAHA_DO(check_name(r.name, "the name of tensor " + to_string(i)));
   if (r.name.empty()) r.name = "#" + to_string(i);
   r.dtype = dtype_of(t.type());
   if (t.type() == fb::TensorType::RESOURCE) return r;   // a handle: no value
@@ -288,6 +292,7 @@ Result<> Importer::variable(const fb::SubGraph& g, const fb::Operator& o, fb::Bu
     const auto* options = o.builtin_options_as_VarHandleOptions();
     SAHA_TRY(const std::size_t handle, tensor(o.outputs(), 0));
     infos[handle].variable = options ? text(options->container()) + "/" + text(options->shared_name()) : std::string();
+    SAHA_DO(check_name(*infos[handle].variable, who + ": the variable"));
     return {};
   }
   if (&b != top_) return Error{ErrorCode::unsupported, who + " stands in a branch or a loop, where variables are not taken"};
@@ -312,6 +317,7 @@ Result<> Importer::node(const fb::SubGraph& g, const fb::Operator& o, std::size_
   const fb::OperatorCode& code = *codes->Get(o.opcode_index());
   const fb::BuiltinOperator builtin = code_of(code);
   const std::string custom = text(code.custom_code());
+  SAHA_DO(check_name(custom, "the custom operator " + to_string(row)));
   std::string first = "#" + to_string(row);
   const auto count = std::int64_t(g.tensors() ? g.tensors()->size() : 0);
   std::vector<std::size_t> results;
@@ -412,6 +418,7 @@ Result<ir::Model> Importer::run() {
   const fb::SubGraph& g = *model_.subgraphs()->Get(0);
   ir::Model m;
   m.name = text(g.name());
+  SAHA_DO(check_name(m.name, "the graph"));
   m.doc = model_.description() ? model_.description()->str() : std::string();
   m.format = "TFLite";
   m.opsets[""] = 21;  // the first with all that is said here; other engines know it
@@ -422,7 +429,7 @@ Result<ir::Model> Importer::run() {
       if (!data || data->size() > kMetadata || m.metadata.size() >= 1000) continue;
       std::string value(data->begin(), data->end());
       while (!value.empty() && value.back() == '\0') value.pop_back();
-      if (std::all_of(value.begin(), value.end(), [](unsigned char c) { return c >= 32 && c < 127; })) m.metadata[text(e->name())] = value;
+      if (fault_of_name(text(e->name())).empty() && std::all_of(value.begin(), value.end(), [](unsigned char c) { return c >= 32 && c < 127; })) m.metadata[text(e->name())] = value;
     }
   op::Builder b;
   Vals in;

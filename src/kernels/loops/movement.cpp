@@ -176,6 +176,7 @@ void run_pad(const plan::Call& call) {
 template <bool Split>
 void run_concat(const plan::Call& call) {
   const ConcatParams& p = *static_cast<const ConcatParams*>(call.params);
+  if (p.outer < 1) return;
   int64_t total = 0;
   for (int i = 0; i < p.parts; ++i) total += p.bytes[i];
   auto* whole = static_cast<char*>(call.operands[Split ? 0 : p.parts]);
