@@ -144,6 +144,14 @@ TEST(Export, a_shape_that_copies_open_extents_is_computed) {
   round_trip(m, noise({2, 5, 6}, 12));
 }
 
+TEST(Export, the_last_of_an_open_extent_is_found_when_it_runs) {
+  Builder b;
+  Val x = b.input(ir::tensor_type(DType::f32, {2, ir::Dim::symbol("T"), 3}), "x");
+  const auto m = model_of(std::move(b), x.b->op("Gather", {x, x.b->ints({-1, 0})}, {{"axis", std::int64_t{1}}}));
+  const std::string bytes = round_trip(m, noise({2, 5, 3}, 12));
+  for (const auto* buffer : *fb::GetModel(bytes.data())->buffers())
+    if (buffer->data() && buffer->data()->size() == 8) EXPECT_NE(flatbuffers::ReadScalar<std::int32_t>(buffer->data()->data()), -1) << "the kernel counts from the beginning";
+}
 TEST(Export, what_it_has_no_kernel_for_is_refused_by_name) {
   Builder b;
   Val x = b.input(ir::tensor_type(DType::f32, {4, 4}), "x");

@@ -33,6 +33,13 @@ std::optional<Val> wrapped(const Saying& s, Val indices, const ir::Dim& n) {
 Said gather(const Saying& s) {
   if (!s.type(0).ranked) return {};
   const auto axis = std::size_t(axis_in(s.i("axis"), s.rank()));
+  if (const Tensor* at = s.data(1); at && !s.type(0).dims[axis].known() && at->size() > 0) {
+    const auto v = values<std::int64_t>(*at);
+    if (std::any_of(v.begin(), v.end(), [](std::int64_t x) { return x < 0; })) {   // from an end that only a run knows
+      Val n = s.b.op("Gather", {s.b.op("Shape", {s.in[0]}), s.b.scalar(double(axis), DType::i64)}, {{"axis", std::int64_t{0}}});
+      return Vals{s.b.op("Gather", {s.in[0], s.b.op("Mod", {s.b.op("Cast", {s.in[1]}, {{"to", std::int64_t(DType::i64)}}) + n, n})}, s.attrs)};
+    }
+  }
   auto i = wrapped(s, s.in[1], s.type(0).dims[axis]);
   if (!i) return {};
   return Vals{s.b.op("Gather", {s.in[0], *i}, s.attrs)};
