@@ -100,6 +100,7 @@ class TfliteProgram final : public runtime::Program {
       if (api_->bytes(raw) != std::size_t(t.bytes())) return failed("takes " + std::to_string(api_->bytes(raw)) + " bytes for input '" + inputs_[std::size_t(i)].name + "', not " + std::to_string(t.bytes()));
       if (t.bytes()) std::memcpy(api_->data(raw), t.data.get(), std::size_t(t.bytes()));
     }
+    if (api_->reset_variables && api_->reset_variables(interpreter_) != kOk) return failed("cannot start its variables anew");   // each run stands for itself
     return api_->invoke(interpreter_) == kOk ? Result<>() : failed("failed while running");
   }
 

@@ -33,6 +33,7 @@ const char* Api::load(const engine::DynamicLibrary& library) {
   bind(bytes, "TfLiteTensorByteSize");
   bind(data, "TfLiteTensorData");
   bind(name, "TfLiteTensorName");
+  find(reset_variables, "TfLiteInterpreterResetVariableTensors");
   find(xnnpack_defaults, "TfLiteXNNPackDelegateOptionsDefault");
   find(xnnpack_create, "TfLiteXNNPackDelegateCreate");
   find(xnnpack_delete, "TfLiteXNNPackDelegateDelete");

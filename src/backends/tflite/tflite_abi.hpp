@@ -61,6 +61,7 @@ struct Api {
   int (*resize_input)(Interpreter*, std::int32_t, const int* dims, std::int32_t rank);
   int (*allocate)(Interpreter*);
   int (*invoke)(Interpreter*);
+  int (*reset_variables)(Interpreter*);   ///< may be null
   std::int32_t (*output_count)(const Interpreter*);
   const RawTensor* (*output)(const Interpreter*, std::int32_t);
   int (*type)(const RawTensor*);
