@@ -564,6 +564,7 @@ ONE_OPERATOR = {
     "BITWISE_XOR": lambda r: (single("BITWISE_XOR", [ints(r, -9, 9, (2, 3))] * 2, ((2, 3), np.int32)), [ints(r, -99, 99, (2, 3)), ints(r, -99, 99, (2, 3))]),
     "RIGHT_SHIFT": lambda r: (single("RIGHT_SHIFT", [ints(r, 0, 9, (2, 3))] * 2, ((2, 3), np.int32)), [ints(r, -9999, 9999, (2, 3)), ints(r, 0, 31, (2, 3))]),
     "BUCKETIZE": lambda r: (single("BUCKETIZE", [floats(r, 2, 9)], ((2, 9), np.int32), kind=options("BucketizeOptions", boundaries=[-1.0, 0.0, 0.5])), [np.round(floats(r, 2, 9) * 2) / 2]),
+    "BITCAST": lambda r: (single("BITCAST", [floats(r, 2, 9)], ((2, 9), np.int32), kind=options("BitcastOptions")), [floats(r, 2, 9)]),
     "REVERSE_SEQUENCE": lambda r: (single("REVERSE_SEQUENCE", [floats(r, 3, 2, 5), lengths(r)], ((3, 2, 5), np.float32), kind=options("ReverseSequenceOptions", seqDim=2, batchDim=0)), [floats(r, 3, 2, 5), lengths(r)]),
     "MATRIX_DIAG": lambda r: (single("MATRIX_DIAG", [floats(r, 2, 4)], ((2, 4, 4), np.float32), kind=options("MatrixDiagOptions")), [floats(r, 2, 4)]),
     "MATRIX_SET_DIAG": lambda r: (single("MATRIX_SET_DIAG", [floats(r, 2, 5, 3), floats(r, 2, 3)], ((2, 5, 3), np.float32), kind=options("MatrixSetDiagOptions")), [floats(r, 2, 5, 3), floats(r, 2, 3)]),
@@ -731,6 +732,98 @@ def test_variables_have_their_first_value_in_each_run():
         np.testing.assert_array_equal(loaded.run([data])["z"], (start + data) ** 2)
 
 
+def branch(g, code, kind):
+    """A sub-graph that applies an operator to its first operand and a constant."""
+    main, sub = g.sub, sub_graph(g, "branch")
+    g.sub = sub
+    x, c, y = g.tensor("x", (3,), np.float32), g.tensor("c", (3,), np.float32, data=np.array([1, 2, 3], np.float32)), g.tensor("y", (3,), np.float32)
+    appended(g, sub, code, [x, c], [y], options(kind))
+    sub.inputs, sub.outputs, g.sub = [x], [y], main
+    return len(g.model.subgraphs) - 1
+
+
+@pytest.mark.parametrize("which", [False, True])
+def test_a_branch_is_taken_by_its_condition(which):
+    g = Graph()
+    then, other = branch(g, schema.BuiltinOperator.ADD, "AddOptions"), branch(g, schema.BuiltinOperator.MUL, "MulOptions")
+    x, zero, yes, y = g.tensor("x", (3,), np.float32), g.tensor("zero", (1,), np.float32, data=np.zeros(1, np.float32)), g.tensor("yes", (1,), np.float32), g.tensor("y", (3,), np.float32)
+    at = g.tensor("at", (1,), np.int32, data=np.zeros(1, np.int32))
+    first = g.tensor("first", (1,), np.float32)
+    g.sub.tensors[yes].type = schema.TensorType.BOOL
+    appended(g, g.sub, schema.BuiltinOperator.GATHER, [x, at], [first], options("GatherOptions", axis=0))
+    appended(g, g.sub, schema.BuiltinOperator.GREATER, [first, zero], [yes], options("GreaterOptions"))
+    appended(g, g.sub, schema.BuiltinOperator.IF, [yes, x], [y], options("IfOptions", thenSubgraphIndex=then, elseSubgraphIndex=other))
+    g.sub.inputs, g.sub.outputs = [x], [y]
+    model, data = packed(g), np.array([1 if which else -1, 5, 7], np.float32)
+    np.testing.assert_array_equal(by_reference(model, [data])[0], data + [1, 2, 3] if which else data * [1, 2, 3])
+    compare_twice(model, [data])
+
+
+def test_a_loop_runs_while_its_condition_holds():
+    g = Graph()
+    main = g.sub
+    condition, body = sub_graph(g, "condition"), sub_graph(g, "body")
+    for sub in (condition, body):
+        g.sub = sub
+        i, x = g.tensor("i", (1,), np.int32), g.tensor("x", (2,), np.float32)
+        sub.inputs = [i, x]
+        if sub is condition:
+            go, most = g.tensor("go", (1,), np.int32), g.tensor("most", (1,), np.int32, data=np.array([5], np.int32))
+            sub.tensors[go].type = schema.TensorType.BOOL
+            appended(g, sub, schema.BuiltinOperator.LESS, [i, most], [go], options("LessOptions"))
+            sub.outputs = [go]
+        else:
+            one, next_i, next_x = g.tensor("one", (1,), np.int32, data=np.array([1], np.int32)), g.tensor("ni", (1,), np.int32), g.tensor("nx", (2,), np.float32)
+            appended(g, sub, schema.BuiltinOperator.ADD, [i, one], [next_i], options("AddOptions"))
+            appended(g, sub, schema.BuiltinOperator.ADD, [x, x], [next_x], options("AddOptions"))
+            sub.outputs = [next_i, next_x]
+    g.sub = main
+    i, x, n, y = g.tensor("i", (1,), np.int32), g.tensor("x", (2,), np.float32), g.tensor("n", (1,), np.int32), g.tensor("y", (2,), np.float32)
+    appended(g, main, schema.BuiltinOperator.WHILE, [i, x], [n, y], options("WhileOptions", condSubgraphIndex=1, bodySubgraphIndex=2))
+    main.inputs, main.outputs = [i, x], [n, y]
+    compare_twice(packed(g), [np.array([2], np.int32), np.array([1.5, -3], np.float32)])
+
+
+def test_a_sparse_constant_is_read_as_the_dense_one():
+    """Rows compressed: two elements a row at most."""
+    g = Graph()
+    dense = np.array([[0, 2, 0, 3], [0, 0, 0, 0], [5, 0, 0, 0]], np.float32)
+    w = g.tensor("w", dense.shape, np.float32, data=dense[dense != 0])
+    s = g.sub.tensors[w].sparsity = schema.SparsityParametersT()
+    s.traversalOrder, s.dimMetadata = [0, 1], []
+    for form in (0, 1):
+        d = schema.DimensionMetadataT()
+        d.format = form
+        if form == 0:
+            d.denseSize = 3
+        else:
+            d.arraySegments, d.arrayIndices = schema.Int32VectorT(), schema.Int32VectorT()
+            d.arraySegments.values, d.arrayIndices.values = [0, 2, 2, 3], [1, 3, 0]
+            d.arraySegmentsType = d.arrayIndicesType = schema.SparseIndexVector.Int32Vector
+        s.dimMetadata.append(d)
+    x, full, y = g.tensor("x", (3, 4), np.float32), g.tensor("full", (3, 4), np.float32), g.tensor("y", (3, 4), np.float32)
+    appended(g, g.sub, schema.BuiltinOperator.DENSIFY, [w], [full], options("DensifyOptions"))
+    appended(g, g.sub, schema.BuiltinOperator.ADD, [x, full], [y], options("AddOptions"))
+    g.sub.inputs, g.sub.outputs = [x], [y]
+    data = floats(np.random.default_rng(0), 3, 4)
+    np.testing.assert_array_equal(by_reference(packed(g), [data])[0], data + dense)
+    compare(packed(g), [data])
+
+
+def test_a_constant_behind_the_tables_is_read():
+    """As in files above 2 GiB."""
+    g = Graph()
+    c = np.arange(6, dtype=np.float32).reshape(2, 3)
+    x, w, y = g.tensor("x", (2, 3), np.float32), g.tensor("w", (2, 3), np.float32, data=c), g.tensor("y", (2, 3), np.float32)
+    appended(g, g.sub, schema.BuiltinOperator.ADD, [x, w], [y], options("AddOptions"))
+    g.sub.inputs, g.sub.outputs = [x], [y]
+    held = g.model.buffers[g.sub.tensors[w].buffer]
+    held.data, held.offset, held.size = None, 1 << 20, c.nbytes
+    held.offset = (len(packed(g)) + 15) // 16 * 16
+    model = packed(g).ljust(held.offset, b"\0") + c.tobytes()
+    compare(model, [floats(np.random.default_rng(0), 2, 3)])
+
+
 # ---- real models beside the project ------------------------------------------------------------------------------------------------
 SHARED = pathlib.Path(os.environ.get("SAHA_SHARED") or pathlib.Path(__file__).resolve().parents[3] / "shared") / "data" / "models"
 REFUSED = {  # by name, with what the sentence must say
@@ -757,7 +850,7 @@ def test_acceptance_of_real_models(path):
     if path.name in NOT_IN_LITERT:
         result = model.run([drawn([d if isinstance(d, int) else 1 for d in v.shape], np.dtype(v.dtype)) for v in model.inputs])
         assert all(np.isfinite(np.asarray(y, np.float64)).all() for y in result.values())
-        return
+        return  # LiteRT runs what is written of it: the next test
     reference = Interpreter(str(path), experimental_op_resolver_type=OpResolverType.BUILTIN_REF)
     reference.allocate_tensors()
     inputs = {d["name"]: drawn(d["shape"], d["dtype"]) for d in reference.get_input_details()}
@@ -773,3 +866,20 @@ def test_acceptance_of_real_models(path):
             np.testing.assert_array_equal(ours, expected)
         else:
             np.testing.assert_allclose(ours, expected, rtol=0, atol=1e-4 * max(1, np.abs(expected).max()))
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason=f"acceptance: {SHARED} is not here")
+@pytest.mark.parametrize("path", [p for p in sorted(SHARED.rglob("*.tflite")) if p.name not in REFUSED] if SHARED.is_dir() else [], ids=lambda p: p.name)
+def test_acceptance_of_real_models_written_again(path):
+    """LiteRT runs what saha writes of the model, and gives what saha makes of the model itself."""
+    model, again = saha.load(path), written_again(path)
+    reference = Interpreter(model_content=again)
+    rng, inputs = np.random.default_rng(0), []
+    for d in reference.get_input_details():
+        inputs.append(values(rng, d["shape"], d["dtype"]) if np.issubdtype(d["dtype"], np.integer) else rng.standard_normal(d["shape"]).astype(d["dtype"]))
+    names = [d["name"] for d in reference.get_input_details()]
+    for got, expected in zip(model.run(dict(zip(names, inputs))).values(), by_reference(again, inputs)):
+        if np.issubdtype(expected.dtype, np.integer):
+            np.testing.assert_array_equal(expected, got)
+        else:
+            np.testing.assert_allclose(expected, got, rtol=0, atol=3e-4 * max(1, np.abs(got).max()))

@@ -161,6 +161,7 @@ Vals bitwise_xor(Site& s) { return two(s, "BitwiseXor"); }
 Vals right_shift(Site& s) {
   return elementwise(s, [&](const Vals& in) { return s.b.op("BitShift", {in[0], in[1]}, {{"direction", std::string("RIGHT")}}); });
 }
+Vals bitcast(Site& s) { return {s.b.op("BitCast", {s.in[0]}, {{"to", std::int64_t(s.out[0].dtype)}})}; }
 /// How many of the boundaries do not lie above x.
 Vals bucketize(Site& s) {
   op::Builder& b = s.b;
@@ -266,6 +267,7 @@ constexpr Rule kRules[] = {
     {BuiltinOperator::BITWISE_XOR, bitwise_xor, 2},
     {BuiltinOperator::RIGHT_SHIFT, right_shift, 2},
     {BuiltinOperator::BUCKETIZE, bucketize},
+    {BuiltinOperator::BITCAST, bitcast},
     {BuiltinOperator::CAST, cast},
     {BuiltinOperator::QUANTIZE, quantize},
     {BuiltinOperator::DEQUANTIZE, dequantize},
