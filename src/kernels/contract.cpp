@@ -344,7 +344,9 @@ bool contract(const Site& site, const RecurrentParams& p, Needs& n) {
   if (!holds(Count(p.input) * p.hidden * 16) || !holds(Count(p.hidden) * p.hidden * 16) || !holds(Count(p.steps) * p.batch * p.hidden * 16) || !few(p.gates * p.hidden)) return false;
   const bool reversed[2] = {p.reversed[0] != 0, p.reversed[1] != 0};
   const std::span<const bool> directions(reversed, static_cast<std::size_t>(p.directions));
-  if (!same(p, lstm ? prepare_lstm(site.isa, p.steps, p.batch, p.input, p.hidden, directions, p.outputs) : prepare_gru(site.isa, p.steps, p.batch, p.input, p.hidden, directions, p.reset_after != 0, p.outputs))) return false;
+  RecurrentParams again = lstm ? prepare_lstm(site.isa, p.steps, p.batch, p.input, p.hidden, directions, p.outputs) : prepare_gru(site.isa, p.steps, p.batch, p.input, p.hidden, directions, p.reset_after != 0, p.outputs);
+  again.cell_bound = p.cell_bound;   // any number is one
+  if (!same(p, again)) return false;
   n.reads = {required(Count(p.steps) * p.batch * p.input * 4), required(Count(packed_recurrent_size(p)) * 4), optional(state)};
   if (lstm) n.reads.push_back(optional(state));
   const Count results[] = {Count(p.steps) * state, state, state};

@@ -3,6 +3,7 @@
 // row. A piece is one direction. Kernels "lstm_f32" and "gru_f32": operands
 //   X [T, B, I], packed weights, initial h [D, B, H] or null, initial c (LSTM) or null,  Y [T, D, B, H] or null, Y_h or null, Y_c (LSTM) or null.
 #include <cstdint>
+#include <limits>
 #include <span>
 
 #include "kernels/isa.hpp"
@@ -16,6 +17,8 @@ struct RecurrentParams {
   std::int32_t reversed[2] = {0, 0};            ///< the direction runs from the last step to the first
   std::int32_t reset_after = 0;                 ///< GRU: linear_before_reset
   std::int32_t outputs = 0;                     ///< how many of Y, Y_h, Y_c there are as operands
+  float cell_bound = std::numeric_limits<float>::infinity();   ///< LSTM: the cell stays between its negative and it
+  std::int32_t filler = 0;                      ///< no byte of params is padding: contract.hpp
   std::int64_t chunk = 1;                       ///< steps whose input products are made at once
   std::int64_t packed_w = 0, packed_r = 0, packed_n = 0;  ///< elements of the parts of one direction's weights: W, R, R of the GRU's new gate
   std::uint64_t scratch = 0;

@@ -123,6 +123,7 @@ struct Direction {
   const Function* f;                                  // of this direction
   bool reset_after = false, coupled = false;          // linear_before_reset, input_forget
   double clip = std::numeric_limits<double>::infinity();
+  double cell_clip = std::numeric_limits<double>::infinity();   // saha's own: TensorFlow Lite's LSTM keeps the cell between two bounds
   Reals xw = {};                                      // [steps * batch, gates * hidden]: x W' + biases that are added unconditionally
   Reals rt = {};                                      // [hidden, gates * hidden]
   Reals rt_hidden = {};                               // GRU: [hidden, hidden] of the hidden gate
@@ -141,7 +142,7 @@ struct Direction {
       auto peep = [&](int k, double cell_value) { return peephole ? peephole[k * H + j] * cell_value : 0.0; };  // order i, o, f
       double i = at(0, x[j] + hr[j] + peep(0, cj));
       double keep = coupled ? 1 - i : at(0, x[2 * H + j] + hr[2 * H + j] + peep(2, cj));
-      cj = keep * cj + i * at(1, x[3 * H + j] + hr[3 * H + j]);
+      cj = std::clamp(keep * cj + i * at(1, x[3 * H + j] + hr[3 * H + j]), -cell_clip, cell_clip);
       double o = at(0, x[H + j] + hr[H + j] + peep(1, cj));
       hj = o * at(2, cj);
     }
@@ -214,6 +215,7 @@ Result<> eval_recurrent(Eval& c) {
     k.reset_after = c.i("linear_before_reset") != 0;
     k.coupled = c.i("input_forget") != 0;
     if (c.has_attr("clip") && c.f("clip") > 0) k.clip = double(c.f("clip"));
+    if (c.has_attr("cell_clip") && c.f("cell_clip") > 0) k.cell_clip = double(c.f("cell_clip"));
     Reals wt = transpose(w.data() + d * G * n.input, G, n.input);
     k.rt = transpose(r.data() + d * G * H, G, H);
     if (cell == Cell::gru) k.rt_hidden = transpose(r.data() + d * G * H + 2 * H * H, H, H);
@@ -274,9 +276,9 @@ template <Cell kCell> Vals recurrent_body(const Site& s) {
   const std::int64_t H = *hidden;
   auto pick = [&](Val v, std::int64_t i, std::int64_t axis) { return b.op("Gather", {v, b.constant(Tensor::scalar_int(i))}, {{"axis", axis}}); };
   auto part = [&](Val v, std::int64_t i) { return b.op("Slice", {v, b.ints({i * H}), b.ints({(i + 1) * H}), b.ints({-1})}); };
-  auto bound = [&](Val v) {
-    if (!s.has_attr("clip") || s.f("clip") <= 0) return v;
-    return b.op("Clip", {v, b.scalar(-double(s.f("clip")), v), b.scalar(double(s.f("clip")), v)});
+  auto bound = [&](Val v, std::string_view by = "clip") {
+    if (!s.has_attr(by) || s.f(by) <= 0) return v;
+    return b.op("Clip", {v, b.scalar(-double(s.f(by)), v), b.scalar(double(s.f(by)), v)});
   };
   auto state = [&](std::size_t i, std::int64_t d) {
     if (s.has(i)) return pick(s.in[i], d, batch_first ? 1 : 0);
@@ -310,7 +312,7 @@ template <Cell kCell> Vals recurrent_body(const Site& s) {
       } else {
         auto look = [&](Val v, std::int64_t i, Val cv) { return peep ? v + part(peep, i) * cv : v; };
         Val i = at(0, look(sum(0), 0, c)), keep = s.i("input_forget") != 0 ? 1.0 - i : at(0, look(sum(2), 2, c));
-        cell = keep * c + i * at(1, sum(3));
+        cell = bound(keep * c + i * at(1, sum(3)), "cell_clip");
         next = at(0, look(sum(1), 1, cell)) * at(2, cell);
       }
       Val seen = next;

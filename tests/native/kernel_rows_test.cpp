@@ -242,6 +242,11 @@ TEST(Expansion, omitted_operands_keep_their_places) {
   check(n, y, 8);   // two concatenations, a transpose, two factors, two products, a softmax
 }
 
+TEST(Rows, an_LSTM_may_bound_its_cell) {
+  Net n;
+  Vals in = {n.input({6, 2, 5}), n.weight({1, 28, 5}), n.weight({1, 28, 7}), n.weight({1, 56})};
+  check(n, n.b.ops("LSTM", in, {{"hidden_size", std::int64_t{7}}, {"cell_clip", 0.2f}}, 3), 1);
+}
 TEST(Movement, pads_of_any_element_equal_the_reference) {
   for (DType type : {DType::f32, DType::f16, DType::i64, DType::u8}) {
     Net n;

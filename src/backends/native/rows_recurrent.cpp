@@ -37,6 +37,7 @@ template <bool Lstm> std::optional<Prepared> recurrent(const NodeSite& s) {
   for (std::size_t i : {5, 6}) if (s.has(i) && s.dims(i) != Dims{n, x[1], h}) return {};
   auto p = Lstm ? kernels::prepare_lstm(s.isa, x[0], x[1], x[2], r[2], directions, int(s.out.size()))
                 : kernels::prepare_gru(s.isa, x[0], x[1], x[2], r[2], directions, s.i("linear_before_reset") != 0, int(s.out.size()));
+  if (Lstm && s.has_attr("cell_clip") && s.f("cell_clip") > 0) p.cell_bound = s.f("cell_clip");
   auto packed = packed_buffer(kernels::packed_recurrent_size(p));
   if (!packed) return {};
   kernels::pack_recurrent(s.isa, p, s.constant[1]->as<float>(), s.constant[2]->as<float>(), s.has(3) ? s.constant[3]->as<float>() : nullptr,

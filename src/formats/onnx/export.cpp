@@ -225,7 +225,8 @@ Result<::onnx::ModelProto> Exporter::run() {
   if (std::any_of(values.begin(), values.end(), [](const ir::Value& v) { return bool(v.type->quant); })) { SAHA_TRY(said, op::spelt_out(said)); }
   SAHA_TRY(ir::Graph g, op::rewrite(said, [](const ir::Graph& from, const ir::Node& n, const op::Vals& in, op::Builder& b) -> std::optional<op::Vals> {
     const op::Entry* e = op::find(n.op.str());
-    if (!e || e->def->domain != "saha" || !e->def->body) return {};
+    const bool ours = e && (e->def->domain == "saha" || ir::find_attr(*n.attrs, "cell_clip"));   // an LSTM that bounds its cell is saha's, too
+    if (!ours || !e->def->body) return {};
     (void)from;
     return e->def->body({{*n.attrs}, b, in, {}, n.num_results});
   }));

@@ -128,8 +128,8 @@ Vals say_recurrent(const Saying& s) {
   const Cell cell = cell_of(s.n.op.str());
   const std::string direction = s.s("direction");
   const std::int64_t directions = direction == "bidirectional" ? 2 : 1;
-  // Peepholes, coupled gates and other activations are said by the function body.
-  if (s.has(7) || s.i("input_forget") || s.has_attr("activation_alpha") || s.has_attr("activation_beta")) return {};
+  // Peepholes, coupled gates, a bounded cell and other activations are said by the function body.
+  if (s.has(7) || s.i("input_forget") || s.has_attr("activation_alpha") || s.has_attr("activation_beta") || s.has_attr("cell_clip")) return {};
   if (!s.type(0).ranked) { s.unsupported("reads a value of unknown rank", "fix the shapes of the inputs: saha simplify MODEL --shape NAME=1x512 -o OUT.xml"); return {}; }
   if (s.rank(2) != 3 || !s.type(2).dims[2].known()) return {};
   ir::Strings names = s.ss("activations");

@@ -205,12 +205,11 @@ Val stacked_gates(Site& s, const Val (&gates)[4]) {
   std::vector<ir::Dim> type_dims(all.dims.begin(), all.dims.end());
   return s.b.constant(std::make_shared<const Tensor>(std::move(all)), ir::tensor_type(parts[0].dtype, std::move(type_dims), std::make_shared<const ir::Quant>(std::move(q))));
 }
-/// W, R and B of a layer whose data, weights and output have 8 bits and whose cell has 16; what only such a layer has goes to `a`.
-Vals stored_weights(Site& s, const Lstm& k, Attrs& a) {
+/// W, R and B of a layer whose data, weights and output have 8 bits and whose cell has 16.
+Vals stored_weights(Site& s, const Lstm& k) {
     op::Builder& b = s.b;
   const ir::Type &state = b.type(k.h), &cell = b.type(k.c);
   if (!state.quant || !cell.quant) { s.fail("keeps its state otherwise than as stored integers"); return {}; }
-  if (k.cell_clip > 0) a.push_back({"cell_clip", k.cell_clip});
   s.rounding = "fixed_legacy";   // the scales are multiplied in float32
   Val w = stacked_gates(s, k.w), r = stacked_gates(s, k.r);
   if (b.failed()) return {};
@@ -300,7 +299,7 @@ Val lstm_sequence(Site& s, const Lstm& k, Val x, bool backward) {
   if (b.failed()) return x;
   const bool stored = bool(s.type(0).quant), hybrid = !stored && b.type(k.w[1]).quant;
   const bool constant = b.data(k.w[1]) && b.data(k.r[1]);
-  const bool plain = !k.coupled() && !k.normalised() && !k.projection && k.activation == A::TANH && !hybrid && (stored ? !k.looks() && constant && !bounds_cell(s, k) : !(k.cell_clip > 0));
+  const bool plain = !k.coupled() && !k.normalised() && !k.projection && k.activation == A::TANH && !hybrid && (!stored || (!k.looks() && constant && !bounds_cell(s, k)));
   if (!plain) {
     if (stored) return stored_sequence(s, k, x, backward);
     return over_steps(s, x, {k.h, k.c}, backward, [&](Body& body, Val now, const Vals& states) {
@@ -309,7 +308,10 @@ Val lstm_sequence(Site& s, const Lstm& k, Val x, bool backward) {
   }
   Attrs a = {{"hidden_size", extent(b.type(k.r[1]), 1)}};
   if (backward) a.push_back({"direction", std::string("reverse")});
-  const Vals weights = stored ? stored_weights(s, k, a) : real_gates(s, k);
+  // From zero a cell grows by less than 1 a step: in fewer steps than the bound it meets none.
+  const auto count = b.type(x).dims[0].known();
+  if (k.cell_clip > 0 && (stored || !count || double(*count) >= double(k.cell_clip))) a.push_back({"cell_clip", k.cell_clip});
+  const Vals weights = stored ? stored_weights(s, k) : real_gates(s, k);
   if (b.failed()) return x;
   auto state = [&](Val v) { return b.op("Unsqueeze", {v, b.ints({0})}); };
   Vals in = {x, weights[0], weights[1], weights[2], {}, state(k.h), state(k.c)};

@@ -44,11 +44,11 @@ Weights weights_of(const RecurrentParams& p, const float* packed, int64_t direct
 }
 
 /// Gates of one row [i o f c]; the cell state is updated, the new state written to h.
-void lstm_gates(const float* g, int64_t hidden, float* c, float* h) {
+void lstm_gates(const float* g, int64_t hidden, float bound, float* c, float* h) {
   for (int64_t j = 0; j < hidden; j += W) {
     const int64_t n = hidden - j;
     const V i = sigmoid(load_up_to(g + j, n)), o = sigmoid(load_up_to(g + hidden + j, n)), f = sigmoid(load_up_to(g + 2 * hidden + j, n));
-    const V cell = fma(f, load_up_to(c + j, n), i * tanh(load_up_to(g + 3 * hidden + j, n)));
+    const V cell = min(splat(bound), max(splat(-bound), fma(f, load_up_to(c + j, n), i * tanh(load_up_to(g + 3 * hidden + j, n)))));
     store_up_to(c + j, cell, n);
     store_up_to(h + j, o * tanh(cell), n);
   }
@@ -81,7 +81,7 @@ void run(const plan::Call& call) {
         const float* from = xw + (t - first) * batch * width;
         if constexpr (Gates == 4) {
           product(h, hidden, batch, w.r, hidden, width, nullptr, from, gates, width);
-          for (int64_t b = 0; b < batch; ++b) lstm_gates(gates + b * width, hidden, c + b * hidden, h + b * hidden);
+          for (int64_t b = 0; b < batch; ++b) lstm_gates(gates + b * width, hidden, p.cell_bound, c + b * hidden, h + b * hidden);
         } else {
           product(h, hidden, batch, w.r, hidden, 2 * hidden, nullptr, from, gates, width);  // z r
           if (p.reset_after) product(h, hidden, batch, w.n, hidden, hidden, w.last, nullptr, gates + 2 * hidden, width);
