@@ -3,12 +3,13 @@
 
     tools/compare_quantisers.py --shared DIR [--saha PATH] [--only mnist,kws] [--quantisers saha,ort] [--json FILE]
 
-DIR holds models/ and datasets/ of real, trained networks. Per model and quantiser: the output SQNR (10 log10 of the float outputs' power over that of the
-difference, in dB, mean over the outputs), the decisions that differ from the float model's, and the task's own figure. Saha's files run in saha's own
+DIR holds models/ and datasets/ of real, trained networks; `text` is the reader of text lines in the package rapidocr_onnxruntime (convolutions and a transformer), on lines drawn here.
+Per model and quantiser: the output SQNR (10 log10 of the float outputs' power over that of the difference, in dB, mean over the outputs, and of the worst one), the decisions that
+differ from the float model's, the task's own figure, and the CPU seconds that quantising took (saha's with its own comparison and timing). Saha's files run in saha's own
 engine (`saha`), in onnxruntime and in LiteRT, onnxruntime's in onnxruntime, NNCF's in openvino, LiteRT's in LiteRT. A quantiser that is not installed, or
 refuses the model, is said so. Needs numpy, onnx, onnxruntime, PIL, OpenCV; nncf, openvino, ai-edge-quantizer, ai-edge-litert for the others.
 """
-import argparse, csv, gzip, json, os, shutil, subprocess, sys, tempfile, wave
+import argparse, contextlib, csv, gzip, importlib.util, json, os, resource, shutil, subprocess, sys, tempfile, wave
 import numpy as np
 
 
@@ -191,7 +192,7 @@ def kws(d):
             calibration += [mfcc(x[s:s + 16000]) for s in range(0, min(len(x) - 16000, 64000), 16000)]
     for shift in (1600, -1600, 3200):   # the words themselves, moved: the test has them in place
         calibration += [mfcc(np.roll(speech(f, 16000), shift)) for f in files[::2]]
-    return dict(model=f"{d}/models/mlperf_tiny/kws_dscnn_float.tflite", calibration=np.stack(calibration), test=np.stack(test), decide=top1, task=accuracy(labels))
+    return dict(model=f"{d}/models/mlperf_tiny/kws_dscnn_float.tflite", calibration=np.stack(calibration), test=np.stack(test), decide=top1, task=accuracy(labels), hybrid=True)
 
 
 def vww(d):
@@ -259,8 +260,32 @@ def imagenet(name, size):
     return case
 
 
+def text(d):
+    """Words drawn in OpenCV's fonts; a decision is the text that is read."""
+    import cv2
+    found = importlib.util.find_spec("rapidocr_onnxruntime")
+    if not found:
+        raise RuntimeError("the package rapidocr_onnxruntime is not here")
+    letters = "abcdefghijkmnopqrstuvwxyzABCDEFGHKLMNPQRSTUVWXYZ0123456789"
+
+    def line(r):
+        words = " ".join("".join(r.choice(list(letters), r.integers(2, 8))) for _ in range(r.integers(1, 4)))
+        font, size = int(r.choice([0, 1, 2, 3, 4, 6])), r.uniform(0.8, 1.1)
+        (w, h), _ = cv2.getTextSize(words, font, size, 2)
+        image = np.full((48, max(w + 12, 320), 3), r.integers(150, 255, 3), "u1")
+        cv2.putText(image, words, (6, 24 + h // 2), font, size, r.uniform(0, 90, 3).tolist(), int(r.integers(1, 3)), cv2.LINE_AA)
+        image = cv2.resize(image.astype("f4") + r.normal(0, 6, image.shape).astype("f4"), (320, 48), interpolation=cv2.INTER_AREA)
+        return (np.clip(np.round(image), 0, 255).astype("f4").transpose(2, 0, 1) / 255 - 0.5) / np.float32(0.5)
+
+    def read(y):
+        best = y.reshape(-1, y.shape[-1]).argmax(1)
+        return tuple(int(b) for k, b in enumerate(best) if b and (k == 0 or b != best[k - 1]))
+    lines = lambda seed, n: np.stack([line(np.random.default_rng((seed, k))) for k in range(n)])
+    return dict(model=os.path.join(os.path.dirname(found.origin), "models/ch_PP-OCRv4_rec_infer.onnx"), calibration=lines(0, 48), test=lines(1, 60), decide=lambda o: [read(y) for y in o[0]])
+
+
 CASES = {"mnist": mnist, "ai4i": ai4i, "digits": digits, "fastestdet": fastestdet, "yunet": yunet, "ultraface": ultraface, "kws": kws, "vww": vww, "selfie": selfie, "basic_pitch": basic_pitch,
-         "silero": silero, "mobilenet_v1": imagenet("mobilenet_v1_0.25_128_float", 128), "mobilenet_v2": imagenet("mobilenet_v2_1.0_224_float", 224)}
+         "silero": silero, "mobilenet_v1": imagenet("mobilenet_v1_0.25_128_float", 128), "mobilenet_v2": imagenet("mobilenet_v2_1.0_224_float", 224), "text": text}
 
 
 # ---- engines: feeds -> outputs, a list of arrays by sample for each output ---------------------------------------------------------------
@@ -339,11 +364,21 @@ def by_output(outs):
     return [[np.array(o[k], dtype="f4") for o in outs] for k in range(len(outs[0]))]
 
 
+@contextlib.contextmanager
+def timed(c):
+    """c.seconds: of CPU, this process and what it waited for."""
+    used = lambda: sum(u.ru_utime + u.ru_stime for u in map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)))
+    before = used()
+    yield
+    c.seconds = used() - before
+
+
 # ---- quantisers --------------------------------------------------------------------------------------------------------------------------
 def quantise_saha(c, extra, engine):
     out = f"{c.tmp}/saha.onnx"
     command = [c.saha, "quantize", c.onnx, "-o", out, "--data", c.npz, "-q"] + extra
-    done = subprocess.run(command, capture_output=True, text=True)
+    with timed(c):
+        done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(done.stderr.strip().splitlines()[-1] if done.stderr.strip() else f"exit {done.returncode}")
     return run_native(c.library, out, c.test, c.outputs) if engine == "native" else run_onnxruntime(out, c.test)
@@ -351,7 +386,8 @@ def quantise_saha(c, extra, engine):
 
 def quantise_saha_tflite(c, extra):
     out = f"{c.tmp}/saha.tflite"
-    done = subprocess.run([c.saha, "quantize", c.onnx, "-o", out, "--data", c.npz, "-q"] + extra, capture_output=True, text=True)
+    with timed(c):
+        done = subprocess.run([c.saha, "quantize", c.onnx, "-o", out, "--data", c.npz, "-q"] + extra, capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(done.stderr.strip().splitlines()[-1])
     return run_litert(out, c.test, c.outputs)[0]
@@ -368,26 +404,29 @@ def quantise_ort(c, method="MinMax"):
         def get_next(self):
             return next(self.rest, None)
     pre, out = f"{c.tmp}/pre.onnx", f"{c.tmp}/ort.onnx"
-    try:
-        quant_pre_process(c.onnx, pre)
-    except Exception:
-        quant_pre_process(c.onnx, pre, skip_symbolic_shape=True)
-    quantize_static(pre, out, Reader(), quant_format=QuantFormat.QDQ, per_channel=True, activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8, calibrate_method=getattr(CalibrationMethod, method))
+    with timed(c):
+        try:
+            quant_pre_process(c.onnx, pre)
+        except Exception:
+            quant_pre_process(c.onnx, pre, skip_symbolic_shape=True)
+        quantize_static(pre, out, Reader(), quant_format=QuantFormat.QDQ, per_channel=True, activation_type=QuantType.QUInt8, weight_type=QuantType.QInt8, calibrate_method=getattr(CalibrationMethod, method))
     return run_onnxruntime(out, c.test)
 
 
 def quantise_nncf(c):
     import nncf, openvino as ov
     model = ov.Core().read_model(c.onnx)
-    q = nncf.quantize(model, nncf.Dataset(c.calibration), subset_size=len(c.calibration))
+    with timed(c):
+        q = nncf.quantize(model, nncf.Dataset(c.calibration), subset_size=len(c.calibration))
     y, names = run_openvino(q, c.test)
     return y
 
 
 def quantise_litert(c):
     from ai_edge_quantizer import quantizer, recipe
-    q = quantizer.Quantizer(c.tflite, recipe.static_wi8_ai8())
-    result = q.quantize(q.calibrate({"serving_default": c.calibration}))
+    with timed(c):
+        q = quantizer.Quantizer(c.tflite, recipe.static_wi8_ai8())
+        result = q.quantize(q.calibrate({"serving_default": c.calibration}))
     out = f"{c.tmp}/litert.tflite"
     result.export_model(out, overwrite=True)
     return run_litert(out, c.test, c.outputs)[0]
@@ -397,10 +436,29 @@ class Case:
     pass
 
 
+def with_real_weights(path, out):
+    """A TensorFlow Lite file whose layers round float data in each run, as the float model that its weights come from."""
+    import flatbuffers
+    from ai_edge_litert import schema_py_generated as schema
+    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(open(path, "rb").read(), 0))
+    for t in model.subgraphs[0].tensors:
+        data = model.buffers[t.buffer].data
+        if t.type == schema.TensorType.INT8 and data is not None and len(data) and t.quantization is not None and t.quantization.scale is not None:
+            along = [len(t.quantization.scale) if k == t.quantization.quantizedDimension else 1 for k in range(len(t.shape))]
+            w = np.asarray(data, "u1").view("i1").reshape(t.shape).astype("f4") * np.asarray(t.quantization.scale, "f4").reshape(along if len(t.quantization.scale) > 1 else 1)
+            model.buffers[t.buffer].data, t.type, t.quantization = np.frombuffer(w.astype("f4").tobytes(), "u1"), schema.TensorType.FLOAT32, None
+    b = flatbuffers.Builder(1 << 20)
+    b.Finish(model.Pack(b), b"TFL3")
+    open(out, "wb").write(bytes(b.Output()))
+    return out
+
+
 def prepare(name, args, tmp):
     raw = CASES[name](args.shared)
     c = Case()
     c.__dict__.update(raw)
+    if raw.get("hybrid"):
+        c.model = with_real_weights(c.model, f"{tmp}/real.tflite")
     c.saha, c.library, c.tmp = args.saha, args.library, tmp
     c.onnx, c.tflite = f"{tmp}/float.onnx", f"{tmp}/float.tflite"
     if c.model.endswith(".tflite"):
@@ -447,7 +505,7 @@ def main():
     p.add_argument("--saha", default="build/release/src/cli/saha")
     p.add_argument("--library", default="build/release/src/api/libsaha.so")
     p.add_argument("--only", default=",".join(CASES))
-    p.add_argument("--quantisers", default="saha,saha-ort,saha-tflite,ort,nncf,litert")
+    p.add_argument("--quantisers", default="saha,saha-ort,saha-tflite,ort,ort-percentile,ort-entropy,nncf,litert")
     p.add_argument("--options", default="", help="more options of saha quantize, separated by spaces")
     p.add_argument("--json")
     args = p.parse_args()
@@ -468,8 +526,9 @@ def main():
                     if q == "litert" and not c.tflite:
                         raise RuntimeError("no TensorFlow Lite form of the model")
                     r = judged(c, how[q](c))
-                    rest = {k: v for k, v in r.items() if k not in ("sqnr_db", "least_sqnr_db", "changed")}
-                    print(f"  {q:15} SQNR {r['sqnr_db']:6.2f} dB (least {r['least_sqnr_db']:6.2f})  changed {r['changed']:6}  {rest or ''}", flush=True)
+                    r["seconds"] = round(c.seconds, 1)
+                    rest = {k: v for k, v in r.items() if k not in ("sqnr_db", "least_sqnr_db", "changed", "seconds")}
+                    print(f"  {q:15} SQNR {r['sqnr_db']:6.2f} dB (least {r['least_sqnr_db']:6.2f})  changed {r['changed']:6}  {r['seconds']:6.1f} s  {rest or ''}", flush=True)
                     rows.append({"model": name, "quantiser": q, **r})
                 except Exception as e:
                     text = " ".join(str(e).split())[:150] or type(e).__name__

@@ -61,8 +61,7 @@ Samples spread(const Samples& s, std::int64_t n) {
 }
 
 Result<Referee> Referee::make(const ir::Graph& reference, const Samples& samples, runtime::Backend& engine, int threads, const Watch& watch) {
-  double macs = 1;
-  for (const ir::Node& n : reference.nodes()) macs += op::work(reference, n).macs;
+  SAHA_TRY(const double macs, macs_of(reference, samples));
   Referee r;
   r.samples_ = spread(samples, std::clamp<std::int64_t>(std::int64_t(kJudgeMacs / macs), kLeastHeld, kHeldOut));
   r.engine_ = &engine;
@@ -222,8 +221,7 @@ Result<Form> chosen_form(const ir::Graph& prepared, const Samples& all, const Pa
   };
   const auto described = [](bool equalised, Calibration rule) { return std::string(equalised ? "equalised, " : "") + std::string(name(rule)); };
 
-  double macs = 1;
-  for (const ir::Node& n : prepared.nodes()) macs += op::work(prepared, n).macs;
+  SAHA_TRY(const double macs, macs_of(prepared, all));
   const Samples some = spread(parts.fit, std::max<std::int64_t>(64, std::int64_t(kSeenMacs / macs)));
   std::vector<Form> forms;
   if (o.equalize) {

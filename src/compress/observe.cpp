@@ -3,6 +3,7 @@
 #include <map>
 
 #include "op/builder.hpp"
+#include "op/work.hpp"
 
 namespace saha::compress {
 
@@ -55,6 +56,21 @@ Result<ir::Graph> cut(const ir::Graph& g, std::span<const ir::ValueId> from, std
   op::Vals outputs;
   for (ir::ValueId v : to) outputs.push_back(here[std::size_t(v)]);
   return std::move(b).build(outputs);
+}
+
+Result<double> macs_of(const ir::Graph& g, const Samples& samples) {
+  SAHA_TRY(const std::vector<Datum> in, samples.batch(0, 1));
+  const std::vector<ir::ValueId> outputs(g.outputs().begin(), g.outputs().end());
+  const auto input = [&](std::size_t i, op::Builder& b) {
+    const ir::ValueId v = g.inputs()[i];
+    if (i >= in.size() || !in[i].is_tensor() || in[i].tensor.dtype != g.type(v).dtype) return b.input(g[v].type, g[v].name);
+    const Dims& d = in[i].tensor.dims;
+    return b.input(ir::tensor_type(in[i].tensor.dtype, {d.begin(), d.end()}), g[v].name);
+  };
+  SAHA_TRY(const ir::Graph sized, op::rewrite(g, {}, input, outputs));
+  double macs = 1;
+  for (const ir::Node& n : sized.nodes()) macs += op::work(sized, n).macs;
+  return macs;
 }
 
 std::vector<ir::ValueId> by_name(const ir::Graph& other, std::span<const ir::ValueId> values, const ir::Graph& g) {

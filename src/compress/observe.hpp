@@ -19,6 +19,9 @@ Result<> observe(const ir::Graph& g, std::span<const ir::ValueId> values, runtim
 /// input of g is needed that is not among `from`. No value is in both.
 Result<ir::Graph> cut(const ir::Graph& g, std::span<const ir::ValueId> from, std::span<const ir::ValueId> to);
 
+/// Multiplications of g on one sample, as large as the first one is.
+Result<double> macs_of(const ir::Graph& g, const Samples& samples);
+
 /// The values of g named as values of `other` are, none where there is no such one: how values of a float graph are found in its quantised form.
 std::vector<ir::ValueId> by_name(const ir::Graph& other, std::span<const ir::ValueId> values, const ir::Graph& g);
 

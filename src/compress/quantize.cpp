@@ -121,7 +121,7 @@ Result<Quantizer> Quantizer::make(const ir::Graph& given, const Samples& calibra
     const Range all = range_of(q.seen_[i], {.how = Calibration::minmax});
     q.wide_.push_back(sites.groups[i].fixed ? *fixed_storage(*g.producer(sites.groups[i].sources[0]), DType::i16) : storage_of(all.lo, all.hi, DType::i16));
   }
-  double macs = 0;
+  SAHA_TRY(const double macs, macs_of(g, calibration));
   for (std::size_t i = 0; i < g.nodes().size(); ++i) {
     const Role role = sites.role[i];
     if (role != Role::product && role != Role::own && role != Role::fixed) continue;
@@ -132,7 +132,6 @@ Result<Quantizer> Quantizer::make(const ir::Graph& given, const Samples& calibra
     l.node = i;
     l.group = sites.group[std::size_t(result_of(g, sites, i))];
     l.macs = op::work(g, n).macs;
-    macs += l.macs;
     if (role == Role::product && has_weights(g, n)) l.parameters = g[g.operand(n, 1)].constant->size();
     if (l.group >= 0) {
       const auto at = std::size_t(l.group);

@@ -82,13 +82,13 @@ Result<DType> quantized_type(const AttrView& a, const Signature& sig, std::optio
     return Error{ErrorCode::unsupported, std::string(op) + ": output_dtype " + std::to_string(a.i("output_dtype")) + " is not " + dtype_names(sig.out[0].type.set)};
   return t;
 }
-/// A scale that is known stands for something: no zero, no NaN, no infinity.
+/// A scale that is known stands for something: no zero, no NaN, no infinity, and as every other format asks, not negative.
 Result<> check_scale(const Infer& c) {
   const Tensor* scale = c.data(1);
   if (!scale || !is_float(scale->dtype) || bits(scale->dtype) < 16) return {};
   const auto v = values<double>(*scale);
   for (std::size_t i = 0; i < v.size(); ++i)
-    if (v[i] == 0 || !std::isfinite(v[i])) return c.fail("scale " + std::string(v[i] == 0 ? "0" : v[i] != v[i] ? "NaN" : "infinity") + (v.size() > 1 ? " at " + std::to_string(i) : "") + " stands for nothing");
+    if (!(v[i] > 0) || !std::isfinite(v[i])) return c.fail("scale " + (v[i] == 0 ? "0" : v[i] != v[i] ? "NaN" : !std::isfinite(v[i]) ? "infinity" : std::to_string(v[i])) + (v.size() > 1 ? " at " + std::to_string(i) : "") + " stands for nothing");
   return {};
 }
 Result<> infer_quantize_linear(Infer& c) {

@@ -54,6 +54,10 @@ def sqnr(a, b):
     return 10 * np.log10((a ** 2).sum() / max(((a - b) ** 2).sum(), 1e-30))
 
 
+# What a file may hold in place of scales.
+DAMAGES = (("length", lambda s: np.concatenate([s.reshape(-1), s.reshape(-1)[:1]])), ("zero", lambda s: s * 0), ("nan", lambda s: s * np.nan), ("negative", lambda s: -s), ("infinite", lambda s: s * np.inf))
+
+
 class Quantize(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
@@ -178,7 +182,7 @@ class Quantize(unittest.TestCase):
     def test_damaged_scales_are_refused(self):
         """Wrong lengths, zeros and NaN where scales stand: one sentence, never a crash."""
         self.quantised()
-        for name, damage in (("length", lambda s: np.concatenate([s.reshape(-1), s.reshape(-1)[:1]])), ("zero", lambda s: s * 0), ("nan", lambda s: s * np.nan)):
+        for name, damage in DAMAGES:
             model = onnx.load(self.folder / "q.onnx")
             scale = next(n.input[1] for n in model.graph.node if n.op_type == "DequantizeLinear" and len(next(i for i in model.graph.initializer if i.name == n.input[1]).dims) == 1)
             at = next(i for i, t in enumerate(model.graph.initializer) if t.name == scale)
@@ -189,6 +193,26 @@ class Quantize(unittest.TestCase):
             self.assertEqual(done.returncode, 1, f"{name}: {done.stdout}")
             self.assertEqual(done.stderr.count("error: "), 1)
             self.assertIn("scale", done.stderr)
+
+    @unittest.skipUnless(Interpreter, "needs ai-edge-litert")
+    def test_damaged_scales_of_tensorflow_lite_are_refused(self):
+        import flatbuffers
+        from ai_edge_litert import schema_py_generated as schema
+        self.quantised("--calibrate", "mse", out="q.tflite")
+        raw = (self.folder / "q.tflite").read_bytes()
+        np.save(self.folder / "one.npy", self.x[:1])
+        for name, damage in (*DAMAGES, ("none", lambda s: s[:0])):
+            for by_channel in (False, True):
+                model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(raw, 0))
+                q = next(t.quantization for t in model.subgraphs[0].tensors if t.quantization is not None and t.quantization.scale is not None and (len(t.quantization.scale) > 1) == by_channel)
+                q.scale = damage(np.asarray(q.scale, np.float32)).astype(np.float32)
+                b = flatbuffers.Builder(1 << 16)
+                b.Finish(model.Pack(b), b"TFL3")
+                (self.folder / "damaged.tflite").write_bytes(bytes(b.Output()))
+                done = subprocess.run([SAHA, "infer", "damaged.tflite", "--input", "one.npy"], cwd=self.folder, capture_output=True, text=True, timeout=60)
+                self.assertEqual(done.returncode, 1, f"{name}: {done.stdout}")
+                self.assertEqual(done.stderr.count("error: "), 1)
+                self.assertIn("int8" if name == "none" and by_channel else "scale", done.stderr)
 
 
 if __name__ == "__main__":
