@@ -350,6 +350,8 @@ constexpr OpDef kOps[] = {
     {.name = "LSTM", .since_version = 22,
      .signature = "(X: T, W: T, R: T, B: T?, sequence_lens: int32?, initial_h: T?, initial_c: T?, P: T?) -> (Y: T?, Y_h: T?, Y_c: T?) where T: float | activations: strings?, input_forget: int = 0, rounding: string?, cell_clip: float?, " SAHA_RECURRENT,
      .infer = infer_recurrent, .eval = eval_recurrent, .body = recurrent_body<Cell::lstm>, .integer = lstm_integer, .rounding = ErrorModel::dot},
+    {.name = "FixedLayerNorm", .domain = "saha", .signature = "(X: int16, scale: int16, B: int32) -> (Y: int16) | multiplier: int, shift: int, guard: int = 1",
+     .infer = infer_fixed_layer_norm, .eval = eval_fixed_layer_norm, .no_gradient = "it reads and writes integers"},
 };
 #undef SAHA_RECURRENT
 }  // namespace

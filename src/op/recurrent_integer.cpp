@@ -2,7 +2,10 @@
 // the cell has 16 bits and a power of two as its scale. Source: TensorFlow Lite's quantised LSTM (8x8_16), reference kernels.
 #include "op/recurrent_integer.hpp"
 
+#include <algorithm>
+#include <bit>
 #include <cmath>
+#include <limits>
 
 #include "op/integer_form.hpp"
 #include "tensor/fixed_point.hpp"
@@ -34,6 +37,61 @@ Val divided(Val x, int n) {
   return b.op("Sign", {x}) * b.op("BitShift", {size, b.scalar(n, DType::i32)}, {{"direction", std::string("RIGHT")}});
 }
 Val saturated_16(Val x) { return cast(x.b->op("Saturate", {x}, {{"to", std::int64_t(DType::i16)}}), DType::i16); }
+
+Result<> infer_fixed_layer_norm(Infer& c) {
+  if (c.rank(0) < 1) return c.fail("takes rows, has " + ir::str(*c.in[0]));
+  for (std::size_t i : {1, 2}) {
+    if (c.rank(i) != 1) return c.fail("takes vectors beside X, one is " + ir::str(*c.in[i]));
+    const Dim &n = c.dims(0).back(), &m = c.dims(i)[0];
+    if (n.known() && m.known() && !(n == m)) return c.fail("takes one number for each of " + n.str() + " columns, there are " + m.str());
+  }
+  return c.give(DType::i16, c.dims(0));
+}
+namespace {
+/// 1 / sqrt(x) = multiplier / 2^31 / 2^shift for x > 0: five steps of Newton's method with three integer bits.
+FixedScale inverse_root(std::int32_t x) {
+  if (x <= 1) return {std::numeric_limits<std::int32_t>::max(), 0};
+  int shift = 11;
+  for (; x >= 1 << 29; x /= 4) ++shift;
+  const int pairs = (std::countl_zero(std::uint32_t(x)) - 1) / 2 - 1;
+  shift -= pairs;
+  const std::int32_t half = fixed::scaled_pot(std::int32_t(x << (2 * pairs)) >> 1, -1), half_three = (1 << 28) + (1 << 27);
+  std::int32_t r = 1 << 28;
+  for (int i = 0; i < 5; ++i) {
+    const std::int32_t cube = fixed::scaled_pot(fixed::product(fixed::product(r, r), r), 6);
+    r = fixed::scaled_pot(fixed::difference(fixed::product(half_three, r), fixed::product(half, cube)), 3);
+  }
+  r = fixed::product(r, std::int32_t{1518500250});   // sqrt(1/2)
+  if (shift < 0) r = std::int32_t(std::uint32_t(r) << -shift), shift = 0;
+  return {r, -shift};
+}
+}  // namespace
+/// Sums in 64 bits, the mean with 10 more bits than the numbers; the variance of rows whose length is no power of two is that of the rule, not of the numbers.
+Result<> eval_fixed_layer_norm(Eval& c) {
+  const Tensor &x = c.x(0), &scale = c.x(1), &bias = c.x(2);
+  const std::int64_t n = x.dims.empty() ? 0 : x.dims.back();
+  if (n < 1 || n > 1 << 20 || scale.dims != Dims{n} || bias.dims != Dims{n}) return c.fail("takes rows of 1 to 2^20 numbers and as many factors, X is " + str(x.dims) + ", they are " + str(scale.dims) + " and " + str(bias.dims));
+  if (c.i("multiplier") < 0 || c.i("multiplier") > INT32_MAX || c.i("shift") < -31 || c.i("shift") > 30) return c.fail("multiplier " + std::to_string(c.i("multiplier")) + " with shift " + std::to_string(c.i("shift")) + " is none");
+  const FixedScale to{std::int32_t(c.i("multiplier")), int(c.i("shift"))};
+  SAHA_TRY(Tensor y, c.make(DType::i16, x.dims));
+  const auto *from = x.as<const std::int16_t>(), *w = scale.as<const std::int16_t>();
+  const auto* b = bias.as<const std::int32_t>();
+  auto* out = y.as<std::int16_t>();
+  for (std::int64_t r = 0; r < x.size() / n; ++r, from += n, out += n) {
+    std::int64_t sum = 0, squares = 0;
+    for (std::int64_t i = 0; i < n; ++i) sum += from[i], squares += std::int64_t{from[i]} * from[i];
+    const std::int64_t mean = sum * 1024 / n;
+    auto variance = std::int32_t((squares * ((1 << 20) / n) - mean * mean) / (1 << 20));
+    if (variance < 1) variance = std::int32_t(std::clamp<std::int64_t>(c.i("guard"), 1, INT32_MAX));
+    const FixedScale deviation = inverse_root(variance);
+    for (std::int64_t i = 0; i < n; ++i) {
+      const std::int32_t normal = rescale_double(std::int32_t(1024 * std::int64_t{from[i]} - mean), deviation);
+      const std::int64_t v = std::int64_t(std::int32_t(std::uint32_t(normal) * std::uint32_t(std::int32_t{w[i]}))) + b[i];
+      out[i] = std::int16_t(saturate(rescale_double(std::int32_t((v > 0 ? v + 512 : v - 512) / 1024), to), 16, true));
+    }
+  }
+  return c.give(std::move(y));
+}
 
 Val lstm_integer(const Site& s, const Type& result) {
   Builder& b = s.b;

@@ -1,5 +1,6 @@
 #pragma once
 #include "op/builder.hpp"
+#include "op/op_def.hpp"
 
 namespace saha::op {
 
@@ -13,5 +14,9 @@ Val gate_table(Builder& b, bool tanh, int integer_bits);
 Val divided(Val x, int n);
 /// An int32 saturated to int16.
 Val saturated_16(Val x);
+
+// FixedLayerNorm: a row of gates of 16 bits brought to mean 0 and deviation 1, times `scale`, plus `B`, as steps of 2^-12.
+Result<> infer_fixed_layer_norm(Infer& c);
+Result<> eval_fixed_layer_norm(Eval& c);
 
 }  // namespace saha::op

@@ -498,13 +498,14 @@ def test_svdf(form, seed):
         near(model, [data], 1e-5)
 
 
-@pytest.mark.parametrize("form", ["plain", "coupled", "peepholes", "projection", "coupled, peepholes, projection"])
+@pytest.mark.parametrize("form", ["plain", "coupled", "peepholes", "projection", "normalised", "coupled, peepholes, projection, normalised"])
 @pytest.mark.parametrize("seed", SEEDS)
 def test_lstm_of_stored_integers(form, seed):
     """What ONNX's LSTM cannot say is spelt out step by step, with the same bits."""
     rng = np.random.default_rng(seed)
     g = Graph()
     steps, batch, inputs, hidden = (int(n) for n in rng.integers(1, 6, 4))
+    hidden = 1 << int(rng.integers(1, 4)) if "normalised" in form else hidden  # the kernel divides by powers of two
     coupled, peephole = "coupled" in form, "peepholes" in form
     outputs = int(rng.integers(1, 6)) if "projection" in form and not peephole else hidden  # LiteRT's kernel counts peepholes by outputs, there are as many as cells
     cell_bits, time_major = int(rng.integers(0, 5)), bool(rng.integers(2))
@@ -528,10 +529,15 @@ def test_lstm_of_stored_integers(form, seed):
     states = [g.tensor("h", (batch, outputs), np.int8, h_scale, h_zero), g.tensor("c", (batch, hidden), np.int16, 2.0 ** (cell_bits - 15), 0)]
     for state in states:
         g.sub.tensors[state].isVariable = True
-    between = [g.tensor(f"i{k}", (0,), np.float32) for k in range(4)] + [g.tensor("i4", (0,), np.int8, mid_scale, 0 if "projection" in form else h_zero)]
+    norms = [-1] * 4
+    between = [g.tensor(f"i{k}", (0,), np.float32) for k in range(4)]
+    if "normalised" in form:
+        norms = [without(k, lambda: g.tensor(f"n{k}", (hidden,), np.int16, float(rng.uniform(2e-5, 1e-4)), 0, rng.integers(5000, 32000, hidden).astype(np.int16))) for k in range(4)]
+        between = [g.tensor(f"j{k}", (0,), np.int16, float(rng.uniform(1e-4, 1e-3)), 0) for k in range(4)]
+    between += [g.tensor("i4", (0,), np.int8, mid_scale, 0 if "projection" in form else h_zero)]
     y = g.tensor("y", shape[:2] + (outputs,), np.int8, h_scale, h_zero)
     kind = options("UnidirectionalSequenceLSTMOptions", fusedActivationFunction=4, timeMajor=time_major, cellClip=float(rng.choice([0, 0.4, 100])), projClip=float(rng.choice([0, 0.4])) if "projection" in form else 0.0)
-    model = g.operator(schema.BuiltinOperator.UNIDIRECTIONAL_SEQUENCE_LSTM, [x, *w, *r, *p, *b, *projection, *states, -1, -1, -1, -1], [y], *kind, version=3, intermediates=between, given=[x])
+    model = g.operator(schema.BuiltinOperator.UNIDIRECTIONAL_SEQUENCE_LSTM, [x, *w, *r, *p, *b, *projection, *states, *norms], [y], *kind, version=3, intermediates=between, given=[x])
     compare(model, [values(rng, shape, np.int8)])
 
 

@@ -143,14 +143,14 @@ Vals real_step(Site& s, const Lstm& k, Val x, Val h, Val c) {
 struct StoredLstm {
   ir::Quant x, h, hidden;        ///< scales of the data, the output and, before a projection, of what is projected
   int fraction = 0;              ///< bits of the cell behind the point
-  ir::Quant w[4], r[4], peephole[4], projection;
+  ir::Quant w[4], r[4], peephole[4], norm[4], projection;
+  float gate[4] = {1.0f / 4096, 1.0f / 4096, 1.0f / 4096, 1.0f / 4096};   ///< scale of a gate's sum; where gates are normalised, as the file says
   Stored result;
 };
 Val plain32(Val v) { return op::cast(v, DType::i32); }
 Vals stored_step(const Lstm& k, const StoredLstm& q, Val x, Val h, Val c, Val sigmoid, Val tanh, Val squash) {
   Builder& b = *x.b;
   if (b.failed()) return {h, c};
-  constexpr float kGate = 1.0f / 4096;
   auto centred = [&](Val v, const ir::Quant& by) { return plain32(v) - b.scalar(double(by.zero[0]), DType::i32); };
   auto rescaled = [&](Val sum, float xs, float ws, float ys) {
     return b.op("Rescale", {sum}, {{"x_scale", xs}, {"w_scale", ir::Floats{ws}}, {"y_scale", ys}, {"rounding", std::string("fixed_legacy")}});
@@ -160,9 +160,14 @@ Vals stored_step(const Lstm& k, const StoredLstm& q, Val x, Val h, Val c, Val si
     return bias ? sum + bias : sum;
   };
   auto gate = [&](int g, Val cell) {
-    Val v = op::saturated_16(rescaled(sums(x, q.x, k.w[g], k.bias[g]), q.x.scale[0], q.w[g].scale[0], kGate));
-    v = op::saturated_16(rescaled(sums(h, q.h, k.r[g], {}), q.h.scale[0], q.r[g].scale[0], kGate) + plain32(v));
-    if (k.peephole[g]) v = op::saturated_16(rescaled(plain32(cell) * plain32(k.peephole[g]), std::ldexp(1.0f, -q.fraction), q.peephole[g].scale[0], kGate) + plain32(v));
+    Val v = op::saturated_16(rescaled(sums(x, q.x, k.w[g], k.normalised() ? Val{} : k.bias[g]), q.x.scale[0], q.w[g].scale[0], q.gate[g]));
+    v = op::saturated_16(rescaled(sums(h, q.h, k.r[g], {}), q.h.scale[0], q.r[g].scale[0], q.gate[g]) + plain32(v));
+    if (k.peephole[g]) v = op::saturated_16(rescaled(plain32(cell) * plain32(k.peephole[g]), std::ldexp(1.0f, -q.fraction), q.peephole[g].scale[0], q.gate[g]) + plain32(v));
+    if (k.normalised()) {
+      const float scale = q.norm[g].scale[0];
+      const FixedScale to = fixed_scale(double(scale));
+      v = b.op("FixedLayerNorm", {v, k.norm[g], k.bias[g]}, {{"multiplier", std::int64_t{to.multiplier}}, {"shift", std::int64_t{to.shift} + 12}, {"guard", std::max<std::int64_t>(1, std::int64_t(10000 * scale))}});
+    }
     return plain32(b.op("Lookup", {v, g == 2 ? tanh : sigmoid}));
   };
   Val forget = gate(1, c), input = k.coupled() ? 32767 - forget : gate(0, c);
@@ -261,10 +266,14 @@ Val stored_sequence(Site& s, const Lstm& given, Val x, bool backward) {
     if (auto o = one_scale(s, v)) to = *o;
     else if (!b.failed()) s.unsupported(std::string(what) + " without one scale are not taken");
   };
-  if (given.normalised()) { s.unsupported("normalised gates on stored integers are not taken"); return x; }
   need(s.in[0], q.x, "data");
   need(given.h, q.h, "outputs");
-  for (int g = 0; g < 4; ++g) { need(given.w[g], q.w[g], "weights"); need(given.r[g], q.r[g], "weights"); need(given.peephole[g], q.peephole[g], "peepholes"); }
+  for (int g = 0; g < 4; ++g) { need(given.w[g], q.w[g], "weights"); need(given.r[g], q.r[g], "weights"); need(given.peephole[g], q.peephole[g], "peepholes"); need(given.norm[g], q.norm[g], "factors of normalised gates"); }
+  for (int g = given.coupled(); g < 4 && given.normalised() && !b.failed(); ++g) {
+    const Stored between = intermediate(s, std::size_t(g));
+    if (!between.quant || between.quant->scale.size() != 1 || !given.norm[g]) { s.fail("states no scale for the sums of a gate"); return x; }
+    q.gate[g] = between.quant->scale[0];
+  }
   need(given.projection, q.projection, "projections");
   if (b.failed()) return x;
   const auto cell = one_scale(s, given.c);

@@ -153,7 +153,7 @@ void pad_rows(const PadParams& p, const T* x, T* y, int64_t begin, int64_t end) 
       continue;
     }
     fill(row, from);
-    memcpy(row + from, x + at * x_n + from - first, static_cast<size_t>(to - from) * sizeof(T));
+    if (from < to) memcpy(row + from, x + at * x_n + from - first, static_cast<size_t>(to - from) * sizeof(T));
     fill(row + to, n - to);
   }
 }
