@@ -169,9 +169,9 @@ ir::Graph without_quant(ir::Graph g) {
 /// float_even: QuantizeLinear; the others round x / scale half away from zero.
 Val quantised(Val x, const Type& t, bool even) {
   Builder& b = *x.b;
-  if (even) return b.op("QuantizeLinear", {x, b.scalar(t.quant->scale[0], DType::f32), b.scalar(double(t.quant->zero[0]), t.dtype)}, {{"axis", std::int64_t(t.quant->axis)}});
+  if (even && bits(t.dtype) <= 16) return b.op("QuantizeLinear", {x, b.scalar(t.quant->scale[0], DType::f32), b.scalar(double(t.quant->zero[0]), t.dtype)}, {{"axis", std::int64_t(t.quant->axis)}});
   Val v = cast(x / b.scalar(t.quant->scale[0], DType::f32), DType::f64);  // in float64 the half is added exactly
-  Val steps = b.op("Floor", {b.op("Abs", {v}) + 0.5}) * b.op("Sign", {v});
+  Val steps = even ? b.op("Round", {v}) : b.op("Floor", {b.op("Abs", {v}) + 0.5}) * b.op("Sign", {v});
   return stored(cast(b.op("Clip", {steps, b.scalar(-1073741824., DType::f64), b.scalar(1073741823., DType::f64)}), DType::i32), t);
 }
 /// Dequantise, compute in float32, quantise: what a node means where its entry states no integer rule.

@@ -65,6 +65,10 @@ Result<ir::Graph> merge_common(const ir::Graph& g, const Options&) {
       if (!other || !(other->op == n.op) || other->num_operands != in.size() || other->num_results != n.num_results) continue;
       bool same = other->attrs == n.attrs || ir::same_attrs(*other->attrs, *n.attrs);
       for (std::size_t i = 0; i < in.size() && same; ++i) same = b.graph().operand(*other, i) == in[i].id;
+      for (std::size_t i = 0; i < n.num_results && same; ++i) {   // the same numbers may stand for others
+        const ir::Type &was = from.type(from.result(n, i)), &kept = b.type(k->second[i]);
+        same = was.dtype == kept.dtype && bool(was.quant) == bool(kept.quant) && (!was.quant || *was.quant == *kept.quant);
+      }
       if (!same) continue;
       if (output) break;   // two outputs keep a value each
       return k->second;

@@ -1,6 +1,8 @@
 // .xml files as text: what is read from them, and what is refused by which sentence.
 #include <gtest/gtest.h>
 
+#include <limits>
+
 #include "formats/openvino/openvino.hpp"
 #include "op/text_form.hpp"
 
@@ -104,6 +106,28 @@ TEST(Refusal, says_the_name_and_the_numbers) {
   EXPECT_EQ(refusal(constant("element_type=\"complex\" shape=\"1\" offset=\"0\" size=\"0\"")), "Constant 'Const1' has element type 'complex', which is not taken");
   EXPECT_EQ(refusal(net(layer(0, "Parameter", "shape=\"2,-3\" element_type=\"f32\"", 0) + kResult, edge(0, 0, 9, 0))), "Parameter 'Parameter0' has shape '2,-3'");
   EXPECT_EQ(refusal(around(layer(1, "Elu", "alpha=\"much\"", 1), e, 1, 1)), "Elu 'Elu1' has alpha 'much', a number is needed");
+}
+TEST(Refusal, names_that_are_no_text_are_shown_in_escapes) {
+  const std::string e = edge(0, 0, 1, 0), relu = layer(1, "ReLU", "", 1);
+  auto with = [&](const std::string& what, const std::string& instead) {
+    std::string l = relu;
+    l.replace(l.find(what), what.size(), instead);
+    return refusal(around(l, e, 1, 1));
+  };
+  EXPECT_EQ(with("name=\"ReLU1\"", "name=\"a\xff\""), "the layer 'a\\xff' is not UTF-8 at byte 1");
+  EXPECT_EQ(with("type=\"ReLU\"", "type=\"R&#7;\""), "layer 'ReLU1': the type 'R\\x07' holds the control character 7 at byte 1");
+  EXPECT_EQ(with("opset1", "op&#7;"), "Relu 'ReLU1': the version 'op\\x07' holds the control character 7 at byte 2");
+}
+TEST(Read, ranges_of_FakeQuantize_that_are_no_numbers_make_no_scales) {
+  const float nan = std::numeric_limits<float>::quiet_NaN();
+  for (float low : {0.f, nan, -std::numeric_limits<float>::infinity()}) {
+    const float ends[] = {low, 0.f};   // an empty range, or none
+    const std::string bin(reinterpret_cast<const char*>(ends), sizeof ends);
+    const std::string number = "element_type=\"f32\" shape=\"\" size=\"4\" offset=";
+    const std::string layers = layer(1, "Const", number + "\"0\"", 0, "") + layer(2, "Const", number + "\"4\"", 0, "") + layer(3, "FakeQuantize", "levels=\"256\"", 5);
+    const std::string edges = edge(0, 0, 3, 0) + edge(1, 0, 3, 1) + edge(2, 0, 3, 2) + edge(1, 0, 3, 3) + edge(2, 0, 3, 4);
+    EXPECT_EQ(graph_of(around(layers, edges, 3, 5), bin).find("QuantizeLinear"), std::string::npos);
+  }
 }
 TEST(Refusal, constants_may_not_want_the_same_bytes_without_end) {
   const std::string bin(1 << 20, '\1');

@@ -352,6 +352,44 @@ TEST(TfliteRefusals, a_buffer_that_is_too_small_is_named) {
   f.g->tensors[1]->shape = {1 << 30, 1 << 30, 1 << 30};
   EXPECT_NE(f.refusal(), "");
 }
+TEST(TfliteRefusals, a_buffer_behind_the_end_of_the_file_is_named) {
+  File f;
+  f.tensor("x", {1, 4});
+  f.constant<float>("c", {1, 4}, fb::TensorType::FLOAT32, {1, 2, 3, 4});
+  f.tensor("y", {1, 4});
+  f.g->inputs = {0};
+  f.g->outputs = {2};
+  f.op(BuiltinOperator::ADD, {0, 1}, {2});
+  auto at = [&](std::uint64_t offset, std::uint64_t size) {
+    f.model.buffers[1]->data.clear();
+    f.model.buffers[1]->offset = offset;
+    f.model.buffers[1]->size = size;
+    return f.refusal();
+  };
+  const auto all = std::to_string((at(1 << 20, 16), f.bytes().size()));
+  EXPECT_EQ(at(1 << 20, 16), "tensor 'c' wants 16 bytes at 1048576 of a file of " + all);
+  EXPECT_EQ(at(64, ~std::uint64_t{0}), "tensor 'c' wants 18446744073709551615 bytes at 64 of a file of " + all);
+  EXPECT_EQ(at(~std::uint64_t{0} - 8, 16), "tensor 'c' wants 16 bytes at 18446744073709551607 of a file of " + all);
+}
+TEST(TfliteRefusals, a_composite_or_a_first_call_that_is_the_graph_itself_is_refused) {
+  File f = one_relu();
+  f.model.operator_codes[0]->builtin_code = BuiltinOperator::STABLEHLO_COMPOSITE;
+  EXPECT_EQ(f.refusal(), "STABLEHLO_COMPOSITE of 'y': names no sub-graph");
+  auto o = std::make_unique<fb::StableHLOCompositeOptionsT>();
+  f.g->operators[0]->builtin_options_2.type = fb::BuiltinOptions2::StableHLOCompositeOptions;
+  f.g->operators[0]->builtin_options_2.value = o.release();
+  EXPECT_NE(f.refusal(), "");
+  f = one_relu();
+  f.g->inputs = {};
+  f.op(BuiltinOperator::CALL_ONCE, {}, {}, fb::CallOnceOptionsT{});
+  std::swap(f.g->operators[0], f.g->operators[1]);
+  EXPECT_NE(f.refusal(), "");
+}
+TEST(TfliteRefusals, names_that_are_no_text_are_refused) {
+  File f = one_relu();
+  f.g->tensors[0]->name = "a\xff";
+  EXPECT_EQ(f.refusal(), "the name of tensor 0 'a\\xff' is not UTF-8 at byte 1");
+}
 TEST(TfliteRefusals, sub_graphs_that_call_each_other_without_end_are_refused) {
   File f;
   f.tensor("n", {}, fb::TensorType::BOOL);

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <random>
 
+#include "passes/passes.hpp"
 #include "passes/specialize.hpp"
 
 namespace saha::passes {
@@ -144,6 +145,22 @@ TEST(GatherQuantised, stored_numbers_keep_their_meaning_when_dims_become_known) 
   EXPECT_EQ(kinds(*special), "QuantizeLinear q.Add");
 }
 
+TEST(GatherQuantised, equal_numbers_that_stand_for_others_are_not_merged) {
+  Builder b;
+  Val x = b.input(ir::tensor_type(DType::f32, {4}), "x"), scale = b.scalar(0.5, DType::f32), zero = b.scalar(3, DType::u8);
+  Val raw = b.op("QuantizeLinear", {x, scale, zero}), kept = b.op("QuantizeLinear", {x, scale, zero});
+  b.retype(kept, ir::tensor_type(DType::u8, {4}, std::make_shared<const ir::Quant>(ir::Quant{{0.5f}, {3}, 0})));
+  Val sum = b.quantised("Add", {kept, kept}, {{"rounding", std::string("float_even")}}, op::Stored{});
+  auto g = std::move(b).build({b.op("Cast", {raw}, {{"to", std::int64_t(DType::f32)}}), sum});
+  ASSERT_TRUE(g) << g.error().message;
+  auto merged = merge_common(*g, {});
+  ASSERT_TRUE(merged) << merged.error().message;
+  const std::vector<Datum> in = {Tensor::of(DType::f32, {4}, {1, 2, 3, 4})};
+  auto y = op::run(*merged, in);
+  ASSERT_TRUE(y) << y.error().message;
+  EXPECT_EQ((*y)[0].tensor.at(1), 7);
+  EXPECT_EQ((*y)[1].tensor.at(1), 4);
+}
 TEST(GatherQuantised, what_cannot_be_stays) {
   Net n;   // one operand is float, one scale is computed, a result has another reader
   Val f = n.input({1, 4}), x = n.both(n.input({1, 4}), 0.02, 128);

@@ -171,10 +171,11 @@ Vals fully_connected(Site& s) {
   Val y = s.activated(s.node("Gemm", in, {{"transB", std::int64_t{1}}}), o.fused_activation_function());
   if (o.keep_num_dims() && lead.size() != 2) {
     Ints shape;
-    for (std::size_t i = 0; i + 1 < lead.size(); ++i) shape.push_back(lead[i].known().value_or(i == 0 ? 0 : -1));
-    if (shape.size() > 1 && shape[0] == 0) shape[0] = -1;
+    for (std::size_t i = 0; i + 1 < lead.size(); ++i) shape.push_back(lead[i].known().value_or(-1));
     shape.push_back(n);
-    y = s.b.op("Reshape", {y, s.b.ints(shape)});
+    Val as = std::count(shape.begin(), shape.end(), -1) < 2 ? s.b.ints(shape)
+                                                            : s.b.op("Concat", {s.b.op("Shape", {s.in[0]}, {{"end", std::int64_t{-1}}}), s.b.ints({n})}, {{"axis", std::int64_t{0}}});
+    y = s.b.op("Reshape", {y, as});
   }
   return {y};
 }
