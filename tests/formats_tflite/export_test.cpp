@@ -150,7 +150,7 @@ TEST(Export, the_last_of_an_open_extent_is_found_when_it_runs) {
   const auto m = model_of(std::move(b), x.b->op("Gather", {x, x.b->ints({-1, 0})}, {{"axis", std::int64_t{1}}}));
   const std::string bytes = round_trip(m, noise({2, 5, 3}, 12));
   for (const auto* buffer : *fb::GetModel(bytes.data())->buffers())
-    if (buffer->data() && buffer->data()->size() == 8) EXPECT_NE(flatbuffers::ReadScalar<std::int32_t>(buffer->data()->data()), -1) << "the kernel counts from the beginning";
+    if (buffer->data() && buffer->data()->size() == 8) { EXPECT_NE(flatbuffers::ReadScalar<std::int32_t>(buffer->data()->data()), -1) << "the kernel counts from the beginning"; }
 }
 TEST(Export, what_it_has_no_kernel_for_is_refused_by_name) {
   Builder b;
