@@ -132,6 +132,17 @@ class Quantize(unittest.TestCase):
             types = {d["dtype"] for d in it.get_tensor_details()}
             self.assertIn(np.int8, types)
 
+    @unittest.skipUnless(Interpreter, "needs ai-edge-litert")
+    def test_tensorflow_lite_rounds_float_data_in_each_run(self):
+        told = self.quantised("--scheme", "dynamic", out="h.tflite")
+        it = Interpreter(model_path=str(self.folder / "h.tflite"))
+        runner = it.get_signature_runner()
+        y = np.concatenate([next(iter(runner(x=self.x[i:i + 1]).values())) for i in range(32)])
+        self.assertGreater(sqnr(self.y[:32], y), 28)
+        self.assertAlmostEqual(sqnr(self.y[:32], y), told["rows"][1]["output_sqnr_db"], delta=6)
+        stored = [d for d in it.get_tensor_details() if d["dtype"] == np.int8 and len(d["shape"]) > 1]
+        self.assertGreaterEqual(len(stored), 4)
+
     def test_a_floor_widens_layers_until_it_holds(self):
         told = self.quantised("--floor", "38dB")
         self.assertTrue(told["floor_held"])
