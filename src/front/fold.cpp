@@ -6,6 +6,7 @@
 
 #include "data/csv.hpp"
 #include "front/sample.hpp"
+#include "passes/simplify.hpp"
 
 namespace saha::front {
 namespace {
@@ -63,22 +64,19 @@ std::vector<std::size_t> last_order(Form form, const Dims& input, std::span<cons
   if (fit && fit->move != data::Fitting::Move::none) rotate(fit->move == data::Fitting::Move::channels_first);
   return order;
 }
-std::string operators(const ir::Graph& g, std::size_t first) {
+/// What the nodes of step k are called; k behind the last step: those that fit the sample to the input.
+std::string origin(std::span<const Step> steps, std::size_t k) { return "preprocess." + std::to_string(k + 1) + "." + (k < steps.size() ? std::string(data::name(steps[k])) : "fit"); }
+std::string operators(const ir::Graph& g, const std::string& origin) {
   std::string all;
-  for (std::size_t i = first; i < g.nodes().size(); ++i) all += (all.empty() ? "" : ", ") + std::string(g.nodes()[i].op.str());
-  return all.empty() ? "nothing" : all;
+  for (const ir::Node& n : g.nodes()) if (n.origin && *n.origin == origin) all += (all.empty() ? "" : ", ") + std::string(n.op.str());
+  return all;
 }
-
-struct Attempt {
-  std::size_t failed = 0;   ///< the step that cannot be folded; the number of steps: none of them is the reason
-  std::vector<std::string> what;
-};
-/// The graph that takes a sample after the steps before `first`.
-Result<ir::Graph> graph_from(const ir::Graph& g, std::size_t input, std::span<const Step> steps, std::size_t first, const Form& raw, bool any_size, Attempt& attempt) {
+/// The graph that takes a sample after the steps before `first`. `guilty`: the step that cannot be folded; the number of steps: none of them is the reason.
+Result<ir::Graph> graph_from(const ir::Graph& g, std::size_t input, std::span<const Step> steps, std::size_t first, const Form& raw, bool any_size, std::size_t& guilty) {
   const ir::ValueId target = g.inputs()[input];
   const ir::Type& type = g.type(target);
   const Dims wanted = sample_dims(type);
-  attempt = {steps.size(), {}};
+  guilty = steps.size();
   Form form = raw;
   for (const Step& s : steps.first(first)) {
     auto next = advance(std::move(form), s);
@@ -88,7 +86,7 @@ Result<ir::Graph> graph_from(const ir::Graph& g, std::size_t input, std::span<co
   const auto rest = steps.subspan(first);
   form = settled(std::move(form), wanted, rest);
   const auto failed = [&](std::size_t k, Error e) {
-    attempt.failed = k;
+    guilty = k;
     return e;
   };
   const bool open = std::ranges::any_of(form.dims, [](std::int64_t d) { return d < 0; });
@@ -103,13 +101,14 @@ Result<ir::Graph> graph_from(const ir::Graph& g, std::size_t input, std::span<co
     }
     Sample sample(b, b.input(ir::tensor_type(form.dtype, std::move(dims)), g[v].name), form, last_order(form, wanted, rest), g[target].type);
     for (std::size_t k = first; k < steps.size() && !b.failed(); ++k) {
-      const std::size_t before = b.graph().nodes().size();
+      b.origin = ir::make_name(origin(steps, k));
       Result<> done = open && of_size(steps[k]) && !any_size ? Result<>(Error{ErrorCode::invalid_argument, "what it does depends on the size of the raw picture: --raw 480x640 states it"}) : sample.apply(steps[k]);
       if (!done) b.fail(failed(k, std::move(done.error())));
-      attempt.what.push_back(operators(b.graph(), before));
     }
     if (b.failed()) return {};
+    b.origin = ir::make_name(origin(steps, steps.size()));
     auto fitted = sample.fit(g.name(v));
+    b.origin = {};
     if (!fitted) b.fail(std::move(fitted.error()));
     return fitted ? *fitted : op::Val{};
   }, g.outputs());
@@ -158,18 +157,24 @@ Result<Folded> fold(const ir::Graph& g, std::size_t input, const data::Preproces
   std::size_t first = 0;
   if (!steps.empty() && std::holds_alternative<data::Decode>(steps[0])) r.rows[first++].what = "a file is decoded before the graph";
   for (; first < steps.size(); ) {
-    Attempt attempt;
-    auto graph = graph_from(g, input, steps, first, form, raw.any_size, attempt);
+    std::size_t guilty = 0;
+    auto graph = graph_from(g, input, steps, first, form, raw.any_size, guilty);
     if (graph) {
-      r.graph = std::move(*graph);
+      static const std::string kExact[] = {"quantise_bytes", "remove_dead"};
+      SAHA_TRY(auto simple, passes::simplify(*graph, {}, {}, kExact));
+      r.graph = std::move(simple.graph);
       r.outside = preprocess.first(first);
-      for (std::size_t k = first; k < steps.size(); ++k) r.rows[k] = {r.rows[k].step, true, attempt.what[k - first]};
+      for (std::size_t k = first; k < steps.size(); ++k) {
+        const std::string what = operators(r.graph, origin(steps, k));
+        r.rows[k] = {r.rows[k].step, true, what.empty() ? "nothing" : what};
+      }
+      if (std::string fit = operators(r.graph, origin(steps, steps.size())); !fit.empty()) r.rows.push_back({"fit", true, std::move(fit)});
       return r;
     }
-    if (attempt.failed == steps.size()) return std::move(graph.error());
-    for (std::size_t k = first; k < attempt.failed; ++k) r.rows[k].what = r.rows[attempt.failed].step + ", which follows, stays outside";
-    r.rows[attempt.failed].what = graph.error().message;
-    first = attempt.failed + 1;
+    if (guilty == steps.size()) return std::move(graph.error());
+    for (std::size_t k = first; k < guilty; ++k) r.rows[k].what = r.rows[guilty].step + ", which follows, stays outside";
+    r.rows[guilty].what = graph.error().message;
+    first = guilty + 1;
   }
   if (steps.empty()) return Error{ErrorCode::invalid_argument, "there is no step to fold"};
   return Error{ErrorCode::invalid_argument, "no step can be folded: " + r.rows.back().step + ": " + r.rows.back().what};

@@ -27,13 +27,13 @@ struct Row {
 struct Folded {
   ir::Graph graph;
   data::Preprocess outside;   ///< the steps that remain in front of the graph
-  std::vector<Row> rows;      ///< one for each step
+  std::vector<Row> rows;      ///< one for each step; "fit" behind them, where the sample is fitted to the input by operators
 };
 
 /// The graph whose input `input` takes what the shortest possible prefix of the steps gives, [N, height, width, channels] of uint8 where that prefix
 /// is a mere decode: the other steps are operators of the graph, and so is fitting the sample to the input (docs/preprocess.md). Name and
 /// batch dimension of the input stay. What the graph computes is what the steps give: bit by bit for pictures, but tf-*, tf1-*, torch-* resizes, which
-/// are within float32 rounding, as sound is. Fails where no step can be folded, and where the steps do not fit the input.
+/// are within float32 rounding, as sound is. Bytes that a quantised input would store as they are, by all 256 values, are left alone. Fails where no step can be folded, and where the steps do not fit the input.
 Result<Folded> fold(const ir::Graph& graph, std::size_t input, const data::Preprocess& steps, const Raw& raw = {});
 
 }  // namespace saha::front

@@ -1,10 +1,12 @@
-// (x * c) * d -> x * (c d);  (x + c) + d -> x + (c + d);  x / c / d -> x / (c d);   c and d constant floats, the inner result used once.
+// (x * c) * d -> x * (c d);  (x + c) + d -> x + (c + d);  x / c / d -> x / (c d);  (x + c) - d -> x + (c - d);  (x * c) / d -> x * (c / d) and so on;
+// c and d constant floats, the inner result used once.
 #include "passes/passes.hpp"
 
 namespace saha::passes {
 namespace {
 using op::Val;
 using op::Vals;
+constexpr ir::OpName kAdd = "Add", kSub = "Sub", kMul = "Mul", kDiv = "Div";
 /// The constant operand of a two-operand node and the other one.
 std::optional<std::pair<Val, Val>> split(op::Builder& b, Val x, Val y, bool commutes) {
   if (!x || !y || !is_float(b.type(x).dtype)) return {};
@@ -12,28 +14,36 @@ std::optional<std::pair<Val, Val>> split(op::Builder& b, Val x, Val y, bool comm
   if (commutes && b.data(x) && !b.data(y)) return std::pair{y, x};
   return {};
 }
+bool commutes(const ir::Node& n) { return is(&n, "Mul") || is(&n, "Add"); }
+bool additive(const ir::Node& n) { return is(&n, "Add") || is(&n, "Sub"); }
+bool multiplicative(const ir::Node& n) { return is(&n, "Mul") || is(&n, "Div"); }
 }  // namespace
 
 Result<ir::Graph> compose_arithmetic(const ir::Graph& g, const Options& o) {
   auto uses = g.use_counts();
   return op::rewrite(g, [&](const ir::Graph& from, const ir::Node& n, const Vals& in, op::Builder& b) -> std::optional<Vals> {
-    if (in.empty() || !in[0] || n.num_results != 1) return {};
-    bool mul = is(&n, "Mul"), add = is(&n, "Add"), div = is(&n, "Div");
-    if ((!mul && !add && !div) || in.size() != 2) return {};
-    auto outer = split(b, in[0], in[1], !div);
+    if (in.size() != 2 || !in[0] || n.num_results != 1 || (!additive(n) && !multiplicative(n))) return {};
+    auto outer = split(b, in[0], in[1], commutes(n));
     if (!outer) return {};
     for (std::size_t i = 0; i < 2; ++i) if (in[i].id == outer->first.id && uses[std::size_t(from.operand(n, i))] != 1) return {};
+    // What two constants are together; no larger than the larger of them.
+    auto both = [&](ir::OpName name, Val c, Val d) -> std::optional<Tensor> {
+      const Tensor &x = *b.data(c), &y = *b.data(d);
+      if (x.size() > 65536 || y.size() > 65536) return {};
+      Datum dx(x), dy(y);
+      const Datum* operands[] = {&dx, &dy};
+      auto r = op::run(*op::find(name.str())->def, operands, {}, 1, o.budget);
+      if (!r || (*r)[0].tensor.bytes() > std::max(x.bytes(), y.bytes())) return {};
+      return std::move((*r)[0].tensor);
+    };
     const ir::Node* p = b.producer(outer->first);
-    if (!is(p, n.op.str()) || p->num_operands != 2) return {};
-    auto inner = split(b, operand(b, *p, 0), operand(b, *p, 1), !div);
+    if (!p || p->num_operands != 2 || additive(n) != additive(*p) || multiplicative(n) != multiplicative(*p)) return {};
+    auto inner = split(b, operand(b, *p, 0), operand(b, *p, 1), commutes(*p));
     if (!inner) return {};
-    const Tensor &c = *b.data(inner->second), &d = *b.data(outer->second);
-    if (c.size() > 65536 || d.size() > 65536) return {};
-    Datum dc(c), dd(d);
-    const Datum* operands[] = {&dc, &dd};
-    auto both = op::run(*op::find(div ? "Mul" : n.op.str())->def, operands, {}, 1, o.budget);
-    if (!both || (*both)[0].tensor.bytes() > std::max(c.bytes(), d.bytes())) return {};
-    return Vals{b.op(n.op, {inner->first, b.constant(std::move((*both)[0].tensor))})};
+    // x - c - d = x - (c + d); x - c + d = x - (c - d): the inner operator stays.
+    auto c = both(commutes(*p) ? n.op : additive(n) ? (n.op == p->op ? kAdd : kSub) : (n.op == p->op ? kMul : kDiv), inner->second, outer->second);
+    if (!c) return {};
+    return Vals{b.op(p->op, {inner->first, b.constant(std::move(*c))})};
   });
 }
 

@@ -1,5 +1,6 @@
 // s * Conv(x, W, b) + t  ->  Conv(x, s W, s b + t), s and t constant per output channel: BatchNormalization, Mul, Div, Add, Sub after Conv,
-// ConvTranspose, Gemm and MatMul with constant weights.  Conv(s x, W)  ->  Conv(x, W s).  MatMul(a, B) + c  ->  Gemm(a, B, c) for a matrix a.
+// ConvTranspose, Gemm and MatMul with constant weights.  Conv(s x + t, W, b)  ->  Conv(x, s W, b + t W) where Conv does not pad, else Conv(x + t / s, s W, b);
+// the same before Gemm and MatMul, also through Transpose and Reshape.  MatMul(a, B) + c  ->  Gemm(a, B, c) for a matrix a.
 #include <algorithm>
 #include <cmath>
 
@@ -118,31 +119,131 @@ std::optional<Vals> fold_into(const ir::Node& p, const ir::Node& n, const Vals& 
   return Vals{b.op(p.op, operands, *p.attrs)};
 }
 
-/// Conv(Mul(x, c), W): the factor per input channel goes into the weights.
-std::optional<Vals> fold_before(const ir::Node& n, const Vals& in, op::Builder& b) {
-  const ir::Node* p = b.producer(in[0]);
-  if (!is(p, "Mul") && !is(p, "Div")) return {};
-  const Tensor* w = b.data(in[1]);
-  const auto* group = ir::attr<std::int64_t>(*n.attrs, "group");
-  std::size_t rank = b.type(in[0]).dims.size();
-  if (!w || !is_float(w->dtype) || rank < 3) return {};
-  for (std::size_t which : {std::size_t(0), std::size_t(1)}) {
-    if (is(p, "Div") && which == 1) continue;
-    std::int64_t groups = group ? *group : 1, channels = w->dims[1] * groups;
-    Val x = operand(b, *p, which), c = operand(b, *p, 1 - which);
-    auto s = per_channel(b, c, rank, 1, channels);
-    if (!s || b.data(x) || b.type(x).dims.size() != rank) continue;
-    std::int64_t inner = w->size() / std::max<std::int64_t>(1, w->dims[0] * w->dims[1]), per_group = w->dims[0] / std::max<std::int64_t>(groups, 1);
-    bool divide = is(p, "Div");
-    Vals operands = in;
-    operands[0] = x;
-    operands[1] = b.constant(scaled(*w, [&](std::int64_t i) {
-      std::int64_t out = i / (inner * w->dims[1]), channel = out / std::max<std::int64_t>(per_group, 1) * w->dims[1] + i / inner % w->dims[1];
-      return divide ? 1 / (*s)[std::size_t(channel)] : (*s)[std::size_t(channel)];
-    }));
-    return Vals{b.op("Conv", operands, *n.attrs)};
+/// What stands in front of a product: moves(s x + t), s and t per channel of the product's operand; `steps` of arithmetic, each read by nobody else.
+struct Before {
+  Val x;
+  Affine a;
+  std::size_t steps = 0;
+  std::vector<const ir::Node*> moves;   ///< of b's graph, the last first; x has the dims in front of them
+};
+Before affine_before(const ir::Graph& from, ir::ValueId v, Val y, std::size_t axis, std::int64_t channels, std::span<const std::uint32_t> uses, op::Builder& b) {
+  Before r{y, {std::vector<double>(std::size_t(channels), 1.0), std::vector<double>(std::size_t(channels), 0.0)}, 0, {}};
+  std::vector<const ir::Node*> moves;
+  bool alike = false;   // behind a Reshape channels lie anywhere: what all elements share is followed
+  for (;;) {
+    const ir::Node *p = b.producer(y), *original = from.producer(v);
+    if (!p || !original || p->op != original->op || p->num_operands != original->num_operands || uses[std::size_t(v)] != 1) return r;
+    std::size_t next = 0;
+    if (is(p, "Transpose") && !alike) {
+      const auto* perm = ir::attr<ir::Ints>(*p->attrs, "perm");
+      if (!perm || axis >= perm->size()) return r;
+      axis = std::size_t((*perm)[axis]);
+      moves.push_back(p);
+    } else if (is(p, "Reshape") || is(p, "Flatten") || is(p, "Transpose")) {
+      alike = true;
+      moves.push_back(p);
+    } else {
+      const std::size_t rank = b.type(y).dims.size();
+      std::optional<Affine> step;
+      for (std::size_t which : {std::size_t(0), std::size_t(1)}) {
+        if (step || p->num_operands != 2) break;
+        const Val x = operand(b, *p, which), c = operand(b, *p, 1 - which);
+        if (b.data(x) || b.type(x).dtype != DType::f32 || !(b.type(x).dims == b.type(y).dims) || (alike && !uniform(b, c))) continue;
+        step = affine(*p, {operand(b, *p, 0), operand(b, *p, 1)}, which, rank, alike ? 0 : axis, channels, b);
+        next = which;
+      }
+      if (!step) return r;
+      for (std::size_t i = 0; i < r.a.scale.size(); ++i) {
+        r.a.shift[i] += r.a.scale[i] * step->shift[i];
+        r.a.scale[i] *= step->scale[i];
+        if (!std::isfinite(r.a.scale[i]) || !std::isfinite(r.a.shift[i])) return {};
+      }
+      ++r.steps;
+      r.x = operand(b, *p, next);
+      r.moves = moves;
+    }
+    y = operand(b, *p, next);
+    v = from.operand(*original, next);
   }
-  return {};
+}
+
+/// Conv(s x + t, W, b), Gemm and MatMul alike: the factor goes into the weights, and so does the summand into the bias, unless it would also have to
+/// hold where Conv pads with zeros: it is then added before, Conv(x + t / s, s W, b).
+std::optional<Vals> fold_before(const ir::Graph& from, const ir::Node& n, const Vals& in, std::span<const std::uint32_t> uses, op::Builder& b) {
+  const Tensor* w = in.size() > 1 ? b.data(in[1]) : nullptr;
+  const bool conv = is(&n, "Conv"), gemm = is(&n, "Gemm");
+  const std::size_t rank = b.type(in[0]).dims.size();
+  if (!w || w->dtype != DType::f32 || w->size() == 0 || w->size() > (std::int64_t{1} << 28)) return {};
+  std::int64_t inputs = 0, outputs = 0;
+  std::size_t axis = 1;
+  std::function<std::pair<std::size_t, std::size_t>(std::int64_t)> ends;   // input and output channel of a weight
+  bool padded = false;
+  if (conv) {
+    if (rank < 3) return {};
+    const auto* group = ir::attr<std::int64_t>(*n.attrs, "group");
+    const auto* pads = ir::attr<ir::Ints>(*n.attrs, "pads");
+    const auto* automatic = ir::attr<std::string>(*n.attrs, "auto_pad");
+    const std::int64_t groups = group ? *group : 1, rows = w->dims[1], inner = w->size() / (w->dims[0] * rows), per_group = std::max<std::int64_t>(1, w->dims[0] / std::max<std::int64_t>(1, groups));
+    padded = (automatic && *automatic != "NOTSET" && *automatic != "VALID") || (pads && std::ranges::any_of(*pads, [](std::int64_t v) { return v != 0; }));
+    inputs = rows * groups, outputs = w->dims[0];
+    ends = [=](std::int64_t i) { const std::int64_t o = i / (inner * rows); return std::pair(std::size_t(o / per_group * rows + i / inner % rows), std::size_t(o)); };
+  } else {
+    if (w->rank() != 2 || (gemm && rank != 2)) return {};
+    bool turned = false;
+    if (gemm) {
+      const auto *ta = ir::attr<std::int64_t>(*n.attrs, "transA"), *tb = ir::attr<std::int64_t>(*n.attrs, "transB");
+      const auto *alpha = ir::attr<float>(*n.attrs, "alpha"), *beta = ir::attr<float>(*n.attrs, "beta");
+      if ((ta && *ta) || (alpha && *alpha != 1) || (beta && *beta != 1)) return {};
+      turned = tb && *tb;
+    }
+    axis = rank - 1;
+    inputs = w->dims[turned ? 1 : 0], outputs = w->dims[turned ? 0 : 1];
+    const std::int64_t columns = w->dims[1];
+    ends = [=](std::int64_t i) { return turned ? std::pair(std::size_t(i % columns), std::size_t(i / columns)) : std::pair(std::size_t(i / columns), std::size_t(i % columns)); };
+  }
+  const Before before = affine_before(from, from.operand(n, 0), in[0], axis, inputs, uses, b);
+  const auto &scale = before.a.scale, &shift = before.a.shift;
+  if (before.steps == 0) return {};
+  const bool shifts = std::ranges::any_of(shift, [](double v) { return v != 0; });
+  const bool after = shifts && !padded;   // the summand goes into the bias
+  if (shifts && padded && (before.steps < 2 || std::ranges::any_of(scale, [](double v) { return v == 0; }))) return {};
+  if (after && !conv && !gemm && rank != 2 && before.steps < 2) return {};   // a sum before a product is as good as one after it
+  Vals operands = in;
+  std::vector<double> bias(std::size_t(outputs), 0.0);
+  if (after && in.size() > 2 && in[2]) {
+    const Tensor* c = b.data(in[2]);
+    auto v = c ? per_channel(b, in[2], std::max<std::size_t>(c->rank(), 1), std::max<std::size_t>(c->rank(), 1) - 1, outputs) : std::nullopt;
+    if (!v) return {};
+    bias = *v;
+  }
+  Val x = before.x;
+  for (auto m = before.moves.rbegin(); m != before.moves.rend(); ++m) {
+    Vals moved;
+    for (std::size_t i = 0; i < (*m)->num_operands; ++i) moved.push_back(operand(b, **m, i));
+    moved[0] = x;
+    x = b.op((*m)->op, moved, *(*m)->attrs);
+  }
+  if (shifts && padded) {
+    Tensor t = Tensor::zeros(DType::f32, {inputs});
+    std::vector<double> v;
+    for (std::size_t i = 0; i < shift.size(); ++i) v.push_back(shift[i] / scale[i]);
+    fill<double>(t, v);
+    Dims dims(rank - axis, 1);
+    dims[0] = inputs;
+    const bool alike = std::ranges::all_of(v, [&v](double e) { return e == v[0]; });
+    x = x + (alike ? b.scalar(v[0], DType::f32) : b.constant(t.reshaped(dims)));
+  }
+  operands[0] = x;
+  operands[1] = b.constant(scaled(*w, [&](std::int64_t i) { return scale[ends(i).first]; }));
+  if (!after) return Vals{b.op(n.op, operands, *n.attrs)};
+  const auto weights = values<double>(*w);
+  for (std::size_t i = 0; i < weights.size(); ++i) bias[ends(std::int64_t(i)).second] += weights[i] * shift[ends(std::int64_t(i)).first];
+  Tensor sum = Tensor::zeros(DType::f32, {outputs});
+  fill<double>(sum, bias);
+  if (!conv && !gemm) return Vals{b.op(n.op, operands, *n.attrs) + b.constant(std::move(sum))};
+  operands.resize(3);
+  operands[2] = b.constant(std::move(sum));
+  return Vals{b.op(n.op, operands, *n.attrs)};
 }
 
 /// Add(MatMul(a, B), c) with matrices a and B and a row c.
@@ -161,7 +262,7 @@ Result<ir::Graph> fold_affine(const ir::Graph& g, const Options&) {
   return op::rewrite(g, [&](const ir::Graph& from, const ir::Node& n, const Vals& in, op::Builder& b) -> std::optional<Vals> {
     if (in.empty() || !in[0] || n.num_results != 1) return {};
     auto single = [&](std::size_t i) { return uses[std::size_t(from.operand(n, i))] == 1; };
-    if (is(&n, "Conv") && single(0)) return fold_before(n, in, b);
+    if (is(&n, "Conv") || is(&n, "Gemm") || is(&n, "MatMul")) return fold_before(from, n, in, uses, b);
     bool sum = is(&n, "Add"), other = is(&n, "BatchNormalization") || is(&n, "Mul") || is(&n, "Div") || is(&n, "Sub");
     if (!sum && !other) return {};
     const ir::Type& y = from.type(from.result(n));

@@ -14,6 +14,7 @@ Result<ir::Graph> remove_identities(const ir::Graph& g, const Options& o);
 Result<ir::Graph> drop_zero_states(const ir::Graph& g, const Options& o);
 Result<ir::Graph> compose_views(const ir::Graph& g, const Options& o);
 Result<ir::Graph> compose_arithmetic(const ir::Graph& g, const Options& o);
+Result<ir::Graph> quantise_bytes(const ir::Graph& g, const Options& o);
 Result<ir::Graph> fold_affine(const ir::Graph& g, const Options& o);
 Result<ir::Graph> sink_transposes(const ir::Graph& g, const Options& o);
 Result<ir::Graph> merge_common(const ir::Graph& g, const Options& o);

@@ -74,8 +74,9 @@ std::span<const Pass> pipeline() {
       Pass{"compose_views", "Reshape(Reshape(x)) -> Reshape(x); Transpose(Transpose(x)) -> Transpose(x)", compose_views},
       Pass{"sink_transposes", "f(Transpose(x)) -> Transpose(f(x))", sink_transposes},                            // they meet below and compose in the next round
       Pass{"fuse_patterns", "x * HardSigmoid(x) -> HardSwish(x); LayerNormalization; Gelu", fuse_patterns},  // before their factors go into weights
-      Pass{"compose_arithmetic", "(x * c) * d -> x * (c d)", compose_arithmetic},
-      Pass{"fold_affine", "s Conv(x, W, b) + t -> Conv(x, s W, s b + t)", fold_affine},                          // after identities: no Identity in between
+      Pass{"quantise_bytes", "Quantize(f(x)) -> x for a uint8 x that is stored as it is", quantise_bytes},         // before arithmetic rounds otherwise
+      Pass{"compose_arithmetic", "(x * c) * d -> x * (c d); x - c + d -> x - (c - d)", compose_arithmetic},
+      Pass{"fold_affine", "s Conv(x, W, b) + t -> Conv(x, s W, s b + t); Conv(s x + t, W, b) -> Conv(x, s W, b + t W)", fold_affine},   // after identities: no Identity in between
       Pass{"fuse_attention", "Softmax(s Q K' + m) V -> Attention(Q, K, V, m)", fuse_attention},                   // needs transposes composed
       Pass{"merge_products", "MatMul(x, W1), MatMul(x, W2) -> Split(MatMul(x, [W1 W2]))", merge_products},       // after scales went into weights
       Pass{"merge_common", "f(x) .. f(x) -> one f(x)", merge_common},

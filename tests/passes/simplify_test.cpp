@@ -138,6 +138,110 @@ TEST(Simplify, an_initial_state_of_zeros_is_none) {
   })"), (Counts{{"LSTM", 1}, {"GRU", 2}}));
 }
 
+TEST(Simplify, what_is_affine_before_a_product_goes_into_its_weights) {
+  // Without padding all of it, through a transpose and per channel.
+  EXPECT_EQ(simplified(R"(graph (x: float32[1, 4, 5, 3]) {
+    a = Div(x, float32[] {255})
+    m = Sub(a, float32[3] {0.5, 0.25, 0.125})
+    s = Div(m, float32[3] {0.5, 2, 4})
+    t = Transpose(s) {perm = [0, 3, 1, 2]}
+    y = Conv(t, float32[2, 3, 2, 1] {1, 2, 3, 4, 5, 6, 7, 8, 9, 1, 2, 3}, float32[2] {1, -1})
+    return y
+  })"), (Counts{{"Conv", 1}, {"Transpose", 1}}));
+  // Zeros that a convolution pads with are no x: the summand is added before.
+  EXPECT_EQ(simplified(R"(graph (x: float32[1, 3, 4, 5]) {
+    a = Div(x, float32[] {4})
+    m = Sub(a, float32[3, 1, 1] {0.5, 0.25, 0.125})
+    s = Div(m, float32[3, 1, 1] {0.5, 2, 4})
+    y = Conv(s, float32[2, 3, 2, 1] {1, 2, 3, 4, 5, 6, 7, 8, 9, 1, 2, 3}) {pads = [1, 0, 0, 1]}
+    return y
+  })"), (Counts{{"Add", 1}, {"Conv", 1}}));
+  EXPECT_EQ(simplified("graph (x: float32[1, 3, 4, 5]) { m = Sub(x, float32[] {2}) y = Conv(m, float32[1, 3, 1, 1] {1, 2, 3}) {pads = [1, 0, 0, 1]} return y }"), (Counts{{"Conv", 1}, {"Sub", 1}}));
+  // Groups: weight [o, i] reads channel i of its group.
+  EXPECT_EQ(simplified(R"(graph (x: float32[1, 4, 3, 3]) {
+    s = Mul(x, float32[1, 4, 1, 1] {1, 2, 3, 4})
+    a = Add(s, float32[4, 1, 1] {4, 3, 2, 1})
+    y = Conv(a, float32[4, 2, 1, 1] {1, 2, 3, 4, 5, 6, 7, 8}) {group = 2}
+    return y
+  })"), (Counts{{"Conv", 1}}));
+  EXPECT_EQ(simplified(R"(graph (x: float32[N, 3]) {
+    m = Sub(float32[3] {1, 2, 3}, x)
+    s = Div(m, float32[1, 3] {0.5, 2, 4})
+    y = Gemm(s, float32[2, 3] {1, 2, 3, 4, 5, 6}, float32[2] {1, 2}) {transB = 1}
+    return y
+  })"), (Counts{{"Gemm", 1}}));
+  EXPECT_EQ(simplified(R"(graph (x: float32[N, 2, 3]) {
+    m = Sub(x, float32[3] {1, 2, 3})
+    s = Mul(m, float32[] {0.5})
+    y = MatMul(s, float32[3, 2] {1, 2, 3, 4, 5, 6})
+    return y
+  })"), (Counts{{"Add", 1}, {"MatMul", 1}}));
+  // Through a reshape what all elements share; what differs among them stays where it is.
+  EXPECT_EQ(simplified(R"(graph (x: float32[N, 2, 3]) {
+    m = Sub(x, float32[] {1})
+    f = Reshape(m, int64[2] {-1, 6})
+    y = Gemm(f, float32[6, 1] {1, 2, 3, 4, 5, 6})
+    return y
+  })"), (Counts{{"Gemm", 1}, {"Reshape", 1}}));
+  EXPECT_EQ(simplified(R"(graph (x: float32[N, 2, 3]) {
+    m = Sub(x, float32[3] {1, 2, 3})
+    f = Reshape(m, int64[2] {-1, 6})
+    y = Gemm(f, float32[6, 1] {1, 2, 3, 4, 5, 6})
+    return y
+  })"), (Counts{{"Gemm", 1}, {"Reshape", 1}, {"Sub", 1}}));
+  // A value that something else reads stays.
+  EXPECT_EQ(simplified("graph (x: float32[1, 3, 4, 5]) { m = Mul(x, float32[] {2}) y = Conv(m, float32[1, 3, 1, 1] {1, 2, 3}) return y, m }"), (Counts{{"Conv", 1}, {"Mul", 1}}));
+}
+TEST(Simplify, sums_and_factors_in_a_row_are_one_of_each) {
+  EXPECT_EQ(simplified("graph (x: float32[4]) { a = Sub(x, float32[] {1}) b = Add(a, float32[] {3}) y = Sub(b, float32[] {5}) z = Relu(y) return z }"), (Counts{{"Relu", 1}, {"Sub", 1}}));
+  EXPECT_EQ(simplified("graph (x: float32[4]) { a = Div(x, float32[] {3}) b = Mul(a, float32[] {5}) y = Div(b, float32[] {7}) z = Relu(y) return z }"), (Counts{{"Div", 1}, {"Relu", 1}}));
+  EXPECT_EQ(simplified("graph (x: float32[2, 2]) { a = Mul(x, float32[] {3}) b = Div(a, float32[2] {0.5, 2}) z = Relu(b) return z }"), (Counts{{"Mul", 1}, {"Relu", 1}}));
+  EXPECT_EQ(simplified("graph (x: float32[4]) { a = Sub(x, float32[] {3}) b = Sub(a, float32[] {5}) return b, a }"), (Counts{{"Sub", 2}}));
+}
+TEST(Simplify, a_byte_that_is_quantised_to_itself_is_not_computed) {
+  const auto left = [](const std::string& steps, const std::string& quantise, bool same = true) {
+    ir::Graph g = read("graph (x: uint8[1, 64, 4]) { f = Cast(x) {to = 1} " + steps + " q = QuantizeLinear(s, " + quantise + ") d = DequantizeLinear(q, " + quantise + ") y = Relu(d) return y }");
+    auto r = simplify(g);
+    EXPECT_TRUE(r);
+    Tensor t = Tensor::zeros(DType::u8, {1, 64, 4});
+    for (int i = 0; i < 256; ++i) t.as<std::uint8_t>()[i] = std::uint8_t(i);
+    std::vector<Datum> in = {Datum(t)};
+    auto a = op::run(g, std::span<const Datum>(in)), b = op::run(r->graph, std::span<const Datum>(in));
+    EXPECT_TRUE(a && b && (!same || identical((*a)[0].tensor, (*b)[0].tensor)));
+    return counts(r->graph);
+  };
+  const Counts none{{"DequantizeLinear", 1}, {"Relu", 1}};
+  EXPECT_EQ(left("s = Div(f, float32[] {255})", "float32[] {0.003921569}, uint8[] {0}"), none);
+  EXPECT_EQ(left("m = Sub(f, float32[] {127}) s = Div(m, float32[] {127.5})", "float32[] {0.007843137}, uint8[] {127}"), none);
+  EXPECT_EQ(left("m = Sub(f, float32[] {128}) s = Div(m, float32[] {128})", "float32[] {0.0078125}, int8[] {0}"), none);
+  EXPECT_EQ(left("m = Sub(f, float32[4] {0, 0, 0, 0}) s = Mul(m, float32[1, 1, 4] {0.5, 0.5, 0.5, 0.5})", "float32[] {0.5}, int8[] {-128}"), none);
+  // A tie between two integers, a channel of its own or another scale: nothing is taken for granted.
+  EXPECT_EQ(left("m = Sub(f, float32[] {127.5}) s = Div(m, float32[] {127.5})", "float32[] {0.007843137}, uint8[] {128}", false).count("QuantizeLinear"), 1u);
+  EXPECT_EQ(left("s = Mul(f, float32[4] {0.5, 0.5, 0.5, 0.4})", "float32[] {0.5}, uint8[] {0}", false).count("QuantizeLinear"), 1u);
+  EXPECT_EQ(left("s = Div(f, float32[] {255})", "float32[] {0.0039}, uint8[] {0}", false).count("QuantizeLinear"), 1u);
+  EXPECT_EQ(left("s = Div(f, float32[] {255})", "float32[] {0.003921569}, int8[] {0}", false).count("QuantizeLinear"), 1u);
+}
+TEST(Simplify, an_input_of_stored_integers_takes_bytes) {
+  for (DType type : {DType::i8, DType::u8}) {
+    op::Builder builder;
+    const auto quant = std::make_shared<const ir::Quant>(ir::Quant{{0.0078125f}, {type == DType::i8 ? -1 : 127}, 0});
+    op::Val f = builder.op("Cast", {builder.input(ir::tensor_type(DType::u8, {1, 64, 4}), "x")}, {{"to", std::int64_t(DType::f32)}});
+    op::Val q = builder.quantised("Requantize", {(f - 127) / 128}, {{"rounding", std::string("float_even")}}, op::Stored{type, quant});
+    ir::Graph g = *std::move(builder).build({builder.op("Reshape", {q, builder.ints({1, -1})})});
+    auto r = simplify(g);
+    ASSERT_TRUE(r);
+    Counts want{{"Reshape", 1}};
+    if (type == DType::i8) want["Requantize"] = 1;
+    EXPECT_EQ(counts(r->graph), want);
+    EXPECT_EQ(r->graph.type(r->graph.inputs()[0]).quant->zero[0], 127);
+    Tensor t = Tensor::zeros(DType::u8, {1, 64, 4});
+    for (int i = 0; i < 256; ++i) t.as<std::uint8_t>()[i] = std::uint8_t(i);
+    std::vector<Datum> in = {Datum(t)};
+    auto a = op::run(g, std::span<const Datum>(in)), b = op::run(r->graph, std::span<const Datum>(in));
+    ASSERT_TRUE(a && b);
+    EXPECT_TRUE(identical((*a)[0].tensor, (*b)[0].tensor));
+  }
+}
 TEST(Simplify, padding_goes_into_convolution_and_average_pool) {
   EXPECT_EQ(simplified(R"(graph (x: float32[1, 1, 4, 4]) {
     p = Pad(x, int64[8] {0, 0, 1, 1, 0, 0, 1, 1})
