@@ -27,7 +27,7 @@ constexpr Option kOptions[] = {
     {"levels", 0, "LEVELS", "of a .saha file: levels that plans are stored for (avx2,avx512), each at the cost of the weights; else this machine's"},
     {"preprocess", 0, "STEPS", "how the first input is made, steps as in saha.yaml, a JSON list: what --fold folds; of a .saha file: what 'saha infer' does"},
     {"fold", 0, {}, "the steps become operators of the model, as far as they can, so that it takes raw samples; what stays outside is said by step"},
-    {"raw", 0, "480x640", "with --fold: size of a raw picture, any, or channels, samples and rate of raw sound, 1x16000@16kHz; else as the steps and the model tell"},
+    {"raw", 0, "480x640", "with --fold: size of a raw picture, or any; channels, samples and rate of raw sound, 1x16000@16kHz, any@16kHz or 16kHz; else as the steps and the model tell"},
     {"labels", 0, "FILE", "of a .saha file: what the classes are called, one label a line"},
 };
 constexpr std::string_view kOfBundles[] = {"levels", "labels"};

@@ -166,10 +166,7 @@ Result<Narrowed> narrowed(const ir::Graph& given, const NarrowOptions& o) {
   Narrowed r;
   SAHA_TRY(const ir::Graph g, prepared(given));
   std::set<std::string> unmet = o.keep;
-  auto kept = [&](const ir::Node& n) {
-    for (const std::string& name : {n.origin ? *n.origin : std::string(), layer_name(g, n), g.name(g.result(n))}) if (o.keep.contains(name)) { unmet.erase(name); return true; }
-    return false;
-  };
+  auto kept = [&](const ir::Node& n) { return compress::kept(g, n, o.keep, unmet); };
   if (o.form == Form::compute) {
     const Computing computing(o.to);
     std::vector<char> is_output(g.values().size(), 0);

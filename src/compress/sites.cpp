@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <numeric>
 
+#include "front/stated.hpp"
+
 namespace saha::compress {
 namespace {
 using ir::ValueId;
@@ -106,6 +108,13 @@ std::string layer_name(const ir::Graph& g, const ir::Node& n) {
   return g.name(g.result(n));
 }
 
+bool kept(const ir::Graph& g, const ir::Node& n, const std::set<std::string>& keep, std::set<std::string>& unmet) {
+  bool stays = n.origin && n.origin->starts_with(front::kOrigin);
+  for (const std::string& name : {n.origin ? *n.origin : std::string(), layer_name(g, n), g.name(g.result(n))})
+    if (keep.contains(name)) { stays = true; unmet.erase(name); }
+  return stays;
+}
+
 Result<Sites> find_sites(const ir::Graph& g, const SiteOptions& options) {
   const std::size_t nodes = g.nodes().size(), values = g.values().size();
   Sites s;
@@ -116,8 +125,7 @@ Result<Sites> find_sites(const ir::Graph& g, const SiteOptions& options) {
   for (std::size_t i = 0; i < nodes; ++i) {
     const ir::Node& n = g.nodes()[i];
     s.role[i] = options.floats.contains(i) ? Role::none : role_of(g, n);
-    for (const std::string& name : {n.origin ? *n.origin : std::string(), layer_name(g, n), g.name(g.result(n))})
-      if (options.keep.contains(name)) { s.role[i] = Role::none; unmet.erase(name); }
+    if (kept(g, n, options.keep, unmet)) s.role[i] = Role::none;
   }
   if (!unmet.empty()) return Error{ErrorCode::invalid_argument, "there is no layer '" + *unmet.begin() + "' to keep", "--layers lists them"};
 

@@ -27,7 +27,7 @@ std::vector<std::size_t> data_operands(const ir::Graph& g, const ir::Node& n);
 std::optional<op::Stored> fixed_storage(const ir::Node& n, DType t);
 
 struct SiteOptions {
-  std::set<std::string> keep = {};          ///< names of nodes that stay float: their own (origin), or of their result
+  std::set<std::string> keep = {};          ///< as kept() has them
   std::set<std::size_t> floats = {};        ///< nodes that stay float
   bool float_tail = true;         ///< what comes after the last product of a path stays float, its result included
 };
@@ -52,5 +52,8 @@ bool has_weights(const ir::Graph& g, const ir::Node& n);
 int channel_axis(const ir::Graph& g, const ir::Node& n);
 /// A node as tables show it: the last part of its origin that tells it apart, else its result's name.
 std::string layer_name(const ir::Graph& g, const ir::Node& n);
+/// The node stays as it is: `keep` has its origin, its layer's or its result's name (what was met is taken from `unmet`), or it is a step of preprocessing
+/// that was folded into the graph, whose numbers span more than eight bits.
+bool kept(const ir::Graph& g, const ir::Node& n, const std::set<std::string>& keep, std::set<std::string>& unmet);
 
 }  // namespace saha::compress

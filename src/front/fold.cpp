@@ -6,6 +6,7 @@
 
 #include "data/csv.hpp"
 #include "front/sample.hpp"
+#include "front/stated.hpp"
 #include "passes/simplify.hpp"
 
 namespace saha::front {
@@ -65,7 +66,7 @@ std::vector<std::size_t> last_order(Form form, const Dims& input, std::span<cons
   return order;
 }
 /// What the nodes of step k are called; k behind the last step: those that fit the sample to the input.
-std::string origin(std::span<const Step> steps, std::size_t k) { return "preprocess." + std::to_string(k + 1) + "." + (k < steps.size() ? std::string(data::name(steps[k])) : "fit"); }
+std::string origin(std::span<const Step> steps, std::size_t k) { return std::string(kOrigin) + std::to_string(k + 1) + "." + (k < steps.size() ? std::string(data::name(steps[k])) : "fit"); }
 std::string operators(const ir::Graph& g, const std::string& origin) {
   std::string all;
   for (const ir::Node& n : g.nodes()) if (n.origin && *n.origin == origin) all += (all.empty() ? "" : ", ") + std::string(n.op.str());
@@ -90,14 +91,14 @@ Result<ir::Graph> graph_from(const ir::Graph& g, std::size_t input, std::span<co
     return e;
   };
   const bool open = std::ranges::any_of(form.dims, [](std::int64_t d) { return d < 0; });
-  if (open && form.sound) return failed(first, {ErrorCode::invalid_argument, "channels, samples and rate of the raw sound are not known: --raw 1x16000@16kHz states them"});
+  if (open && form.sound && !any_size) return failed(first, {ErrorCode::invalid_argument, "channels, samples and rate of the raw sound are not known: --raw 1x16000@16kHz states them"});
   return op::rewrite(g, {}, [&](std::size_t i, op::Builder& b) -> op::Val {
     const ir::ValueId v = g.inputs()[i];
     if (i != input) return b.input(g[v].type, g[v].name);
     std::vector<Dim> dims = {type.dims[0]};
     for (std::size_t k = 0; k < form.dims.size(); ++k) {
       if (form.dims[k] >= 0) dims.push_back(form.dims[k]);
-      else dims.push_back(form.picture() && form.dtype == DType::u8 ? b.fresh(k == 0 ? "height" : "width") : k + 1 < type.dims.size() ? type.dims[k + 1] : b.fresh("size"));
+      else dims.push_back(form.picture() && form.dtype == DType::u8 ? b.fresh(k == 0 ? "height" : "width") : form.sound ? b.fresh(k == 0 ? "channels" : "samples") : k + 1 < type.dims.size() ? type.dims[k + 1] : b.fresh("size"));
     }
     Sample sample(b, b.input(ir::tensor_type(form.dtype, std::move(dims)), g[v].name), form, last_order(form, wanted, rest), g[target].type);
     for (std::size_t k = first; k < steps.size() && !b.failed(); ++k) {
@@ -116,13 +117,12 @@ Result<ir::Graph> graph_from(const ir::Graph& g, std::size_t input, std::span<co
 }  // namespace
 
 Result<Raw> Raw::parse(std::string_view text) {
-  const auto fail = [&] { return Error{ErrorCode::invalid_file, "'" + std::string(text) + "' is no raw sample", "480x640 is a picture of 480 rows and 640 columns, any a picture of any size, 1x16000@16kHz sound of one channel"}; };
+  const auto fail = [&] { return Error{ErrorCode::invalid_file, "'" + std::string(text) + "' is no raw sample", "480x640 is a picture of 480 rows and 640 columns, any a picture of any size, 1x16000@16kHz sound of one channel, any@16kHz of any length, 16kHz of a length that steps make"}; };
   Raw raw;
-  raw.any_size = text == "any";
-  if (raw.any_size) return raw;
-  std::string_view size = text.substr(0, text.find('@'));
+  const bool only_rate = text.ends_with("Hz") && text.find('@') == text.npos;
+  const std::string_view size = only_rate ? std::string_view() : text.substr(0, text.find('@'));
   if (size.size() < text.size()) {
-    std::string_view rate = text.substr(size.size() + 1);
+    std::string_view rate = only_rate ? text : text.substr(size.size() + 1);
     double factor = 1;
     if (rate.ends_with("kHz")) factor = 1000, rate.remove_suffix(3);
     else if (rate.ends_with("Hz")) rate.remove_suffix(2);
@@ -130,6 +130,8 @@ Result<Raw> Raw::parse(std::string_view text) {
     if (!hz || !(*hz * factor >= 1 && *hz * factor <= 1e7) || *hz * factor != std::int64_t(*hz * factor)) return fail();
     raw.rate_hz = int(*hz * factor);
   }
+  raw.any_size = size == "any";
+  if (only_rate || raw.any_size) return raw;
   const auto x = size.find('x');
   if (x == size.npos) return fail();
   for (std::string_view part : {size.substr(0, x), size.substr(x + 1)}) {
@@ -149,7 +151,7 @@ Result<Folded> fold(const ir::Graph& g, std::size_t input, const data::Preproces
   const ir::Type& type = g.type(v);
   if (!type.is_tensor() || !type.ranked || type.dims.empty()) return Error{ErrorCode::unsupported, name + " is " + ir::str(type) + ", steps are folded in front of a tensor with a batch dimension"};
   const Form form = raw_form(type, steps, raw);
-  if (form.sound != (raw.rate_hz > 0) && (form.sound ? !raw.dims.empty() : raw.rate_hz > 0))
+  if (form.sound != (raw.rate_hz > 0) && (form.sound ? !raw.dims.empty() || raw.any_size : raw.rate_hz > 0))
     return Error{ErrorCode::invalid_argument, form.sound ? "the steps are of sound, the raw sample is stated as a picture; 1x16000@16kHz is sound" : "the steps are not of sound, the raw sample is stated as sound; 480x640 is a picture"};
   Folded r;
   r.rows.resize(steps.size());

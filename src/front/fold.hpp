@@ -13,9 +13,9 @@ namespace saha::front {
 struct Raw {
   Dims dims;            ///< of a picture height and width, of sound channels and samples; empty: not stated
   int rate_hz = 0;      ///< of sound
-  bool any_size = false;   ///< of a picture: height and width stay free
+  bool any_size = false;   ///< sizes stay free
 
-  /// "480x640": a picture; "any": a picture of any size; "1x16000@16kHz": sound.
+  /// "480x640": a picture; "any": a picture of any size; "1x16000@16kHz", "any@16kHz": sound; "16kHz": sound of which only the rate is known.
   static Result<Raw> parse(std::string_view text);
 };
 /// What became of a step.

@@ -10,6 +10,7 @@ using op::Val;
 constexpr std::int64_t kMaxFilter = 1 << 22;   // elements of a constant
 
 Result<> known_rate(const Form& f) { return f.rate_hz > 0 ? Result<>() : Error{ErrorCode::invalid_argument, "the rate of the raw sound is not known: --raw 1x16000@16kHz states it"}; }
+Result<> known_size(const Form& f) { return f.dims[0] > 0 && f.dims[1] > 0 ? Result<>() : Error{ErrorCode::unsupported, "it is expressed for known channels and samples only: steps mono and length before it make them so"}; }
 /// The same filters [n, 1, k] for each of c channels: [c n, 1, k].
 Tensor for_channels(const std::vector<std::vector<double>>& filters, std::int64_t c) {
   std::vector<std::vector<double>> all;
@@ -31,6 +32,11 @@ Result<> Sample::add(const data::Peak& s) {
 Result<> Sample::add(const data::ToLength& s) {
   SAHA_DO(known_rate(form_));
   const std::int64_t n = form_.dims[1], m = s.samples(form_.rate_hz);
+  if (n < 0) {   // as many zeros as may be needed, then what is wanted
+    surround({{1, 0, m}}, 0);
+    part(1, 0, m);
+    return {};
+  }
   if (m < 1) return Error{ErrorCode::invalid_data, std::to_string(s.seconds) + " s at " + std::to_string(form_.rate_hz) + " Hz is no sample"};
   if (m > n) surround({{1, 0, m - n}}, 0);
   else part(1, 0, m);
@@ -39,6 +45,7 @@ Result<> Sample::add(const data::ToLength& s) {
 /// Outputs `up` apart need inputs `down` apart: a convolution of stride `down` with one filter for each of the `up` phases.
 Result<> Sample::add(const data::ToRate& s) {
   SAHA_DO(known_rate(form_));
+  SAHA_DO(known_size(form_));
   if (s.rate_hz == form_.rate_hz) return {};
   SAHA_TRY(const auto r, data::resample_filter(form_.rate_hz, s.rate_hz));
   const std::int64_t c = form_.dims[0], n = form_.dims[1], m = r.length(n), blocks = (m + r.up - 1) / r.up;
@@ -64,6 +71,7 @@ Result<> Sample::add(const data::ToRate& s) {
 /// [N, c, n] -> log of what the filters sum, [N, c, frames, mels]. Bins that no filter has are left out.
 Result<> Sample::spectrum(const data::LogMel& s) {
   SAHA_DO(known_rate(form_));
+  SAHA_DO(known_size(form_));
   SAHA_TRY(const auto t, data::mel_tables(s, form_.rate_hz));
   const std::int64_t c = form_.dims[0], frames = t.frames(form_.dims[1]);
   std::vector<std::vector<double>> cosines, sines, mels;   // mels: [bins][mels]

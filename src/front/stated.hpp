@@ -3,10 +3,14 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "data/preprocess.hpp"
 
 namespace saha::front {
+
+/// Origins of nodes that stand for steps begin so: "saha.preprocess.2.scale".
+inline constexpr std::string_view kOrigin = "saha.preprocess.";
 
 /// Of an input: the steps as they were given, and those that remain in front of the graph.
 struct Stated {

@@ -124,11 +124,11 @@ struct Before {
   Val x;
   Affine a;
   std::size_t steps = 0;
-  std::vector<const ir::Node*> moves;   ///< of b's graph, the last first; x has the dims in front of them
+  std::vector<ir::Node> moves;   ///< of b's graph, the last first; x has the dims in front of them
 };
 Before affine_before(const ir::Graph& from, ir::ValueId v, Val y, std::size_t axis, std::int64_t channels, std::span<const std::uint32_t> uses, op::Builder& b) {
   Before r{y, {std::vector<double>(std::size_t(channels), 1.0), std::vector<double>(std::size_t(channels), 0.0)}, 0, {}};
-  std::vector<const ir::Node*> moves;
+  std::vector<ir::Node> moves;
   bool alike = false;   // behind a Reshape channels lie anywhere: what all elements share is followed
   for (;;) {
     const ir::Node *p = b.producer(y), *original = from.producer(v);
@@ -138,10 +138,10 @@ Before affine_before(const ir::Graph& from, ir::ValueId v, Val y, std::size_t ax
       const auto* perm = ir::attr<ir::Ints>(*p->attrs, "perm");
       if (!perm || axis >= perm->size()) return r;
       axis = std::size_t((*perm)[axis]);
-      moves.push_back(p);
+      moves.push_back(*p);
     } else if (is(p, "Reshape") || is(p, "Flatten") || is(p, "Transpose")) {
       alike = true;
-      moves.push_back(p);
+      moves.push_back(*p);
     } else {
       const std::size_t rank = b.type(y).dims.size();
       std::optional<Affine> step;
@@ -219,9 +219,9 @@ std::optional<Vals> fold_before(const ir::Graph& from, const ir::Node& n, const 
   Val x = before.x;
   for (auto m = before.moves.rbegin(); m != before.moves.rend(); ++m) {
     Vals moved;
-    for (std::size_t i = 0; i < (*m)->num_operands; ++i) moved.push_back(operand(b, **m, i));
+    for (std::size_t i = 0; i < m->num_operands; ++i) moved.push_back(operand(b, *m, i));
     moved[0] = x;
-    x = b.op((*m)->op, moved, *(*m)->attrs);
+    x = b.op(m->op, moved, *m->attrs);
   }
   if (shifts && padded) {
     Tensor t = Tensor::zeros(DType::f32, {inputs});

@@ -72,7 +72,7 @@ std::span<const Pass> pipeline() {
       Pass{"remove_identities", "x + 0, x * 1, Identity(x), Reshape to x's own shape -> x", remove_identities},
       Pass{"drop_zero_states", "LSTM(x, .., 0, 0) -> LSTM(x, ..); GRU, RNN", drop_zero_states},
       Pass{"compose_views", "Reshape(Reshape(x)) -> Reshape(x); Transpose(Transpose(x)) -> Transpose(x)", compose_views},
-      Pass{"sink_transposes", "f(Transpose(x)) -> Transpose(f(x))", sink_transposes},                            // they meet below and compose in the next round
+      Pass{"sink_transposes", "f(Transpose(x)) -> Transpose(f(x)); Transpose(Cast(x)) -> Cast(Transpose(x)) where it widens", sink_transposes},   // they meet below and compose in the next round
       Pass{"fuse_patterns", "x * HardSigmoid(x) -> HardSwish(x); LayerNormalization; Gelu", fuse_patterns},  // before their factors go into weights
       Pass{"quantise_bytes", "Quantize(f(x)) -> x for a uint8 x that is stored as it is", quantise_bytes},         // before arithmetic rounds otherwise
       Pass{"compose_arithmetic", "(x * c) * d -> x * (c d); x - c + d -> x - (c - d)", compose_arithmetic},

@@ -192,6 +192,9 @@ TEST(Fold, sound_within_float32) {
   // What goes before may say enough: the rate by resample, the number of samples by length.
   check({R"(["mono", {"resample": {"to": "8 kHz"}}, {"length": {"to": "0.1 s"}}, {"mfcc": {)" + mel + "}}]", "float32[N, 1, 4, 10]", sound(2, 2001), 16000, "", 3, 2e-5});
   check({R"(["mono", {"resample": {"to": "8 kHz"}}, {"length": {"to": "0.1 s"}}, {"mfcc": {)" + mel + "}}]", "float32[N, 40]", sound(2, 2001), 16000, "2x2001@16kHz", 0, 2e-5});
+  for (int n : {500, 2001})
+    check({R"(["mono", {"peak": "max"}, {"length": {"to": "0.1 s"}}, {"mfcc": {)" + mel + "}}]", "float32[N, 40]", sound(2, n), 8000, "any@8kHz", 0, 2e-5});
+  check({R"([{"peak": "max"}, "mono", {"length": {"to": "0.1 s"}}, {"mfcc": {)" + mel + "}}]", "float32[N, 40]", sound(2, 700), 8000, "8kHz", 3, 2e-5});
 }
 TEST(Fold, stored_integers_take_the_number_or_the_real_one) {
   const Tensor gray = picture(6, 9, 1);
@@ -232,8 +235,9 @@ TEST(Fold, what_cannot_be_is_one_sentence) {
   EXPECT_EQ(error("float32[N, 49, 10]", R"(["mono", {"mfcc": {}}])"), "no step can be folded: mfcc: channels, samples and rate of the raw sound are not known: --raw 1x16000@16kHz states them");
   EXPECT_EQ(error("float32[N, 49, 10]", R"([{"mfcc": {}}])", "1x100@16kHz"), "no step can be folded: mfcc: the sound has 100 samples, a frame has 480");
   EXPECT_EQ(error("float32[]", R"([{"scale": "x/255"}])"), "input 'x' is float32[], steps are folded in front of a tensor with a batch dimension");
-  for (const char* bad : {"", "x", "480", "480x", "0x4", "4x4x3", "1x16000@", "1x16000@0Hz", "1x16000@1.5Hz", "99999999x2", "-1x2", "1x2@kHz"}) EXPECT_FALSE(Raw::parse(bad)) << bad;
+  for (const char* bad : {"", "x", "480", "480x", "0x4", "4x4x3", "1x16000@", "1x16000@0Hz", "1x16000@1.5Hz", "99999999x2", "-1x2", "1x2@kHz", "any@", "kHz", "@16kHz"}) EXPECT_FALSE(Raw::parse(bad)) << bad;
   EXPECT_EQ(Raw::parse("2x44100@44.1kHz")->rate_hz, 44100);
+  EXPECT_EQ(error("float32[N, 40]", R"(["mono", {"resample": {"to": "8 kHz"}}])", "any@16kHz"), "no step can be folded: resample: it is expressed for known channels and samples only: steps mono and length before it make them so");
 }
 
 }  // namespace

@@ -102,6 +102,28 @@ TEST(Simplify, transposes_that_undo_each_other_vanish) {
   })"), (Counts{{"Mul", 1}, {"Relu", 1}}));
 }
 
+TEST(Simplify, the_narrow_side_of_a_cast_is_transposed) {
+  ir::Graph left;
+  EXPECT_EQ(simplified(R"(graph (x: uint8[1, 4, 5, 3]) {
+    f = Cast(x) {to = 1}
+    s = Sub(f, float32[3] {1, 2, 3})
+    t = Transpose(s) {perm = [0, 3, 1, 2]}
+    y = Relu(t)
+    return y
+  })", {}, &left), (Counts{{"Cast", 1}, {"Relu", 1}, {"Sub", 1}, {"Transpose", 1}}));
+  EXPECT_EQ(left.nodes()[0].op.str(), "Transpose");
+  EXPECT_EQ(simplified("graph (x: uint8[1, 4, 5, 3]) { t = Transpose(x) {perm = [0, 3, 1, 2]} f = Cast(t) {to = 1} y = Relu(f) return y }", {}, &left), (Counts{{"Cast", 1}, {"Relu", 1}, {"Transpose", 1}}));
+  EXPECT_EQ(left.nodes()[0].op.str(), "Transpose");
+  // Two that undo each other meet on the narrow side.
+  EXPECT_EQ(simplified(R"(graph (x: uint8[1, 4, 5, 3]) {
+    t = Transpose(x) {perm = [0, 3, 1, 2]}
+    f = Cast(t) {to = 1}
+    s = Div(f, float32[3, 1, 1] {1, 2, 3})
+    u = Transpose(s) {perm = [0, 2, 3, 1]}
+    y = Relu(u)
+    return y
+  })"), (Counts{{"Cast", 1}, {"Div", 1}, {"Relu", 1}}));
+}
 TEST(Simplify, a_transpose_of_single_axes_is_part_of_the_view) {
   EXPECT_EQ(simplified(R"(graph (x: float32[1, 1, 3, 4]) {
     t = Transpose(x) {perm = [0, 2, 3, 1]}
