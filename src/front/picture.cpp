@@ -9,8 +9,10 @@ namespace saha::front {
 namespace {
 using data::ResizeTables;
 using op::Val;
+using op::Vals;
 constexpr double kExact = 1 << 24;              // whole numbers up to here are exact in float32
 constexpr std::int64_t kMaxMatrix = 1 << 24;    // elements of a constant
+constexpr std::int64_t kBand = 16, kMaxBands = 8;   // rows of a product at least, products of an axis at most
 }  // namespace
 
 Result<> Sample::add(const data::Crop& s) {
@@ -75,39 +77,52 @@ void Sample::interpolate(std::int64_t height, std::int64_t width, data::ResizeRu
 void Sample::pick(std::size_t axis, const std::vector<std::int64_t>& at) {
   v_ = b_.op("Gather", {v_, b_.ints(at)}, {{"axis", std::int64_t(axis_of(axis))}});
 }
-/// The sums of an axis of [N, c, h, w] by a matrix [sums, elements].
-Val Sample::product(std::size_t axis, Tensor m) {
-  if (axis == 0) return b_.op("MatMul", {b_.constant(std::move(m)), v_});
-  Tensor t = Tensor::zeros(m.dtype, {m.dims[1], m.dims[0]});
-  for (std::int64_t r = 0; r < m.dims[0]; ++r)
-    for (std::int64_t c = 0; c < m.dims[1]; ++c) t.as<float>()[c * m.dims[0] + r] = m.as<const float>()[r * m.dims[1] + c];
-  return b_.op("MatMul", {v_, b_.constant(std::move(t))});
+/// The sums of an axis of [N, c, h, w] by a matrix [sums, elements], whose rows have few elements beside each other that are not 0: bands of rows are
+/// multiplied with the part that they read.
+Val Sample::product(std::size_t axis, const Tensor& m) {
+  const std::int64_t sums = m.dims[0], in = m.dims[1], bands = std::clamp<std::int64_t>(std::min(sums, in) / kBand, 1, kMaxBands);
+  const auto place = std::int64_t(axis_of(axis));
+  Vals parts;
+  for (std::int64_t k = 0; k < bands; ++k) {
+    const std::int64_t from = sums * k / bands, to = sums * (k + 1) / bands;
+    std::int64_t first = in - 1, last = 0;
+    for (std::int64_t r = from; r < to; ++r)
+      for (std::int64_t c = 0; c < in; ++c)
+        if (m.as<const float>()[r * in + c] != 0) first = std::min(first, c), last = std::max(last, c);
+    if (last < first) first = last = 0;
+    const std::int64_t n = last - first + 1, rows = to - from;
+    Tensor band = Tensor::zeros(m.dtype, axis == 0 ? Dims{rows, n} : Dims{n, rows});
+    for (std::int64_t r = 0; r < rows; ++r)
+      for (std::int64_t c = 0; c < n; ++c) band.as<float>()[axis == 0 ? r * n + c : c * rows + r] = m.as<const float>()[(from + r) * in + first + c];
+    const Val x = n == in ? v_ : b_.op("Slice", {v_, b_.ints({first}), b_.ints({first + n}), b_.ints({place})}), w = b_.constant(std::move(band));
+    parts.push_back(b_.op("MatMul", axis == 0 ? Vals{w, x} : Vals{x, w}));
+  }
+  return parts.size() == 1 ? parts[0] : b_.op("Concat", std::move(parts), {{"axis", place}});
 }
 void Sample::weighted(std::size_t axis, const ResizeTables::Axis& a, std::int64_t in) {
   const auto out = std::int64_t(a.at.size()) / a.taps;
   Tensor m = Tensor::zeros(DType::f32, {out, in});
   for (std::int64_t i = 0; i < out * a.taps; ++i) m.as<float>()[i / a.taps * in + a.at[std::size_t(i)]] += float(a.weight[std::size_t(i)]);
-  v_ = product(axis, std::move(m));
+  v_ = product(axis, m);
 }
 /// floor((sum of w x + 2^21) / 2^22) with w = 2^11 hi + lo: the sums of hi and of lo are whole numbers below 2^24, and
 /// floor((2^11 H + L + 2^21) / 2^22) = floor((H + floor(L / 2^11) + 2^10) / 2^11).
 Result<> Sample::pillow(std::size_t axis, const ResizeTables::Axis& a, std::int64_t in) {
   const auto out = std::int64_t(a.at.size()) / a.taps;
-  Tensor m = Tensor::zeros(DType::f32, {2 * out, in});
+  Tensor highs = Tensor::zeros(DType::f32, {out, in}), lows = Tensor::zeros(DType::f32, {out, in});
   for (std::int64_t i = 0; i < out; ++i) {
     double high_sum = 0, low_sum = 0;
     for (std::int64_t k = i * a.taps; k < (i + 1) * a.taps; ++k) {
       const double w = a.weight[std::size_t(k)], high = std::nearbyint(w / 2048), low = w - 2048 * high;
-      m.as<float>()[i * in + a.at[std::size_t(k)]] += float(high);
-      m.as<float>()[(out + i) * in + a.at[std::size_t(k)]] += float(low);
+      highs.as<float>()[i * in + a.at[std::size_t(k)]] += float(high);
+      lows.as<float>()[i * in + a.at[std::size_t(k)]] += float(low);
       high_sum += std::abs(high), low_sum += std::abs(low);
     }
     if (std::max(high_sum, low_sum) * 255 >= kExact - 2048)
       return Error{ErrorCode::unsupported, "from " + std::to_string(in) + " to " + std::to_string(out) + " elements Pillow's sums are beyond what float32 holds exactly"};
   }
-  const auto sums = b_.ops("Split", {product(axis, std::move(m))}, {{"axis", std::int64_t(axis_of(axis))}, {"num_outputs", std::int64_t{2}}}, 2);
-  const Val low = b_.op("Floor", {sums[1] * number(1.0 / 2048)});
-  v_ = b_.op("Clip", {b_.op("Floor", {(sums[0] + low + number(1024)) * number(1.0 / 2048)}), number(0), number(255)});
+  const Val high = product(axis, highs), low = b_.op("Floor", {product(axis, lows) * number(1.0 / 2048)});
+  v_ = b_.op("Clip", {b_.op("Floor", {(high + low + number(1024)) * number(1.0 / 2048)}), number(0), number(255)});
   return {};
 }
 /// w a has up to 26 bits: with a = 2^8 high + low, floor(w a / 2^16) = floor((w high + floor(w low / 2^8)) / 2^8).

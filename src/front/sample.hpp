@@ -50,7 +50,7 @@ class Sample {
   void blocks(std::int64_t by, std::int64_t bx);
   void weighted(std::size_t axis, const data::ResizeTables::Axis& taps, std::int64_t in);
   void interpolate(std::int64_t height, std::int64_t width, data::ResizeRule rule);
-  op::Val product(std::size_t axis, Tensor matrix);
+  op::Val product(std::size_t axis, const Tensor& matrix);
   Result<> spectrum(const data::LogMel& s);
 
   void bring(std::vector<std::size_t> order);

@@ -141,6 +141,9 @@ TEST(Fold, rules_of_8_bits_are_exact_in_float32) {
         check({R"([{"decode": "rgb"}, {"resize": {"to": [)" + to + R"(], "rule": ")" + rule + R"("}}, {"scale": "x/255"}])", "float32[N, 3, " + to + "]", picture(h, w, 3, unsigned(h * y)), 0,
                std::to_string(h) + "x" + std::to_string(w)});
       }
+  for (const char* rule : {"pil-bilinear", "pil-lanczos", "torch-antialias"})   // matrices in bands
+    check({R"([{"decode": "rgb"}, {"resize": {"to": [40, 67], "rule": ")" + std::string(rule) + R"("}}, {"scale": "x/255"}])", "float32[N, 3, 40, 67]", picture(97, 131, 3), 0, "97x131", 1,
+           std::string(rule).starts_with("pil") ? 0 : 1e-6});
   check({R"([{"decode": "gray"}, {"resize": {"to": [4, 5], "rule": "cv-area"}}])", "uint8[N, 4, 5, 1]", picture(12, 10, 1), 0, "12x10"});
   check({R"([{"decode": "gray"}, {"resize": {"to": [6, 5], "rule": "cv-area"}}])", "uint8[N, 6, 5, 1]", picture(12, 10, 1), 0, "12x10"});
   check({R"([{"decode": "gray"}, {"resize": {"to": [31, 17], "rule": "cv-area"}}])", "uint8[N, 1, 31, 17]", picture(12, 10, 1), 0, "12x10"});

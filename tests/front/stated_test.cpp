@@ -31,7 +31,7 @@ TEST(Stated, what_is_no_list_of_steps_is_an_error_and_noise_never_crashes) {
   EXPECT_EQ(error("{"), "the model's metadata 'saha.preprocess' is no object");
   EXPECT_EQ(error(std::string(100'000, '[')), "the model's metadata 'saha.preprocess' is no object");
   EXPECT_EQ(error(R"({"a": []})"), "the model's metadata 'saha.preprocess' says of input 'a' no 'steps'");
-  EXPECT_EQ(error(R"({"a": {"steps": [{"blur": 1}], "outside": []}})").substr(0, 80), "the model's metadata 'saha.preprocess' of input 'a': preprocess step 'blur': ther");
+  EXPECT_EQ(error(R"({"a": {"steps": [{"blur": 1}], "outside": []}})").substr(0, 80), "the model's metadata 'saha.preprocess' of input 'a': preprocess step 'blur': the");
   EXPECT_EQ(error(R"({"b": 3})"), "no error");
   std::mt19937 random(3);
   std::map<std::string, std::string> good;
