@@ -164,7 +164,7 @@ Val sigmoid_integer(const Site& s, const Type& result) { return tabulated_float(
 Val tanh_integer(const Site& s, const Type& result) { return tabulated_float(s, result, [](float x) { return std::tanh(x); }); }
 Val leaky_relu_integer(const Site& s, const Type& result) {
   const Type x = s.type(0);
-  if (!fixed(s) || !x.quant || !result.quant || bits(x.dtype) > 8) return {};
+  if (!fixed(s) || !x.quant || !result.quant || bits(x.dtype) > 16) return {};
   const float in = x.quant->scale[0], out = result.quant->scale[0], alpha = in * s.f("alpha") / out, same = in / out;
   const Requant r[] = {{Rounding::fixed_double, 0, fixed_scale(double(alpha))}, {Rounding::fixed_double, 0, fixed_scale(double(same))}};
   return tabulated(s, result, [&](std::int64_t v) {

@@ -273,6 +273,21 @@ TEST(Tflite, nearest_resizing_keeps_stored_numbers) {
   ASSERT_TRUE(y) << y.error().message;
   for (int i = 0; i < 4; ++i) EXPECT_EQ((*y)[0].tensor.at(i), i < 2 ? 10 : 4);
 }
+TEST(Tflite, products_of_16_bit_data_round_as_64_bit_sums_do) {
+  for (bool narrow : {false, true}) {
+    File f;
+    File::quantise(f.tensor("x", {1, 2}, fb::TensorType::INT16), {0.01f}, {0});
+    File::quantise(f.constant<std::int8_t>("w", {1, 2}, fb::TensorType::INT8, {3, -7}), {0.02f}, {0});
+    File::quantise(narrow ? f.constant<std::int32_t>("b", {1}, fb::TensorType::INT32, {5}) : f.constant<std::int64_t>("b", {1}, fb::TensorType::INT64, {5}), {0.0002f}, {0});
+    File::quantise(f.tensor("y", {1, 1}, fb::TensorType::INT16), {0.05f}, {0});
+    f.g->inputs = {0};
+    f.g->outputs = {3};
+    f.op(BuiltinOperator::FULLY_CONNECTED, {0, 1, 2}, {3}, fb::FullyConnectedOptionsT{});
+    auto m = f.read();
+    ASSERT_TRUE(m) << m.error().message;
+    EXPECT_EQ(*ir::attr<std::string>(*m->graph.nodes().back().attrs, "rounding"), narrow ? "fixed_single" : "fixed_wide");
+  }
+}
 TEST(TfliteRefusals, a_file_cut_short_anywhere_is_refused) {
   const std::string whole = one_relu().bytes();
   for (std::size_t n = 0; n < whole.size(); n += 3) {

@@ -37,7 +37,11 @@ Val Site::kept(ir::OpName what, Vals operands, Attrs attrs, const Stored& stored
   bool quantised = bool(stored.quant);
   if (!b.failed()) for (const Val& v : operands) quantised |= v && b.type(v).quant;
   if (!quantised) return b.op(what, std::move(operands), std::move(attrs));
-  attrs.push_back({"rounding", rounding});
+  constexpr ir::OpName kLinear[] = {"Conv", "ConvTranspose", "Gemm", "MatMul"};
+  const bool linear = std::find(std::begin(kLinear), std::end(kLinear), what) != std::end(kLinear);
+  // Sums of products of 16-bit data have 64 bits, unless the bias says 32.
+  const bool wide = linear && !b.failed() && b.type(operands[0]).quant && b.type(operands[0]).dtype == DType::i16 && (operands.size() < 3 || !operands[2] || b.type(operands[2]).dtype == DType::i64);
+  attrs.push_back({"rounding", wide ? std::string("fixed_wide") : rounding});
   return b.quantised(what, std::move(operands), std::move(attrs), stored.quant ? stored : Stored{});
 }
 
