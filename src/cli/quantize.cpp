@@ -316,7 +316,7 @@ Json Run::object() const {
   }
   return {{"schema", "saha.quantize/1"}, {"saha", SAHA_VERSION}, {"model", args_.arguments[0]}, {"output", out_.empty() || args_.has("compare") ? Json() : Json(out_)}, {"scheme", args_.get("scheme")}, {"to", args_.get("to")}, {"calibrate", quantizer_ ? Json(args_.get("calibrate")) : Json()},
           {"calibration_samples", quantizer_ ? Json(data_->calibration.size()) : Json()}, {"calibration_data", quantizer_ ? Json(data_->calibration_name) : Json()}, {"judged_samples", judged_.size}, {"judged_data", data_ ? data_->judged_name : "random inputs"}, {"seed", seed_},
-          {"floor_held", floor_ ? Json(held_) : Json()}, {"rows", rows}, {"layers", layers}, {"notes", notes_}, {"choice", choice()}};
+          {"floor_held", floor_ ? Json(held_) : Json()}, {"rows", rows}, {"layers", layers}, {"stays_float", quantizer_ ? Json(quantizer_->left()) : Json::array()}, {"notes", notes_}, {"choice", choice()}};
 }
 
 Json Run::choice() const {
@@ -351,6 +351,13 @@ Result<int> Run::operator()() {
   }
   bar_.reset();
   const auto order = quantizer_ ? worst() : std::vector<std::size_t>{};
+  if (quantizer_ && !quantizer_->left().empty()) {
+    const auto& left = quantizer_->left();
+    std::string s = figures::counted(std::int64_t(left.size()), "layer") + (left.size() == 1 ? " stays" : " stay") + " float32, since it is not of a form that is quantised: ";
+    if (left.size() > 1) s.replace(s.find("it is"), 5, "they are");
+    for (std::size_t i = 0; i < std::min<std::size_t>(left.size(), 4); ++i) s += (i ? ", " : "") + left[i];
+    notes_.push_back(s + (left.size() > 4 ? ", .. (--json names all)" : ""));
+  }
   if (quantizer_ && quantizer_->choice().held) notes_.push_back(compress::sentence(quantizer_->choice()));
   const Json result = object();
   SAHA_DO(write_reports(args_, result, "saha quantize " + args_.arguments[0], quantizer_ ? charts() : std::string()));

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <functional>
 #include <limits>
 
 #include "compress/choose.hpp"
@@ -87,6 +88,20 @@ struct Channels {
     return "outliers in channel " + std::to_string(top - most.begin()) + " (x " + number("%.0f", double(*top / median)) + " of the median)";
   }
 };
+/// Nodes that multiply, of a graph inside another one too.
+void multiplying(const ir::Graph& g, const std::string& where, const std::function<bool(std::size_t)>& counted, std::vector<std::string>& to) {
+  for (std::size_t i = 0; i < g.nodes().size(); ++i) {
+    const ir::Node& n = g.nodes()[i];
+    const std::string self = std::string(n.op.str()) + " '" + layer_name(g, n) + "'";
+    bool bodies = false;
+    for (const ir::NamedAttr& a : *n.attrs)
+      if (const auto* body = std::get_if<ir::GraphRef>(&a.value); body && *body) {
+        bodies = true;
+        multiplying(**body, where + " in " + self, {}, to);
+      }
+    if (!bodies && op::work(g, n).macs > 0 && (!counted || counted(i))) to.push_back(self + where);
+  }
+}
 }  // namespace
 
 std::string_view name(Width w) { return w == Width::int8 ? "int8" : w == Width::int16 ? "int16" : "float32"; }
@@ -146,6 +161,10 @@ Result<Quantizer> Quantizer::make(const ir::Graph& given, const Samples& calibra
     l.sqnr_db = l.alone_db = std::numeric_limits<double>::quiet_NaN();
     q.layers_.push_back(std::move(l));
   }
+  multiplying(g, "", [&](std::size_t i) {
+    const std::string name = layer_name(g, g.nodes()[i]);
+    return sites.role[i] == Role::none && !o.keep.contains(name) && std::find(q.choice_.floats.begin(), q.choice_.floats.end(), name) == q.choice_.floats.end();
+  }, q.left_);
   q.readers_.resize(sites.groups.size());
   for (std::size_t i = 0; i < q.layers_.size(); ++i)
     for (std::size_t k : data_operands(g, g.nodes()[q.layers_[i].node]))

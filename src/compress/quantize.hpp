@@ -72,6 +72,9 @@ class Quantizer {
 
   const std::vector<Layer>& layers() const { return layers_; }
   const Choice& choice() const { return choice_; }
+  /// What multiplies and stays float whatever the widths: recurrent layers, products in the branches and bodies of If, Loop and Scan, products of forms that sites do not
+  /// take: "LSTM 'rnn'", "Conv 'c' in If 'f'". Without those that were asked or chosen to be float.
+  const std::vector<std::string>& left() const { return left_; }
   /// The float graph that everything is compared with: same inputs, outputs and numbers (but for float rounding) as the given one.
   const ir::Graph& reference() const { return g_; }
   /// All layers as wide as the options say.
@@ -107,6 +110,7 @@ class Quantizer {
   std::vector<std::vector<std::size_t>> readers_;   // by group that no layer makes: the layers that read it
   std::vector<Layer> layers_;
   Choice choice_;
+  std::vector<std::string> left_;
 };
 
 /// The graph in the form that quantisation works on: simplified, batch normalisation folded, a product and its bias one node, every value named.

@@ -431,7 +431,9 @@ Result<> refine(const ir::Graph& g, const Sites& sites, Numbers& numbers, const 
     stored.limit(real.batches());
     const auto read_both = [&](std::size_t b, std::span<const Datum* const> z) -> Result<> {
       for (std::size_t i = 0; i < here.size(); ++i) {
-        const std::int64_t limit = std::max<std::int64_t>(8192, 6 * here[i].reading.terms()) / std::int64_t(real.batches());
+        // Means need fewer places than second moments of many terms.
+        const std::int64_t k = here[i].reading.terms(), places = here[i].solved ? std::max(std::clamp<std::int64_t>(128 * k, 2048, 8192), 6 * k) : 2048;
+        const std::int64_t limit = places / std::int64_t(real.batches());
         SAHA_DO(accumulate(here[i], real.held(b, g.name(g.operand(g.nodes()[here[i].node], 0))).tensor, z[i]->tensor, std::max<std::int64_t>(16, limit), products));
       }
       return {};

@@ -394,6 +394,21 @@ TEST(Quantize, TheSearchTakesWhatIsNearestAndSaysWhatItTried) {
   EXPECT_GT(best, 40);
 }
 
+TEST(Quantize, SaysWhatStaysFloat) {
+  auto engine = native();
+  Net n;
+  Val x = n.input({4, 1, 8});
+  n.b.origin = ir::make_name("rnn");
+  const op::Vals h = n.b.ops("LSTM", {x, n.constant({1, 32, 8}), n.constant({1, 32, 8})}, {{"hidden_size", std::int64_t(8)}}, 3);
+  n.b.origin = ir::make_name("out");
+  Val y = n.b.op("MatMul", {n.b.op("Squeeze", {h[0], n.b.ints({1, 2})}), n.constant({8, 2})});
+  n.b.rename(y, "y");
+  auto q = Quantizer::make(n.build({y}), random_samples({4, 1, 8}, 8), *engine, {});
+  ASSERT_TRUE(q) << q.error().message;
+  EXPECT_EQ(q->left(), std::vector<std::string>{"LSTM 'rnn'"});
+  ASSERT_EQ(q->layers().size(), 1u);
+}
+
 TEST(Quantize, AnInterruptEndsIt) {
   auto engine = native();
   Watch w;
