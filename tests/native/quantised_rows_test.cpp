@@ -133,6 +133,18 @@ TEST(QuantisedRows, an_LSTM_equals_its_integer_form) {
     check(n, {y}, 1);
   }
 }
+TEST(QuantisedRows, products_whose_zero_point_a_run_tells_have_kernels) {
+  for (const Ints& pads : {Ints{0, 0, 0, 0}, Ints{1, 0, 1, 2}}) {
+    SCOPED_TRACE(str(pads));
+    Net n;
+    Vals x = n.b.ops("DynamicQuantizeLinear", {n.input({1, 5, 9, 7}, 3)}, {}, 3);
+    Val w = n.constant(stored(DType::i8, {20, 5, 3, 3}));
+    Val sum = n.b.op("ConvInteger", {x[0], w, x[2]}, {{"pads", pads}, {"dilations", Ints{2, 1}}});
+    Vals flat = n.b.ops("DynamicQuantizeLinear", {n.input({6, 33}, 3)}, {}, 3);
+    Val product = n.b.op("MatMulInteger", {flat[0], n.constant(stored(DType::i8, {33, 11})), flat[2]});
+    check(n, {sum, product}, 0);
+  }
+}
 TEST(QuantisedRows, ranges_of_the_data_equal_the_reference) {
   for (std::int64_t symmetric : {0, 1}) {
     Net n;

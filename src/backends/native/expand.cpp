@@ -2,6 +2,7 @@
 #include "backends/native/expand.hpp"
 
 #include <algorithm>
+#include <cstring>
 
 #include "backends/native/kernel_table.hpp"
 #include "op/builder.hpp"
@@ -11,6 +12,7 @@
 
 namespace saha::native {
 namespace {
+const passes::Options kAllConstants{.fold_limit = std::int64_t{1} << 40};   // however large
 bool is_f32(const ir::Type& t) { return t.is_tensor() && t.dtype == DType::f32 && ir::is_static(t); }
 
 /// The operator's results are sums of products (a kernel may differ from the reference as such sums do), on float32, of other operators.
@@ -44,13 +46,55 @@ Result<ir::Graph> without_hybrids(const ir::Graph& g) {
     return y;
   }, op::Quantised::see);
 }
+/// A product of integers whose data have a zero point that only a run tells (DynamicQuantizeLinear): sum (x - z) w = sum x w - z sum w, the second sum a constant. What is
+/// padded counts as 0 in both.
+bool is_shifted(const ir::Graph& g, const ir::Node& n) {
+  const bool conv = n.op == ir::OpName("ConvInteger");
+  if ((!conv && n.op != ir::OpName("MatMulInteger")) || n.num_operands < 3 || g.operand(n, 2) == ir::ValueId::none) return false;
+  const ir::Value &x = g[g.operand(n, 0)], &w = g[g.operand(n, 1)], &zero = g[g.operand(n, 2)];
+  return !zero.constant && w.constant && zero.type->ranked && ir::is_static(*zero.type) && std::ranges::all_of(zero.type->dims, [](const ir::Dim& d) { return *d.known() == 1; }) && ir::is_static(*x.type) &&
+         (conv || (x.type->dims.size() >= 2 && w.type->dims.size() == 2));
+}
+op::Vals without_shift(const ir::Graph& g, const ir::Node& n, const op::Vals& in, op::Builder& b) {
+  const bool conv = n.op == ir::OpName("ConvInteger");
+  Dims one;   // data of ones: of one place where the result is the same in all
+  for (const ir::Dim& d : g.type(g.operand(n, 0)).dims) one.push_back(*d.known());
+  const auto& w = g.type(g.operand(n, 1)).dims;
+  const auto* pads = ir::attr<ir::Ints>(*n.attrs, "pads");
+  const auto* automatic = ir::attr<std::string>(*n.attrs, "auto_pad");
+  const auto* dilations = ir::attr<ir::Ints>(*n.attrs, "dilations");
+  const bool padded = (automatic && automatic->starts_with("SAME")) || (pads && std::ranges::any_of(*pads, [](std::int64_t p) { return p != 0; }));
+  if (conv) one[0] = 1;
+  else std::fill(one.begin(), one.end() - 1, 1);
+  if (conv && !padded)
+    for (std::size_t i = 2; i < one.size(); ++i) one[i] = (*w[i].known() - 1) * (dilations ? (*dilations)[i - 2] : 1) + 1;
+  Tensor ones = Tensor::zeros(b.type(in[0]).dtype, one);
+  std::memset(ones.data.get(), 1, std::size_t(ones.bytes()));
+  const auto product = [&](op::Val x) {
+    op::Vals operands = {x, in[1]};
+    if (in.size() > 3 && in[3]) operands.insert(operands.end(), {op::Val{}, in[3]});
+    return b.op(n.op, operands, *n.attrs);
+  };
+  op::Val zero = b.op("Reshape", {b.op("Cast", {in[2]}, {{"to", std::int64_t(DType::i32)}}), b.ints({})});
+  return {product(in[0]) - zero * product(b.constant(std::move(ones)))};
+}
 }  // namespace
 
 Result<ir::Graph> expand(ir::Graph g) {
+  if (std::any_of(g.nodes().begin(), g.nodes().end(), [&](const ir::Node& n) { return is_shifted(g, n); })) {
+    SAHA_TRY(ir::Graph plain, op::rewrite(g, [](const ir::Graph& from, const ir::Node& n, const op::Vals& in, op::Builder& b) -> std::optional<op::Vals> {
+      if (!is_shifted(from, n)) return {};
+      b.origin = n.origin;
+      op::Vals y = without_shift(from, n, in, b);
+      b.origin = {};
+      return y;
+    }));
+    SAHA_TRY(g, passes::fold_constants(plain, kAllConstants));
+  }
   if (std::any_of(g.nodes().begin(), g.nodes().end(), [&](const ir::Node& n) { return is_hybrid(g, n); })) {
     SAHA_TRY(ir::Graph plain, without_hybrids(g));
     SAHA_TRY(plain, passes::specialize(plain, {}));
-    SAHA_TRY(g, passes::fold_constants(plain, {}));
+    SAHA_TRY(g, passes::fold_constants(plain, kAllConstants));
   }
   constexpr int kDeepest = 4;   // a body may hold operators with bodies
   const auto composite = [&](const ir::Node& n) { return is_composite(g, n) || is_transposed(g, n); };
@@ -84,7 +128,7 @@ Result<ir::Graph> expand(ir::Graph g) {
     SAHA_TRY(ir::Graph wider, op::rewrite(g, rule));
     if (!found) break;
     SAHA_TRY(wider, passes::specialize(wider, {}));   // the bodies' arithmetic on shapes
-    SAHA_TRY(g, passes::fold_constants(wider, {.fold_limit = std::int64_t{1} << 40}));   // and on weights, however large
+    SAHA_TRY(g, passes::fold_constants(wider, kAllConstants));   // and on weights, however large
   }
   return g;
 }

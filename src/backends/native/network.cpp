@@ -52,7 +52,7 @@ std::vector<Port> ports(const ir::Graph& g, std::span<const ir::ValueId> values)
 ir::Graph runnable(const ir::Graph& graph) {
   // Kernels on stored integers take 8 bits: what is kept in 16 between a pair computes in float32.
   auto gathered = passes::gather_quantised(graph, 8);
-  auto simple = passes::simplify(gathered ? *gathered : graph, {.fuse = true}, passes::joining_passes());
+  auto simple = passes::simplify(gathered ? *gathered : graph, {.fold_limit = std::int64_t{1} << 40, .fuse = true}, passes::joining_passes());
   return simple ? std::move(simple->graph) : gathered ? std::move(*gathered) : graph;
 }
 
