@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <set>
+#include <tuple>
 
 #include "base/figures.hpp"
 #include "lifecycle/html.hpp"
@@ -101,7 +103,6 @@ std::string scatter(const std::string& title, const std::string& x_title, const 
     std::sort(best.begin(), best.end(), [](const Point* a, const Point* b) { return a->x < b->x; });
     for (std::size_t i = 1; i < best.size(); ++i) s += line(x(best[i - 1]->x), y(best[i - 1]->y), x(best[i]->x), y(best[i]->y), "class=\"axis\" stroke-dasharray=\"4 3\"");
   }
-  std::vector<std::pair<double, double>> taken;   // places of labels
   for (const Point& p : points) {
     double px = x(p.x), py = y(p.y);
     std::string stroke = "stroke=\"" + std::string(color(p.series)) + "\"";
@@ -109,15 +110,27 @@ std::string scatter(const std::string& title, const std::string& x_title, const 
     if (p.y_high > p.y_low) s += line(px, y(p.y_low), px, y(p.y_high), stroke);
     s += "<g><title>" + html::escape(p.label) + "</title>" + shape(p.series, px, py, p.hollow) + "</g>";
     if (p.marked) s += "<circle cx=\"" + num(px) + "\" cy=\"" + num(py) + "\" r=\"10\" fill=\"none\" class=\"axis\"/>";
-    double ly = py - 10;
-    for (int tries = 0; tries < 12; ++tries) {
-      bool clash = std::any_of(taken.begin(), taken.end(), [&](const auto& t) { return std::fabs(t.second - ly) < 13 && std::fabs(t.first - px) < 150; });
-      if (!clash) break;
-      ly -= 13;
+  }
+  // Labels where there is room for them, what was chosen first, then what is not excluded; a point that gets none is named by its title and in the table.
+  struct Box { double left, right, top, bottom; };
+  std::vector<Box> taken;
+  std::vector<const Point*> order;
+  for (const Point& p : points) order.push_back(&p);
+  std::stable_sort(order.begin(), order.end(), [](const Point* a, const Point* b) { return std::pair(!a->marked, a->hollow) < std::pair(!b->marked, b->hollow); });
+  std::set<std::tuple<double, double, std::string>> named;
+  for (const Point* p : order) {
+    if (!named.insert({p->x, p->y, p->label}).second) continue;
+    const double px = x(p->x), py = y(p->y), width = 6.6 * double(p->label.size());
+    for (int k = 0; k < 24; ++k) {
+      const double away = 13.0 * (k / 4), at = k % 4 < 2 ? py - 10 - away : py + 18 + away;   // above, below, farther
+      const bool left = (k % 2 == 1) != (px > kWidth * 0.6);
+      const Box box{left ? px - 10 - width : px + 10, left ? px - 10 : px + 10 + width, at - 10, at + 3};
+      if (box.left < 64 || box.right > kWidth || box.top < 0 || box.bottom > height - 50) continue;
+      if (std::any_of(taken.begin(), taken.end(), [&](const Box& t) { return box.left < t.right && t.left < box.right && box.top < t.bottom && t.top < box.bottom; })) continue;
+      taken.push_back(box);
+      s += label(left ? px - 10 : px + 10, at, p->label, left ? "text-anchor=\"end\"" : "");
+      break;
     }
-    taken.emplace_back(px, ly);
-    bool right = px > kWidth * 0.6;
-    s += label(right ? px - 10 : px + 10, std::max(ly, 12.0), p.label, right ? "text-anchor=\"end\"" : "");
   }
   return "<figure>" + s + "</svg><figcaption>" + html::escape(title) + "</figcaption></figure>";
 }

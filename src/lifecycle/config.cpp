@@ -5,6 +5,7 @@
 #include <cmath>
 #include <utility>
 
+#include "backends/registry.hpp"
 #include "system/file.hpp"
 #include "system/machine.hpp"
 #include "validate/vocabulary.hpp"
@@ -337,6 +338,11 @@ void Reader::read(Config& c) {
     } else {
       t.threads = int(v["threads"].integer());
       t.backends = texts(v["backends"]);
+      for (const auto& b : v["backends"].items()) {
+        std::string all;
+        for (const auto& info : backends::all()) all += (all.empty() ? "" : ", ") + info.name;
+        if (std::ranges::none_of(backends::all(), [&](const auto& info) { return info.name == b.text(); })) d_.error(b.at(), "there is no backend '" + b.text() + "'", "the backends are " + all);
+      }
       t.requirements = assertions(v["require"], c, name + "-R");
     }
     c.targets.push_back(std::move(t));

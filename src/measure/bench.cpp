@@ -87,14 +87,14 @@ Result<> start(Subject& s, std::size_t number, const BenchOptions& options, std:
     SAHA_TRY(Worker worker, Worker::start());
     if (auto opened = worker.open(name); !opened) {
       Error& e = opened.error();
-      if (!s.model.backends.empty()) return std::move(e).within("backend '" + name + "' was asked for but is not here; nothing was run");
+      if (!s.model.backends.empty() && !s.model.lenient) return std::move(e).within("backend '" + name + "' was asked for but is not here; nothing was run");
       s.bench.missing.push_back({name, why_not(name, e), e.help});
       continue;
     }
     auto loaded = worker.load({.backend = name, .model = s.path, .threads = options.threads, .names = input_names, .inputs = s.inputs});
     if (!loaded) {
       Error& e = loaded.error();
-      if (!s.model.backends.empty()) return std::move(e).within("backend '" + name + "' was asked for but cannot run this model; nothing was measured");
+      if (!s.model.backends.empty() && !s.model.lenient) return std::move(e).within("backend '" + name + "' was asked for but cannot run this model; nothing was measured");
       s.bench.missing.push_back({name, why_not(name, e), e.help});
       continue;
     }
@@ -107,7 +107,7 @@ Result<> start(Subject& s, std::size_t number, const BenchOptions& options, std:
     row.notes = loaded->notes;
     running.push_back({number, std::move(row), std::move(worker), std::move(*loaded), 0, 0, std::size_t(std::max(options.runs, 1))});
   }
-  if (running.size() == before) return Error{ErrorCode::unsupported, "no engine runs this model; " + s.bench.missing.front().backend + ": " + s.bench.missing.front().reason, s.bench.missing.front().help};
+  if (running.size() == before && !s.model.lenient) return Error{ErrorCode::unsupported, "no engine runs this model; " + s.bench.missing.front().backend + ": " + s.bench.missing.front().reason, s.bench.missing.front().help};
   return {};
 }
 
@@ -299,6 +299,7 @@ Result<std::vector<Bench>> bench(std::span<const BenchModel> models, const Bench
   for (std::size_t i = 0; i < subjects.size(); ++i) {
     Subject& s = subjects[i];
     const auto own = std::span(running).subspan(first[i], first[i + 1] - first[i]);
+    if (own.empty()) { benches.push_back(std::move(s.bench)); continue; }
     const double yardstick = own.front().row.summary.p50;
     for (Running& r : own) r.row.ratio = yardstick > 0 ? r.row.summary.p50 / yardstick : 1;
     if (s.model.profile) { SAHA_DO(profile(own, options, s.bench)); }

@@ -19,7 +19,8 @@ namespace saha::measure {
 
 struct BenchModel {
   std::string file;                         ///< as it stands on disk
-  std::vector<std::string> backends = {};   ///< by name, each must be there; empty: all that are
+  std::vector<std::string> backends = {};   ///< by name, each must be there and run the model; empty: all that do
+  bool lenient = false;                     ///< engines that are not there or do not run it are told as missing, though they were named; it may be that none is left
   std::vector<Datum> inputs = {};           ///< in the order of the graph's inputs; empty: random from the seed
   Shapes shapes = {};                       ///< of random inputs, for free dims; else as fitting_shapes finds them
   bool profile = false;                     ///< layers of the native engine, and the machine's peak

@@ -57,6 +57,21 @@ class Compress(life_cycle.LifeCycle):
         said = [json.loads(subprocess.run([life_cycle.SAHA, "infer", str(delivered / f), "--input", str(x), "--json"], capture_output=True, text=True, check=True).stdout)["outputs"][0]["values"] for f in ("model.onnx", "model.tflite", "model.xml", "model.saha")]
         self.assertTrue(all(s == said[0] for s in said), said)
 
+    def test_named_engines_that_do_not_run_a_candidate_are_left_out_of_its_measurement(self):
+        self.compress("compress: {half: [{quantize: {to: bf16}}]}\n")
+        code, out, err = self.run_saha("-s", 'targets.server.backends=["onnxruntime", "native"]')
+        if "'onnxruntime' was" in err + out or "onnxruntime" in err and code == 2:
+            self.skipTest("the engine onnxruntime is not here")
+        self.assertEqual(code, 0, out + err)
+        self.assertRegex(out, r"skip +validate/half/onnxruntime")
+        self.assertEqual({c["id"] for c in self.report()["candidates"]} >= {"float32/onnxruntime", "half/native"}, True)
+        self.assertNotIn("half/onnxruntime", {c["id"] for c in self.report()["candidates"]})
+        code, out, err = self.run_saha("-s", 'targets.server.backends=["onnxruntime"]')
+        self.assertEqual(code, 0, out + err)   # no layers are shown then
+        code, out, err = self.run_saha("-s", 'targets.server.backends=["tensorrt"]')
+        self.assertEqual(code, 2, out + err)
+        self.assertIn("there is no backend 'tensorrt'", err)
+
     def test_masks_are_judged_by_intersection_over_union(self):
         rng = np.random.default_rng(0)
         x = rng.standard_normal((40, 6, 5, 1)).astype(np.float32)
