@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <map>
 
 namespace saha::compress {
 namespace {
@@ -25,6 +26,7 @@ class Writer {
     const auto data = data_operands(g_, n);
     const Stored result = storage(g_.result(n));
     const DType wide = options_.one_width ? widest(n, data, result) : DType::none;
+    if (s_.role[i] == Role::product && has_weights(g_, n)) make_room(i, n, at_width(storage(g_.operand(n, 0)), wide));
     for (std::size_t k : data) {
       const ValueId v = g_.operand(n, k);
       if (g_[v].constant) operands[k] = constant(i, n, v, result, b);
@@ -79,9 +81,8 @@ class Writer {
   Val constant(std::size_t i, const ir::Node& n, ValueId v, const Stored& result, Builder& b) {
     const Tensor& c = *g_[v].constant;
     if (s_.role[i] == Role::product) {
-      const auto it = numbers_.weights.find(i);
-      if (it == numbers_.weights.end()) return b.constant(g_[v].constant, g_[v].type, g_[v].name);
-      const Weights& w = it->second;
+      if (!numbers_.weights.contains(i)) return b.constant(g_[v].constant, g_[v].type, g_[v].name);
+      const Weights& w = weights(i);
       const bool one = w.scale.size() == 1;
       const Dims dims = one ? Dims{} : Dims{std::int64_t(w.scale.size())};
       Tensor scale = Tensor::zeros(DType::f32, dims);
@@ -108,11 +109,43 @@ class Writer {
     fill(stored, std::span<const std::int64_t>(q));
     return b.op("DequantizeLinear", {b.constant(std::move(stored)), b.scalar(s.quant->scale[0], DType::f32), b.scalar(double(s.quant->zero[0]), s.dtype)});
   }
+  const Weights& weights(std::size_t i) const {
+    const auto it = roomy_.find(i);
+    return it == roomy_.end() ? numbers_.weights.at(i) : it->second;
+  }
+  /// A channel whose weights are next to nothing beside its bias takes a scale by which the bias is a number of steps that int32 holds.
+  void make_room(std::size_t i, const ir::Node& n, const Stored& x) {
+    const auto it = numbers_.weights.find(i);
+    if (it == numbers_.weights.end() || x.dtype == DType::none || it->second.scale.size() < 2) return;
+    const Weights& w = it->second;
+    for (std::size_t c = 0; c < w.bias.size(); ++c) {
+      const double steps = std::abs(double(w.bias[c])) / (double(x.quant->scale[0]) * double(w.scale[c]));
+      if (!(steps >= kMostSteps)) continue;
+      const auto [place, fresh] = roomy_.try_emplace(i, w);
+      Weights& to = place->second;
+      if (fresh) to.stored = copied(w.stored);
+      const double factor = steps / (kMostSteps / 2);
+      to.scale[c] = float(double(w.scale[c]) * factor);
+      const auto axis = std::size_t(channel_axis(g_, n));
+      const std::int64_t inner = num_elements(std::span(to.stored.dims).subspan(axis + 1)), outer = num_elements(std::span(to.stored.dims).first(axis)), channels = to.stored.dims[axis];
+      std::vector<std::int64_t> q(std::size_t(inner), 0);
+      for (std::int64_t o = 0; o < outer; ++o) {
+        const std::int64_t at = (o * channels + std::int64_t(c)) * inner;
+        load(to.stored, at, 1, inner, q.data());
+        for (std::int64_t& v : q) v = std::int64_t(std::nearbyint(double(v) / factor));
+        store(to.stored, at, inner, q.data());
+      }
+    }
+  }
+  static Tensor copied(const Tensor& t) {
+    Tensor r = Tensor::zeros(t.dtype, t.dims);
+    copy_elements(t, 0, 1, r, 0, t.size());
+    return r;
+  }
   /// The bias as int32 steps of the sums' scale, where the node has stored factors; else as it is.
   void add_bias(std::size_t i, const ir::Node& n, Vals& operands, const Stored& x, Builder& b) {
-    const auto it = numbers_.weights.find(i);
-    if (it == numbers_.weights.end() || it->second.bias.empty()) return;
-    const Weights& w = it->second;
+    if (!numbers_.weights.contains(i) || weights(i).bias.empty()) return;
+    const Weights& w = weights(i);
     operands.resize(std::max<std::size_t>(operands.size(), 3));
     const auto channels = std::int64_t(w.bias.size());
     const bool one = w.scale.size() == 1;
@@ -122,7 +155,7 @@ class Writer {
       const float s = x.quant->scale[0] * w.scale[one ? 0 : std::size_t(c)];
       scale.as<float>()[one ? 0 : c] = s;
       const double step = std::nearbyint(double(w.bias[std::size_t(c)]) / double(s));
-      fits = std::abs(step) < 1073741824.;
+      fits = std::abs(step) < kMostSteps;
       if (fits) steps.as<std::int32_t>()[c] = std::int32_t(step);
     }
     const ir::Name name = n.num_operands > 2 && g_.operand(n, 2) != ValueId::none ? g_[g_.operand(n, 2)].name : ir::Name{};
@@ -135,9 +168,11 @@ class Writer {
     operands[2] = b.op("DequantizeLinear", {b.constant(std::make_shared<const Tensor>(std::move(steps)), ir::tensor_type(DType::i32, {channels}), name), b.constant(std::move(scale))}, {{"axis", std::int64_t(0)}});
   }
 
+  static constexpr double kMostSteps = 1 << 30;
   const ir::Graph& g_;
   const Sites& s_;
   const Numbers& numbers_;
+  std::map<std::size_t, Weights> roomy_;
   const PairsOptions& options_;
   std::vector<Stored> kept_;                 // by value: as what stands for it was stored
   struct Made { ValueId v; Stored stored; Val x; };

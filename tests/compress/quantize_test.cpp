@@ -282,6 +282,32 @@ TEST(Quantize, AMixtureIsTheCheapestThatHoldsAFloor) {
   EXPECT_GT(*wide, 60);
 }
 
+TEST(Quantize, ChannelsOfNextToNothingBesideTheirBiasTakeAScaleThatHoldsTheBias) {
+  Net n;
+  Tensor w = n.random({6, 4, 1, 1}, 0.3f), bias = n.random({6}, 0.3f);
+  for (std::int64_t i = 0; i < 4; ++i) w.as<float>()[i] = 0, w.as<float>()[4 + i] = 1e-9f;   // two dead channels
+  bias.as<float>()[0] = 40, bias.as<float>()[1] = -40;
+  Val y = n.b.op("Conv", {n.input({1, 4, 6, 6}), n.b.constant(w), n.b.constant(bias)});
+  n.b.rename(y, "y");
+  const ir::Graph g = n.build({y});
+  const Samples s = random_samples({1, 4, 6, 6}, 8);
+  auto engine = native();
+  QuantizeOptions o;
+  o.float_tail = false;
+  auto q = Quantizer::make(g, s, *engine, o);
+  ASSERT_TRUE(q) << q.error().message;
+  auto paired = q->graph(q->widths());
+  ASSERT_TRUE(paired) << paired.error().message;
+  auto gathered = passes::gather_quantised(*paired);
+  ASSERT_TRUE(gathered) << gathered.error().message;
+  EXPECT_NE(kinds(*gathered).find("q.Conv"), std::string::npos) << kinds(*gathered);
+  for (const ir::Node& node : paired->nodes())
+    if (node.op == ir::OpName("Conv")) {
+      const ir::Node* b = paired->producer(paired->operand(node, 2));
+      ASSERT_TRUE(b) << "the bias is stored";
+      EXPECT_EQ(b->op, ir::OpName("DequantizeLinear"));
+    }
+}
 TEST(Quantize, LayersThatAreKeptStayFloat) {
   auto engine = native();
   const Samples s = random_samples({1, 3, 8, 8}, 4);
