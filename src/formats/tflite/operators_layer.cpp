@@ -221,10 +221,15 @@ Vals resize(Site& s, bool linear, bool corners, bool half) {
   if (size.size() != 2 || s.rank() != 4) { s.fail("takes [N, H, W, C] and a size of two numbers"); return {}; }
   Val x = channels_first(s.in[0]);
   std::string where = corners ? "align_corners" : half ? "half_pixel" : "asymmetric";
-  Attrs a = {{"coordinate_transformation_mode", where}, {"mode", std::string(linear ? "linear" : "nearest")}, {"axes", Ints{2, 3}}};
+  Attrs a = {{"coordinate_transformation_mode", where}, {"mode", std::string(linear ? "linear" : "nearest")}};
+  // Sizes of all axes where they are known: onnxruntime 1.32 loses count of them in a Resize of some axes beside a Transpose.
+  const auto& d = s.b.type(x).dims;
+  Ints sizes = size;
+  if (d.size() == 4 && d[0].known() && d[1].known()) sizes.insert(sizes.begin(), {*d[0].known(), *d[1].known()});
+  else a.push_back({"axes", Ints{2, 3}});
   // Nearest: floor of the position; TensorFlow adds the half pixel there, and rounds half away from zero to corners.
   if (!linear) a.push_back({"nearest_mode", std::string(corners ? "round_prefer_ceil" : half ? "round_prefer_ceil" : "floor")});
-  Vals in = {x, {}, {}, s.b.ints(size)};
+  Vals in = {x, {}, {}, s.b.ints(sizes)};
   return {channels_last(s.node("Resize", in, a))};
 }
 Vals resize_bilinear(Site& s) {
