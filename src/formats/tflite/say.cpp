@@ -155,7 +155,8 @@ Result<ir::Graph> said(const ir::Graph& g, bool wraps) {
   bool changed = true;
   for (int round = 0; round < kRounds && changed; ++round) {
     changed = false;
-    SAHA_TRY(r, op::rewrite(r, [&](const ir::Graph& from, const ir::Node& n, const Vals& in, op::Builder& b) -> std::optional<Vals> {
+    std::string failing;   // the node whose rule failed first
+    const auto said_by = [&](const ir::Graph& from, const ir::Node& n, const Vals& in, op::Builder& b) -> std::optional<Vals> {
       const Saying s{{{*n.attrs}, b, in, {}, n.num_results}, from, n, wraps};
       const bool stored = s.stored();
       if (const SayRule* rule = find_saying(n.op); rule && (!stored || rule->stored))
@@ -165,7 +166,15 @@ Result<ir::Graph> said(const ir::Graph& g, bool wraps) {
       if (writer && !stored) if (auto y = widened(from, n, in, b)) { changed = true; return y; }
       if (!writer && !stored && op::find(n.op.str())->def->body) { changed = true; return s.meant(); }
       return {};
-    }, op::Quantised::see));
+    };
+    auto next = op::rewrite(r, [&](const ir::Graph& from, const ir::Node& n, const Vals& in, op::Builder& b) {
+      const bool sound = !b.failed();
+      auto y = said_by(from, n, in, b);
+      if (sound && b.failed()) failing = "node '" + (n.origin ? *n.origin : from.name(from.result(n))) + "' (" + std::string(n.op.str()) + ")";
+      return y;
+    }, op::Quantised::see);
+    if (!next) return failing.empty() || next.error().message.starts_with("node '") ? std::move(next.error()) : std::move(next.error()).within(failing);
+    r = std::move(*next);
   }
   // Sub-graphs last: by now those that stay are known.
   std::optional<Error> failed;
