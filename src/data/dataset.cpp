@@ -134,21 +134,41 @@ Result<Store> open_csv(const DataSpec& spec) {
   const auto within = [&](Error e) { return std::move(e).within(quoted(spec.csv)); };
   Store store;
   store.inputs = {spec.input};
-  const bool is_table = !spec.features.empty();
+  // Without a column of files the numbers are the samples themselves.
+  std::vector<std::string> features = spec.features;
+  std::string target = spec.target;
+  if (features.empty() && !csv.find(spec.file)) {
+    if (!target.empty()) return within({ErrorCode::invalid_data, "it has a target, so it is a table, and a table needs features", "features: ['*'] takes every column but the target"});
+    if (spec.file != "file") return within(csv.column(spec.file).error());
+    for (const std::string& name : csv.names()) {
+      const bool labels = name == spec.label || is_label_name(name);
+      if (labels && target.empty()) target = name;
+      if (labels || std::ranges::find(spec.slices, name) != spec.slices.end()) continue;
+      SAHA_TRY(const std::size_t c, csv.column(name));
+      if (!numbers(csv, c, spec.missing)) {
+        Error e = csv.column(spec.file).error();
+        e.help = "a table, which needs no file, has numbers only besides 'label', 'target' or 'y'; column '" + name + "' has others";
+        return within(std::move(e));
+      }
+      features.push_back(name);
+    }
+    if (features.empty()) return within(csv.column(spec.file).error());
+  }
+  const bool is_table = !features.empty();
   for (const std::string& slice : spec.slices)
     if (auto c = csv.column(slice); !c) return within(c.error());
   store.slices = spec.slices;
 
-  const std::string& label_name = is_table ? spec.target : spec.label;
+  const std::string& label_name = is_table ? target : spec.label;
   const auto label_column = csv.find(label_name);
-  const bool wants_label = is_table ? !spec.target.empty() : spec.label != "label";
+  const bool wants_label = is_table ? !target.empty() : spec.label != "label";
   if (wants_label && !label_column) return within(csv.column(label_name).error());
   if (is_table) {
-    std::vector<std::string> names = spec.features;
+    std::vector<std::string> names = features;
     if (names == std::vector<std::string>{"*"}) {
       names.clear();
       for (const std::string& name : csv.names())
-        if (name != spec.target && name != spec.label && std::find(spec.slices.begin(), spec.slices.end(), name) == spec.slices.end()) names.push_back(name);
+        if (name != target && name != spec.label && std::find(spec.slices.begin(), spec.slices.end(), name) == spec.slices.end()) names.push_back(name);
     }
     auto table = make_table(csv, names, spec.missing);
     if (!table) return within(table.error());
@@ -307,7 +327,7 @@ Result<Dataset> Dataset::open(const DataSpec& spec) {
     SAHA_TRY(set, set.where(spec.where));
   }
   if (spec.take) set = set.take(*spec.take, spec.seed);
-  if (set.size() == 0) return Error{ErrorCode::invalid_data, "data: no sample is left" + (spec.where.empty() ? std::string() : " where " + spec.where)};
+  if (set.size() == 0) return Error{ErrorCode::invalid_data, "no sample is left" + (spec.where.empty() ? std::string() : " where " + spec.where)};
   return set;
 }
 Result<Dataset> Dataset::from_arrays(std::vector<NamedTensor> arrays, const Tensor& labels, std::vector<std::string> classes) {
@@ -397,6 +417,7 @@ Result<Item> DatasetStore::item(std::int64_t origin, std::size_t input, const Im
     return Item{std::move(picture), 0};
   };
   auto item = read();
+  if (std::error_code unknown; !item && confined && item.error().help.empty() && !fs::exists(root / name, unknown)) item.error().help = "'root' of a data set in saha.yaml states the folder of the files that a csv names; else it is that of the csv";
   if (!item && item.error().message.find(name) == std::string::npos) return std::move(item.error()).within("'" + name + "'");
   return item;
 }

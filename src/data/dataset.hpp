@@ -23,10 +23,10 @@ namespace saha::data {
 /// Where samples are, in one of the layouts of saha.yaml. Paths are complete; what does not belong to the layout stays empty.
 struct DataSpec {
   std::filesystem::path folder;                           ///< folder/<class>/*.{jpg,jpeg,png,bmp,wav,npy}; without class folders: no labels
-  std::filesystem::path csv;                              ///< a row a sample; with `features`: a table, else `file` names a file
+  std::filesystem::path csv;                              ///< a row a sample; with `features`: a table, else `file` names a file; without that column: a table of numbers
   std::filesystem::path root;                             ///< of the files named in csv; empty: the csv's folder
   std::string file = "file", label = "label", accepted = "accepted";  ///< columns; "a|b" or "a;b" are other right answers
-  std::vector<std::string> features;                      ///< columns of a table; {"*"}: all but target, label and slices
+  std::vector<std::string> features;                      ///< columns of a table; {"*"}: all but target, label and slices; so too where neither it nor the column `file` is there
   std::string target;                                     ///< column of a table: numbers or words
   std::vector<std::string> slices;                        ///< columns to break results down by
   std::vector<std::string> missing;                       ///< words that mean "no value", beside the empty cell
