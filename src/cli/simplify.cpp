@@ -89,7 +89,7 @@ Result<int> run(const Args& args) {
     std::snprintf(b, sizeof b, "the result differs from the original by %.3g where %.3g is allowed; nothing was written", worst.relative, tolerance);
     return Error{ErrorCode::internal, b, "leave passes out one by one with --without to find the one at fault"};
   }
-  std::uint64_t bytes_before = std::filesystem::file_size(file), bytes_after = 0;
+  std::uint64_t bytes_before = formats::file_bytes(file), bytes_after = 0;
   ir::Model result = original;
   result.graph = simple.graph;
   std::int64_t opset = options.opset;
@@ -102,9 +102,8 @@ Result<int> run(const Args& args) {
     const bool foreign = format && *format != "onnx";
     if (foreign) { SAHA_TRY([[maybe_unused]] auto notes, formats::export_file(result, out)); }
     else { SAHA_DO(onnx::export_file(result, out, {.opset = opset})); }
-    std::error_code none;
-    const std::string more = foreign ? std::filesystem::path(out).replace_extension(".bin").string() : out + ".data";
-    if (!text || foreign) bytes_after = std::filesystem::file_size(out, none) + (std::filesystem::exists(more, none) && more != out ? std::filesystem::file_size(more, none) : 0);
+    if (foreign) bytes_after = formats::file_bytes(out);
+    else if (!text) bytes_after = formats::file_bytes(out) + formats::file_bytes(out + ".data");
   }
 
   std::map<std::string, std::int64_t> before, after;

@@ -37,6 +37,7 @@ Result<ir::Model> import_bytes(std::span<const std::byte> bytes, const std::stri
 }
 Result<ir::Model> import_file(const std::string& path) {
   SAHA_TRY(auto file, system::map_file(path));
+  if (file.bytes().empty()) return Error{ErrorCode::invalid_model, path + ": the file is empty"};
   if (bundle::is_bundle(file.bytes())) {
     SAHA_TRY(const auto b, bundle::Bundle::open(path));
     auto m = import_from(*b);
@@ -48,6 +49,14 @@ Result<ir::Model> import_file(const std::string& path) {
   auto m = import_model(file.bytes(), folder.empty() ? "." : folder);
   if (!m) return std::move(m.error()).within(path);
   return m;
+}
+std::uint64_t file_bytes(const std::string& path) {
+  auto bytes = [](const std::filesystem::path& p) -> std::uint64_t {
+    std::error_code failed;
+    const auto n = std::filesystem::file_size(p, failed);
+    return failed ? 0 : n;
+  };
+  return bytes(path) + (path.ends_with(".xml") ? bytes(std::filesystem::path(path).replace_extension(".bin")) : 0);
 }
 Result<std::string> self_contained(const std::string& path, const ir::Model& model) {
   SAHA_TRY(const auto file, system::map_file(path));

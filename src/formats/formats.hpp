@@ -1,5 +1,6 @@
 #pragma once
 // A model file of any format: read as its first bytes tell, written as the ending of its name asks for.
+#include <cstdint>
 #include <span>
 #include <string>
 #include <vector>
@@ -13,6 +14,8 @@ std::string_view format_of(std::span<const std::byte> bytes);
 Result<std::string_view> format_of_file(const std::string& path);
 /// External data of an ONNX model must lie in the file's own folder; the weights of an OpenVINO IR are the .bin beside the .xml.
 Result<ir::Model> import_file(const std::string& path);
+/// Bytes of a model's file, of an .xml those of the .bin beside it too; 0 where it cannot be looked at.
+std::uint64_t file_bytes(const std::string& path);
 /// `folder` is where external data is looked for; empty: there may be none. An OpenVINO IR from bytes has no weights.
 Result<ir::Model> import_bytes(std::span<const std::byte> bytes, const std::string& folder = {});
 /// The model of a file as bytes that need no other file: those of the file, of a bundle those of its model; with data in another file an export of `model`, which was

@@ -86,8 +86,7 @@ Result<> Pipeline::package(const Target& t) {
       SAHA_TRY(const auto packed, native::pack(model, file, options));
       SAHA_DO(system::write_file(folder / "model.saha", packed.bytes));
     }
-    std::error_code e;
-    made["bytes"] = fs::file_size(folder / files.front(), e);
+    made["bytes"] = formats::file_bytes((folder / files.front()).string());
     SAHA_DO(system::write_file(folder / "manifest.json", manifest.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n"));
     return made;
   };

@@ -19,8 +19,7 @@ Result<Variant> Pipeline::load(const std::string& name, const fs::path& file) co
   v.file = file.string();
   SAHA_TRY(v.sha256, system::sha256_file(file));
   SAHA_TRY(v.model, formats::import_file(v.file));
-  std::error_code e;
-  v.bytes = fs::file_size(file, e);
+  v.bytes = formats::file_bytes(v.file);
   return v;
 }
 

@@ -147,7 +147,10 @@ Result<ir::Model> import_file(const std::string& path, const Limits& limits) {
     w = {bin.bytes(), bin.data, true};
   }
   auto m = guarded(xml.bytes(), w, limits);
-  if (!m) return std::move(m.error()).within(path);
+  if (!m) {
+    if (m.error().message.find(".bin file") != std::string::npos && m.error().help.empty()) m.error().help = std::string("its elements lie in '") + beside.string() + "', which " + (w.present ? "has " + to_string(w.bytes.size()) + " bytes" : std::string("is not there"));
+    return std::move(m.error()).within(path);
+  }
   return m;
 }
 
