@@ -76,7 +76,7 @@ std::string duration(double seconds) {
 }
 std::string bytes(double bytes) {
   const double b = std::abs(bytes);
-  return b < 0x1p10 * 10 ? fixed(bytes, 0) + " B" : b < 0x1p20 * 10 ? fixed(bytes / 0x1p10, 1) + " KiB" : fixed(bytes / 0x1p20, 1) + " MiB";
+  return b < 0x1p10 * 10 ? fixed(bytes, 0) + " B" : b < 0x1p10 * 1023.95 ? fixed(bytes / 0x1p10, 1) + " KiB" : fixed(bytes / 0x1p20, b < 0x1p20 * 9.995 ? 2 : 1) + " MiB";
 }
 }  // namespace column
 

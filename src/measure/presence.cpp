@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <set>
 
 #include "backends/registry.hpp"
 #include "formats/formats.hpp"
@@ -17,13 +18,33 @@ std::string why_not(std::string_view backend, const Error& error) {
   return is_its_own ? error.message.substr(colon + 2) : error.message;
 }
 
+namespace {
+/// The types that hold what nodes of a quantised graph give: "uint8", "int8 where it is quantised, float32 elsewhere"; `precision` where nothing is quantised.
+std::string computed_in(const ir::Graph& graph, const std::string& precision) {
+  std::set<std::string> stored;
+  bool real = false;
+  for (const ir::Node& n : graph.nodes())
+    for (std::size_t k = 0; k < n.num_results; ++k) {
+      const ir::Type& t = graph.type(graph.result(n, k));
+      if (!t.is_tensor()) continue;
+      if (t.quant || n.op.str() == "QuantizeLinear") stored.insert(std::string(name(t.dtype)));
+      else real |= is_float(t.dtype);
+    }
+  std::string types;
+  for (const std::string& t : stored) types += (types.empty() ? "" : ", ") + t;
+  return types.empty() ? precision : real ? types + " where it is quantised, " + precision + " elsewhere" : types;
+}
+}  // namespace
+
 Result<std::vector<Presence>> presence(const std::string& model) {
   Load load;
+  ir::Graph graph;
   if (!model.empty()) {
     std::error_code ignored;
     load.model = std::filesystem::absolute(model, ignored).string();
     SAHA_TRY(const ir::Model read, formats::import_file(load.model));
     SAHA_TRY(load.inputs, random_inputs(read.graph, fitting_shapes(read.graph, {}), 0));
+    graph = read.graph;
     for (auto v : read.graph.inputs()) load.names.push_back(read.graph.name(v));
   }
   std::vector<Presence> rows;
@@ -43,7 +64,7 @@ Result<std::vector<Presence>> presence(const std::string& model) {
         auto loaded = worker.load(load);
         row.runs = loaded.has_value();
         if (loaded) {
-          row.precision = loaded->precision;
+          row.precision = computed_in(graph, loaded->precision);
           row.notes = loaded->notes;
           if (auto layers = worker.profile(1)) {
             row.layers = int(layers->size());

@@ -46,7 +46,9 @@ TEST(Figures, what_rounds_up_to_the_next_unit_is_written_in_it) {
   EXPECT_EQ(duration(99.96), "100 s");
   EXPECT_EQ(bytes(1023.99 * 1024), "1 MiB");
   EXPECT_EQ(bytes(1023.4 * 1024), "1023 KiB");
-  EXPECT_EQ(column::bytes(1023.99 * 1024), "1024.0 KiB");   // KiB up to 10 MiB, one place
+  EXPECT_EQ(column::bytes(1023.99 * 1024), "1.00 MiB");
+  EXPECT_EQ(column::bytes(1023.9 * 1024), "1023.9 KiB");
+  EXPECT_EQ(column::bytes(9.99 * 1048576), "9.99 MiB");
   EXPECT_EQ(column::bytes(10 * 1048576.0), "10.0 MiB");
 }
 TEST(Figures, negative_values_are_scaled_as_positive_ones) {
