@@ -91,7 +91,9 @@ Result<CompressionData> compression_data(const std::string& path, const ir::Mode
     r.output_meaning = config->output_meaning;
   } else {
     auto set = data::Dataset::open(data::DataSpec::of(path));
-    if (!set) return std::move(set.error()).within("data '" + path + "'");
+    if (!set) return set.error().message.find("'" + path + "'") != std::string::npos ? std::move(set.error()) : std::move(set.error()).within("data '" + path + "'");
+    if (path.ends_with(".npz") && set->inputs().size() == 1 && g.inputs().size() == 1 && set->inputs()[0] != g.name(g.inputs()[0]))
+      r.notes.push_back("array '" + set->inputs()[0] + "' of '" + path + "' is taken for the only input, '" + g.name(g.inputs()[0]) + "'");
     sets.emplace("data", std::move(*set));
   }
   if (!steps.empty()) {
@@ -165,7 +167,8 @@ Result<std::optional<compress::NarrowOptions>> Quantize::narrow(bool tflite) con
 
 Result<std::vector<std::string>> export_quantised(const ir::Model& model, const std::string& file, std::int64_t opset) {
   const auto values = model.graph.values();
-  const bool wide = std::any_of(values.begin(), values.end(), [](const ir::Value& v) { return v.type->is_tensor() && (v.type->dtype == DType::i16 || v.type->dtype == DType::i4); });
+  const auto holds = [&](DType t) { return std::any_of(values.begin(), values.end(), [t](const ir::Value& v) { return v.type->is_tensor() && v.type->dtype == t; }); };
+  const bool i16 = holds(DType::i16), i4 = holds(DType::i4), wide = i16 || i4;
   const auto own = model.opsets.find("");
   const std::int64_t given = own == model.opsets.end() ? 20 : own->second;
   formats::ExportOptions o;
@@ -175,7 +178,9 @@ Result<std::vector<std::string>> export_quantised(const ir::Model& model, const 
     ++o.opset;
     notes = formats::export_file(model, file, o);
   }
-  if (notes && o.opset != given && model.format == "ONNX") notes->insert(notes->begin(), "opset " + std::to_string(given) + " -> " + std::to_string(o.opset) + ", which " + (wide ? "what is stored in 16 or 4 bits" : "scales by channel") + " needs");
+  const std::string why = wide ? std::string("what is stored in ") + (i16 ? i4 ? "16 and 4" : "16" : "4") + " bits needs"
+                        : opset > 13 ? std::string("operators in ") + (holds(DType::bf16) ? "bfloat16" : "these types") + " need" : holds(DType::i8) || holds(DType::u8) ? "scales by channel need" : "the result needs";
+  if (notes && o.opset != given && model.format == "ONNX") notes->insert(notes->begin(), "opset " + std::to_string(given) + " -> " + std::to_string(o.opset) + ", which " + why);
   return notes;
 }
 

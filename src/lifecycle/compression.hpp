@@ -18,6 +18,7 @@ struct CompressionData {
   data::Dataset calibration, judged;     ///< as the model's inputs take them
   std::string calibration_name, judged_name;   ///< "calibration", "train", "test"; of a single set: "the data"
   std::map<std::string, std::string> output_meaning;   ///< by output name, from saha.yaml
+  std::vector<std::string> notes;        ///< what was taken for what, a sentence each
 };
 /// What `path` gives: of a saha.yaml (by its ending .yaml or .yml) the set `calibration`, else `train`, and to judge by `val`, else `test`, else the same; of
 /// anything else (a folder, csv, npy, npz) the set itself, for both. `take` samples by `seed` calibrate. Faults of the yaml go to `diagnostics`.
