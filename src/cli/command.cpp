@@ -142,11 +142,11 @@ constexpr std::size_t kSentence = 28;   // the column where sentences begin
 std::string entry(std::string_view word, std::string_view sentence, int width) {
   return "  " + left(word, kSentence - 2) + system::wrapped(sentence, width, int(kSentence)) + "\n";
 }
-std::string option_lines(std::span<const Option> options, std::size_t most, int width) {
+std::string option_lines(std::string_view verb, std::span<const Option> options, std::size_t most, int width) {
   std::string s;
   std::size_t n = 0;
   for (const Option& o : options) {
-    if (n++ == most) { s += "  ...                       saha VERB --help shows " + std::to_string(options.size() - most) + " more\n"; break; }
+    if (n++ == most) { s += "  ...                       saha " + std::string(verb) + " --help shows " + std::to_string(options.size() - most) + " more\n"; break; }
     s += entry(spelled(o), std::string(o.sentence) + (o.initial.empty() ? "" : " (" + std::string(o.initial) + ")"), width);
   }
   return s;
@@ -155,9 +155,9 @@ std::string help(const Command& c, bool everything) {
   const int width = system::terminal_width(STDOUT_FILENO);
   std::string s = "example: saha " + std::string(c.example) + "\n\n" + usage_line(c) + "\n" + system::wrapped(c.sentence, width) + "\n";
   for (const Argument& x : c.arguments) s += entry(x.name, x.sentence, width);
-  if (!c.options.empty()) s += "\noptions\n" + option_lines(c.options, everything ? 1000 : 12, width);
+  if (!c.options.empty()) s += "\noptions\n" + option_lines(c.name, c.options, everything ? 1000 : 12, width);
   if (everything) {
-    s += "\nevery verb takes\n" + option_lines(kGlobal, 1000, width);
+    s += "\nevery verb takes\n" + option_lines(c.name, kGlobal, 1000, width);
     if (!c.text.empty()) s += "\n" + std::string(c.text) + "\n";
     s += "\n" + system::wrapped("exit codes: 0 done, 1 the work or a requirement failed, 2 the command line or a hand-written file is wrong, 3 inconclusive", width) + "\n";
   }
@@ -257,6 +257,12 @@ int main(std::span<const std::string> words) {
     std::error_code failed;
     std::filesystem::current_path(args->get("C"), failed);
     if (failed) return report(usage("-C is '" + args->get("C") + "', which is no folder to go to: " + failed.message()), json);
+  }
+  // A model that is not there is a wrong command line, whatever the verb would do with it.
+  for (std::size_t i = 0; i < std::min(args->arguments.size(), command->arguments.size()); ++i) {
+    std::error_code unknown;
+    if (command->arguments[i].name == "MODEL" && std::filesystem::status(args->arguments[i], unknown).type() == std::filesystem::file_type::not_found)
+      return report(usage("there is no model '" + args->arguments[i] + "'"), json);
   }
   auto code = command->run(*args);
   return code ? *code : report(code.error(), json);

@@ -1,6 +1,8 @@
 // saha convert: a model in another format or opset, or as the bundle that ships.
 #include <algorithm>
+#include <cctype>
 #include <filesystem>
+#include <set>
 
 #include "backends/native/pack.hpp"
 #include "cli/describe.hpp"
@@ -55,6 +57,39 @@ Result<data::Preprocess> fold_steps(const Args& args, ir::Model& m) {
   return std::move(folded.outside);
 }
 
+/// How many classes each output has that is a vector of numbers for one sample.
+std::vector<std::int64_t> classes_of(const ir::Graph& graph) {
+  std::vector<std::int64_t> all;
+  for (ir::ValueId v : graph.outputs()) {
+    const ir::Type& t = graph.type(v);
+    if (!t.is_tensor() || !t.ranked || t.dims.empty() || !(is_float(t.dtype) || t.quant)) continue;
+    const bool vector = std::all_of(t.dims.begin(), t.dims.end() - 1, [&](const ir::Dim& d) { return d.known().value_or(1) == 1; }) && t.dims.size() <= 2;
+    if (const auto n = t.dims.back().known(); vector && n && *n > 1) all.push_back(*n);
+  }
+  return all;
+}
+
+/// The --shape options that fix every free dim once, 1 where that leads: " --shape input=1xSEQUENCE"; empty where none is free.
+std::string free_shapes(const ir::Graph& graph) {
+  std::string all;
+  std::set<std::string> fixed;
+  for (ir::ValueId v : graph.inputs()) {
+    const ir::Type& t = graph.type(v);
+    if (!t.is_tensor() || !t.ranked) continue;
+    std::string dims;
+    bool frees = false;
+    for (std::size_t i = 0; i < t.dims.size(); ++i) {
+      const auto known = t.dims[i].known();
+      std::string word = known ? std::to_string(*known) : i == 0 ? "1" : t.dims[i].str();
+      if (!known) frees |= fixed.insert(t.dims[i].str()).second;
+      if (!known && i > 0) std::ranges::transform(word, word.begin(), [](unsigned char c) { return char(std::toupper(c)); });
+      dims += (i ? "x" : "") + word;
+    }
+    if (frees) all += " --shape " + graph.name(v) + "=" + dims;
+  }
+  return all;
+}
+
 /// Plan i takes the i-th shape of each input; one that is given less often keeps its last.
 Result<std::vector<std::vector<Dims>>> plans_of(const Args& args, const ir::Graph& graph) {
   std::vector<measure::Shapes> sets(1);
@@ -95,6 +130,7 @@ Result<int> to_bundle(const Args& args, const std::string& out) {
   SAHA_TRY(options.levels, levels_of(args));
   if (args.has("labels")) { SAHA_TRY(options.about["labels"], labels_of(args.get("labels"))); }
   SAHA_TRY(ir::Model m, formats::import_file(file));
+  if (args.has("labels")) SAHA_DO(labels_fit(options.about["labels"].size(), classes_of(m.graph), ErrorCode::invalid_file));
   if (args.has("preprocess") || args.has("fold") || args.given("raw")) {
     if (m.graph.inputs().empty()) return Error{ErrorCode::invalid_file, "--preprocess is given, the model has no inputs"};
     SAHA_TRY(const auto steps, fold_steps(args, m));
@@ -126,7 +162,7 @@ Result<int> run(const Args& args) {
   for (std::string_view o : kOfBundles) if (args.given(o)) return Error{ErrorCode::invalid_file, "--" + std::string(o) + " is of .saha files, '" + out + "' is none", "leave --" + std::string(o) + " out"};
   if (args.has("preprocess") && !args.has("fold")) return Error{ErrorCode::invalid_file, "--preprocess without --fold is of .saha files, '" + out + "' is none", "add --fold, or leave --preprocess out"};
   const std::string layout = args.get("layout", "nchw");
-  if (layout != "nchw" && layout != "nhwc") return Error{ErrorCode::invalid_argument, "--layout is '" + layout + "'", "nchw keeps the model's inputs and outputs as they are, nhwc makes them channels last"};
+  if (layout != "nchw" && layout != "nhwc") return Error{ErrorCode::invalid_file, "--layout is '" + layout + "'", "nchw keeps the model's inputs and outputs as they are, nhwc makes them channels last"};
   formats::ExportOptions options{.channels_last = layout == "nhwc"};
   if (args.has("opset")) {
     SAHA_TRY(options.opset, args.integer("opset", 1, 28));
@@ -139,9 +175,14 @@ Result<int> run(const Args& args) {
   SAHA_TRY(const measure::Shapes shapes, shapes_of(args));
   SAHA_TRY(m.graph, with_shapes(m.graph, shapes));
   if (args.has("fold") || args.given("raw")) SAHA_DO(fold_steps(args, m));
-  SAHA_TRY(const auto notes, formats::export_file(m, out, options));
+  auto notes = formats::export_file(m, out, options);
+  if (!notes) {
+    Error e = std::move(notes.error());
+    if (const std::string fixed = free_shapes(m.graph); e.code == ErrorCode::unsupported && e.help.empty() && !fixed.empty()) e.help = "a size that is not known may stand in the way:" + fixed + ", with numbers for names";
+    return e;
+  }
   for (const std::string& n : m.notes) say(args, "note: " + n);
-  for (const std::string& n : notes) say(args, "note: " + n);
+  for (const std::string& n : *notes) say(args, "note: " + n);
   say(args, "wrote " + out);
   return 0;
 }

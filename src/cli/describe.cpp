@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "backends/registry.hpp"
 #include "base/figures.hpp"
 #include "kernels/contract.hpp"
 #include "passes/specialize.hpp"
@@ -15,12 +16,27 @@ Result<data::Preprocess> steps_of(const std::string& json) {
   if (!p) return Error{ErrorCode::invalid_file, "--preprocess: " + p.error().message};
   return p;
 }
+Result<> backend_known(std::string_view name) {
+  std::string names;
+  for (const auto& info : backends::all()) {
+    if (info.name == name) return {};
+    names += (names.empty() ? "" : ", ") + info.name;
+  }
+  return Error{ErrorCode::invalid_file, "there is no backend '" + std::string(name) + "'", "the backends are " + names};
+}
 Result<std::vector<std::string>> labels_of(const std::string& file) {
   SAHA_TRY(const std::string text, system::read_text(file));
   std::vector<std::string> labels(1);
   for (char c : text) if (c == '\n') labels.emplace_back(); else if (c != '\r') labels.back() += c;
   if (labels.back().empty()) labels.pop_back();
   return labels;
+}
+Result<> labels_fit(std::size_t labels, const std::vector<std::int64_t>& classes, ErrorCode code) {
+  const auto given = std::int64_t(labels);
+  if (classes.empty() || std::ranges::find(classes, given) != classes.end()) return {};
+  const bool background = std::ranges::find(classes, given + 1) != classes.end();
+  return Error{code, figures::counted(given, "label") + (given == 1 ? " is" : " are") + " given, the model has " + std::to_string(background ? given + 1 : classes[0]) + " classes",
+               std::string("a labels file has a line for each class") + (background ? ": class 0 may be a background, which needs a line of its own" : "")};
 }
 
 Result<measure::Shapes> shapes_of(const Args& args) {

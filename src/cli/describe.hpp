@@ -14,8 +14,12 @@ namespace saha::cli {
 
 /// The value of --preprocess. Fails (invalid_file) naming the step.
 Result<data::Preprocess> steps_of(const std::string& json);
+/// Fails (invalid_file) where --backend names no engine that saha knows, whether it is here or not.
+Result<> backend_known(std::string_view name);
 /// The lines of a file.
 Result<std::vector<std::string>> labels_of(const std::string& file);
+/// Whether `labels` names fit outputs of so many classes; a model without such an output takes any. Fails with `code`, naming both numbers.
+Result<> labels_fit(std::size_t labels, const std::vector<std::int64_t>& classes, ErrorCode code);
 
 /// Each --shape NAME=DIMS; a name that is given again keeps its last.
 Result<measure::Shapes> shapes_of(const Args& args);

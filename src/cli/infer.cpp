@@ -54,12 +54,14 @@ std::string ending_of(const std::string& file) {
   return ending;
 }
 
-Result<Datum> read_value(const std::string& file, const Subject& subject, std::size_t input, const data::Preprocess& steps) {
+/// `prepared`: the steps are stated, here, by a bundle or by a file that they were folded into.
+Result<Datum> read_value(const std::string& file, const Subject& subject, std::size_t input, const data::Preprocess& steps, bool prepared) {
   const runtime::Port& port = subject.inputs[input];
   SAHA_TRY(auto bytes, system::read_bytes(file));
   const std::string ending = ending_of(file);
   if (ending == ".pb") return onnx::read_datum(bytes, subject.input_type(input));
   data::Item item;
+  bool picture = false;
   if (ending == ".npy") { SAHA_TRY(item.tensor, data::read_npy(bytes)); }
   else if (ending == ".wav") {
     SAHA_TRY(auto sound, data::read_wav(bytes));
@@ -78,6 +80,7 @@ Result<Datum> read_value(const std::string& file, const Subject& subject, std::s
     return Error{ErrorCode::invalid_data, "an .npz holds several arrays, one .npy is taken", "write the array that is meant with numpy.save"};
   } else {
     SAHA_TRY(item.tensor, data::decode_image(bytes, steps.image_options()));
+    picture = true;
   }
   SAHA_TRY(Tensor t, steps.apply(std::move(item)));
   if (!port.is_tensor || !port.ranked) return Datum(std::move(t));
@@ -94,7 +97,9 @@ Result<Datum> read_value(const std::string& file, const Subject& subject, std::s
   auto fitted = data::conform(std::move(t), shape, port.dtype);
   if (!fitted) {
     Error e = std::move(fitted.error());
-    e.help = ending == ".csv" ? "each column is one number of the input, in the order of the file" : "steps such as a resize are given by --preprocess; docs/preprocess.md lists them";
+    if (ending == ".csv") e.help = "each column is one number of the input, in the order of the file";
+    else if (picture && !prepared) e.help = "steps such as a resize are given by --preprocess; docs/preprocess.md lists them";
+    else e.help = "a run takes " + port.type + ", of which '" + port.name + "' has one sample: its first dimension may be left out";
     return e;
   }
   Dims d = fitted->dims;
@@ -129,13 +134,17 @@ Result<std::vector<Datum>> inputs_from_files(const Args& args, const Subject& su
     }
     if (at >= have.size()) return Error{ErrorCode::invalid_file, figures::counted(given.size(), "input file") + " are given, the model has " + figures::counted(ports.size(), "input")};
     data::Preprocess steps;
+    bool prepared = stated.has_value();
     if (stated) steps = *stated;
-    else if (subject.bundle) { SAHA_TRY(steps, stored_steps(subject.bundle->manifest(), ports[at].name)); }
-    else {
+    else if (subject.bundle) {
+      SAHA_TRY(steps, stored_steps(subject.bundle->manifest(), ports[at].name));
+      prepared = !steps.empty();
+    } else {
       SAHA_TRY(const auto folded, front::stated(subject.model->metadata, ports[at].name));
       if (folded) steps = folded->outside;
+      prepared = folded.has_value();
     }
-    auto d = read_value(file, subject, at, steps);
+    auto d = read_value(file, subject, at, steps, prepared);
     if (!d) return std::move(d.error()).within("input '" + ports[at].name + "': " + file);
     values[at] = std::move(*d);
     have[at] = 1;
@@ -157,10 +166,27 @@ Result<std::vector<Datum>> inputs_from_folder(const std::filesystem::path& folde
   return values;
 }
 
-/// The best classes of a [1, N] or [N] float result; nothing where it is none.
-std::vector<std::pair<std::size_t, double>> best(const Tensor& t, std::size_t top) {
-  if (!is_float(t.dtype) || t.size() < 2 || t.size() > 100'000 || t.size() != (t.rank() ? t.dims.back() : 0)) return {};
+/// What a stored number stands for, scale * (x - zero); nothing where the numbers are what they say.
+struct Dequantised {
+  double scale;
+  std::int64_t zero;
+  double operator()(double x) const { return scale * (x - double(zero)); }
+};
+std::optional<Dequantised> dequantised(const Subject& subject, std::size_t output, DType stored) {
+  if (!subject.model || !is_int(stored)) return {};
+  const auto& quant = subject.output_type(output).quant;
+  if (!quant || quant->scale.size() != 1) return {};
+  return Dequantised{quant->scale[0], quant->zero.empty() ? 0 : quant->zero[0]};
+}
+
+/// Whether the result is a number for each class of one sample: [1, N] or [N] of floats or of what stands for them.
+bool is_classes(const Tensor& t, const std::optional<Dequantised>& real) {
+  return (is_float(t.dtype) || real) && t.size() >= 2 && t.size() <= 100'000 && t.size() == (t.rank() ? t.dims.back() : 0);
+}
+/// The best of them, the first of equals first.
+std::vector<std::pair<std::size_t, double>> best(const Tensor& t, const std::optional<Dequantised>& real, std::size_t top) {
   std::vector<double> v = values<double>(t);
+  if (real) for (double& x : v) x = (*real)(x);
   std::vector<std::size_t> order(v.size());
   std::iota(order.begin(), order.end(), std::size_t(0));
   std::stable_sort(order.begin(), order.end(), [&](auto a, auto b) { return v[a] > v[b]; });
@@ -175,6 +201,7 @@ Result<int> run(const Args& args) {
   if (args.has("inputs") != args.has("outputs")) return Error{ErrorCode::invalid_file, "--inputs and --outputs go together", "saha infer model.onnx --inputs in --outputs out"};
   if (!args.has("inputs") && files.empty()) return Error{ErrorCode::invalid_file, "'saha infer' needs --input FILE", "saha " + std::string(kInfer.example)};
   const std::string &file = args.arguments[0], backend = args.get("backend");
+  if (backend != "reference") SAHA_DO(backend_known(backend));
   Subject subject;
   std::unique_ptr<runtime::Program> program;
   std::vector<Datum> in, out;
@@ -195,6 +222,8 @@ Result<int> run(const Args& args) {
     subject.inputs.assign(program->inputs().begin(), program->inputs().end());
     subject.outputs.assign(program->outputs().begin(), program->outputs().end());
   }
+  // What stored numbers stand for says the graph.
+  if (!subject.model && std::ranges::any_of(subject.outputs, [](const runtime::Port& p) { return p.is_tensor && is_int(p.dtype); })) { SAHA_TRY(subject.model, formats::import_file(file)); }
   std::vector<std::string> labels;
   if (args.has("labels")) { SAHA_TRY(labels, labels_of(args.get("labels"))); }
   else if (subject.bundle) labels = stored_labels(subject.bundle->manifest());
@@ -223,6 +252,10 @@ Result<int> run(const Args& args) {
       SAHA_DO(system::write_file(folder / (name + ".npy"), bytes));
     }
   }
+  std::vector<std::int64_t> classes_of;
+  for (std::size_t k = 0; k < out.size(); ++k)
+    if (out[k].is_tensor() && is_classes(out[k].tensor, dequantised(subject, k, out[k].tensor.dtype))) classes_of.push_back(out[k].tensor.size());
+  if (!labels.empty()) SAHA_DO(labels_fit(labels.size(), classes_of, args.has("labels") ? ErrorCode::invalid_file : ErrorCode::invalid_model));
   Json j{{"schema", "saha.infer/1"}, {"saha", SAHA_VERSION}, {"model", file}, {"backend", backend}, {"outputs", Json::array()}};
   std::string text;
   for (std::size_t k = 0; k < out.size(); ++k) {
@@ -236,27 +269,37 @@ Result<int> run(const Args& args) {
     o["dtype"] = name(t.dtype);
     o["shape"] = t.dims;
     text += subject.outputs[k].name + "  " + std::string(name(t.dtype)) + " " + str(t.dims);
-    auto classes = best(t, std::size_t(top));
+    const auto real = dequantised(subject, k, t.dtype);
+    const auto classes = is_classes(t, real) ? best(t, real, std::size_t(top)) : std::vector<std::pair<std::size_t, double>>();
+    const bool named = std::int64_t(labels.size()) == t.size(), listed = !classes.empty() && (t.size() > 4 || named);
     if (t.dtype == DType::string) for (std::int64_t i = 0; i < std::min<std::int64_t>(t.size(), 10); ++i) text += "  " + (*t.text)[std::size_t(i)];
     else if (is_complex(t.dtype)) text += "  complex";
-    else if (classes.empty() || t.size() <= 4) {
-      for (std::int64_t i = 0; i < std::min<std::int64_t>(t.size(), 8); ++i) text += "  " + figures::significant(t.at(i), 6);
-      if (t.size() > 8) text += "  ..";
+    else {
+      if (real) {
+        o["scale"] = real->scale;
+        o["zero_point"] = real->zero;
+        text += ", dequantised by " + figures::significant(real->scale, 6) + " * " + (real->zero ? "(x " + std::string(real->zero < 0 ? "+ " : "- ") + std::to_string(std::abs(real->zero)) + ")" : std::string("x"));
+      }
+      if (!listed) {
+        for (std::int64_t i = 0; i < std::min<std::int64_t>(t.size(), 8); ++i) text += "  " + figures::significant(real ? (*real)(t.at(i)) : t.at(i), 6);
+        if (t.size() > 8) text += "  ..";
+      }
     }
     text += "\n";
     if (!classes.empty()) {
       o["top"] = Json::array();
       system::Table table({{""}, {""}, {"", system::Align::right}});
       for (auto& [index, value] : classes) {
-        std::string label = index < labels.size() ? labels[index] : std::string();
+        const std::string label = named ? labels[index] : std::string();
         o["top"].push_back({{"index", index}, {"label", label.empty() ? Json() : Json(label)}, {"value", std::isfinite(value) ? Json(value) : Json()}});
         table.add({"  " + std::to_string(index), label, figures::significant(value, 6)});
       }
-      if (t.size() > 4) text += table.str();
+      if (listed) text += table.str();
     }
     if (t.dtype != DType::string && !is_complex(t.dtype) && t.size() <= 10'000) {
       o["values"] = Json::array();
-      for (double v : values<double>(t)) o["values"].push_back(std::isfinite(v) ? Json(v) : Json());
+      if (is_int(t.dtype)) o["values"] = values<std::int64_t>(t);
+      else for (double v : values<double>(t)) o["values"].push_back(std::isfinite(v) ? Json(v) : Json());
     }
     j["outputs"].push_back(std::move(o));
   }

@@ -148,7 +148,8 @@ Result<int> run(const Args& args) {
   }
   std::string opset;
   for (auto& [d, v] : m.opsets) opset += (opset.empty() ? "" : ", ") + (d.empty() ? std::string("ai.onnx") : d) + " " + std::to_string(v);
-  std::string s = file + "  " + m.format + (m.format == "ONNX" ? ", opset " + opset : std::string()) + "; " + std::to_string(ir::count_nodes(m.graph)) + " nodes of " + std::to_string(ops.size()) + " operators; sha256 " + hash.substr(0, 8) + (m.producer.empty() ? "" : "; by " + m.producer) + "\n";
+  const std::string format = bundle ? "bundle of " + std::string(m.format == "TFLite" ? "a " : "an ") + m.format + " model" : m.format;
+  std::string s = file + "  " + format + (m.format == "ONNX" ? ", opset " + opset : std::string()) + "; " + std::to_string(ir::count_nodes(m.graph)) + " nodes of " + std::to_string(ops.size()) + " operators; sha256 " + hash.substr(0, 8) + (m.producer.empty() ? "" : "; by " + m.producer) + "\n";
   for (ir::ValueId v : m.graph.inputs()) s += "  input   " + m.graph.name(v) + "  " + ir::str(m.graph.type(v)) + "\n";
   for (ir::ValueId v : m.graph.outputs()) s += "  output  " + m.graph.name(v) + "  " + ir::str(m.graph.type(v)) + "\n";
   s += "  parameters " + grouped(parameters) + " (" + figures::column::bytes(parameter_bytes) + ")   work " + mega(macs) + " MMAC   peak activations " + figures::column::bytes(double(live)) + " (modelled, order as stored" + (dims ? "" : ", free dims count as 1") + ")\n";

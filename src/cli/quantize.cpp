@@ -117,7 +117,7 @@ Result<> Run::read() {
   SAHA_TRY(narrow_, said.narrow(format_ == "tflite"));
   if (narrow_) {
     if (args_.has("layers")) return Error{ErrorCode::invalid_file, "--layers belongs to what is calibrated: --scheme static, --to int8 or int16"};
-    if (format_ == "tflite" && said.scheme != "dynamic") return Error{ErrorCode::unsupported, "this form of a model is written as ONNX only, '" + out_ + "' is a TensorFlow Lite file"};
+    if (format_ == "tflite" && said.scheme != "dynamic") return Error{ErrorCode::invalid_file, "this form of a model is written as ONNX only, '" + out_ + "' is a TensorFlow Lite file"};
   }
   if (!narrow_ && !args_.has("data")) return Error{ErrorCode::invalid_file, "'saha quantize' needs --data DATA: ranges of what layers compute are found on samples", "--data saha.yaml, a folder, a .csv, .npy or .npz"};
   if (!narrow_) { SAHA_TRY(options_, said.options()); }
@@ -341,12 +341,11 @@ Result<int> Run::operator()() {
   system::InterruptGuard guard;
   SAHA_DO(read());
   SAHA_DO(narrow_ ? make_narrow() : quantise());
-  std::error_code none;
-  rows_[0].bytes = std::filesystem::file_size(args_.arguments[0], none);
+  rows_[0].bytes = formats::file_bytes(args_.arguments[0]);
   const bool writes = !args_.has("compare") && held_;
   if (writes) {
     SAHA_DO(write());
-    rows_.back().bytes = std::filesystem::file_size(out_, none);
+    rows_.back().bytes = formats::file_bytes(out_);
     SAHA_DO(time_both());
   }
   bar_.reset();
@@ -364,6 +363,7 @@ Result<int> Run::operator()() {
   if (args_.json()) print(result.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
   else print((quantizer_ ? table(order, args_.has("layers")) : std::string()) + results());
   for (const std::string& n : model_.notes) say(args_, "note: " + n);
+  if (data_) for (const std::string& n : data_->notes) say(args_, "note: " + n);
   for (const std::string& n : notes_) say(args_, "note: " + n);
   if (score_ == "agreement") say(args_, "note: the data has no labels: agreement is the share of samples that the float model decides the same");
   if (!data_) say(args_, "note: without --data the SQNR is that of random inputs");

@@ -212,7 +212,7 @@ Result<Narrowed> narrowed(const ir::Graph& given, const NarrowOptions& o) {
       return b.ops(n.op, operands, *n.attrs, n.num_results);
     }));
   }
-  if (!unmet.empty()) return Error{ErrorCode::invalid_argument, "there is no layer '" + *unmet.begin() + "' to keep"};
+  if (!unmet.empty()) return Error{ErrorCode::invalid_file, "there is no layer '" + *unmet.begin() + "' to keep"};
   if (r.layers == 0) return Error{ErrorCode::unsupported, "the model has nothing to quantise: no layer whose weights are float32 constants"};
   r.opset = o.form == Form::compute && o.to == DType::bf16 ? 22 : o.to == DType::i4 ? 21 : 13;   // Conv and its like take bfloat16 since 22
   return r;

@@ -127,7 +127,7 @@ Result<Sites> find_sites(const ir::Graph& g, const SiteOptions& options) {
     s.role[i] = options.floats.contains(i) ? Role::none : role_of(g, n);
     if (kept(g, n, options.keep, unmet)) s.role[i] = Role::none;
   }
-  if (!unmet.empty()) return Error{ErrorCode::invalid_argument, "there is no layer '" + *unmet.begin() + "' to keep", "--layers lists them"};
+  if (!unmet.empty()) return Error{ErrorCode::invalid_file, "there is no layer '" + *unmet.begin() + "' to keep", "--layers lists them"};
 
   // A node computes on integers where they come from a product and go to one. What only moves numbers needs no product before it.
   const auto uses = g.use_counts();

@@ -167,6 +167,46 @@ class CommandLine(unittest.TestCase):
         self.assertRegex(said, r"error: damaged\.saha: section 'weights' at byte [\d,]+ has checksum [0-9a-f]{8}, the manifest says " + section["crc32c"] + "; damaged, not loaded")
         self.assertRegex(self.go("convert", "model.onnx", "-o", "b.onnx", "--levels", "avx2", status=2).stderr, "--levels is of .saha files")
 
+    def test_labels_are_as_many_as_the_classes(self):
+        for n, said in ((2, "2 labels are given, the model has 3 classes\nhelp: a labels file has a line for each class: class 0 may be a background"), (4, "4 labels are given, the model has 3 classes\nhelp: a labels file has a line for each class\n")):
+            (self.folder / "some.txt").write_text("name\n" * n)
+            self.assertIn(said, self.go("infer", "model.onnx", "x.npy", "--labels", "some.txt", status=2).stderr)
+            self.assertIn(said, self.go("convert", "model.onnx", "-o", "l.saha", "--labels", "some.txt", status=2).stderr)
+        self.assertRegex(self.go("infer", "model.onnx", "x.npy", "--labels", "labels.txt").stdout, "(red|green|blue)")
+
+    def test_a_wrong_command_line_is_2_whatever_the_verb(self):
+        for words, said in ((["infer", "nofile", "x.npy"], "there is no model 'nofile'"), (["inspect", "nofile"], "there is no model"), (["validate", "nofile", "--requirements", "none"], "there is no model 'nofile'\n"),
+                            (["infer", "model.onnx", "x.npy", "--backend", "NONE"], "no backend 'NONE'"), (["validate", "model.onnx", "--requirements", "model.req.yaml", "--data", "saha.yaml", "--backend", "NONE"], "no backend 'NONE'"),
+                            (["convert", "model.onnx", "-o", "l.tflite", "--layout", "nwhc"], "--layout is 'nwhc'")):
+            with self.subTest(" ".join(words)):
+                self.assertIn(said, self.go(*words, status=2).stderr)
+
+    def test_an_input_that_does_not_fit_says_what_the_model_takes(self):
+        np.save(self.folder / "many.npy", np.zeros((4, 3, 8, 8), np.float32))
+        for words in ([], ["--preprocess", '[{"scale": "x*2"}]']):
+            said = self.go("infer", "model.onnx", "many.npy", *words, status=1).stderr
+            self.assertIn("help: a run takes float32[1, 3, 8, 8]", said)
+            self.assertNotIn("--preprocess", said)
+
+    def test_what_is_no_model_is_said_in_a_sentence(self):
+        (self.folder / "void.onnx").write_text("")
+        self.assertIn("error: void.onnx: the file is empty\n", self.go("inspect", "void.onnx", status=1).stderr)
+        self.go("convert", "model.onnx", "-o", "short.xml")
+        (self.folder / "short.bin").write_bytes(b"1234")
+        self.assertIn("'short.bin', which has 4 bytes", self.go("inspect", "short.xml", status=1).stderr)
+        (self.folder / "short.bin").unlink()
+        self.assertIn("'short.bin', which is not there", self.go("inspect", "short.xml", status=1).stderr)
+        self.assertIn("saha quantize --help shows", self.go("quantize", "-h").stdout)
+
+    def test_what_cannot_be_unrolled_names_the_node_and_the_shape_that_is_missing(self):
+        w, r = (numpy_helper.from_array(np.zeros((1, 12, 4), np.float32), n) for n in "wr")
+        graph = helper.make_graph([helper.make_node("GRU", ["x", "w", "r"], ["y"], "memory", hidden_size=4)], "steps", [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["steps", 1, 4])],
+                                  [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["steps", 1, 1, 4])], [w, r])
+        onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]), self.folder / "steps.onnx")
+        said = self.go("convert", "steps.onnx", "-o", "steps.tflite", status=1).stderr
+        self.assertIn("error: node 'memory' (GRU): a recurrent operator is unrolled", said)
+        self.assertIn("--shape x=1x1x4", said)
+
     def test_infer_says_what_a_row_of_a_csv_must_be(self):
         (self.folder / "row.csv").write_text("a,b,site\n1,2,north\n")
         said = self.go("infer", "model.onnx", "--input", "row.csv", status=1).stderr

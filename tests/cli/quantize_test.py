@@ -118,7 +118,9 @@ class Quantize(unittest.TestCase):
 
     def test_an_old_opset_is_raised_as_far_as_scales_by_channel_need(self):
         said = self.go("old.onnx", "-o", "q.onnx", "--data", "data.npz")
-        self.assertIn("opset 11 -> 13", said.stderr)
+        self.assertIn("opset 11 -> 13, which scales by channel need", said.stderr)
+        self.assertIn("opset 11 -> 22, which operators in bfloat16 need", self.go("old.onnx", "-o", "b.onnx", "--scheme", "static", "--to", "bf16").stderr)
+        self.assertIn("opset 11 -> 21, which what is stored in 16 bits needs", self.go("old.onnx", "-o", "w.onnx", "--data", "data.npz", "--to", "int16").stderr)
         self.assertGreater(sqnr(self.y, run(self.folder / "q.onnx", self.x)), 30)
 
     @unittest.skipUnless(Interpreter, "needs ai-edge-litert")
@@ -165,6 +167,70 @@ class Quantize(unittest.TestCase):
         self.assertIn("alone dB", said.stdout)
         self.assertIn("<svg", (self.folder / "r.html").read_text())
 
+    def test_an_array_of_another_name_is_said_and_an_empty_one_is_named_once(self):
+        np.savez(self.folder / "foo.npz", foo=self.x)
+        said = self.go("model.onnx", "--compare", "--data", "foo.npz").stderr
+        self.assertIn("note: array 'foo' of 'foo.npz' is taken for the only input, 'x'", said)
+        self.assertNotIn("is taken for", self.go("model.onnx", "--compare", "--data", "data.npz").stderr)
+        np.savez(self.folder / "zero.npz", x=np.zeros((0, 3, 8, 8), np.float32))
+        self.assertIn("error: data 'zero.npz': no sample is left\n", self.go("model.onnx", "--compare", "--data", "zero.npz", status=1).stderr)
+
+    def test_a_csv_is_a_table_or_a_list_of_files(self):
+        w = np.random.default_rng(6).standard_normal((3, 2)).astype(np.float32)
+        graph = helper.make_graph([helper.make_node("MatMul", ["x", "w"], ["y"], "fc")], "table", [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 3])],
+                                  [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["N", 2])], [numpy_helper.from_array(w, "w")])
+        onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9), self.folder / "table.onnx")
+        rows = np.random.default_rng(7).standard_normal((40, 3))
+        lines = [",".join(f"{v:.4f}" for v in r) + f",{(r @ w).argmax()}" for r in rows]
+        for name in ("label", "target", "y"):
+            (self.folder / "table.csv").write_text(f"a,b,c,{name}\n" + "\n".join(lines))
+            self.assertIn("accuracy on 40", self.go("table.onnx", "-o", "t.onnx", "--data", "table.csv").stdout)
+        (self.folder / "narrow.csv").write_text("a,b\n1,2\n3,4\n")
+        self.assertIn("the sample is float32[2], the model takes float32[3]", self.go("table.onnx", "-o", "t.onnx", "--data", "narrow.csv", status=1).stderr)
+        (self.folder / "words.csv").write_text("picture,label\na.png,1\n")
+        said = self.go("table.onnx", "-o", "t.onnx", "--data", "words.csv", status=1).stderr
+        self.assertIn("no column 'file'", said)
+        self.assertIn("column 'picture' has others", said)
+        (self.folder / "files.csv").write_text("file,label\nnowhere.png,1\n")
+        self.assertIn("help: 'root' of a data set in saha.yaml", self.go("model.onnx", "-o", "t.onnx", "--data", "files.csv", status=1).stderr)
+        (self.folder / "table.yaml").write_text("saha: 1\nmodel: {file: table.onnx}\ndata: {train: {csv: table.csv, target: y}}\n")
+        self.assertIn("a table needs features", self.go("table.onnx", "-o", "t.onnx", "--data", "table.yaml", status=1).stderr)
+
+    def test_both_files_of_an_openvino_ir_are_its_size(self):
+        told = self.quantised(out="q.xml")
+        self.assertEqual(told["rows"][1]["bytes"], sum((self.folder / f).stat().st_size for f in ("q.xml", "q.bin")))
+
+    @unittest.skipUnless(Interpreter, "needs ai-edge-litert")
+    def test_stored_classes_are_shown_by_name_as_what_they_stand_for(self):
+        self.quantised(out="q.tflite")
+        from ai_edge_litert import schema_py_generated as schema
+        import flatbuffers
+        model = schema.ModelT.InitFromObj(schema.Model.GetRootAs((self.folder / "q.tflite").read_bytes(), 0))
+        graph = model.subgraphs[0]
+        last = next(o for o in graph.operators if list(o.outputs) == list(graph.outputs))   # the Dequantize at the end
+        graph.operators.remove(last)
+        graph.outputs = last.inputs
+        for s in model.signatureDefs or []:
+            for o in s.outputs:
+                o.tensorIndex = last.inputs[0]
+        b = flatbuffers.Builder(1 << 16)
+        b.Finish(model.Pack(b), b"TFL3")
+        (self.folder / "stored.tflite").write_bytes(bytes(b.Output()))
+        np.save(self.folder / "one.npy", self.x[:1])
+        (self.folder / "names.txt").write_text("ant\nbee\ncat\ndog\neel\n")
+        infer = lambda *words: subprocess.run([SAHA, "infer", "stored.tflite", "one.npy", *words], cwd=self.folder, capture_output=True, text=True, timeout=60)
+        shown = infer("--labels", "names.txt", "--top", "2")
+        name = ("ant", "bee", "cat", "dog", "eel")[int(self.y[0].argmax())]
+        self.assertRegex(shown.stdout, r"int8 \[1, 5\], dequantised by 0\.00390625 \* \(x \+ 128\)\n +\d +" + name, shown.stderr)
+        self.assertEqual(shown.stdout.count("\n"), 3)
+        told = json.loads(infer("--labels", "names.txt", "--json").stdout)["outputs"][0]
+        self.assertTrue(all(isinstance(v, int) for v in told["values"]))
+        self.assertAlmostEqual(told["top"][0]["value"], float(self.y[0].max()), delta=0.05)
+        self.assertEqual(told["top"][0]["label"], name)
+        rows = subprocess.run([SAHA, "backends", "stored.tflite", "--json"], cwd=self.folder, capture_output=True, text=True, timeout=120)
+        native = next(r for r in json.loads(rows.stdout)["backends"] if r["backend"] == "native")
+        self.assertEqual(native["precision"], "int8")
+
     def test_kept_layers_stay_float(self):
         self.quantised("--keep", "point")
         kept = [i.name for i in onnx.load(self.folder / "q.onnx").graph.initializer if i.data_type == TensorProto.FLOAT and i.dims == [8, 8, 1, 1]]
@@ -180,7 +246,7 @@ class Quantize(unittest.TestCase):
                                     (["model.onnx", "-o", "o.bin", *data], 2, "o.bin"), (["model.onnx", "-o", "o.onnx", *data, "--calibrate", "max"], 2, "auto, minmax, percentile, entropy and mse"),
                                     (["model.onnx", "-o", "o.onnx", *data, "--floor", "0.5"], 2, "a number with its unit"), (["model.onnx", "-o", "o.onnx", *data, "--to", "int3"], 2, "int3"),
                                     (["model.onnx", "-o", "o.onnx", "--scheme", "dynamic", "--to", "int4"], 2, "scheme dynamic has int8"), (["model.onnx", "-o", "o.onnx", "--scheme", "weight"], 2, "static, dynamic and weights"),
-                                    (["model.onnx", "-o", "o.tflite", "--scheme", "weights"], 1, "written as ONNX only"), (["model.onnx", "-o", "o.onnx", *data, "--keep", "nobody"], 1, "there is no layer 'nobody'"),
+                                    (["model.onnx", "-o", "o.tflite", "--scheme", "weights"], 2, "written as ONNX only"), (["model.onnx", "-o", "o.onnx", *data, "--keep", "nobody"], 2, "there is no layer 'nobody'"),
                                     (["model.onnx", "-o", "o.onnx", "--data", "small.npz"], 1, "[3, 7, 8]"), (["model.onnx", "-o", "o.onnx", "--data", "flat.npz"], 1, "everywhere"),
                                     (["model.onnx", "-o", "o.onnx", "--data", "nan.npz"], 1, "not finite"), (["model.onnx", "-o", "o.onnx", "--data", "empty.npz"], 1, "empty"),
                                     (["model.onnx", "-o", "o.onnx", "--data", "nowhere"], 1, "nowhere")):
