@@ -184,7 +184,8 @@ void integers(const BinaryParams& p, const plan::Call& call, F f) {
     const auto each = [&](auto first, auto second) {
       for (int64_t i = 0; i < n; ++i) y[at + i] = f(first(i), second(i));
     };
-    const auto left = [&](int64_t i) { return a[at_a + i]; }, right = [&](int64_t i) { return b[at_b + i]; };
+    const auto left = [&](int64_t i) { return a[at_a + i]; };
+    const auto right = [&](int64_t i) { return b[at_b + i]; };
     if (sa == 1 && sb == 1) return each(left, right);
     if (sa == 1 && sb == 0) return each(left, [v = b[at_b]](int64_t) { return v; });
     if (sa == 0 && sb == 1) return each([v = a[at_a]](int64_t) { return v; }, right);
