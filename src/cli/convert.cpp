@@ -57,14 +57,17 @@ Result<data::Preprocess> fold_steps(const Args& args, ir::Model& m) {
   return std::move(folded.outside);
 }
 
-/// How many classes each output has that is a vector of numbers for one sample.
+/// How many classes each output has; none where another output than vectors of numbers says that the model is no classifier: boxes, masks.
 std::vector<std::int64_t> classes_of(const ir::Graph& graph) {
   std::vector<std::int64_t> all;
   for (ir::ValueId v : graph.outputs()) {
     const ir::Type& t = graph.type(v);
-    if (!t.is_tensor() || !t.ranked || t.dims.empty() || !(is_float(t.dtype) || t.quant)) continue;
+    if (!t.is_tensor() || !t.ranked || !(is_float(t.dtype) || t.quant)) return {};
+    if (t.dims.empty()) continue;
     const bool vector = std::all_of(t.dims.begin(), t.dims.end() - 1, [&](const ir::Dim& d) { return d.known().value_or(1) == 1; }) && t.dims.size() <= 2;
-    if (const auto n = t.dims.back().known(); vector && n && *n > 1) all.push_back(*n);
+    const auto n = t.dims.back().known();
+    if (!vector || !n) return {};
+    if (*n > 1) all.push_back(*n);
   }
   return all;
 }

@@ -18,7 +18,7 @@ Result<data::Preprocess> steps_of(const std::string& json);
 Result<> backend_known(std::string_view name);
 /// The lines of a file.
 Result<std::vector<std::string>> labels_of(const std::string& file);
-/// Whether `labels` names fit outputs of so many classes; a model without such an output takes any. Fails with `code`, naming both numbers.
+/// Whether `labels` names fit outputs of so many classes; a model that is no classifier, which gives none, takes any. Fails with `code`, naming both numbers.
 Result<> labels_fit(std::size_t labels, const std::vector<std::int64_t>& classes, ErrorCode code);
 
 /// Each --shape NAME=DIMS; a name that is given again keeps its last.

@@ -252,10 +252,13 @@ Result<int> run(const Args& args) {
       SAHA_DO(system::write_file(folder / (name + ".npy"), bytes));
     }
   }
-  std::vector<std::int64_t> classes_of;
-  for (std::size_t k = 0; k < out.size(); ++k)
+  std::vector<std::int64_t> classes_of;   // a model with other outputs than vectors, boxes or masks, is no classifier
+  bool classifier = true;
+  for (std::size_t k = 0; k < out.size(); ++k) {
     if (out[k].is_tensor() && is_classes(out[k].tensor, dequantised(subject, k, out[k].tensor.dtype))) classes_of.push_back(out[k].tensor.size());
-  if (!labels.empty()) SAHA_DO(labels_fit(labels.size(), classes_of, args.has("labels") ? ErrorCode::invalid_file : ErrorCode::invalid_model));
+    else classifier &= out[k].is_tensor() && out[k].tensor.size() == 1;
+  }
+  if (!labels.empty() && classifier) SAHA_DO(labels_fit(labels.size(), classes_of, args.has("labels") ? ErrorCode::invalid_file : ErrorCode::invalid_model));
   Json j{{"schema", "saha.infer/1"}, {"saha", SAHA_VERSION}, {"model", file}, {"backend", backend}, {"outputs", Json::array()}};
   std::string text;
   for (std::size_t k = 0; k < out.size(); ++k) {

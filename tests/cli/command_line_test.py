@@ -172,6 +172,13 @@ class CommandLine(unittest.TestCase):
             (self.folder / "some.txt").write_text("name\n" * n)
             self.assertIn(said, self.go("infer", "model.onnx", "x.npy", "--labels", "some.txt", status=2).stderr)
             self.assertIn(said, self.go("convert", "model.onnx", "-o", "l.saha", "--labels", "some.txt", status=2).stderr)
+        both = picture_model()   # a model with another output may be a detector: labels name what its classes may be
+        both.graph.output.append(helper.make_tensor_value_info("pooled", TensorProto.FLOAT, [1, 3, 1, 1]))
+        both.graph.node.append(helper.make_node("Identity", ["x"], ["boxes"], "copy"))
+        both.graph.output.append(helper.make_tensor_value_info("boxes", TensorProto.FLOAT, [1, 3, 8, 8]))
+        onnx.save(both, self.folder / "both.onnx")
+        self.go("convert", "both.onnx", "-o", "both.saha", "--labels", "some.txt")
+        self.assertNotIn("name", self.go("infer", "both.saha", "x.npy").stdout)
         self.assertRegex(self.go("infer", "model.onnx", "x.npy", "--labels", "labels.txt").stdout, "(red|green|blue)")
 
     def test_a_wrong_command_line_is_2_whatever_the_verb(self):
