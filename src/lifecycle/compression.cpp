@@ -228,6 +228,8 @@ Result<Held> hold(compress::Quantizer& q, const Floor& floor, const Judge& judge
     SAHA_TRY(const Answers a, judge.answers(g));
     return score(a, *whole, judge.set);
   }, judge.watch));
+  // Everything in float32 is no mixture: nothing would be narrower than it was.
+  if (std::ranges::all_of(mixed.widths, [](compress::Width w) { return w == compress::Width::float32; })) mixed.held = false;
   return Held{std::move(mixed), floor.decibels ? figures::fixed(least, 1) + " dB" : figures::column::percent(least + 1e-9)};
 }
 
