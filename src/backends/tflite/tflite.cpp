@@ -1,6 +1,9 @@
 // TensorFlow Lite (LiteRT) on the CPU: its default kernels, XNNPACK among them, N threads. Reads TensorFlow Lite files as they stand on disk; of
 // models of other formats it gets what saha writes for it.
 // Source: TensorFlow Lite's C interface through tflite_abi.hpp.
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <cstdio>
 #include <cstring>
 
@@ -13,6 +16,23 @@
 
 namespace saha::tflite_engine {
 namespace {
+/// While it lives nothing reaches stderr: the library says there, once, that its fast kernels are in use, in the middle of what saha shows. Errors come by the reporter.
+class Hushed {
+ public:
+  Hushed() : kept_(fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3)) {
+    const int nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    if (nowhere >= 0) dup2(nowhere, STDERR_FILENO), close(nowhere);
+  }
+  ~Hushed() {
+    if (kept_ >= 0) dup2(kept_, STDERR_FILENO), close(kept_);
+  }
+  Hushed(const Hushed&) = delete;
+  Hushed& operator=(const Hushed&) = delete;
+
+ private:
+  int kept_;
+};
+
 using runtime::Port;
 
 Result<std::shared_ptr<const Api>> open_library() {
@@ -48,10 +68,14 @@ class TfliteProgram final : public runtime::Program {
     if (api_->has_xnnpack()) {  // this interface takes its plain kernels otherwise, up to ten times slower than the ones that LiteRT's users get
       XnnpackOptions fast = api_->xnnpack_defaults();
       fast.threads = threads;
+      const Hushed hushed;
       xnnpack_ = api_->xnnpack_create(&fast);
       if (xnnpack_) api_->options_add_delegate(options, xnnpack_);
     }
-    interpreter_ = api_->interpreter_create(model_, options);
+    {
+      const Hushed hushed;
+      interpreter_ = api_->interpreter_create(model_, options);
+    }
     api_->options_delete(options);
     if (!interpreter_) return failed("cannot be prepared");
     if (api_->allocate(interpreter_) != kOk) return failed("cannot be prepared");
