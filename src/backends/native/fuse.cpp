@@ -23,9 +23,10 @@ class Fuser {
   using Chain = std::vector<std::size_t>;   // rows of nodes, in order
 
   const ir::Node& node(std::size_t i) const { return g_.nodes()[i]; }
-  bool f32(ValueId v) const { return v != ValueId::none && g_.type(v).is_tensor() && g_.type(v).dtype == DType::f32 && ir::is_static(g_.type(v)); }
+  bool f32(ValueId v) const { return v != ValueId::none && g_.type(v).is_tensor() && g_.type(v).dtype == DType::f32 && ir::is_static(g_.type(v)) && size(v) >= 0; }
   const Tensor* constant(ValueId v) const { return v == ValueId::none ? nullptr : g_[v].constant.get(); }
-  std::int64_t size(ValueId v) const { return num_elements(NodeSite::numbers(g_.type(v))); }
+  /// Elements of a value; -1: more than can be counted, which the reference refuses.
+  std::int64_t size(ValueId v) const { return checked_elements(NodeSite::numbers(g_.type(v))).value_or(-1); }
   Dims dims(ValueId v) const { return NodeSite::numbers(g_.type(v)); }
   /// The only reader of v; -1 where there are others.
   std::int64_t reader(ValueId v) const { return uses_[std::size_t(v)] == 1 && readers_[std::size_t(v)].size() == 1 ? std::int64_t(readers_[std::size_t(v)][0]) : -1; }
