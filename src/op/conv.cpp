@@ -353,6 +353,7 @@ constexpr OpDef kOps[] = {
 std::span<const OpDef> conv() { return kOps; }
 
 Val as_convolution(Builder& b, const Vals& in, const Attrs& attrs) {
+  constexpr std::int64_t kMostPhases = 64;   // along an axis: most kernels are hardly wider than their stride
   Dims x, w;
   for (auto [v, dims] : {std::pair{in[0], &x}, std::pair{in[1], &w}})
     for (const Dim& d : b.type(v).dims) dims->push_back(d.known().value_or(-1));
@@ -366,7 +367,8 @@ Val as_convolution(Builder& b, const Vals& in, const Attrs& attrs) {
   std::int64_t phases = 1;
   for (std::size_t i = 0; i < axes; ++i) {
     const std::int64_t s = stride[i], k = w[i + 2], d = shape->window.dilations[i];
-    if ((s > 1 && d > 1) || shape->x[i + 2] == 0) return {};
+    const std::int64_t whole = (x[i + 2] - 1) * s + (k - 1) * d + 1;   // what the data reach, before pads are cut off
+    if ((s > 1 && d > 1) || shape->x[i + 2] == 0 || s > kMostPhases || shape->window.before[i] + shape->x[i + 2] > 2 * (whole + s)) return {};
     taps[i] = (k + s - 1) / s;
     filled[w.size() + i + 2] = taps[i] * s - k;
     places[i] = (shape->window.before[i] + shape->x[i + 2] + s - 1) / s;

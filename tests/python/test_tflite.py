@@ -69,12 +69,18 @@ def values(rng, shape, dtype):
     return x
 
 
-def compare(model, inputs):
+def reference_run(model, inputs):
+    """LiteRT's reference kernels after one run."""
     reference = Interpreter(model_content=model, experimental_op_resolver_type=OpResolverType.BUILTIN_REF)
     reference.allocate_tensors()
     for d, x in zip(reference.get_input_details(), inputs):
         reference.set_tensor(d["index"], x)
     reference.invoke()
+    return reference
+
+
+def compare(model, inputs):
+    reference = reference_run(model, inputs)
     expected = [reference.get_tensor(d["index"]) for d in reference.get_output_details()]
     names = [d["name"] for d in reference.get_input_details()]
     got = saha.load(model).run(dict(zip(names, inputs)))
@@ -176,11 +182,7 @@ def written_again(model):
 
 
 def by_reference(model, inputs):
-    reference = Interpreter(model_content=model, experimental_op_resolver_type=OpResolverType.BUILTIN_REF)
-    reference.allocate_tensors()
-    for d, x in zip(reference.get_input_details(), inputs):
-        reference.set_tensor(d["index"], x)
-    reference.invoke()
+    reference = reference_run(model, inputs)
     return [reference.get_tensor(d["index"]) for d in reference.get_output_details()]
 
 

@@ -68,15 +68,16 @@ op::Vals without_shift(const ir::Graph& g, const ir::Node& n, const op::Vals& in
   else std::fill(one.begin(), one.end() - 1, 1);
   if (conv && !padded)
     for (std::size_t i = 2; i < one.size(); ++i) one[i] = (*w[i].known() - 1) * (dilations ? (*dilations)[i - 2] : 1) + 1;
-  Tensor ones = Tensor::zeros(b.type(in[0]).dtype, one);
-  std::memset(ones.data.get(), 1, std::size_t(ones.bytes()));
+  auto ones = Tensor::make(b.type(in[0]).dtype, one);
+  if (!ones) return {};   // larger than any tensor: the reference refuses it
+  std::memset(ones->data.get(), 1, std::size_t(ones->bytes()));
   const auto product = [&](op::Val x) {
     op::Vals operands = {x, in[1]};
     if (in.size() > 3 && in[3]) operands.insert(operands.end(), {op::Val{}, in[3]});
     return b.op(n.op, operands, *n.attrs);
   };
   op::Val zero = b.op("Reshape", {b.op("Cast", {in[2]}, {{"to", std::int64_t(DType::i32)}}), b.ints({})});
-  return {product(in[0]) - zero * product(b.constant(std::move(ones)))};
+  return {product(in[0]) - zero * product(b.constant(std::move(*ones)))};
 }
 }  // namespace
 
@@ -87,7 +88,7 @@ Result<ir::Graph> expand(ir::Graph g) {
       b.origin = n.origin;
       op::Vals y = without_shift(from, n, in, b);
       b.origin = {};
-      return y;
+      return y.empty() ? std::nullopt : std::optional(std::move(y));
     }));
     SAHA_TRY(g, passes::fold_constants(plain, kAllConstants));
   }
