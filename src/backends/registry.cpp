@@ -1,5 +1,6 @@
 #include "backends/registry.hpp"
 
+#include <algorithm>
 #include <array>
 
 #include "backends/engine/host.hpp"
@@ -35,13 +36,18 @@ std::span<const runtime::BackendInfo> all() {
   return rows;
 }
 
-Result<std::unique_ptr<runtime::Backend>> open(std::string_view name) {
+Result<> known(std::string_view name, ErrorCode code) {
   std::string names;
   for (const auto& info : all()) {
-    if (info.name == name) return info.open();
+    if (info.name == name) return {};
     names += (names.empty() ? "" : ", ") + info.name;
   }
-  return Error{ErrorCode::invalid_argument, "there is no backend '" + std::string(name) + "'", "the backends are " + names};
+  return Error{code, "there is no backend '" + std::string(name) + "'", "the backends are " + names};
+}
+
+Result<std::unique_ptr<runtime::Backend>> open(std::string_view name) {
+  SAHA_DO(known(name, ErrorCode::invalid_argument));
+  return std::ranges::find(all(), name, &runtime::BackendInfo::name)->open();
 }
 
 }  // namespace saha::backends

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "backends/registry.hpp"
 #include "base/figures.hpp"
 #include "kernels/contract.hpp"
 #include "passes/specialize.hpp"
@@ -15,14 +14,6 @@ Result<data::Preprocess> steps_of(const std::string& json) {
   auto p = data::Preprocess::parse(json);
   if (!p) return Error{ErrorCode::invalid_file, "--preprocess: " + p.error().message};
   return p;
-}
-Result<> backend_known(std::string_view name) {
-  std::string names;
-  for (const auto& info : backends::all()) {
-    if (info.name == name) return {};
-    names += (names.empty() ? "" : ", ") + info.name;
-  }
-  return Error{ErrorCode::invalid_file, "there is no backend '" + std::string(name) + "'", "the backends are " + names};
 }
 Result<std::vector<std::string>> labels_of(const std::string& file) {
   SAHA_TRY(const std::string text, system::read_text(file));

@@ -14,8 +14,6 @@ namespace saha::cli {
 
 /// The value of --preprocess. Fails (invalid_file) naming the step.
 Result<data::Preprocess> steps_of(const std::string& json);
-/// Fails (invalid_file) where --backend names no engine that saha knows, whether it is here or not.
-Result<> backend_known(std::string_view name);
 /// The lines of a file.
 Result<std::vector<std::string>> labels_of(const std::string& file);
 /// Whether `labels` names fit outputs of so many classes; a model that is no classifier, which gives none, takes any. Fails with `code`, naming both numbers.

@@ -201,7 +201,7 @@ Result<int> run(const Args& args) {
   if (args.has("inputs") != args.has("outputs")) return Error{ErrorCode::invalid_file, "--inputs and --outputs go together", "saha infer model.onnx --inputs in --outputs out"};
   if (!args.has("inputs") && files.empty()) return Error{ErrorCode::invalid_file, "'saha infer' needs --input FILE", "saha " + std::string(kInfer.example)};
   const std::string &file = args.arguments[0], backend = args.get("backend");
-  if (backend != "reference") SAHA_DO(backend_known(backend));
+  if (backend != "reference") SAHA_DO(backends::known(backend));
   Subject subject;
   std::unique_ptr<runtime::Program> program;
   std::vector<Datum> in, out;

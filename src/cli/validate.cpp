@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <memory>
 
+#include "backends/registry.hpp"
 #include "cli/describe.hpp"
 #include "cli/page.hpp"
 #include "cli/verbs.hpp"
@@ -39,7 +40,7 @@ std::string life_cycle_beside(const std::string& requirements) {
 Result<int> run(const Args& args) {
   std::string file = args.get("requirements");
   if (file.empty()) return Error{ErrorCode::invalid_file, "'saha validate' needs --requirements R.req.yaml", "saha " + std::string(kValidate.example)};
-  SAHA_DO(backend_known(args.get("backend")));
+  SAHA_DO(backends::known(args.get("backend")));
   yaml::Diagnostics diagnostics;
   auto config = lifecycle::validation_config(args.arguments[0], file, args.get("data"), diagnostics);
   std::string said = diagnostics.render(config ? "" : "nothing was run");

@@ -6,6 +6,7 @@
 
 #include "base/result.hpp"
 #include "kernels/split.hpp"
+#include "tensor/tensor.hpp"
 
 namespace saha::kernels {
 
@@ -13,8 +14,7 @@ MoveParams prepare_move(int element_bytes, std::span<const std::int64_t> dims, s
   MoveParams p;
   p.element = element_bytes;
   p.offset = offset;
-  std::int64_t total = 1;
-  for (std::int64_t d : dims) total *= d;
+  const std::int64_t total = num_elements(dims);
   if (total == 0) return p;
   for (std::size_t i = 0; i < dims.size(); ++i) {
     if (dims[i] == 1) continue;
@@ -64,8 +64,7 @@ PadParams prepare_pad(int element_bytes, std::span<const std::int64_t> x, std::s
   PadParams p;
   p.element = element_bytes;
   p.value = value;
-  std::int64_t total = 1;
-  for (std::int64_t d : y) total *= d;
+  const std::int64_t total = num_elements(y);
   if (total == 0) return p;
   for (std::size_t i = 0; i < y.size(); ++i) {
     const bool whole = before[i] == 0 && x[i] == y[i];

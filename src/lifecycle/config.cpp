@@ -338,11 +338,8 @@ void Reader::read(Config& c) {
     } else {
       t.threads = int(v["threads"].integer());
       t.backends = texts(v["backends"]);
-      for (const auto& b : v["backends"].items()) {
-        std::string all;
-        for (const auto& info : backends::all()) all += (all.empty() ? "" : ", ") + info.name;
-        if (std::ranges::none_of(backends::all(), [&](const auto& info) { return info.name == b.text(); })) d_.error(b.at(), "there is no backend '" + b.text() + "'", "the backends are " + all);
-      }
+      for (const auto& b : v["backends"].items())
+        if (auto known = backends::known(b.text()); !known) d_.error(b.at(), known.error().message, known.error().help);
       t.requirements = assertions(v["require"], c, name + "-R");
     }
     c.targets.push_back(std::move(t));

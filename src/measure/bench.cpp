@@ -46,12 +46,6 @@ void tell(const BenchOptions& options, std::string_view what, int done, int tota
   if (options.on_progress) options.on_progress(what, done, total);
 }
 
-std::string joined(const std::vector<std::string>& words) {
-  std::string text;
-  for (const auto& w : words) text += (text.empty() ? "" : ", ") + w;
-  return text;
-}
-
 Result<Subject> prepare(const BenchModel& model, const BenchOptions& options) {
   std::error_code ignored;
   const std::string path = std::filesystem::absolute(model.file, ignored).string();
@@ -75,11 +69,10 @@ Result<Subject> prepare(const BenchModel& model, const BenchOptions& options) {
 }
 
 Result<> start(Subject& s, std::size_t number, const BenchOptions& options, std::vector<Running>& running) {
-  std::vector<std::string> names = s.model.backends, known, input_names;
-  for (const auto& info : backends::all()) known.push_back(info.name);
-  if (names.empty()) names = known;
-  for (const auto& name : names)
-    if (std::find(known.begin(), known.end(), name) == known.end()) return Error{ErrorCode::invalid_file, "there is no backend '" + name + "'", "the backends are " + joined(known)};
+  std::vector<std::string> names = s.model.backends, input_names;
+  if (names.empty())
+    for (const auto& info : backends::all()) names.push_back(info.name);
+  for (const auto& name : names) { SAHA_DO(backends::known(name)); }
   for (auto v : s.graph.inputs()) input_names.push_back(s.graph.name(v));
   const std::size_t before = running.size();
   for (const auto& name : names) {

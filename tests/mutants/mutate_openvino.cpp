@@ -81,30 +81,21 @@ void another_layer(Site& s) {
   s.attribute({"type"}, kTypes[s.random() % std::size(kTypes)]);
 }
 void opset(Site& s) { s.attribute({"version"}, s.random() % 2 ? "opset" + s.number() : s.number()); }
-void layer_again(Site& s) {
-  const std::size_t at = s.any("<layer ");
+void again(Site& s, std::string_view begin, std::string_view end) {
+  const std::size_t at = s.any(begin);
   if (at == std::string::npos) return;
-  const std::string e(s.element(at, "</layer>"));
+  const std::string e(s.element(at, end));
   s.xml.insert(at, e);
 }
-void layer_gone(Site& s) {
-  const std::size_t at = s.any("<layer ");
-  if (at != std::string::npos) s.xml.erase(at, s.element(at, "</layer>").size());
+void gone(Site& s, std::string_view begin, std::string_view end) {
+  const std::size_t at = s.any(begin);
+  if (at != std::string::npos) s.xml.erase(at, s.element(at, end).size());
 }
-void edge_gone(Site& s) {
-  const std::size_t at = s.any("<edge ");
-  if (at != std::string::npos) s.xml.erase(at, s.element(at, "/>").size());
-}
-void edge_again(Site& s) {
-  const std::size_t at = s.any("<edge ");
-  if (at == std::string::npos) return;
-  const std::string e(s.element(at, "/>"));
-  s.xml.insert(at, e);
-}
-void port_gone(Site& s) {
-  const std::size_t at = s.any("<port ");
-  if (at != std::string::npos) s.xml.erase(at, s.element(at, "</port>").size());
-}
+void layer_again(Site& s) { again(s, "<layer ", "</layer>"); }
+void layer_gone(Site& s) { gone(s, "<layer ", "</layer>"); }
+void edge_gone(Site& s) { gone(s, "<edge ", "/>"); }
+void edge_again(Site& s) { again(s, "<edge ", "/>"); }
+void port_gone(Site& s) { gone(s, "<port ", "</port>"); }
 void ends_cross(Site& s) {   // an edge reads what only follows it: a cycle
   const std::size_t a = s.any("<edge ");
   if (a == std::string::npos) return;

@@ -28,23 +28,22 @@ bool is_transposed(const ir::Graph& g, const ir::Node& n) {
   const auto operands = g.operands(n);
   return n.op == ir::OpName("ConvTranspose") && is_f32(g.type(g.result(n))) && is_f32(g.type(operands[0])) && is_f32(g.type(operands[1]));
 }
+op::Vals as_convolution(const ir::Graph&, const ir::Node& n, const op::Vals& in, op::Builder& b) {
+  const op::Val y = op::as_convolution(b, in, *n.attrs);
+  return y ? op::Vals{y} : op::Vals{};
+}
 /// A layer that rounds its data in each run: what it stands for has kernels of its own.
 bool is_hybrid(const ir::Graph& g, const ir::Node& n) {
   const auto* rule = ir::attr<std::string>(*n.attrs, "rounding");
   return rule && rule->starts_with("dynamic_") && op::is_quantised(g, n);
 }
-Result<ir::Graph> without_hybrids(const ir::Graph& g) {
-  return op::rewrite(g, [](const ir::Graph& from, const ir::Node& n, const op::Vals& in, op::Builder& b) -> std::optional<op::Vals> {
-    if (!is_hybrid(from, n)) return {};
-    auto form = op::integer_form(from, n);
-    if (!form) return {};   // the host operator says what is wrong
-    op::Vals given;
-    for (std::size_t i = 0; i < in.size(); ++i) if (in[i] && !from[from.operand(n, i)].constant) given.push_back(in[i]);
-    b.origin = n.origin;
-    op::Vals y = b.inline_graph(*form, given);
-    b.origin = {};
-    return y;
-  }, op::Quantised::see);
+/// Nothing where the form is refused: the host operator says what is wrong.
+op::Vals without_rounding(const ir::Graph& g, const ir::Node& n, const op::Vals& in, op::Builder& b) {
+  auto form = op::integer_form(g, n);
+  if (!form) return {};
+  op::Vals given;
+  for (std::size_t i = 0; i < in.size(); ++i) if (in[i] && !g[g.operand(n, i)].constant) given.push_back(in[i]);
+  return b.inline_graph(*form, given);
 }
 /// A product of integers whose data have a zero point that only a run tells (DynamicQuantizeLinear): sum (x - z) w = sum x w - z sum w, the second sum a constant. What is
 /// padded counts as 0 in both.
@@ -79,37 +78,31 @@ op::Vals without_shift(const ir::Graph& g, const ir::Node& n, const op::Vals& in
   op::Val zero = b.op("Reshape", {b.op("Cast", {in[2]}, {{"to", std::int64_t(DType::i32)}}), b.ints({})});
   return {product(in[0]) - zero * product(b.constant(std::move(*ones)))};
 }
+/// The graph with `make` in the place of nodes for which `is` holds, unless that gives nothing; what it adds has the node's origin.
+using Is = bool (*)(const ir::Graph& g, const ir::Node& n);
+using Make = op::Vals (*)(const ir::Graph& g, const ir::Node& n, const op::Vals& in, op::Builder& b);
+Result<ir::Graph> replaced(ir::Graph g, Is is, Make make) {
+  if (std::none_of(g.nodes().begin(), g.nodes().end(), [&](const ir::Node& n) { return is(g, n); })) return g;
+  SAHA_TRY(ir::Graph plain, op::rewrite(g, [&](const ir::Graph& from, const ir::Node& n, const op::Vals& in, op::Builder& b) -> std::optional<op::Vals> {
+    if (!is(from, n)) return {};
+    b.origin = n.origin;
+    op::Vals y = make(from, n, in, b);
+    b.origin = {};
+    return y.empty() ? std::nullopt : std::optional(std::move(y));
+  }, op::Quantised::see));
+  SAHA_TRY(plain, passes::specialize(plain, {}));
+  return passes::fold_constants(plain, kAllConstants);
+}
 }  // namespace
 
 Result<ir::Graph> expand(ir::Graph g) {
-  if (std::any_of(g.nodes().begin(), g.nodes().end(), [&](const ir::Node& n) { return is_shifted(g, n); })) {
-    SAHA_TRY(ir::Graph plain, op::rewrite(g, [](const ir::Graph& from, const ir::Node& n, const op::Vals& in, op::Builder& b) -> std::optional<op::Vals> {
-      if (!is_shifted(from, n)) return {};
-      b.origin = n.origin;
-      op::Vals y = without_shift(from, n, in, b);
-      b.origin = {};
-      return y.empty() ? std::nullopt : std::optional(std::move(y));
-    }));
-    SAHA_TRY(g, passes::fold_constants(plain, kAllConstants));
-  }
-  if (std::any_of(g.nodes().begin(), g.nodes().end(), [&](const ir::Node& n) { return is_hybrid(g, n); })) {
-    SAHA_TRY(ir::Graph plain, without_hybrids(g));
-    SAHA_TRY(plain, passes::specialize(plain, {}));
-    SAHA_TRY(g, passes::fold_constants(plain, kAllConstants));
-  }
+  SAHA_TRY(g, replaced(std::move(g), is_shifted, without_shift));
+  SAHA_TRY(g, replaced(std::move(g), is_hybrid, without_rounding));
   constexpr int kDeepest = 4;   // a body may hold operators with bodies
-  const auto composite = [&](const ir::Node& n) { return is_composite(g, n) || is_transposed(g, n); };
+  const auto composite = [&](const ir::Node& n) { return is_composite(g, n); };
   for (int depth = 0; depth < kDeepest && std::any_of(g.nodes().begin(), g.nodes().end(), composite); ++depth) {
     bool found = false;
     const auto rule = [&](const ir::Graph& from, const ir::Node& n, const op::Vals& in, op::Builder& b) -> std::optional<op::Vals> {
-      if (is_transposed(from, n)) {
-        b.origin = n.origin;
-        op::Val y = op::as_convolution(b, in, *n.attrs);
-        b.origin = {};
-        if (!y) return {};
-        found = true;
-        return op::Vals{y};
-      }
       if (!is_composite(from, n)) return {};
       std::vector<ir::TypeRef> types;
       op::Vals given;   // the body's inputs are the operands that are there
@@ -128,10 +121,9 @@ Result<ir::Graph> expand(ir::Graph g) {
     };
     SAHA_TRY(ir::Graph wider, op::rewrite(g, rule));
     if (!found) break;
-    SAHA_TRY(wider, passes::specialize(wider, {}));   // the bodies' arithmetic on shapes
-    SAHA_TRY(g, passes::fold_constants(wider, kAllConstants));   // and on weights, however large
+    SAHA_TRY(g, passes::specialize(wider, {}));   // the bodies' arithmetic on shapes
   }
-  return g;
+  return replaced(std::move(g), is_transposed, as_convolution);
 }
 
 }  // namespace saha::native
