@@ -1,0 +1,51 @@
+#pragma once
+// The formal verifier: does any point of a property's boxes, run through the graph, break the property?
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "base/result.hpp"
+#include "ir/graph.hpp"
+#include "verify/property.hpp"
+
+namespace saha::verify {
+
+/// In which numbers the graph is executed: exact real sums, or float32 sums in any order with and without FMA.
+enum class Arithmetic : std::uint8_t { real, float32 };
+
+enum class Verdict : std::uint8_t {
+  holds,     ///< no counterexample exists ("unsat")
+  violated,  ///< one was found and executed ("sat")
+  unknown,   ///< the method has come to its end, or memory has
+  timeout,
+};
+std::string_view name(Verdict v);
+
+struct Options {
+  double timeout_s = 60;
+  int threads = 0;                                 ///< 0: the physical cores that are allowed
+  std::uint64_t seed = 0;
+  Arithmetic arithmetic = Arithmetic::float32;
+  /// Runs the network as it ships on one input (all inputs flattened): what a counterexample is executed on again. Null: the reference. The
+  /// reference itself is used in the search.
+  std::function<Result<std::vector<float>>(const std::vector<float>& x)> execute = nullptr;
+  /// Called at most some times a second, from the thread that called prove(); share of the region done in [0, 1].
+  std::function<void(double done, std::int64_t regions)> progress = nullptr;
+  std::function<bool()> cancelled = nullptr;
+};
+
+struct Outcome {
+  Verdict verdict = Verdict::unknown;
+  std::string why;                                 ///< of unknown and timeout: one sentence
+  std::string method;                              ///< what decided: "attack", "bounds", "input splits", "activation splits"
+  std::vector<float> x, y;                         ///< violated: the counterexample, all inputs and all outputs flattened
+  std::int64_t regions = 0;                        ///< sub-problems that were bounded
+  double seconds = 0;                              ///< wall
+};
+
+/// Every free dimension of g is bound before. Fails (unsupported) naming an operator that has no bounds; (invalid_argument) where the property's
+/// numbers of inputs and outputs are not the graph's, or a box is empty or not finite. Threads: one call at a time per process uses `threads` of them.
+Result<Outcome> prove(const ir::Graph& g, const Property& property, const Options& options = {});
+
+}  // namespace saha::verify
