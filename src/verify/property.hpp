@@ -3,7 +3,8 @@
 // become, and all that the verifier knows of them.
 #include <cstdint>
 #include <memory>
-#include <string>
+#include <optional>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -34,5 +35,10 @@ struct Property {
   std::vector<Case> cases;
   std::int64_t empty_cases = 0;
 };
+
+/// The first case that x (all inputs, flattened) and y (all outputs) are in: a counterexample. Inputs may leave their box, and miss rows of inputs
+/// alone, by `input_tolerance` for each input; rows with outputs hold exactly, in float64. Not a number is in no case, nor are other sizes.
+std::optional<std::size_t> satisfied_case(const Property& property, std::span<const double> x, std::span<const double> y, double input_tolerance = 0);
+bool satisfies(const Property& property, std::span<const double> x, std::span<const double> y, double input_tolerance = 0);
 
 }  // namespace saha::verify
