@@ -62,6 +62,13 @@ for i, text in enumerate(("accuracy(test) >= 85 % and p90(latency) <= 5 ms", "fo
                           "for all d in Linf(x, 2 gray): argmax(score(d)) == label", "rpm >= 2000 1/min => COC <= 1500")):
     put("requirements", f"assertion{i}", text)
 
+flat = "".join(f"(declare-const {v} Real)\n" for v in ("X_0", "X_1", "Y_0", "Y_1")) + "(assert (and (<= X_0 1) (>= X_0 (- 1.5e-3)) (<= X_1 (/ 1 3)) (>= X_1 -2)))\n"
+tensors = "(vnnlib-version <2.0>)\n(declare-network N\n (declare-input X float32 [1,2])\n (declare-hidden H real [3] \"relu\")\n (declare-output Y real [2]))\n"
+for i, text in enumerate((flat + "; outputs\n(assert (or (and (<= Y_0 Y_1) (< X_0 0.5)) (not (> (+ (* 2 Y_0) (- X_1) 1) 3))))\n(assert (or (!= Y_1 0) (= Y_0 1)))", flat + "(assert (>= Y_0 1))",
+                          tensors + "(assert (and (>= X[0,0] 0) (<= X[0,0] 1) (== X[0,1] 2)))\n(assert (or (<= Y[0] Y[1]) (>= (- Y[1] Y[0] 1.5) X[0,0])))",
+                          tensors + "(declare-network M (equal-to N) (declare-input A float32 [1,2]) (declare-output B real [2]))\n(assert (<= A[0,0] B[1]))")):
+    put("vnnlib", f"property{i}", text)
+
 npy, npz = io.BytesIO(), io.BytesIO()
 np.save(npy, rng.standard_normal((3, 4)).astype(np.float32))
 np.savez_compressed(npz, x=np.arange(12, dtype=np.uint8).reshape(3, 4), y=np.arange(3))

@@ -182,14 +182,15 @@ class Expansion {
         std::string which = f_.nodes_.empty() ? "" : " in case " + std::to_string(out.cases.size() + 1);
         return Error{ErrorCode::invalid_file, input_(std::int64_t(i)) + " has no " + (std::isfinite(box_.lo[i]) ? "upper" : "lower") + " bound" + which, "each input needs a lower and an upper bound"};
       }
-      auto [begin, end] = boxes_.equal_range(hash(box_));
+      const std::uint64_t key = hash(box_);
+      auto [begin, end] = boxes_.equal_range(key);
       for (auto b = begin; b != end && !shared_; ++b)
         if (b->second->lo == box_.lo && b->second->hi == box_.hi) shared_ = b->second;
       if (!shared_) {
         numbers_ += std::int64_t(box_.lo.size());
         if (numbers_ > limits_.box_numbers) return limit("the boxes of its cases have more than " + figures::grouped(double(limits_.box_numbers)) + " inputs in all");
         shared_ = std::make_shared<const Box>(box_);
-        boxes_.emplace(hash(box_), shared_);
+        boxes_.emplace(key, shared_);
       }
     }
     Case c{shared_, {}};

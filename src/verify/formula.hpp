@@ -14,7 +14,7 @@ struct FormulaLimits {
   std::int64_t branches = 1 << 20;       ///< cases, and branches that end early since no input is left
   std::int64_t rows = 1 << 20;           ///< rows of all cases, each counted in each case
   std::int64_t terms = 1 << 24;          ///< coefficients of those rows
-  std::int64_t box_numbers = 1 << 25;    ///< inputs of all boxes, each box counted once
+  std::int64_t box_numbers = 1 << 24;    ///< inputs of all boxes, each box counted once
 };
 
 class Formula {

@@ -57,7 +57,7 @@ class Reader {
   Result<Vnnlib> run() {
     next();
     if (!commands()) return std::move(error_);
-    auto property = std::move(formula_).property(inputs_, outputs_, [this](std::int64_t i) { return input_name(i); });
+    auto property = std::move(formula_).property(inputs_, outputs_, [this](std::int64_t i) { return element_name(out_, true, i); });
     if (!property) return std::move(property.error());
     out_.property = std::move(*property);
     return std::move(out_);
@@ -346,20 +346,6 @@ class Reader {
     return true;
   }
 
-  std::string input_name(std::int64_t i) const {
-    if (out_.version == 1) return "X_" + std::to_string(i);
-    for (const Port& p : out_.inputs) {
-      std::int64_t count = 1;
-      for (std::int64_t d : p.shape) count *= d;
-      if (i >= count) { i -= count; continue; }
-      if (p.shape.empty()) return p.name;
-      std::string s;
-      for (std::size_t d = p.shape.size(); d-- > 0; i /= p.shape[d]) s = std::to_string(i % p.shape[d]) + (s.empty() ? "" : ",") + s;
-      return p.name + "[" + s + "]";
-    }
-    return "input " + std::to_string(i);
-  }
-
   // ---- formulas
 
   bool formula(bool negated, int depth) {
@@ -622,7 +608,7 @@ Result<Vnnlib> read_vnnlib(const std::filesystem::path& path) {
   SAHA_TRY(auto bytes, system::read_bytes(path, kMostVnnlibBytes));
   if (data::is_gzip(bytes)) {
     auto text = data::gunzip(bytes, kMostVnnlibBytes);
-    if (!text) return std::move(text.error()).within(path.string());
+    if (!text) return Error{ErrorCode::invalid_file, path.string() + ": " + text.error().message, std::move(text.error().help)};
     bytes = std::move(*text);
   }
   return parse_vnnlib(system::text_of(bytes), path.string());
