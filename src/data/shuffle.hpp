@@ -1,6 +1,8 @@
 #pragma once
 // Seeded choices that are the same on every machine: SplitMix64 (Steele, Lea, Flood 2014) and the Fisher-Yates shuffle.
+#include <cmath>
 #include <cstdint>
+#include <numbers>
 #include <numeric>
 #include <utility>
 #include <vector>
@@ -18,6 +20,13 @@ class Random {
   }
   /// Uniform in [0, n), n > 0: the upper half of a 128-bit product; the bias is below n / 2^64.
   std::uint64_t below(std::uint64_t n) { return std::uint64_t((static_cast<unsigned __int128>(next()) * n) >> 64); }
+  /// Uniform in [0, 1), a multiple of 2^-53.
+  double uniform() { return double(next() >> 11) * 0x1p-53; }
+  /// Of mean 0 and variance 1, by Box and Muller: the same everywhere but for the last bit of log and cos.
+  double normal() {
+    const double u = 1 - uniform();
+    return std::sqrt(-2 * std::log(u)) * std::cos(2 * std::numbers::pi * uniform());
+  }
 
  private:
   std::uint64_t state_;
