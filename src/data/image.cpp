@@ -295,6 +295,21 @@ Result<std::vector<std::byte>> encode_png(const Tensor& image) {
   return out;
 }
 
+Result<std::vector<std::byte>> encode_jpeg(const Tensor& image, int quality) {
+  if (image.dtype != DType::u8 || image.rank() != 3 || (image.dims[2] != 1 && image.dims[2] != 3) || image.size() == 0 || image.dims[0] > 65500 || image.dims[1] > 65500)
+    return Error{ErrorCode::invalid_argument, "JPEG: a picture is uint8 [height, width, 1 or 3] of at most 65500 pixels a side, not " + std::string(name(image.dtype)) + saha::str(image.dims)};
+  if (quality < 1 || quality > 100) return Error{ErrorCode::invalid_argument, "JPEG: quality is " + std::to_string(quality) + ", 1 to 100 are taken"};
+  const std::unique_ptr<void, FreeTj> jpeg(tjInitCompress());
+  const bool gray = image.dims[2] == 1;
+  unsigned char* buffer = nullptr;
+  unsigned long size = 0;
+  const int failed = tjCompress2(jpeg.get(), image.as<const unsigned char>(), int(image.dims[1]), 0, int(image.dims[0]), gray ? TJPF_GRAY : TJPF_RGB, &buffer, &size, gray ? TJSAMP_GRAY : TJSAMP_420, quality, 0);
+  const std::unique_ptr<unsigned char, decltype(&tjFree)> owner(buffer, &tjFree);
+  if (failed) return Error{ErrorCode::internal, std::string("JPEG: ") + tjGetErrorStr2(jpeg.get())};
+  const auto* p = reinterpret_cast<const std::byte*>(buffer);
+  return std::vector<std::byte>(p, p + size);
+}
+
 std::string base64(Bytes bytes) {
   constexpr char kLetters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
   std::string out;

@@ -27,6 +27,8 @@ bool looks_like_image(Bytes bytes);
 
 /// uint8 [height, width, 1 or 3] as PNG.
 Result<std::vector<std::byte>> encode_png(const Tensor& image);
+/// The same as JPEG of a quality from 1 to 100, colours at half the resolution (4:2:0), as Pillow writes it by default.
+Result<std::vector<std::byte>> encode_jpeg(const Tensor& image, int quality);
 /// RFC 4648, with padding: for data: URIs.
 std::string base64(Bytes bytes);
 
