@@ -1,0 +1,14 @@
+#include "verify/loops.hpp"
+
+namespace saha::verify {
+
+const Loops& loops(kernels::Isa isa) {
+#if defined(__x86_64__)
+  if (isa >= kernels::Isa::avx512) return avx512::kLoops;
+  if (isa == kernels::Isa::avx2) return avx2::kLoops;
+#endif
+  (void)isa;
+  return generic::kLoops;
+}
+
+}  // namespace saha::verify

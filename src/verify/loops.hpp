@@ -1,0 +1,46 @@
+#pragma once
+// The inner loops of bounding, compiled once per instruction set. Matrices of coefficients lie element by element: row e holds, for each column of the
+// sweep, what multiplies element e of a layer. Rows are `ld` floats apart; `columns` is a multiple of the vector. Column c speaks of lane c % lanes (lanes is 1,
+// or a multiple of the vector that divides the number of columns).
+#include <cstdint>
+
+#include "kernels/isa.hpp"
+
+namespace saha::verify {
+
+/// Which rows a loop reads or writes.
+struct List {
+  const std::int32_t* at = nullptr;
+  std::int32_t n = 0;
+};
+
+/// Linear lower and upper bounds of a function of one or two elements, per element and lane: lower = al x + bl y + cl, upper likewise, both to be missed by
+/// `slack`.
+struct Lines {
+  const float *al = nullptr, *au = nullptr, *bl = nullptr, *bu = nullptr, *cl = nullptr, *cu = nullptr, *slack = nullptr;
+  std::int64_t lanes = 1;
+};
+
+struct Loops {
+  int vector;
+  /// c[j] (+)= sum over k of w(j, k) a[k]. `panels`: six j at a time, for each k their six weights.
+  void (*dense)(const float* panels, List k, List j, const float* a, float* c, std::int64_t ld, std::int64_t columns, bool add);
+  /// The same where row j has few: those from start[j] to start[j + 1], at `from`, with values[place] (place null: in order).
+  void (*sparse)(const std::int32_t* start, const std::int32_t* from, const std::int32_t* place, const float* values, List j, const float* a, float* c, std::int64_t ld,
+                 std::int64_t columns, bool add);
+  /// into[j] (+)= coefficient[j]+ al + coefficient[j]- au, constants to `sum`: the lower bound of coefficient * f(x) in terms of x.
+  void (*unary)(const Lines& lines, List j, const float* coefficient, float* into, std::int64_t ld, std::int64_t columns, double* sum, bool add);
+  /// Of one operand of a product: `a`, or b where `second`; constants are added with the first only.
+  void (*product)(const Lines& lines, List j, const float* coefficient, float* into, std::int64_t ld, std::int64_t columns, double* sum, bool add, bool second);
+  /// sum += coefficient[j] bias[j] - |coefficient[j]| error[j][lane]
+  void (*constant)(const float* bias, const float* error, std::int64_t lanes, List j, const float* coefficient, std::int64_t ld, std::int64_t columns, double* sum);
+  /// sum += min over lo <= x <= hi of coefficient[j] x[j], rounded down
+  void (*box)(const float* lo, const float* hi, std::int64_t lanes, List j, const float* coefficient, std::int64_t ld, std::int64_t columns, double* sum);
+};
+
+const Loops& loops(kernels::Isa isa);
+namespace generic { extern const Loops kLoops; }
+namespace avx2 { extern const Loops kLoops; }
+namespace avx512 { extern const Loops kLoops; }
+
+}  // namespace saha::verify

@@ -1,0 +1,141 @@
+// Contract in verify/loops.hpp. Sums of float32 are carried over at most kRun terms and then added in float64, so that their rounding stays below what
+// the caller allows for.
+#include "verify/loops.hpp"
+
+#include "kernels/loops/vec.hpp"
+
+namespace saha::verify::SAHA_ISA {
+namespace {
+using namespace kernels::SAHA_ISA;
+constexpr int kRun = 16, kWide = 6;
+
+inline V at_lane(const float* p, int64_t lanes, int64_t row, int64_t column) { return lanes == 1 ? splat(p[row]) : load(p + row * lanes + column % lanes); }
+inline void carry(double* sum, V v) {
+  float s[W];
+  store(s, v);
+  for (int i = 0; i < W; ++i) sum[i] += double(s[i]);
+}
+
+template <int N>
+inline void tile(const float* panel, List k, const List& j, const float* a, float* c, int64_t ld, bool add, bool two) {
+  V s[kWide][N];
+  for (int r = 0; r < kWide; ++r)
+    for (int v = 0; v < N; ++v) s[r][v] = V{};
+  for (int32_t i = 0; i < k.n; ++i, panel += kWide) {
+    const float* row = a + int64_t(k.at[i]) * ld;
+    V x[N];
+    for (int v = 0; v < N; ++v) x[v] = load(row + v * W);
+#pragma GCC unroll 6
+    for (int r = 0; r < kWide; ++r) {
+      const V w = splat(panel[r]);
+      for (int v = 0; v < N; ++v) s[r][v] = fma(w, x[v], s[r][v]);
+    }
+  }
+  (void)two;
+  for (int r = 0; r < kWide && r < j.n; ++r) {
+    float* out = c + int64_t(j.at[r]) * ld;
+    for (int v = 0; v < N; ++v) store(out + v * W, add ? load(out + v * W) + s[r][v] : s[r][v]);
+  }
+}
+
+void dense(const float* panels, List k, List j, const float* a, float* c, int64_t ld, int64_t columns, bool add) {
+  int64_t m = 0;
+  for (; m < columns; m += 2 * W) {
+    const bool two = m + 2 * W <= columns;
+    const float* panel = panels;
+    for (int32_t first = 0; first < j.n; first += kWide, panel += int64_t(k.n) * kWide) {
+      const List some{j.at + first, j.n - first};
+      if (two) tile<2>(panel, k, some, a + m, c + m, ld, add, true);
+      else tile<1>(panel, k, some, a + m, c + m, ld, add, false);
+    }
+  }
+}
+
+void sparse(const int32_t* start, const int32_t* from, const int32_t* place, const float* values, List j, const float* a, float* c, int64_t ld, int64_t columns, bool add) {
+  for (int32_t r = 0; r < j.n; ++r) {
+    const int32_t row = j.at[r], begin = start[row], end = start[row + 1];
+    float* out = c + int64_t(row) * ld;
+    int64_t m = 0;
+    for (; m + 4 * W <= columns; m += 4 * W) {
+      V s[4] = {};
+      if (add)
+        for (int v = 0; v < 4; ++v) s[v] = load(out + m + v * W);
+      for (int32_t e = begin; e < end; ++e) {
+        const V w = splat(values[place ? place[e] : e]);
+        const float* x = a + int64_t(from[e]) * ld + m;
+        for (int v = 0; v < 4; ++v) s[v] = fma(w, load(x + v * W), s[v]);
+      }
+      for (int v = 0; v < 4; ++v) store(out + m + v * W, s[v]);
+    }
+    for (; m < columns; m += W) {
+      V s = add ? load(out + m) : V{};
+      for (int32_t e = begin; e < end; ++e) s = fma(splat(values[place ? place[e] : e]), load(a + int64_t(from[e]) * ld + m), s);
+      store(out + m, s);
+    }
+  }
+}
+
+template <class Body>
+inline void blocks(List j, int64_t columns, double* sum, Body body) {
+  for (int64_t m = 0; m < columns; m += W) {
+    V run{};
+    for (int32_t r = 0; r < j.n; ++r) {
+      run = body(j.at[r], m, run);
+      if ((r + 1) % kRun == 0) carry(sum + m, run), run = V{};
+    }
+    carry(sum + m, run);
+  }
+}
+
+void unary(const Lines& l, List j, const float* coefficient, float* into, int64_t ld, int64_t columns, double* sum, bool add) {
+  blocks(j, columns, sum, [&](int32_t e, int64_t m, V run) {
+    const V c = load(coefficient + int64_t(e) * ld + m), up = max(c, V{}), down = min(c, V{});
+    float* out = into + int64_t(e) * ld + m;
+    const V y = fma(up, at_lane(l.al, l.lanes, e, m), down * at_lane(l.au, l.lanes, e, m));
+    store(out, add ? load(out) + y : y);
+    run = fma(up, at_lane(l.cl, l.lanes, e, m), fma(down, at_lane(l.cu, l.lanes, e, m), run));
+    return fma(-(up - down), at_lane(l.slack, l.lanes, e, m), run);
+  });
+}
+
+void product(const Lines& l, List j, const float* coefficient, float* into, int64_t ld, int64_t columns, double* sum, bool add, bool second) {
+  const float *lower = second ? l.bl : l.al, *upper = second ? l.bu : l.au;
+  blocks(j, columns, sum, [&](int32_t e, int64_t m, V run) {
+    const V c = load(coefficient + int64_t(e) * ld + m), up = max(c, V{}), down = min(c, V{});
+    float* out = into + int64_t(e) * ld + m;
+    const V y = fma(up, at_lane(lower, l.lanes, e, m), down * at_lane(upper, l.lanes, e, m));
+    store(out, add ? load(out) + y : y);
+    if (second) return run;
+    run = fma(up, at_lane(l.cl, l.lanes, e, m), fma(down, at_lane(l.cu, l.lanes, e, m), run));
+    return fma(-(up - down), at_lane(l.slack, l.lanes, e, m), run);
+  });
+}
+
+void constant(const float* bias, const float* error, int64_t lanes, List j, const float* coefficient, int64_t ld, int64_t columns, double* sum) {
+  blocks(j, columns, sum, [&](int32_t e, int64_t m, V run) {
+    const V c = load(coefficient + int64_t(e) * ld + m);
+    return fma(-kernels::SAHA_ISA::abs(c), at_lane(error, lanes, e, m), fma(c, splat(bias[e]), run));
+  });
+}
+
+/// In float64: the inputs may be many, and their bounds large.
+void box(const float* lo, const float* hi, int64_t lanes, List j, const float* coefficient, int64_t ld, int64_t columns, double* sum) {
+  for (int64_t m = 0; m < columns; m += W) {
+    double s[W] = {}, size[W] = {};
+    for (int32_t r = 0; r < j.n; ++r) {
+      const int32_t e = j.at[r];
+      float c[W], l[W], h[W];
+      store(c, load(coefficient + int64_t(e) * ld + m)), store(l, at_lane(lo, lanes, e, m)), store(h, at_lane(hi, lanes, e, m));
+      for (int i = 0; i < W; ++i) {
+        const double p = double(c[i]) * double(c[i] > 0 ? l[i] : h[i]);
+        s[i] += p, size[i] += p < 0 ? -p : p;
+      }
+    }
+    for (int i = 0; i < W; ++i) sum[m + i] += s[i] - 1e-12 * size[i];
+  }
+}
+}  // namespace
+
+const Loops kLoops{W, dense, sparse, unary, product, constant, box};
+
+}  // namespace saha::verify::SAHA_ISA

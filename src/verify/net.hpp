@@ -1,0 +1,80 @@
+#pragma once
+// Net: a graph as the verifier sees it. A few kinds of layers, each over flat vectors, to which every operator comes down by the facts of its
+// entry: what is linear becomes a matrix, what has a curve a function element by element, the rest is spelt out by its body. lower() makes it.
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.hpp"
+#include "ir/graph.hpp"
+#include "op/op_def.hpp"
+#include "verify/verify.hpp"
+
+namespace saha::verify {
+
+/// A matrix of float32, rows are results. Dense: row by row. Sparse: by rows and by columns.
+struct Matrix {
+  std::int32_t rows = 0, cols = 0;
+  bool dense = false;
+  std::vector<float> values;                       ///< dense: rows x cols; sparse: by rows
+  std::vector<std::int32_t> row_start, column;     ///< sparse: of row i, values[row_start[i] .. row_start[i + 1])
+  std::vector<std::int32_t> col_start, row, place; ///< the same by columns; place: where in values
+  std::int32_t widest_row = 0, widest_col = 0;     ///< most elements that are not 0
+  float at(std::int32_t i, std::int32_t j) const;  ///< slow
+};
+/// From (row, column, value) in any order; equal places are summed. Chooses dense where at least a quarter is filled.
+struct Entry {
+  std::int32_t row, col;
+  float value;
+};
+Matrix make_matrix(std::int32_t rows, std::int32_t cols, std::vector<Entry> entries);
+Matrix make_dense(std::int32_t rows, std::int32_t cols, std::vector<float> values);
+
+struct Term {
+  std::int32_t from;                               ///< a layer before
+  Matrix matrix;
+};
+
+/// One function element by element.
+struct Unary {
+  /// curve: the entry's; stair: a curve that only steps, with its values and jumps bounded by its ends.
+  enum class Kind : std::uint8_t { relu, curve, stair, reciprocal, sine } kind = Kind::relu;
+  const op::Curve* curve = nullptr;
+  std::shared_ptr<const ir::Attrs> attrs;
+  double shift = 0;                                ///< sine: sin(x + shift)
+  float ulp = 0;                                   ///< units of 2^-24 by which an engine's value may differ, relative to the largest of the range
+  double value(double x) const;
+  double slope(double x) const;
+};
+
+struct Layer {
+  enum class Kind : std::uint8_t { input, affine, unary, product } kind = Kind::affine;
+  std::int32_t size = 0;
+  std::vector<Term> terms;                         ///< affine: y = sum of matrix * from + bias
+  std::vector<float> bias;                         ///< affine
+  float roundings = 0;                             ///< affine: float32 roundings that an element's sum goes through, beside exact ones: 0 where it is only rewriting
+  Unary unary;
+  std::int32_t a = -1, b = -1;                     ///< unary: a; product: a * b
+  float slack = 0;                                 ///< product: roundings of an element
+  std::int32_t spread = -1;                        ///< affine: every element may err by `spread_units` 2^-24 times the largest magnitude of that layer (softmax takes the row's largest off first)
+  float spread_units = 0;
+  std::string origin;                              ///< for messages
+};
+
+/// Layers in execution order; layer 0 is the input, the last one all outputs of the graph.
+struct Net {
+  std::vector<Layer> layers;
+  std::int32_t inputs() const { return layers.front().size; }
+  std::int32_t outputs() const { return layers.back().size; }
+};
+
+/// Joins layers where that changes neither a real number nor the count of roundings: movement into what follows it, a sum into the product before it. Drops
+/// what nothing uses.
+void compact(Net& net);
+
+/// Fails (unsupported) naming an operator that has no bounds, or a value whose size is not known.
+Result<Net> lower(const ir::Graph& g);
+
+}  // namespace saha::verify
