@@ -1,0 +1,288 @@
+// Branch and bound over the inputs: a batch of boxes is bounded at once; what a case's rows say of the inputs clips the box; the rest is halved along the input
+// that the bound's looseness comes from.
+#include <algorithm>
+#include <cmath>
+#include <thread>
+
+#include "verify/problem.hpp"
+
+namespace saha::verify {
+namespace {
+
+struct Region {
+  std::vector<float> lo, hi;                         ///< inputs
+  std::vector<float> known;                          ///< bounds of the critical layers: all lo, then all hi of each; empty: none yet
+  std::vector<std::int32_t> open;                    ///< cases that are not refuted
+  std::int32_t group = 0, depth = 0;
+  double weight = 1;                                 ///< share of its group's box, for progress
+};
+
+class Search {
+ public:
+  Search(const Problem& p, Watch& w) : problem_(p), watch_(w), net_(p.net), loops_(loops(p.isa)) {
+    for (std::size_t g = 0; g < p.groups.size(); ++g) {
+      Region r;
+      const Box& box = p.boxes[g];
+      r.lo.assign(box.lo.begin(), box.lo.end()), r.hi.assign(box.hi.begin(), box.hi.end());
+      r.open.assign(p.groups[g].begin(), p.groups[g].end());
+      r.group = std::int32_t(g);
+      stack_.push_back(std::move(r));
+    }
+    std::reverse(stack_.begin(), stack_.end());
+    total_ = double(stack_.size());
+  }
+  End run();
+
+ private:
+  void work(bool first_thread);
+  void batch(Sweep& sweep, std::vector<Region>& regions, std::vector<Region>& children);
+  void load(Sweep& sweep, const std::vector<Region>& regions);
+  void keep(Sweep& sweep, std::size_t lane, Region& r) const;
+
+  const Problem& problem_;
+  Watch& watch_;
+  const Net& net_;
+  const Loops& loops_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::vector<Region> stack_;
+  int busy_ = 0;
+  bool given_up_ = false;
+  double total_ = 1, done_ = 0;
+};
+
+void Search::load(Sweep& sweep, const std::vector<Region>& regions) {
+  const std::size_t b = std::size_t(sweep.lanes()), n = std::size_t(net_.inputs());
+  sweep.start();
+  for (std::size_t q = 0; q < b; ++q) {
+    const Region& r = regions[std::min(q, regions.size() - 1)];
+    for (std::size_t i = 0; i < n; ++i) sweep.lo(0)[i * b + q] = r.lo[i], sweep.hi(0)[i * b + q] = r.hi[i];
+    if (r.known.empty()) continue;
+    const float* p = r.known.data();
+    for (std::int32_t k : sweep.critical()) {
+      const std::size_t size = std::size_t(net_.layers[std::size_t(k)].size);
+      float *lo = sweep.lo(std::size_t(k)), *hi = sweep.hi(std::size_t(k));
+      for (std::size_t e = 0; e < size; ++e) lo[e * b + q] = p[e], hi[e * b + q] = p[size + e];
+      p += 2 * size;
+    }
+  }
+}
+
+void Search::keep(Sweep& sweep, std::size_t lane, Region& r) const {
+  const std::size_t b = std::size_t(sweep.lanes());
+  r.known.clear();
+  for (std::int32_t k : sweep.critical()) {
+    const std::size_t size = std::size_t(net_.layers[std::size_t(k)].size), at = r.known.size();
+    r.known.resize(at + 2 * size);
+    for (std::size_t e = 0; e < size; ++e) r.known[at + e] = sweep.lo(std::size_t(k))[e * b + lane], r.known[at + size + e] = sweep.hi(std::size_t(k))[e * b + lane];
+  }
+}
+
+void Search::batch(Sweep& sweep, std::vector<Region>& regions, std::vector<Region>& children) {
+  const std::size_t b = std::size_t(sweep.lanes()), n = std::size_t(net_.inputs()), last = net_.layers.size() - 1;
+  load(sweep, regions);
+  const bool few = n <= 64;                          // slopes of hidden elements are kept: they say which input their looseness comes from
+  std::vector<std::vector<float>> slopes(net_.layers.size());
+  std::vector<std::vector<std::int32_t>> loose(net_.layers.size());
+  for (std::size_t k = 1; k < net_.layers.size(); ++k) {
+    sweep.forward(k);
+    if (!sweep.is_critical(k)) continue;
+    sweep.loose(k, loose[k]);
+    if (few) slopes[k].resize(loose[k].size() * n * b);
+    sweep.refine(k, loose[k], few ? slopes[k].data() : nullptr);
+    if (watch_.stopped()) return;
+  }
+  std::vector<std::int32_t> wanted;
+  for (const Region& r : regions) for (std::int32_t c : r.open) for (const Limit& l : problem_.cases[std::size_t(c)]) wanted.push_back(l.query);
+  std::sort(wanted.begin(), wanted.end());
+  wanted.erase(std::unique(wanted.begin(), wanted.end()), wanted.end());
+  std::vector<Query> queries;
+  for (std::int32_t w : wanted) queries.push_back(problem_.queries[std::size_t(w)]);
+  std::vector<double> lower(queries.size() * b);
+  std::vector<float> linear(queries.size() * n * b);
+  // What each loose element's relaxation costs each query: |coefficient| times its gap.
+  std::vector<float> score(queries.size() * n * b, 0.0f);
+  sweep.bound(last, queries, lower.data(), linear.data(), [&](std::size_t first, std::size_t count) {
+    if (!few) return;
+    for (std::size_t k = 1; k < net_.layers.size(); ++k) {
+      const Layer& l = net_.layers[k];
+      if (l.kind == Layer::Kind::affine || l.kind == Layer::Kind::input || !sweep.reached(k)) continue;
+      for (std::int32_t source : {l.a, l.b}) {
+        if (source < 0) continue;
+        const std::size_t s = std::size_t(source);
+        const bool direct = loose[s].empty();        // exact intervals: the slopes are the matrix itself
+        const float *lo = sweep.lo(s), *hi = sweep.hi(s);
+        auto one = [&](std::int32_t e, const float* g) {
+          const float* c = sweep.coefficients(k) + std::int64_t(e) * sweep.stride();
+          for (std::size_t i = 0; i < count; ++i)
+            for (std::size_t q = 0; q < b; ++q) {
+              const float a = lo[std::size_t(e) * b + q], z = hi[std::size_t(e) * b + q], w = c[i * b + q];
+              float gap;
+              if (l.kind == Layer::Kind::unary && l.unary.kind == Unary::Kind::relu) {
+                if (a >= 0 || z <= 0 || w == 0) continue;
+                gap = w < 0 ? -a * z / (z - a) : std::min(z, -a);
+              } else {
+                gap = z - a;
+              }
+              gap *= std::fabs(w);
+              float total = 1e-30f;
+              for (std::size_t d = 0; d < n; ++d) total += g[d * b + q] * (sweep.hi(0)[d * b + q] - sweep.lo(0)[d * b + q]);
+              float* into = score.data() + (first + i) * n * b;
+              for (std::size_t d = 0; d < n; ++d) into[d * b + q] += gap * g[d * b + q] * (sweep.hi(0)[d * b + q] - sweep.lo(0)[d * b + q]) / total;
+            }
+        };
+        if (!direct) {
+          for (std::size_t r = 0; r < loose[s].size(); ++r) one(loose[s][r], slopes[s].data() + r * n * b);
+        } else if (net_.layers[s].kind == Layer::Kind::affine && net_.layers[s].terms.size() == 1 && net_.layers[s].terms[0].from == 0) {
+          std::vector<float> g(n * b);
+          const Matrix& m = net_.layers[s].terms[0].matrix;
+          for (std::int32_t e = 0; e < net_.layers[s].size; ++e) {
+            bool any = false;
+            for (std::size_t q = 0; q < b; ++q) any |= lo[std::size_t(e) * b + q] < 0 && hi[std::size_t(e) * b + q] > 0;
+            if (!any) continue;
+            for (std::size_t d = 0; d < n; ++d) std::fill_n(g.data() + d * b, b, std::fabs(m.at(e, std::int32_t(d))));
+            one(e, g.data());
+          }
+        }
+      }
+    }
+  });
+  watch_.count(std::ssize(regions));
+  std::vector<float> point(n);
+  for (std::size_t q = 0; q < regions.size(); ++q) {
+    Region& r = regions[q];
+    std::vector<float> lo(n, INFINITY), hi(n, -INFINITY);  // hull of what the open cases leave
+    std::vector<std::int32_t> open;
+    double worst = INFINITY;
+    std::size_t worst_query = 0;
+    for (std::int32_t c : r.open) {
+      bool refuted = false;
+      double best = -INFINITY;
+      std::size_t best_query = 0;
+      for (const Limit& l : problem_.cases[std::size_t(c)]) {
+        const std::size_t i = std::size_t(std::lower_bound(wanted.begin(), wanted.end(), l.query) - wanted.begin());
+        const double v = lower[i * b + q];
+        if (refutes(l, v)) refuted = true;
+        if (v - l.bound > best) best = v - l.bound, best_query = i;
+      }
+      if (refuted) continue;
+      // A counterexample of this case has every row's linear lower bound within its limit: that cuts the box.
+      std::vector<float> a(r.lo), z(r.hi);
+      for (int round = 0; round < 2 && !refuted; ++round)
+        for (const Limit& l : problem_.cases[std::size_t(c)]) {
+          const std::size_t i = std::size_t(std::lower_bound(wanted.begin(), wanted.end(), l.query) - wanted.begin());
+          if (!(lower[i * b + q] > -1e30)) continue;
+          const float* s = linear.data() + i * n * b;
+          // lower = least over the loaded box; move it to the box as cut so far.
+          double least = lower[i * b + q], size = std::fabs(lower[i * b + q]) + std::fabs(l.bound);
+          for (std::size_t d = 0; d < n; ++d) {
+            const double w = double(s[d * b + q]);
+            least += w > 0 ? w * (double(a[d]) - double(r.lo[d])) : w * (double(z[d]) - double(r.hi[d]));
+            size += std::fabs(w) * std::max(std::fabs(double(r.lo[d])), std::fabs(double(r.hi[d])));
+          }
+          const double room = l.bound - least + 1e-9 * size;
+          if (room < 0) {
+            refuted = true;
+            break;
+          }
+          for (std::size_t d = 0; d < n; ++d) {
+            const double w = double(s[d * b + q]);
+            if (w == 0 || a[d] == z[d]) continue;
+            if (w > 0) {
+              const double top = double(a[d]) + room / w;
+              if (top < double(z[d])) z[d] = std::min(z[d], std::nextafter(float(top + 1e-12 * std::fabs(top)), float(INFINITY)));
+            } else {
+              const double bottom = double(z[d]) + room / w;
+              if (bottom > double(a[d])) a[d] = std::max(a[d], std::nextafter(float(bottom - 1e-12 * std::fabs(bottom)), -INFINITY));
+            }
+            if (a[d] > z[d]) a[d] = z[d];
+          }
+        }
+      if (refuted) continue;
+      open.push_back(c);
+      for (std::size_t d = 0; d < n; ++d) lo[d] = std::min(lo[d], a[d]), hi[d] = std::max(hi[d], z[d]);
+      if (best < worst) worst = best, worst_query = best_query;
+    }
+    if (open.empty()) {
+      std::lock_guard lock(mutex_);
+      done_ += r.weight;
+      continue;
+    }
+    // The corner where the worst case's bound is least, and the middle, may be counterexamples.
+    if (r.depth % 4 == 0 || worst > -1e-3) {
+      for (std::size_t d = 0; d < n; ++d) point[d] = 0.5f * (lo[d] + hi[d]);
+      if (watch_.try_point(watch_.inside(std::size_t(r.group), point))) return;
+      for (std::size_t d = 0; d < n; ++d) point[d] = linear[(worst_query * n + d) * b + q] > 0 ? lo[d] : hi[d];
+      if (watch_.try_point(watch_.inside(std::size_t(r.group), point))) return;
+    }
+    std::size_t along = n;
+    double top = -1;
+    for (std::size_t d = 0; d < n; ++d) {
+      const double width = double(hi[d]) - double(lo[d]);
+      if (!(width > 0) || !(0.5f * (lo[d] + hi[d]) > lo[d])) continue;
+      const double shrink = width / std::max(1e-30, double(r.hi[d]) - double(r.lo[d]));
+      double v = (double(score[(worst_query * n + d) * b + q]) + 0.1 * std::fabs(double(linear[(worst_query * n + d) * b + q])) * double(r.hi[d] - r.lo[d])) * shrink;
+      if (!(v == v) || sweep.broken(int(q))) v = width;
+      if (v > top) top = v, along = d;
+    }
+    if (along == n) {                                // a single point of float32, and not decided
+      std::lock_guard lock(mutex_);
+      given_up_ = true;
+      continue;
+    }
+    Region child;
+    keep(sweep, q, child);
+    child.open = std::move(open), child.group = r.group, child.depth = r.depth + 1, child.weight = r.weight / 2;
+    child.lo = lo, child.hi = hi;
+    const float middle = 0.5f * (lo[along] + hi[along]);
+    Region other = child;
+    child.hi[along] = middle, other.lo[along] = middle;
+    children.push_back(std::move(child)), children.push_back(std::move(other));
+  }
+}
+
+void Search::work(bool first_thread) {
+  Sweep sweep(net_, loops_, loops_.vector * 2, std::max(loops_.vector * 16, 128), problem_.options.arithmetic);
+  std::vector<Region> regions, children;
+  auto last_shown = std::chrono::steady_clock::now();
+  for (;;) {
+    {
+      std::unique_lock lock(mutex_);
+      changed_.wait(lock, [&] { return !stack_.empty() || busy_ == 0 || watch_.stopped(); });
+      if (watch_.stopped() || (stack_.empty() && busy_ == 0)) break;
+      regions.clear();
+      // Two threads share a short stack evenly.
+      const std::size_t take = std::min<std::size_t>(std::size_t(sweep.lanes()), std::max<std::size_t>(1, problem_.threads > 1 && stack_.size() < 2 * std::size_t(sweep.lanes()) ? (stack_.size() + 1) / 2 : stack_.size()));
+      for (std::size_t i = 0; i < take; ++i) regions.push_back(std::move(stack_.back())), stack_.pop_back();
+      ++busy_;
+    }
+    children.clear();
+    batch(sweep, regions, children);
+    {
+      std::lock_guard lock(mutex_);
+      for (Region& c : children) stack_.push_back(std::move(c));
+      --busy_;
+    }
+    changed_.notify_all();
+    if (watch_.out_of_time()) watch_.stop(), changed_.notify_all();
+    if (first_thread && problem_.options.progress && std::chrono::steady_clock::now() - last_shown > std::chrono::milliseconds(200)) {
+      last_shown = std::chrono::steady_clock::now();
+      problem_.options.progress(done_ / total_, watch_.regions());
+    }
+  }
+  changed_.notify_all();
+}
+
+End Search::run() {
+  std::vector<std::thread> others;
+  for (int t = 1; t < problem_.threads; ++t) others.emplace_back([this] { work(false); });
+  work(true);
+  for (std::thread& t : others) t.join();
+  if (watch_.stopped()) return End::stopped;
+  return given_up_ ? End::given_up : End::proved;
+}
+}  // namespace
+
+End split_inputs(const Problem& problem, Watch& watch) { return Search(problem, watch).run(); }
+
+}  // namespace saha::verify

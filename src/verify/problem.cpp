@@ -1,0 +1,90 @@
+#include "verify/problem.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+
+#include "system/machine.hpp"
+
+namespace saha::verify {
+
+Problem make_problem(const Net& net, const Property& property, const Options& options) {
+  Problem p{net, property, options, {}, {}, {}, {}, kernels::detect_isa(), options.threads};
+  if (p.threads <= 0) p.threads = int(system::this_machine().physical);
+  using Key = std::pair<std::vector<std::pair<std::int32_t, double>>, std::vector<std::pair<std::int32_t, double>>>;
+  std::map<Key, std::int32_t> known;
+  std::map<const Box*, std::size_t> box_of;
+  for (std::size_t c = 0; c < property.cases.size(); ++c) {
+    const Case& one = property.cases[c];
+    std::vector<Limit> limits;
+    for (const Row& r : one.rows) {
+      auto [it, fresh] = known.try_emplace(Key{r.y, r.x}, std::int32_t(p.queries.size()));
+      if (fresh) {
+        Query q;
+        for (auto& [e, v] : r.y) q.terms.emplace_back(e, float(v));
+        for (auto& [e, v] : r.x) q.inputs.emplace_back(e, float(v));
+        p.queries.push_back(std::move(q));
+      }
+      limits.push_back({it->second, r.bound, r.strict});
+    }
+    p.cases.push_back(std::move(limits));
+    auto [it, fresh] = box_of.try_emplace(one.box.get(), p.groups.size());
+    if (fresh) {
+      p.groups.emplace_back();
+      Box b = *one.box;
+      for (double& v : b.lo) v = double(float(v) <= v ? float(v) : std::nextafter(float(v), -INFINITY));
+      for (double& v : b.hi) v = double(float(v) >= v ? float(v) : std::nextafter(float(v), float(INFINITY)));
+      p.boxes.push_back(std::move(b));
+    }
+    p.groups[it->second].push_back(std::int32_t(c));
+  }
+  return p;
+}
+
+Watch::Watch(const Problem& problem, std::function<Result<std::vector<float>>(const std::vector<float>&)> execute) : problem_(problem), execute_(std::move(execute)) {}
+
+bool Watch::out_of_time() const { return seconds() > problem_.options.timeout_s || (problem_.options.cancelled && problem_.options.cancelled()); }
+
+std::vector<float> Watch::inside(std::size_t group, std::span<const float> x) const {
+  const Box& box = *problem_.property.cases[std::size_t(problem_.groups[group][0])].box;
+  std::vector<float> r(x.begin(), x.end());
+  for (std::size_t i = 0; i < r.size(); ++i) {
+    float lo = float(box.lo[i]), hi = float(box.hi[i]);
+    if (double(lo) < box.lo[i]) lo = std::nextafter(lo, float(INFINITY));
+    if (double(hi) > box.hi[i]) hi = std::nextafter(hi, -INFINITY);
+    r[i] = lo <= hi ? std::clamp(r[i], lo, hi) : float(box.lo[i]);
+  }
+  return r;
+}
+
+bool Watch::try_point(const std::vector<float>& x) {
+  if (stopped()) return false;
+  Result<std::vector<float>> y = execute_(x);
+  if (!y) return false;
+  for (const Case& c : problem_.property.cases) {
+    bool in = true;
+    for (std::size_t i = 0; in && i < x.size(); ++i) in = double(x[i]) >= c.box->lo[i] - 1e-7 * std::fabs(c.box->lo[i]) && double(x[i]) <= c.box->hi[i] + 1e-7 * std::fabs(c.box->hi[i]);
+    if (!in) continue;
+    bool holds = true;
+    for (const Row& r : c.rows) {
+      double s = 0;
+      for (auto& [e, v] : r.x) s += v * double(x[std::size_t(e)]);
+      for (auto& [e, v] : r.y) s += v * double((*y)[std::size_t(e)]);
+      holds &= r.strict ? s < r.bound : s <= r.bound;
+      if (s != s) holds = false;
+    }
+    if (!holds) continue;
+    std::lock_guard lock(mutex_);
+    if (!found_) found_.emplace(x, *y);
+    stop_ = true;
+    return true;
+  }
+  return false;
+}
+
+std::optional<std::pair<std::vector<float>, std::vector<float>>> Watch::found() {
+  std::lock_guard lock(mutex_);
+  return found_;
+}
+
+}  // namespace saha::verify

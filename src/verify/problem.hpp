@@ -1,0 +1,69 @@
+#pragma once
+// Problem: a net and a property in the form that searches work on, and what they share: the clock, the counterexample, the count of regions.
+#include <atomic>
+#include <chrono>
+#include <mutex>
+#include <optional>
+#include <vector>
+
+#include "verify/sweep.hpp"
+
+namespace saha::verify {
+
+/// A row of a case: the case is refuted where the query's lower bound lies above.
+struct Limit {
+  std::int32_t query;
+  double bound;
+  bool strict;
+};
+/// Why a case cannot hold at `lower`, the lower bound of a limit's query.
+inline bool refutes(const Limit& l, double lower) { return l.strict ? lower >= l.bound : lower > l.bound; }
+
+struct Problem {
+  const Net& net;
+  const Property& property;
+  const Options& options;
+  std::vector<Query> queries;                        ///< without repeats, over the last layer and the input
+  std::vector<std::vector<Limit>> cases;             ///< as in property
+  std::vector<std::vector<std::int32_t>> groups;     ///< cases of one box
+  std::vector<Box> boxes;                            ///< of each group: the float32 inputs that an engine may see, outwards
+  kernels::Isa isa;
+  int threads;
+};
+Problem make_problem(const Net& net, const Property& property, const Options& options);
+
+/// What the threads of a search share.
+class Watch {
+ public:
+  Watch(const Problem& problem, std::function<Result<std::vector<float>>(const std::vector<float>&)> execute);
+  bool stopped() const { return stop_.load(std::memory_order_relaxed); }
+  bool out_of_time() const;
+  double seconds() const { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count(); }
+  /// Runs x as the network ships; true, and everything stops, where that is a counterexample. x lies within the property's box.
+  bool try_point(const std::vector<float>& x);
+  void stop() { stop_ = true; }
+  void count(std::int64_t n) { regions_ += n; }
+  std::int64_t regions() const { return regions_; }
+  std::optional<std::pair<std::vector<float>, std::vector<float>>> found();
+  /// x moved to float32 numbers inside the box of the group, where there are any.
+  std::vector<float> inside(std::size_t group, std::span<const float> x) const;
+
+ private:
+  const Problem& problem_;
+  std::function<Result<std::vector<float>>(const std::vector<float>&)> execute_;
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+  std::atomic<bool> stop_{false};
+  std::atomic<std::int64_t> regions_{0};
+  std::mutex mutex_;
+  std::optional<std::pair<std::vector<float>, std::vector<float>>> found_;
+};
+
+enum class End : std::uint8_t { proved, stopped, given_up };
+
+/// Gradient descent from many points, then the worst ones by sign steps: finds counterexamples within milliseconds where they are many.
+void attack(const Problem& problem, Watch& watch, std::span<const std::int32_t> cases, int steps, int restarts, std::uint64_t seed);
+
+/// Splits boxes until every piece is refuted. For few inputs.
+End split_inputs(const Problem& problem, Watch& watch);
+
+}  // namespace saha::verify

@@ -1,0 +1,432 @@
+#include "verify/sweep.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <numeric>
+
+namespace saha::verify {
+namespace {
+constexpr float kUnit = 0x1p-24f, kTiny = 1e-35f, kHuge = 1e30f;
+/// Roundings of a float32 sum that the loops carry into float64 (loops/sweep.cpp), and of the lines' own arithmetic.
+constexpr float kCarried = 20;
+
+bool all_ones(const Matrix& m) {
+  return !m.dense && std::all_of(m.values.begin(), m.values.end(), [](float v) { return v == 1 || v == -1; });
+}
+}  // namespace
+
+Sweep::Sweep(const Net& net, const Loops& loops, int lanes, int columns, Arithmetic arithmetic)
+    : net_(net), loops_(loops), lanes_(lanes), columns_((std::max(columns, lanes) + loops.vector - 1) / loops.vector * loops.vector), ld_(columns_), arithmetic_(arithmetic),
+      state_(net.layers.size()), broken_(std::size_t(lanes), 0), sum_(std::size_t(columns_), 0.0) {
+  std::int32_t widest = 0;
+  for (const Layer& l : net.layers) widest = std::max(widest, l.size);
+  all_.resize(std::size_t(widest));
+  std::iota(all_.begin(), all_.end(), 0);
+  for (std::size_t k = 0; k < net.layers.size(); ++k) {
+    const Layer& l = net.layers[k];
+    State& s = state_[k];
+    const std::size_t n = std::size_t(l.size) * std::size_t(lanes);
+    s.lo.assign(n, 0), s.hi.assign(n, 0);
+    s.active.assign(all_.begin(), all_.begin() + l.size);
+    s.only_unary = true;
+    if (l.kind == Layer::Kind::affine) {
+      s.error.assign(n, 0);
+      s.back.resize(l.terms.size()), s.ahead.resize(l.terms.size()), s.magnitude.resize(l.terms.size());
+      // Intervals are exact where every element is one sum over the box itself, or over single elements of it.
+      s.exact_box = l.terms.size() <= 1;
+      for (const Term& t : l.terms) {
+        const Layer& from = net.layers[std::size_t(t.from)];
+        s.exact_box &= from.kind == Layer::Kind::input || (from.kind == Layer::Kind::affine && state_[std::size_t(t.from)].exact_box && from.terms.size() == 1 && from.terms[0].matrix.widest_row == 1 && from.terms[0].matrix.widest_col == 1);
+      }
+    } else if (l.kind != Layer::Kind::input) {
+      for (auto* v : {&s.al, &s.au, &s.cl, &s.cu, &s.slack}) v->assign(n, 0);
+      if (l.kind == Layer::Kind::product) s.bl.assign(n, 0), s.bu.assign(n, 0);
+    }
+    auto read = [&](std::int32_t from, bool nonlinear, bool is_unary) {
+      State& f = state_[std::size_t(from)];
+      ++f.readers;
+      f.only_unary &= is_unary;
+      if (nonlinear && from > 0 && !f.critical) f.critical = true, critical_.push_back(from);
+    };
+    for (const Term& t : l.terms) read(t.from, false, false);
+    if (l.a >= 0) read(l.a, true, l.kind == Layer::Kind::unary);
+    if (l.b >= 0) read(l.b, true, false);
+    s.coefficient.assign(std::size_t(l.size) * std::size_t(ld_), 0);
+  }
+  std::sort(critical_.begin(), critical_.end());
+  const std::size_t n = std::size_t(widest) * std::size_t(lanes);
+  centre_.resize(n), radius_.resize(n), largest_.resize(n), product_.resize(n), spread_.resize(n);
+}
+
+void Sweep::start() {
+  std::fill(broken_.begin(), broken_.end(), 0);
+  for (std::size_t k = 1; k < state_.size(); ++k) {
+    std::fill(state_[k].lo.begin(), state_[k].lo.end(), -INFINITY), std::fill(state_[k].hi.begin(), state_[k].hi.end(), float(INFINITY));
+    if (state_[k].active.size() != std::size_t(net_.layers[k].size)) state_[k].active.assign(all_.begin(), all_.begin() + net_.layers[k].size);
+  }
+}
+
+void Sweep::set_lower_slope(std::size_t layer, std::int32_t element, int lane, float slope) {
+  State& s = state_[layer];
+  const std::size_t at = std::size_t(element) * std::size_t(lanes_) + std::size_t(lane);
+  if (s.cu[at] > 0 && slope >= 0 && slope <= 1) s.al[at] = slope;
+}
+
+// ---- forwards -----------------------------------------------------------------------------------------------------------------------------
+
+/// Weights of rows j over elements k in the order that the dense loop reads. Backward: j are columns of m.
+const Sweep::Panel& Sweep::panel_of(Panel& p, const Matrix& m, List k, List j, bool backward, bool magnitude) const {
+  if (p.valid && std::ssize(p.k) == k.n && std::ssize(p.j) == j.n && std::equal(p.k.begin(), p.k.end(), k.at) && std::equal(p.j.begin(), p.j.end(), j.at)) return p;
+  p.k.assign(k.at, k.at + k.n), p.j.assign(j.at, j.at + j.n), p.valid = true;
+  const std::int32_t blocks = (j.n + 5) / 6;
+  p.data.assign(std::size_t(blocks) * std::size_t(k.n) * 6, 0.0f);
+  const std::size_t row = std::size_t(m.cols);
+  for (std::int32_t b = 0; b < blocks; ++b) {
+    float* out = p.data.data() + std::size_t(b) * std::size_t(k.n) * 6;
+    const std::int32_t n = std::min(6, j.n - b * 6);
+    for (std::int32_t i = 0; i < k.n; ++i, out += 6)
+      for (std::int32_t c = 0; c < n; ++c) {
+        const std::size_t x = std::size_t(j.at[b * 6 + c]), y = std::size_t(k.at[i]);
+        const float w = backward ? m.values[y * row + x] : m.values[x * row + y];
+        out[c] = magnitude ? std::fabs(w) : w;
+      }
+  }
+  return p;
+}
+
+void Sweep::multiply(const Term& t, Panel& panel, bool magnitude, const float* x, float* y, std::int64_t ld, std::int64_t columns, bool add) const {
+  const Matrix& m = t.matrix;
+  const List k{all_.data(), m.cols}, j{all_.data(), m.rows};
+  if (m.dense) {
+    loops_.dense(panel_of(panel, m, k, j, false, magnitude).data.data(), k, j, x, y, ld, columns, add);
+    return;
+  }
+  const float* values = m.values.data();
+  if (magnitude) {
+    if (panel.data.size() != m.values.size()) {
+      panel.data.resize(m.values.size());
+      for (std::size_t i = 0; i < m.values.size(); ++i) panel.data[i] = std::fabs(m.values[i]);
+    }
+    values = panel.data.data();
+  }
+  loops_.sparse(m.row_start.data(), m.column.data(), nullptr, values, j, x, y, ld, columns, add);
+}
+
+void Sweep::affine(std::size_t layer) {
+  const Layer& l = net_.layers[layer];
+  State& s = state_[layer];
+  const std::int64_t b = lanes_;
+  // Lanes of one are padded to a vector in buffers of their own.
+  const std::int64_t width = std::max<std::int64_t>(b, loops_.vector);
+  const std::size_t out_n = std::size_t(l.size) * std::size_t(width);
+  std::vector<float> c(out_n, 0), r(out_n, 0), a(out_n, 0), in;
+  float roundings = 0;
+  bool first = true;
+  for (std::size_t i = 0; i < l.terms.size(); ++i) {
+    const Term& t = l.terms[i];
+    const State& f = state_[std::size_t(t.from)];
+    const std::size_t n = std::size_t(t.matrix.cols) * std::size_t(width);
+    in.assign(3 * n, 0);
+    float *centre = in.data(), *radius = centre + n, *largest = radius + n;
+    for (std::int32_t e = 0; e < t.matrix.cols; ++e)
+      for (std::int64_t q = 0; q < b; ++q) {
+        const std::size_t at = std::size_t(e) * std::size_t(b) + std::size_t(q), to = std::size_t(e) * std::size_t(width) + std::size_t(q);
+        const float lo = f.lo[at], hi = f.hi[at], mid = 0.5f * lo + 0.5f * hi;
+        centre[to] = mid;
+        radius[to] = std::max(hi - mid, mid - lo) * (1 + 4 * kUnit) + std::fabs(mid) * kUnit + kTiny;
+        if (lo == hi) radius[to] = 0;
+        largest[to] = std::max(std::fabs(lo), std::fabs(hi));
+      }
+    multiply(t, s.ahead[i], false, centre, c.data(), width, width, !first);
+    multiply(t, s.magnitude[i], true, radius, r.data(), width, width, !first);
+    multiply(t, s.magnitude[i], true, largest, a.data(), width, width, !first);
+    first = false;
+    const bool exact = all_ones(t.matrix);
+    roundings = std::max(roundings, (exact && t.matrix.widest_col <= 1 ? 0 : float(t.matrix.widest_col)) + (f.readers > 1 ? 8 : 0));
+  }
+  float terms = 0;
+  for (const Term& t : l.terms) terms += float(t.matrix.widest_row);
+  const float inference = arithmetic_ == Arithmetic::float32 ? l.roundings : 0;
+  std::vector<float> spread(std::size_t(b), 0.0f);
+  if (l.spread >= 0 && arithmetic_ == Arithmetic::float32) {
+    const State& f = state_[std::size_t(l.spread)];
+    for (std::size_t i = 0; i < f.lo.size(); ++i) spread[i % std::size_t(b)] = std::max({spread[i % std::size_t(b)], std::fabs(f.lo[i]), std::fabs(f.hi[i])});
+    for (float& v : spread) v *= l.spread_units * kUnit;
+  }
+  const bool moving = inference == 0 && roundings == 0 && l.spread < 0;
+  for (std::int32_t e = 0; e < l.size; ++e) {
+    const float bias = l.bias[std::size_t(e)];
+    for (std::int64_t q = 0; q < b; ++q) {
+      const std::size_t at = std::size_t(e) * std::size_t(b) + std::size_t(q), from = std::size_t(e) * std::size_t(width) + std::size_t(q);
+      const float size = a[from], bound = std::fabs(bias);
+      const float error = 1.01f * kUnit * ((inference + roundings) * size + (inference + (bias != 0 ? kCarried : 0)) * bound) + spread[std::size_t(q)] + (moving ? 0 : kTiny);
+      s.error[at] = error;
+      const float mine = r[from] * (1 + (terms + 4) * kUnit) + 1.01f * kUnit * (terms + 6) * (size + bound) + error;
+      float lo = c[from] + bias - mine, hi = c[from] + bias + mine;
+      if (!(hi < kHuge && lo > -kHuge)) broken_[std::size_t(q)] = 1, lo = -kHuge, hi = kHuge;
+      s.lo[at] = std::max(s.lo[at], lo), s.hi[at] = std::min(s.hi[at], hi);
+      if (s.lo[at] > s.hi[at]) std::swap(s.lo[at], s.hi[at]);  // met only where both are the same but for rounding
+    }
+  }
+}
+
+void Sweep::lines(std::size_t layer) {
+  const Layer& l = net_.layers[layer];
+  State& s = state_[layer];
+  const State& f = state_[std::size_t(l.a)];
+  const std::size_t n = s.lo.size();
+  const float adds = f.readers > 1 ? 10 : 2;
+  if (l.unary.kind == Unary::Kind::relu) {
+    for (std::size_t i = 0; i < n; ++i) {
+      const float lo = f.lo[i], hi = f.hi[i];
+      s.lo[i] = std::max(lo, 0.0f), s.hi[i] = std::max(hi, 0.0f);
+      if (hi <= 0) {
+        s.al[i] = s.au[i] = s.cl[i] = s.cu[i] = s.slack[i] = 0;
+      } else if (lo >= 0) {
+        s.al[i] = s.au[i] = 1, s.cl[i] = s.cu[i] = 0, s.slack[i] = f.readers > 1 ? adds * kUnit * hi : 0;
+      } else {
+        const float up = hi / (hi - lo), c = std::max(-up * lo, hi - up * hi) * (1 + 8 * kUnit) + kTiny;
+        s.au[i] = up, s.cu[i] = c, s.cl[i] = 0;
+        s.al[i] = hi > -lo ? 1.0f : 0.0f;
+        s.slack[i] = kUnit * (adds * std::max(-lo, hi) + kCarried * c) + kTiny;
+      }
+    }
+  } else {
+    for (std::size_t i = 0; i < n; ++i) {
+      const float lo = f.lo[i], hi = f.hi[i];
+      Unary u = l.unary;
+      if (arithmetic_ == Arithmetic::real) u.ulp = 0;
+      const Line line = line_of(u, lo, hi);
+      if (!line.ok) {
+        broken_[i % std::size_t(lanes_)] = 1;
+        s.al[i] = s.au[i] = 0, s.cl[i] = s.cu[i] = 0, s.slack[i] = kHuge, s.lo[i] = -kHuge, s.hi[i] = kHuge;
+        continue;
+      }
+      const auto [least, most] = range_of(u, lo, hi);
+      s.lo[i] = std::max(s.lo[i], std::nextafter(float(least), -INFINITY)), s.hi[i] = std::min(s.hi[i], std::nextafter(float(most), float(INFINITY)));
+      if (s.lo[i] > s.hi[i]) s.lo[i] = std::nextafter(float(least), -INFINITY), s.hi[i] = std::nextafter(float(most), float(INFINITY));
+      s.al[i] = line.al, s.au[i] = line.au, s.cl[i] = line.cl, s.cu[i] = line.cu;
+      s.slack[i] = kUnit * (adds * std::max(std::fabs(line.al), std::fabs(line.au)) * std::max(std::fabs(lo), std::fabs(hi)) + kCarried * std::max(std::fabs(line.cl), std::fabs(line.cu))) + kTiny;
+    }
+  }
+  narrow_active(layer);
+}
+
+/// x y between its McCormick planes: of the two on each side the one that is nearer in the middle.
+void Sweep::product_lines(std::size_t layer) {
+  const Layer& l = net_.layers[layer];
+  State& s = state_[layer];
+  const State &fa = state_[std::size_t(l.a)], &fb = state_[std::size_t(l.b)];
+  const float inference = arithmetic_ == Arithmetic::float32 ? l.slack : 0;
+  for (std::size_t i = 0; i < s.lo.size(); ++i) {
+    const float la = fa.lo[i], ha = fa.hi[i], lb = fb.lo[i], hb = fb.hi[i];
+    const double corners[] = {double(la) * lb, double(la) * hb, double(ha) * lb, double(ha) * hb};
+    const double least = *std::min_element(corners, corners + 4), most = *std::max_element(corners, corners + 4), size = std::max(std::fabs(least), std::fabs(most));
+    const double off = size * double(kUnit) * double(inference) + 1e-37;
+    if (!(size < double(kHuge))) broken_[i % std::size_t(lanes_)] = 1;
+    s.lo[i] = std::nextafter(float(least - off), -INFINITY), s.hi[i] = std::nextafter(float(most + off), float(INFINITY));
+    // x y >= la y + lb x - la lb, and with the upper ends; x y <= la y + hb x - la hb, and ha y + lb x - ha lb. In the middle of the box all four are wa wb / 4 away.
+    s.al[i] = lb, s.bl[i] = la, s.cl[i] = std::nextafter(float(-double(la) * lb), -INFINITY);
+    if (std::fabs(la) + std::fabs(lb) > std::fabs(ha) + std::fabs(hb)) s.al[i] = hb, s.bl[i] = ha, s.cl[i] = std::nextafter(float(-double(ha) * hb), -INFINITY);
+    s.au[i] = hb, s.bu[i] = la, s.cu[i] = std::nextafter(float(-double(la) * hb), float(INFINITY));
+    if (std::fabs(la) + std::fabs(hb) > std::fabs(ha) + std::fabs(lb)) s.au[i] = lb, s.bu[i] = ha, s.cu[i] = std::nextafter(float(-double(ha) * lb), float(INFINITY));
+    const float ma = std::max(std::fabs(la), std::fabs(ha)), mb = std::max(std::fabs(lb), std::fabs(hb));
+    s.slack[i] = kUnit * (24 * ma * mb + kCarried * ma * mb) + float(off);
+  }
+}
+
+/// Elements of a ReLU that are 0 in every lane need no more work, here and before.
+void Sweep::narrow_active(std::size_t layer) {
+  const Layer& l = net_.layers[layer];
+  State& s = state_[layer];
+  if (l.unary.kind != Unary::Kind::relu || pointwise_) return;
+  s.active.clear();
+  for (std::int32_t e = 0; e < l.size; ++e) {
+    bool on = false;
+    for (int q = 0; q < lanes_; ++q) on |= s.au[std::size_t(e) * std::size_t(lanes_) + std::size_t(q)] != 0;
+    if (on) s.active.push_back(e);
+  }
+  State& f = state_[std::size_t(l.a)];
+  if (f.readers == 1) f.active = s.active;
+}
+
+void Sweep::forward(std::size_t layer) {
+  const Layer& l = net_.layers[layer];
+  if (l.kind == Layer::Kind::affine) affine(layer);
+  if (l.kind == Layer::Kind::unary) lines(layer);
+  if (l.kind == Layer::Kind::product) product_lines(layer);
+}
+
+void Sweep::loose(std::size_t layer, std::vector<std::int32_t>& rows) const {
+  rows.clear();
+  const State& s = state_[layer];
+  bool relu = true;
+  for (std::size_t k = layer + 1; k < net_.layers.size(); ++k) {
+    const Layer& l = net_.layers[k];
+    if (l.a == std::int32_t(layer) || l.b == std::int32_t(layer)) relu &= l.kind == Layer::Kind::unary && l.unary.kind == Unary::Kind::relu;
+  }
+  if (s.exact_box) return;
+  for (std::int32_t e = 0; e < net_.layers[layer].size; ++e)
+    for (int q = 0; q < lanes_; ++q) {
+      const std::size_t at = std::size_t(e) * std::size_t(lanes_) + std::size_t(q);
+      if (relu ? s.lo[at] < 0 && s.hi[at] > 0 : s.hi[at] - s.lo[at] > 1e-6f * (std::fabs(s.lo[at]) + std::fabs(s.hi[at]))) {
+        rows.push_back(e);
+        break;
+      }
+    }
+}
+
+void Sweep::refine(std::size_t layer, std::span<const std::int32_t> rows, float* slopes) {
+  if (rows.empty()) return;
+  State& s = state_[layer];
+  const std::size_t b = std::size_t(lanes_), n = std::size_t(net_.inputs());
+  std::vector<Query> queries;
+  for (std::int32_t r : rows) queries.push_back({{{r, 1.0f}}}), queries.push_back({{{r, -1.0f}}});
+  std::vector<double> out(queries.size() * b);
+  std::vector<float> parts(slopes ? queries.size() * n * b : 0);
+  bound(layer, queries, out.data(), slopes ? parts.data() : nullptr);
+  for (std::size_t i = 0; i < rows.size(); ++i)
+    for (std::size_t q = 0; q < b; ++q) {
+      const std::size_t at = std::size_t(rows[i]) * b + q;
+      const float lo = std::nextafter(float(out[2 * i * b + q]), -INFINITY), hi = std::nextafter(float(-out[(2 * i + 1) * b + q]), float(INFINITY));
+      if (lo > s.lo[at]) s.lo[at] = lo;
+      if (hi < s.hi[at]) s.hi[at] = hi;
+      if (s.lo[at] > s.hi[at]) std::swap(s.lo[at], s.hi[at]);
+    }
+  if (!slopes) return;
+  for (std::size_t i = 0; i < rows.size(); ++i)
+    for (std::size_t e = 0; e < n * b; ++e) slopes[i * n * b + e] = std::max(std::fabs(parts[2 * i * n * b + e]), std::fabs(parts[(2 * i + 1) * n * b + e]));
+}
+
+// ---- backwards ----------------------------------------------------------------------------------------------------------------------------
+
+/// Before a layer's coefficients are written for `rows`: what is there already is added to; a first writer of fewer rows than are read later clears them.
+void Sweep::write(std::size_t to, List rows, std::int64_t columns, bool& add) {
+  State& s = state_[to];
+  add = s.has;
+  if (!s.has && std::size_t(rows.n) != s.active.size()) {
+    for (std::int32_t e : s.active) std::memset(s.coefficient.data() + std::int64_t(e) * ld_, 0, std::size_t(columns) * sizeof(float));
+    add = true;
+  }
+  s.has = true;
+}
+
+/// Coefficients of a layer's elements become those of its operands'.
+void Sweep::down(std::size_t layer, List rows, std::int64_t columns) {
+  const Layer& l = net_.layers[layer];
+  State& s = state_[layer];
+  bool add = false;
+  if (l.kind == Layer::Kind::affine) {
+    if (!pointwise_) loops_.constant(l.bias.data(), s.error.data(), lanes_, rows, s.coefficient.data(), ld_, columns, sum_.data());
+    for (std::size_t i = 0; i < l.terms.size(); ++i) {
+      const Term& t = l.terms[i];
+      State& f = state_[std::size_t(t.from)];
+      const List j{f.active.data(), std::int32_t(f.active.size())};
+      write(std::size_t(t.from), j, columns, add);
+      if (t.matrix.dense) {
+        loops_.dense(panel_of(s.back[i], t.matrix, rows, j, true, false).data.data(), rows, j, s.coefficient.data(), f.coefficient.data(), ld_, columns, add);
+      } else {
+        if (rows.n != l.size) {  // the sparse loop reads all rows of a column
+          std::int32_t next = 0;
+          for (std::int32_t e = 0; e < l.size; ++e) {
+            if (next < rows.n && rows.at[next] == e) ++next;
+            else std::memset(s.coefficient.data() + std::int64_t(e) * ld_, 0, std::size_t(columns) * sizeof(float));
+          }
+        }
+        loops_.sparse(t.matrix.col_start.data(), t.matrix.row.data(), t.matrix.place.data(), t.matrix.values.data(), j, s.coefficient.data(), f.coefficient.data(), ld_, columns, add);
+      }
+    }
+    return;
+  }
+  const Lines lines{s.al.data(), s.au.data(), s.bl.data(), s.bu.data(), s.cl.data(), s.cu.data(), s.slack.data(), lanes_};
+  if (l.kind == Layer::Kind::unary) {
+    write(std::size_t(l.a), rows, columns, add);
+    loops_.unary(lines, rows, s.coefficient.data(), state_[std::size_t(l.a)].coefficient.data(), ld_, columns, sum_.data(), add);
+  } else if (l.kind == Layer::Kind::product) {
+    write(std::size_t(l.a), rows, columns, add);
+    loops_.product(lines, rows, s.coefficient.data(), state_[std::size_t(l.a)].coefficient.data(), ld_, columns, sum_.data(), add, false);
+    write(std::size_t(l.b), rows, columns, add);
+    loops_.product(lines, rows, s.coefficient.data(), state_[std::size_t(l.b)].coefficient.data(), ld_, columns, sum_.data(), add, true);
+  }
+}
+
+void Sweep::pass(std::size_t layer, std::span<const Query> queries, double* out, float* slopes) {
+  const std::int64_t b = lanes_, used = std::ssize(queries) * b, columns = (used + loops_.vector - 1) / loops_.vector * loops_.vector;
+  std::fill_n(sum_.begin(), columns, 0.0);
+  for (State& s : state_) s.has = false;
+  State& top = state_[layer];
+  std::vector<std::int32_t> rows;
+  for (const Query& q : queries) for (auto& [e, c] : q.terms) rows.push_back(e);
+  std::sort(rows.begin(), rows.end());
+  rows.erase(std::unique(rows.begin(), rows.end()), rows.end());
+  for (std::int32_t e : rows) std::memset(top.coefficient.data() + std::int64_t(e) * ld_, 0, std::size_t(columns) * sizeof(float));
+  for (std::size_t i = 0; i < queries.size(); ++i)
+    for (auto& [e, c] : queries[i].terms) std::fill_n(top.coefficient.data() + std::int64_t(e) * ld_ + std::int64_t(i) * b, b, c);
+  top.has = true;
+  for (std::size_t k = layer; k > 0; --k) {
+    State& s = state_[k];
+    if (!s.has) continue;
+    down(k, k == layer ? List{rows.data(), std::int32_t(rows.size())} : List{s.active.data(), std::int32_t(s.active.size())}, columns);
+  }
+  State& input = state_[0];
+  const List all{all_.data(), net_.inputs()};
+  if (!input.has) {
+    for (std::int32_t e = 0; e < net_.inputs(); ++e) std::memset(input.coefficient.data() + std::int64_t(e) * ld_, 0, std::size_t(columns) * sizeof(float));
+    input.has = true;
+  }
+  for (std::size_t i = 0; i < queries.size(); ++i)
+    for (auto& [e, c] : queries[i].inputs)
+      for (std::int64_t q = 0; q < b; ++q) input.coefficient[std::size_t(std::int64_t(e) * ld_ + std::int64_t(i) * b + q)] += c;
+  if (!pointwise_) loops_.box(input.lo.data(), input.hi.data(), lanes_, all, input.coefficient.data(), ld_, columns, sum_.data());
+  for (std::int64_t c = 0; c < used; ++c) out[c] = sum_[std::size_t(c)] == sum_[std::size_t(c)] && !broken_[std::size_t(c % b)] ? sum_[std::size_t(c)] : -INFINITY;
+  if (!slopes) return;
+  for (std::int64_t i = 0; i < std::ssize(queries); ++i)
+    for (std::int32_t e = 0; e < net_.inputs(); ++e)
+      std::memcpy(slopes + (i * net_.inputs() + e) * b, input.coefficient.data() + std::int64_t(e) * ld_ + i * b, std::size_t(b) * sizeof(float));
+}
+
+// ---- points ---------------------------------------------------------------------------------------------------------------------------------
+
+const float* Sweep::evaluate(const float* x, bool keep) {
+  std::copy_n(x, state_[0].lo.size(), state_[0].lo.data());
+  for (std::size_t k = 1; k < net_.layers.size(); ++k) {
+    const Layer& l = net_.layers[k];
+    State& s = state_[k];
+    const std::size_t b = std::size_t(lanes_);
+    if (l.kind == Layer::Kind::affine) {
+      bool first = true;
+      for (std::size_t i = 0; i < l.terms.size(); ++i, first = false)
+        multiply(l.terms[i], s.ahead[i], false, state_[std::size_t(l.terms[i].from)].lo.data(), s.lo.data(), lanes_, lanes_, !first);
+      if (l.terms.empty()) std::fill(s.lo.begin(), s.lo.end(), 0.0f);
+      for (std::int32_t e = 0; e < l.size; ++e)
+        for (std::size_t q = 0; q < b; ++q) s.lo[std::size_t(e) * b + q] += l.bias[std::size_t(e)];
+    } else if (l.kind == Layer::Kind::product) {
+      for (std::size_t i = 0; i < s.lo.size(); ++i) s.lo[i] = state_[std::size_t(l.a)].lo[i] * state_[std::size_t(l.b)].lo[i];
+    } else if (l.unary.kind == Unary::Kind::relu) {
+      for (std::size_t i = 0; i < s.lo.size(); ++i) s.lo[i] = std::max(state_[std::size_t(l.a)].lo[i], 0.0f);
+    } else {
+      for (std::size_t i = 0; i < s.lo.size(); ++i) s.lo[i] = float(l.unary.value(double(state_[std::size_t(l.a)].lo[i])));
+    }
+    if (!keep) continue;
+    if (l.kind == Layer::Kind::unary) {
+      const float* z = state_[std::size_t(l.a)].lo.data();
+      for (std::size_t i = 0; i < s.lo.size(); ++i) s.al[i] = s.au[i] = l.unary.kind == Unary::Kind::relu ? (z[i] > 0 ? 1.0f : 0.0f) : float(l.unary.slope(double(z[i])));
+    } else if (l.kind == Layer::Kind::product) {
+      for (std::size_t i = 0; i < s.lo.size(); ++i) s.al[i] = s.au[i] = state_[std::size_t(l.b)].lo[i], s.bl[i] = s.bu[i] = state_[std::size_t(l.a)].lo[i];
+    }
+    for (auto* v : {&s.cl, &s.cu, &s.slack}) std::fill(v->begin(), v->end(), 0.0f);
+    s.active.assign(all_.begin(), all_.begin() + l.size);
+  }
+  return state_.back().lo.data();
+}
+
+void Sweep::gradients(std::span<const Query> queries, float* slopes) {
+  pointwise_ = true;
+  std::fill(broken_.begin(), broken_.end(), 0);
+  std::vector<double> out(queries.size() * std::size_t(lanes_));
+  bound(net_.layers.size() - 1, queries, out.data(), slopes);
+  pointwise_ = false;
+}
+
+}  // namespace saha::verify

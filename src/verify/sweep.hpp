@@ -1,0 +1,120 @@
+#pragma once
+// Sweep: bounds of a net over a batch of boxes ("lanes"), forwards by intervals and backwards by linear bounds (CROWN, Zhang et al. 2018). Every number is float32;
+// what its roundings can do is subtracted, together with what the roundings of a float32 execution in any order can do, so all bounds hold for what runs.
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "verify/loops.hpp"
+#include "verify/net.hpp"
+
+namespace saha::verify {
+
+/// Linear bounds of one function on [lo, hi], for float32 coefficients: al x + cl <= f(x) <= au x + cu. `ok` is false where f is not finite on all of it.
+struct Line {
+  float al = 0, cl = 0, au = 0, cu = 0;
+  bool ok = true;
+};
+Line line_of(const Unary& f, double lo, double hi);
+/// The values that f takes on [lo, hi], widened by what an engine's evaluation may be off.
+std::pair<double, double> range_of(const Unary& f, double lo, double hi);
+
+/// A linear function of a layer's elements and of the input: what is bounded from below.
+struct Query {
+  std::vector<std::pair<std::int32_t, float>> terms;  ///< of the layer, each element once
+  std::vector<std::pair<std::int32_t, float>> inputs = {};
+};
+
+class Sweep {
+ public:
+  /// lanes: 1 or a multiple of loops.vector. columns: at least lanes; how many coefficients of an element are worked on at once.
+  Sweep(const Net& net, const Loops& loops, int lanes, int columns, Arithmetic arithmetic);
+
+  int lanes() const { return lanes_; }
+  const Net& net() const { return net_; }
+  /// [element][lane]; of the input set by the caller, of the others what is known so far.
+  float* lo(std::size_t layer) { return state_[layer].lo.data(); }
+  float* hi(std::size_t layer) { return state_[layer].hi.data(); }
+  /// Lanes in which something was not finite: no bound of theirs holds.
+  bool broken(int lane) const { return broken_[std::size_t(lane)] != 0; }
+  /// Layers that a nonlinear one reads: their bounds are worth tightening.
+  const std::vector<std::int32_t>& critical() const { return critical_; }
+  bool is_critical(std::size_t layer) const { return state_[layer].critical; }
+
+  /// Forgets all bounds but the input's.
+  void start();
+  /// Intervals of a layer from those of its operands, met with what lo() and hi() hold; then the lines of a nonlinear one.
+  void forward(std::size_t layer);
+  /// Elements of a critical layer whose nonlinear reader is not linear over them in some lane.
+  void loose(std::size_t layer, std::vector<std::int32_t>& rows) const;
+  /// Tightens these elements by linear bounds. `slopes`, if not null: for each row, input element and lane the larger magnitude of the two bounds' slopes.
+  void refine(std::size_t layer, std::span<const std::int32_t> rows, float* slopes = nullptr);
+  /// Lower bounds of queries on a layer: out[query][lane]. `slopes`: [query][input element][lane], the bound's linear part. `seen` is called after each chunk
+  /// of queries, while coefficients() holds what multiplies the elements of each layer: [element][query - first][lane].
+  template <class Seen> void bound(std::size_t layer, std::span<const Query> queries, double* out, float* slopes, Seen seen) {
+    const int per = std::max(1, columns_ / lanes_);
+    for (std::size_t first = 0; first < queries.size(); first += std::size_t(per)) {
+      const std::size_t n = std::min(queries.size() - first, std::size_t(per));
+      pass(layer, queries.subspan(first, n), out + first * std::size_t(lanes_), slopes ? slopes + first * std::size_t(net_.inputs()) * std::size_t(lanes_) : nullptr);
+      seen(first, n);
+    }
+  }
+  void bound(std::size_t layer, std::span<const Query> queries, double* out, float* slopes = nullptr) {
+    bound(layer, queries, out, slopes, [](std::size_t, std::size_t) {});
+  }
+  const float* coefficients(std::size_t layer) const { return state_[layer].coefficient.data(); }
+  /// Whether any bound went through the layer in the last pass, else its coefficients are 0.
+  bool reached(std::size_t layer) const { return state_[layer].has; }
+  std::int64_t stride() const { return ld_; }
+  /// Elements of the layer that matter: the others are constant in every lane.
+  const std::vector<std::int32_t>& active(std::size_t layer) const { return state_[layer].active; }
+  /// Slope of the lower line where a ReLU's sign is open, for one lane; others than the default are as sound.
+  void set_lower_slope(std::size_t layer, std::int32_t element, int lane, float slope);
+
+  /// Values at points: x is [element][lane]; the result is the last layer's. With `keep`, lo() and hi() of every layer are the values, for gradients().
+  const float* evaluate(const float* x, bool keep = false);
+  /// After evaluate(x, true): slopes of queries at the points, [query][input][lane].
+  void gradients(std::span<const Query> queries, float* slopes);
+
+ private:
+  struct Panel {
+    std::vector<float> data;
+    std::vector<std::int32_t> k, j;
+    bool valid = false;
+  };
+  struct State {
+    std::vector<float> lo, hi, error;                ///< [element][lane]; error: of an affine layer
+    std::vector<float> al, au, bl, bu, cl, cu, slack;
+    std::vector<float> coefficient;                  ///< [element][column]
+    std::vector<std::int32_t> active;
+    std::vector<Panel> back;                         ///< one a term
+    std::vector<Panel> ahead, magnitude;
+    std::int32_t readers = 0;
+    bool critical = false, exact_box = false, has = false;
+    bool only_unary = false;
+  };
+
+  void affine(std::size_t layer);
+  void lines(std::size_t layer);
+  void product_lines(std::size_t layer);
+  void narrow_active(std::size_t layer);
+  void pass(std::size_t layer, std::span<const Query> queries, double* out, float* slopes);
+  void down(std::size_t layer, List rows, std::int64_t columns);
+  void write(std::size_t to, List rows, std::int64_t columns, bool& add);
+  void multiply(const Term& t, Panel& panel, bool magnitude, const float* x, float* y, std::int64_t ld, std::int64_t columns, bool add) const;
+  const Panel& panel_of(Panel& p, const Matrix& m, List k, List j, bool backward, bool magnitude) const;
+
+  const Net& net_;
+  const Loops& loops_;
+  int lanes_, columns_;
+  std::int64_t ld_;
+  Arithmetic arithmetic_;
+  std::vector<State> state_;
+  std::vector<std::int32_t> critical_, all_;
+  std::vector<char> broken_;
+  std::vector<double> sum_;
+  std::vector<float> centre_, radius_, largest_, product_, spread_;
+  bool pointwise_ = false;                           ///< lines are slopes at points: no constants, no errors
+};
+
+}  // namespace saha::verify
