@@ -7,77 +7,83 @@
 
 namespace saha::verify {
 
-void attack(const Problem& problem, Watch& watch, std::span<const std::int32_t> cases, int steps, int restarts, std::uint64_t seed) {
-  const Net& net = problem.net;
-  const Loops& loop = loops(problem.isa);
-  const int lanes = loop.vector;
-  Sweep sweep(net, loop, lanes, lanes * 8, Arithmetic::real);
-  const std::size_t n = std::size_t(net.inputs()), b = std::size_t(lanes);
-  std::mt19937_64 random(seed + 1);
+Descent::Descent(const Problem& problem, std::uint64_t seed)
+    : problem_(problem), sweep_(problem.net, loops(problem.isa), loops(problem.isa).vector, loops(problem.isa).vector * 8, Arithmetic::real), random_(seed + 1), group_of_(problem.cases.size()) {
+  for (std::size_t g = 0; g < problem.groups.size(); ++g) for (std::int32_t c : problem.groups[g]) group_of_[std::size_t(c)] = g;
+}
+
+void Descent::random_start(std::span<float> x, std::int32_t of, std::size_t restart) {
+  const Box& box = problem_.boxes[group_of_[std::size_t(of)]];
   std::uniform_real_distribution<float> unit(0, 1);
-  std::vector<std::size_t> group_of(problem.cases.size());
-  for (std::size_t g = 0; g < problem.groups.size(); ++g) for (std::int32_t c : problem.groups[g]) group_of[std::size_t(c)] = g;
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    const float lo = float(box.lo[i]), hi = float(box.hi[i]);
+    // The middle first, then points anywhere, every other one at corners.
+    const float at = restart == 0 ? 0.5f : restart % 2 ? unit(random_) : unit(random_) < 0.5f ? 0.0f : 1.0f;
+    x[i] = std::clamp(lo + at * (hi - lo), lo, hi);
+  }
+}
+
+void Descent::run(Watch& watch, std::span<const std::vector<float>> starts, std::span<const std::int32_t> of, int steps, float first_step) {
+  const std::size_t n = std::size_t(problem_.net.inputs()), b = std::size_t(lanes());
   std::vector<float> x(n * b), step(n * b), slopes;
-  std::vector<std::int32_t> of(b);
+  for (std::size_t q = 0; q < b; ++q) {
+    const Box& box = problem_.boxes[group_of_[std::size_t(of[q])]];
+    for (std::size_t i = 0; i < n; ++i) x[i * b + q] = starts[q][i], step[i * b + q] = float(box.hi[i] - box.lo[i]) * first_step;
+  }
   std::vector<Query> queries;
-  const std::size_t tasks = cases.size() * std::size_t(restarts);
+  std::vector<std::int32_t> asked(b);
+  std::vector<char> tried(b, 0);
+  for (int t = 0; t < steps && !watch.stopped(); ++t) {
+    const float* y = sweep_.evaluate(x.data(), true);
+    for (std::size_t q = 0; q < b; ++q) {
+      const auto& limits = problem_.cases[std::size_t(of[q])];
+      double worst = -INFINITY;
+      asked[q] = limits.empty() ? -1 : limits[0].query;
+      for (const Limit& l : limits) {
+        double s = -l.bound;
+        for (auto& [e, v] : problem_.queries[std::size_t(l.query)].terms) s += double(v) * double(y[std::size_t(e) * b + q]);
+        for (auto& [e, v] : problem_.queries[std::size_t(l.query)].inputs) s += double(v) * double(x[std::size_t(e) * b + q]);
+        if (s > worst) worst = s, asked[q] = l.query;
+      }
+      if (worst > 1e-6 || tried[q] > 3) continue;    // an engine's roundings may tip what is that near
+      ++tried[q];
+      std::vector<float> point(n);
+      for (std::size_t i = 0; i < n; ++i) point[i] = x[i * b + q];
+      if (watch.try_point(watch.inside(group_of_[std::size_t(of[q])], point))) return;
+    }
+    std::vector<std::int32_t> distinct(asked);
+    std::sort(distinct.begin(), distinct.end());
+    distinct.erase(std::unique(distinct.begin(), distinct.end()), distinct.end());
+    queries.clear();
+    for (std::int32_t d : distinct) queries.push_back(d < 0 ? Query{} : problem_.queries[std::size_t(d)]);
+    slopes.resize(queries.size() * n * b);
+    sweep_.gradients(queries, slopes.data());
+    for (std::size_t q = 0; q < b; ++q) {
+      const Box& box = problem_.boxes[group_of_[std::size_t(of[q])]];
+      const float* slope = slopes.data() + std::size_t(std::lower_bound(distinct.begin(), distinct.end(), asked[q]) - distinct.begin()) * n * b;
+      for (std::size_t i = 0; i < n; ++i) {
+        const float g = slope[i * b + q];
+        if (g == 0) continue;
+        float& v = x[i * b + q];
+        v = std::clamp(v - (g > 0 ? step[i * b + q] : -step[i * b + q]), float(box.lo[i]), float(box.hi[i]));
+        step[i * b + q] *= 0.9f;
+      }
+    }
+  }
+}
+
+void attack(const Problem& problem, Watch& watch, std::span<const std::int32_t> cases, int steps, int restarts, std::uint64_t seed) {
+  Descent descent(problem, seed);
+  const std::size_t tasks = cases.size() * std::size_t(restarts), b = std::size_t(descent.lanes());
+  std::vector<std::vector<float>> x(b, std::vector<float>(std::size_t(problem.net.inputs())));
+  std::vector<std::int32_t> of(b);
   for (std::size_t first = 0; first < tasks && !watch.stopped() && !watch.out_of_time(); first += b) {
     for (std::size_t q = 0; q < b; ++q) {
-      const std::size_t task = std::min(first + q, tasks - 1), restart = task / cases.size();
+      const std::size_t task = first + q;            // a last batch that is not full goes on with more restarts
       of[q] = cases[task % cases.size()];
-      const Box& box = problem.boxes[group_of[std::size_t(of[q])]];
-      for (std::size_t i = 0; i < n; ++i) {
-        const float lo = float(box.lo[i]), hi = float(box.hi[i]);
-        // The middle first, then points anywhere, every other one at corners.
-        const float at = restart == 0 ? 0.5f : restart % 2 ? unit(random) : unit(random) < 0.5f ? 0.0f : 1.0f;
-        x[i * b + q] = std::clamp(lo + at * (hi - lo), lo, hi);
-        step[i * b + q] = (hi - lo) * 0.25f;
-      }
+      descent.random_start(x[q], of[q], task / cases.size());
     }
-    std::vector<char> gone(b, 0);
-    for (int t = 0; t < steps && !watch.stopped(); ++t) {
-      const float* y = sweep.evaluate(x.data(), true);
-      queries.clear();
-      std::vector<std::size_t> query_of(b);
-      for (std::size_t q = 0; q < b; ++q) {
-        const auto& limits = problem.cases[std::size_t(of[q])];
-        double worst = -INFINITY;
-        std::int32_t at = limits.empty() ? -1 : limits[0].query;
-        for (const Limit& l : limits) {
-          double s = -l.bound;
-          for (auto& [e, v] : problem.queries[std::size_t(l.query)].terms) s += double(v) * double(y[std::size_t(e) * b + q]);
-          for (auto& [e, v] : problem.queries[std::size_t(l.query)].inputs) s += double(v) * double(x[std::size_t(e) * b + q]);
-          if (s > worst) worst = s, at = l.query;
-        }
-        if (worst <= 1e-5 * (1 + std::fabs(worst)) && !gone[q]) {
-          std::vector<float> point(n);
-          for (std::size_t i = 0; i < n; ++i) point[i] = x[i * b + q];
-          if (watch.try_point(watch.inside(group_of[std::size_t(of[q])], point))) return;
-          if (worst < 0) gone[q] = t > steps / 2;
-        }
-        query_of[q] = queries.size();
-        if (at >= 0) {
-          std::size_t k = 0;
-          while (k < q && !(query_of[k] < queries.size() && queries[query_of[k]].terms == problem.queries[std::size_t(at)].terms && queries[query_of[k]].inputs == problem.queries[std::size_t(at)].inputs)) ++k;
-          if (k < q) query_of[q] = query_of[k];
-          else queries.push_back(problem.queries[std::size_t(at)]);
-        }
-      }
-      if (queries.empty()) return;
-      slopes.resize(queries.size() * n * b);
-      sweep.gradients(queries, slopes.data());
-      for (std::size_t q = 0; q < b; ++q) {
-        const Box& box = problem.boxes[group_of[std::size_t(of[q])]];
-        const float* slope = slopes.data() + query_of[q] * n * b;
-        for (std::size_t i = 0; i < n; ++i) {
-          const float g = slope[i * b + q];
-          if (g == 0) continue;
-          float& v = x[i * b + q];
-          v = std::clamp(v - (g > 0 ? step[i * b + q] : -step[i * b + q]), float(box.lo[i]), float(box.hi[i]));
-          step[i * b + q] *= 0.9f;
-        }
-      }
-    }
+    descent.run(watch, x, of, steps, 0.25f);
   }
 }
 

@@ -2,7 +2,9 @@
 // that the bound's looseness comes from.
 #include <algorithm>
 #include <cmath>
+#include <condition_variable>
 #include <thread>
+#include <map>
 
 #include "verify/problem.hpp"
 
@@ -26,6 +28,8 @@ class Search {
       r.lo.assign(box.lo.begin(), box.lo.end()), r.hi.assign(box.hi.begin(), box.hi.end());
       r.open.assign(p.groups[g].begin(), p.groups[g].end());
       r.group = std::int32_t(g);
+      root_.emplace_back();
+      for (std::size_t i = 0; i < box.lo.size(); ++i) root_.back().push_back(box.hi[i] - box.lo[i]);
       stack_.push_back(std::move(r));
     }
     std::reverse(stack_.begin(), stack_.end());
@@ -46,10 +50,40 @@ class Search {
   std::mutex mutex_;
   std::condition_variable changed_;
   std::vector<Region> stack_;
+  std::vector<std::vector<double>> root_;            ///< widths of each group's box
   int busy_ = 0;
   bool given_up_ = false;
   double total_ = 1, done_ = 0;
 };
+
+/// Rows a x + c <= 0 (a: n each, over the box [lo, hi]) that a point must satisfy together. The largest, over convex combinations of them, of the combination's
+/// least value on the box, as found by some steps of mirror ascent: above 0, no point satisfies all. `mix`: the combination.
+double joint_bound(std::span<const std::vector<double>> rows, std::span<const double> constants, std::span<const float> lo, std::span<const float> hi, std::vector<double>& mix) {
+  const std::size_t m = rows.size(), n = lo.size();
+  std::vector<double> weight(m, 1.0 / double(m)), gain(m), at(n);
+  double best = -INFINITY, scale = 0;
+  for (int t = 0; t < 30; ++t) {
+    double value = 0;
+    for (std::size_t r = 0; r < m; ++r) value += weight[r] * constants[r], gain[r] = constants[r];
+    for (std::size_t d = 0; d < n; ++d) {
+      double s = 0;
+      for (std::size_t r = 0; r < m; ++r) s += weight[r] * rows[r][d];
+      at[d] = double(s > 0 ? lo[d] : hi[d]);
+      value += s * at[d];
+      for (std::size_t r = 0; r < m; ++r) gain[r] += rows[r][d] * at[d];
+    }
+    if (value > best) best = value, mix = weight;
+    if (best > 0) return best;
+    double least = INFINITY, most = -INFINITY, total = 0;
+    for (double g : gain) least = std::min(least, g), most = std::max(most, g);
+    if (most <= 0) return best;                      // the point satisfies all
+    scale = std::max(scale, most - least);
+    if (scale <= 0) return best;
+    for (std::size_t r = 0; r < m; ++r) weight[r] *= std::exp((gain[r] - most) / scale * 4 / std::sqrt(double(t) + 1)), total += weight[r];
+    for (double& w : weight) w /= total;
+  }
+  return best;
+}
 
 void Search::load(Sweep& sweep, const std::vector<Region>& regions) {
   const std::size_t b = std::size_t(sweep.lanes()), n = std::size_t(net_.inputs());
@@ -198,6 +232,24 @@ void Search::batch(Sweep& sweep, std::vector<Region>& regions, std::vector<Regio
             if (a[d] > z[d]) a[d] = z[d];
           }
         }
+      if (!refuted && problem_.cases[std::size_t(c)].size() > 1) {
+        std::vector<std::vector<double>> rows;
+        std::vector<double> constants, mix;
+        double size = 0;
+        for (const Limit& l : problem_.cases[std::size_t(c)]) {
+          const std::size_t i = std::size_t(std::lower_bound(wanted.begin(), wanted.end(), l.query) - wanted.begin());
+          if (!(lower[i * b + q] > -1e30)) continue;
+          std::vector<double> row(n);
+          double constant = lower[i * b + q] - l.bound;
+          for (std::size_t d = 0; d < n; ++d) {
+            row[d] = double(linear[(i * n + d) * b + q]);
+            const double v = row[d] * double(row[d] > 0 ? r.lo[d] : r.hi[d]);
+            constant -= v, size = std::max(size, std::fabs(v) + std::fabs(constant));
+          }
+          rows.push_back(std::move(row)), constants.push_back(constant - 1e-9 * size);
+        }
+        refuted = rows.size() > 1 && joint_bound(rows, constants, a, z, mix) > 0;
+      }
       if (refuted) continue;
       open.push_back(c);
       for (std::size_t d = 0; d < n; ++d) lo[d] = std::min(lo[d], a[d]), hi[d] = std::max(hi[d], z[d]);
@@ -219,13 +271,13 @@ void Search::batch(Sweep& sweep, std::vector<Region>& regions, std::vector<Regio
     double top = -1;
     for (std::size_t d = 0; d < n; ++d) {
       const double width = double(hi[d]) - double(lo[d]);
-      if (!(width > 0) || !(0.5f * (lo[d] + hi[d]) > lo[d])) continue;
+      if (width <= 1e-6 * root_[std::size_t(r.group)][d] || !(0.5f * (lo[d] + hi[d]) > lo[d])) continue;  // float32 tells no more apart
       const double shrink = width / std::max(1e-30, double(r.hi[d]) - double(r.lo[d]));
       double v = (double(score[(worst_query * n + d) * b + q]) + 0.1 * std::fabs(double(linear[(worst_query * n + d) * b + q])) * double(r.hi[d] - r.lo[d])) * shrink;
       if (!(v == v) || sweep.broken(int(q))) v = width;
       if (v > top) top = v, along = d;
     }
-    if (along == n) {                                // a single point of float32, and not decided
+    if (along == n) {                                // what is left is as small as float32 sees, and not decided
       std::lock_guard lock(mutex_);
       given_up_ = true;
       continue;
@@ -244,6 +296,11 @@ void Search::batch(Sweep& sweep, std::vector<Region>& regions, std::vector<Regio
 void Search::work(bool first_thread) {
   Sweep sweep(net_, loops_, loops_.vector * 2, std::max(loops_.vector * 16, 128), problem_.options.arithmetic);
   std::vector<Region> regions, children;
+  Descent descent(problem_, problem_.options.seed + (first_thread ? 100 : 200));
+  std::mt19937_64 random(problem_.options.seed + (first_thread ? 1 : 2));
+  std::vector<std::vector<float>> starts(std::size_t(descent.lanes()));
+  std::vector<std::int32_t> of(starts.size());
+  std::int64_t rounds = 0;
   auto last_shown = std::chrono::steady_clock::now();
   for (;;) {
     {
@@ -253,8 +310,22 @@ void Search::work(bool first_thread) {
       regions.clear();
       // Two threads share a short stack evenly.
       const std::size_t take = std::min<std::size_t>(std::size_t(sweep.lanes()), std::max<std::size_t>(1, problem_.threads > 1 && stack_.size() < 2 * std::size_t(sweep.lanes()) ? (stack_.size() + 1) / 2 : stack_.size()));
-      for (std::size_t i = 0; i < take; ++i) regions.push_back(std::move(stack_.back())), stack_.pop_back();
+      // Depth first keeps the stack short and neighbours together; now and then regions from anywhere, since a counterexample may lie there.
+      const bool anywhere = ++rounds % 4 == 0;
+      for (std::size_t i = 0; i < take; ++i) {
+        if (anywhere) std::swap(stack_.back(), stack_[random() % stack_.size()]);
+        regions.push_back(std::move(stack_.back())), stack_.pop_back();
+      }
       ++busy_;
+    }
+    if (rounds % 8 == 4) {
+      for (std::size_t q = 0; q < starts.size(); ++q) {
+        const Region& r = regions[q % regions.size()];
+        of[q] = r.open[random() % r.open.size()];
+        starts[q].resize(r.lo.size());
+        for (std::size_t d = 0; d < r.lo.size(); ++d) starts[q][d] = r.lo[d] + (r.hi[d] - r.lo[d]) * (q < regions.size() ? 0.5f : float(random() % 1024) / 1023.0f);
+      }
+      descent.run(watch_, starts, of, 12, 0.05f);
     }
     children.clear();
     batch(sweep, regions, children);
@@ -278,6 +349,12 @@ End Search::run() {
   for (int t = 1; t < problem_.threads; ++t) others.emplace_back([this] { work(false); });
   work(true);
   for (std::thread& t : others) t.join();
+  if (getenv("DBG")) {
+    std::map<int,int> h; for (auto& r : stack_) h[r.depth]++;
+    for (auto [d,c] : h) fprintf(stderr, "%d:%d ", d, c);
+    fprintf(stderr, "done %g\n", done_ / total_);
+    if (stack_.size()) { auto& r = stack_.back(); for (size_t i = 0; i < r.lo.size(); ++i) fprintf(stderr, "[%g %g] ", r.lo[i], r.hi[i]); fprintf(stderr, "\n"); }
+  }
   if (watch_.stopped()) return End::stopped;
   return given_up_ ? End::given_up : End::proved;
 }

@@ -186,8 +186,8 @@ Result<> Lowering::movement(Node& n) {
     SAHA_TRY(Dims d, operand_dims(n, i));
     const std::int32_t count = size(n.in[i]);
     if (std::int64_t(next) + count > kMaxLayer) return fail(n, "its operands have more than " + std::to_string(kMaxLayer) + " elements");
-    Tensor id = Tensor::zeros(DType::float32, d);
-    zeros.emplace_back(i, Tensor::zeros(DType::float32, d));
+    Tensor id = Tensor::zeros(DType::f32, d);
+    zeros.emplace_back(i, Tensor::zeros(DType::f32, d));
     for (std::int32_t k = 0; k < count; ++k) id.as<float>()[k] = float(next + k + 1);
     numbers.emplace_back(i, id);
     starts.emplace_back(next, n.in[i]);
@@ -196,7 +196,7 @@ Result<> Lowering::movement(Node& n) {
   SAHA_TRY(std::vector<Tensor> base, run(n, zeros));
   SAHA_TRY(std::vector<Tensor> ids, run(n, numbers));
   for (std::size_t k = 0; k < ids.size(); ++k) {
-    if (ids[k].dtype != DType::float32 || base[k].size() != ids[k].size()) return fail(n, "the size of its result depends on the data");
+    if (ids[k].dtype != DType::f32 || base[k].size() != ids[k].size()) return fail(n, "the size of its result depends on the data");
     const std::int32_t rows = std::int32_t(ids[k].size());
     std::vector<float> bias(static_cast<std::size_t>(rows), 0.0f);
     std::vector<std::vector<Entry>> entries(starts.size());
@@ -676,10 +676,10 @@ Result<> Lowering::probe(Node& n) {
   SAHA_TRY(Dims d, operand_dims(n, v));
   const std::int32_t count = size(n.in[v]);
   if (count > kMaxProbe) return fail(n, "its operand has " + std::to_string(count) + " elements, up to " + std::to_string(kMaxProbe) + " are tried one by one");
-  SAHA_TRY(std::vector<Tensor> base, run(n, {{v, Tensor::zeros(DType::float32, d)}}));
+  SAHA_TRY(std::vector<Tensor> base, run(n, {{v, Tensor::zeros(DType::f32, d)}}));
   std::vector<std::vector<Entry>> entries(base.size());
   for (std::int32_t e = 0; e < count; ++e) {
-    Tensor x = Tensor::zeros(DType::float32, d);
+    Tensor x = Tensor::zeros(DType::f32, d);
     x.as<float>()[e] = 1;
     SAHA_TRY(std::vector<Tensor> y, run(n, {{v, x}}));
     for (std::size_t k = 0; k < y.size(); ++k)
@@ -687,7 +687,7 @@ Result<> Lowering::probe(Node& n) {
         if (y[k].as<float>()[r] != 0) entries[k].push_back({std::int32_t(r), e, y[k].as<float>()[r]});
   }
   for (std::size_t k = 0; k < base.size(); ++k) {
-    if (base[k].dtype != DType::float32) return fail(n, "its result is no float32");
+    if (base[k].dtype != DType::f32) return fail(n, "its result is no float32");
     for (std::int64_t r = 0; r < base[k].size(); ++r) if (base[k].as<float>()[r] != 0) return fail(n, "it adds a constant of its own");
     SAHA_DO(spend(entries[k].size()));
     const std::int32_t rows = std::int32_t(base[k].size());
@@ -747,7 +747,7 @@ Result<bool> Lowering::node(Node& n) {
   if (op::is_quantised(n.g, n.n)) return fail(n, "it computes on stored integers, which have bounds of their own");
   for (std::size_t k = 0; k < n.n.num_results; ++k) {
     const ir::Type& t = n.g.type(n.g.result(n.n, k));
-    if (t.is_tensor() && t.dtype != DType::float32) return fail(n, "'" + n.g.name(n.g.result(n.n, k)) + "' is " + ir::str(t) + ", float32 has bounds");
+    if (t.is_tensor() && t.dtype != DType::f32) return fail(n, "'" + n.g.name(n.g.result(n.n, k)) + "' is " + ir::str(t) + ", float32 has bounds");
   }
   if (n.def.traits & op::kMovement) return done(movement(n));
   if (name == "Dropout") {
@@ -874,7 +874,7 @@ Result<Net> lower(const ir::Graph& g) {
   for (ir::ValueId v : g.inputs()) {
     const ir::Type& t = g.type(v);
     if (!ir::is_static(t)) return Error{ErrorCode::unsupported, "input '" + g.name(v) + "' is " + ir::str(t) + ", its dimensions must be numbers"};
-    if (t.dtype != DType::float32) return Error{ErrorCode::unsupported, "input '" + g.name(v) + "' is " + ir::str(t) + ", float32 has bounds"};
+    if (t.dtype != DType::f32) return Error{ErrorCode::unsupported, "input '" + g.name(v) + "' is " + ir::str(t) + ", float32 has bounds"};
     Dims d;
     for (const ir::Dim& x : t.dims) d.push_back(*x.known());
     total += num_elements(d);

@@ -42,7 +42,7 @@ struct Unary {
   /// curve: the entry's; stair: a curve that only steps, with its values and jumps bounded by its ends.
   enum class Kind : std::uint8_t { relu, curve, stair, reciprocal, sine } kind = Kind::relu;
   const op::Curve* curve = nullptr;
-  std::shared_ptr<const ir::Attrs> attrs;
+  std::shared_ptr<const ir::Attrs> attrs = {};
   double shift = 0;                                ///< sine: sin(x + shift)
   float ulp = 0;                                   ///< units of 2^-24 by which an engine's value may differ, relative to the largest of the range
   double value(double x) const;

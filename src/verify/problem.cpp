@@ -10,7 +10,7 @@ namespace saha::verify {
 
 Problem make_problem(const Net& net, const Property& property, const Options& options) {
   Problem p{net, property, options, {}, {}, {}, {}, kernels::detect_isa(), options.threads};
-  if (p.threads <= 0) p.threads = int(system::this_machine().physical);
+  if (p.threads <= 0) p.threads = system::cpu().physical;
   using Key = std::pair<std::vector<std::pair<std::int32_t, double>>, std::vector<std::pair<std::int32_t, double>>>;
   std::map<Key, std::int32_t> known;
   std::map<const Box*, std::size_t> box_of;

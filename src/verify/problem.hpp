@@ -4,6 +4,7 @@
 #include <chrono>
 #include <mutex>
 #include <optional>
+#include <random>
 #include <vector>
 
 #include "verify/sweep.hpp"
@@ -59,6 +60,22 @@ class Watch {
 };
 
 enum class End : std::uint8_t { proved, stopped, given_up };
+
+/// Projected gradient descent of a batch of points, each towards a counterexample of its own case.
+class Descent {
+ public:
+  Descent(const Problem& problem, std::uint64_t seed);
+  int lanes() const { return sweep_.lanes(); }
+  void random_start(std::span<float> x, std::int32_t of, std::size_t restart);
+  /// From `lanes()` starts; step lengths begin at `first_step` of the box's widths and shrink by a tenth each.
+  void run(Watch& watch, std::span<const std::vector<float>> starts, std::span<const std::int32_t> of, int steps, float first_step);
+
+ private:
+  const Problem& problem_;
+  Sweep sweep_;
+  std::mt19937_64 random_;
+  std::vector<std::size_t> group_of_;
+};
 
 /// Gradient descent from many points, then the worst ones by sign steps: finds counterexamples within milliseconds where they are many.
 void attack(const Problem& problem, Watch& watch, std::span<const std::int32_t> cases, int steps, int restarts, std::uint64_t seed);

@@ -61,7 +61,7 @@ Result<Outcome> prove(const ir::Graph& g, const Property& property, const Option
     std::vector<Datum> in;
     std::size_t at = 0;
     for (const Dims& d : shapes) {
-      Tensor t = Tensor::zeros(DType::float32, d);
+      Tensor t = Tensor::zeros(DType::f32, d);
       std::copy_n(x.begin() + std::ptrdiff_t(at), t.size(), t.as<float>());
       at += std::size_t(t.size());
       in.emplace_back(t);
