@@ -40,9 +40,7 @@ void Descent::run(Watch& watch, std::span<const std::vector<float>> starts, std:
       double worst = -INFINITY;
       asked[q] = limits.empty() ? -1 : limits[0].query;
       for (const Limit& l : limits) {
-        double s = -l.bound;
-        for (auto& [e, v] : problem_.queries[std::size_t(l.query)].terms) s += double(v) * double(y[std::size_t(e) * b + q]);
-        for (auto& [e, v] : problem_.queries[std::size_t(l.query)].inputs) s += double(v) * double(x[std::size_t(e) * b + q]);
+        const double s = excess(l, x.data(), y, q);
         if (s > worst) worst = s, asked[q] = l.query;
       }
       if (worst > 1e-6 || tried[q] > 3) continue;    // an engine's roundings may tip what is that near
@@ -70,6 +68,31 @@ void Descent::run(Watch& watch, std::span<const std::vector<float>> starts, std:
       }
     }
   }
+}
+
+bool Descent::screen(Watch& watch, std::span<const std::vector<float>> points, std::span<const std::int32_t> of) {
+  const std::size_t n = std::size_t(problem_.net.inputs()), b = std::size_t(lanes());
+  std::vector<float> x(n * b);
+  for (std::size_t first = 0; first < points.size(); first += b) {
+    for (std::size_t q = 0; q < b; ++q)
+      for (std::size_t i = 0; i < n; ++i) x[i * b + q] = points[std::min(first + q, points.size() - 1)][i];
+    const float* y = sweep_.evaluate(x.data());
+    for (std::size_t q = 0; q < b && first + q < points.size(); ++q) {
+      double worst = -INFINITY;
+      for (const Limit& l : problem_.cases[std::size_t(of[first + q])]) worst = std::max(worst, excess(l, x.data(), y, q));
+      if (worst <= 1e-6 && watch.try_point(points[first + q])) return true;
+    }
+  }
+  return false;
+}
+
+/// How far the limit's row is from holding at the point of a lane; it holds below 0.
+double Descent::excess(const Limit& l, const float* x, const float* y, std::size_t lane) const {
+  const std::size_t b = std::size_t(lanes());
+  double s = -l.bound;
+  for (auto& [e, v] : problem_.queries[std::size_t(l.query)].terms) s += double(v) * double(y[std::size_t(e) * b + lane]);
+  for (auto& [e, v] : problem_.queries[std::size_t(l.query)].inputs) s += double(v) * double(x[std::size_t(e) * b + lane]);
+  return s;
 }
 
 void attack(const Problem& problem, Watch& watch, std::span<const std::int32_t> cases, int steps, int restarts, std::uint64_t seed) {

@@ -4,7 +4,6 @@
 #include <cmath>
 #include <condition_variable>
 #include <thread>
-#include <map>
 
 #include "verify/problem.hpp"
 
@@ -39,7 +38,7 @@ class Search {
 
  private:
   void work(bool first_thread);
-  void batch(Sweep& sweep, std::vector<Region>& regions, std::vector<Region>& children);
+  void batch(Sweep& sweep, Descent& descent, std::vector<Region>& regions, std::vector<Region>& children);
   void load(Sweep& sweep, const std::vector<Region>& regions);
   void keep(Sweep& sweep, std::size_t lane, Region& r) const;
 
@@ -112,7 +111,7 @@ void Search::keep(Sweep& sweep, std::size_t lane, Region& r) const {
   }
 }
 
-void Search::batch(Sweep& sweep, std::vector<Region>& regions, std::vector<Region>& children) {
+void Search::batch(Sweep& sweep, Descent& descent, std::vector<Region>& regions, std::vector<Region>& children) {
   const std::size_t b = std::size_t(sweep.lanes()), n = std::size_t(net_.inputs()), last = net_.layers.size() - 1;
   load(sweep, regions);
   const bool few = n <= 64;                          // slopes of hidden elements are kept: they say which input their looseness comes from
@@ -183,12 +182,15 @@ void Search::batch(Sweep& sweep, std::vector<Region>& regions, std::vector<Regio
   });
   watch_.count(std::ssize(regions));
   std::vector<float> point(n);
+  std::vector<std::vector<float>> points;
+  std::vector<std::int32_t> point_of;
   for (std::size_t q = 0; q < regions.size(); ++q) {
     Region& r = regions[q];
     std::vector<float> lo(n, INFINITY), hi(n, -INFINITY);  // hull of what the open cases leave
     std::vector<std::int32_t> open;
     double worst = INFINITY;
     std::size_t worst_query = 0;
+    std::int32_t worst_case = -1;
     for (std::int32_t c : r.open) {
       bool refuted = false;
       double best = -INFINITY;
@@ -253,7 +255,7 @@ void Search::batch(Sweep& sweep, std::vector<Region>& regions, std::vector<Regio
       if (refuted) continue;
       open.push_back(c);
       for (std::size_t d = 0; d < n; ++d) lo[d] = std::min(lo[d], a[d]), hi[d] = std::max(hi[d], z[d]);
-      if (best < worst) worst = best, worst_query = best_query;
+      if (best < worst) worst = best, worst_query = best_query, worst_case = c;
     }
     if (open.empty()) {
       std::lock_guard lock(mutex_);
@@ -261,12 +263,10 @@ void Search::batch(Sweep& sweep, std::vector<Region>& regions, std::vector<Regio
       continue;
     }
     // The corner where the worst case's bound is least, and the middle, may be counterexamples.
-    if (r.depth % 4 == 0 || worst > -1e-3) {
-      for (std::size_t d = 0; d < n; ++d) point[d] = 0.5f * (lo[d] + hi[d]);
-      if (watch_.try_point(watch_.inside(std::size_t(r.group), point))) return;
-      for (std::size_t d = 0; d < n; ++d) point[d] = linear[(worst_query * n + d) * b + q] > 0 ? lo[d] : hi[d];
-      if (watch_.try_point(watch_.inside(std::size_t(r.group), point))) return;
-    }
+    for (std::size_t d = 0; d < n; ++d) point[d] = 0.5f * (lo[d] + hi[d]);
+    points.push_back(watch_.inside(std::size_t(r.group), point)), point_of.push_back(worst_case);
+    for (std::size_t d = 0; d < n; ++d) point[d] = linear[(worst_query * n + d) * b + q] > 0 ? lo[d] : hi[d];
+    points.push_back(watch_.inside(std::size_t(r.group), point)), point_of.push_back(worst_case);
     std::size_t along = n;
     double top = -1;
     for (std::size_t d = 0; d < n; ++d) {
@@ -291,10 +291,11 @@ void Search::batch(Sweep& sweep, std::vector<Region>& regions, std::vector<Regio
     child.hi[along] = middle, other.lo[along] = middle;
     children.push_back(std::move(child)), children.push_back(std::move(other));
   }
+  descent.screen(watch_, points, point_of);
 }
 
 void Search::work(bool first_thread) {
-  Sweep sweep(net_, loops_, loops_.vector * 2, std::max(loops_.vector * 16, 128), problem_.options.arithmetic);
+  Sweep sweep(net_, loops_, loops_.vector * 2, 128, problem_.options.arithmetic);
   std::vector<Region> regions, children;
   Descent descent(problem_, problem_.options.seed + (first_thread ? 100 : 200));
   std::mt19937_64 random(problem_.options.seed + (first_thread ? 1 : 2));
@@ -328,7 +329,7 @@ void Search::work(bool first_thread) {
       descent.run(watch_, starts, of, 12, 0.05f);
     }
     children.clear();
-    batch(sweep, regions, children);
+    batch(sweep, descent, regions, children);
     {
       std::lock_guard lock(mutex_);
       for (Region& c : children) stack_.push_back(std::move(c));
@@ -349,12 +350,6 @@ End Search::run() {
   for (int t = 1; t < problem_.threads; ++t) others.emplace_back([this] { work(false); });
   work(true);
   for (std::thread& t : others) t.join();
-  if (getenv("DBG")) {
-    std::map<int,int> h; for (auto& r : stack_) h[r.depth]++;
-    for (auto [d,c] : h) fprintf(stderr, "%d:%d ", d, c);
-    fprintf(stderr, "done %g\n", done_ / total_);
-    if (stack_.size()) { auto& r = stack_.back(); for (size_t i = 0; i < r.lo.size(); ++i) fprintf(stderr, "[%g %g] ", r.lo[i], r.hi[i]); fprintf(stderr, "\n"); }
-  }
   if (watch_.stopped()) return End::stopped;
   return given_up_ ? End::given_up : End::proved;
 }

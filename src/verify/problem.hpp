@@ -69,8 +69,11 @@ class Descent {
   void random_start(std::span<float> x, std::int32_t of, std::size_t restart);
   /// From `lanes()` starts; step lengths begin at `first_step` of the box's widths and shrink by a tenth each.
   void run(Watch& watch, std::span<const std::vector<float>> starts, std::span<const std::int32_t> of, int steps, float first_step);
+  /// Evaluates points, each for its case; those near enough go to watch.try_point(). True where one was a counterexample.
+  bool screen(Watch& watch, std::span<const std::vector<float>> points, std::span<const std::int32_t> of);
 
  private:
+  double excess(const Limit& l, const float* x, const float* y, std::size_t lane) const;
   const Problem& problem_;
   Sweep sweep_;
   std::mt19937_64 random_;
