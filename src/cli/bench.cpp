@@ -224,9 +224,8 @@ Result<int> run(const Args& args) {
   SAHA_TRY(subject.shapes, shapes_of(args));
   SAHA_TRY(subject.inputs, read_inputs(args.all("input"), model));
   std::optional<system::Progress> progress;
-  const std::string mode = args.get("progress", "auto");
   options.on_progress = [&](std::string_view what, int done, int total) {
-    if (!progress) progress.emplace("bench", total, system::ProgressOptions{.mode = mode == "none" ? system::ProgressMode::none : mode == "plain" ? system::ProgressMode::plain : system::ProgressMode::automatic, .quiet = args.quiet()});
+    if (!progress) progress.emplace("bench", total, progress_options(args));
     progress->total(total);
     progress->note(std::string(what));
     progress->set(done);

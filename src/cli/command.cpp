@@ -176,7 +176,9 @@ int report(const Error& e, bool json) {
         {"line", e.line ? nlohmann::json(e.line) : nlohmann::json()}, {"column", e.column ? nlohmann::json(e.column) : nlohmann::json()}}}};
     print(j.dump(2, ' ', false, nlohmann::json::error_handler_t::replace) + "\n");
   }
-  std::fprintf(stderr, "error: %s\n", e.message.c_str());
+  std::string place = e.file.empty() ? "" : e.file + ":";
+  if (e.line > 0) place += std::to_string(e.line) + ":" + std::to_string(e.column) + ":";
+  std::fprintf(stderr, "error: %s%s%s\n", place.c_str(), place.empty() ? "" : " ", e.message.c_str());
   if (!e.help.empty()) std::fprintf(stderr, "help: %s\n", e.help.c_str());
   return e.code == ErrorCode::invalid_file ? 2 : 1;
 }
@@ -228,6 +230,14 @@ void print(std::string_view text) {
 }
 void say(const Args& args, std::string_view text) {
   if (!args.quiet()) std::fprintf(stderr, "%.*s\n", int(text.size()), text.data());
+}
+
+system::ProgressOptions progress_options(const Args& args) {
+  system::ProgressOptions o;
+  const std::string mode = args.get("progress");
+  o.mode = mode == "none" ? system::ProgressMode::none : mode == "plain" ? system::ProgressMode::plain : system::ProgressMode::automatic;
+  o.quiet = args.quiet();
+  return o;
 }
 
 int main(std::span<const std::string> words) {

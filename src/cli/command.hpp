@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/result.hpp"
+#include "system/progress.hpp"
 
 namespace saha::cli {
 
@@ -69,6 +70,8 @@ int main(std::span<const std::string> words);
 void print(std::string_view text);
 /// Prints to stderr unless -q; for notes, next steps and progress of the conversation.
 void say(const Args& args, std::string_view text);
+/// As --progress and -q say.
+system::ProgressOptions progress_options(const Args& args);
 /// What stands between commas; of no text one empty word.
 std::vector<std::string> words_of(std::string_view list);
 

@@ -136,7 +136,7 @@ Result<> Run::read() {
   SAHA_TRY(engine_, backends::open("native"));
   watch_.stop = [] { return system::interrupted(); };
   watch_.on_progress = [&](std::string_view what, std::int64_t done, std::int64_t total) {
-    if (!bar_ || label_ != what) { bar_.reset(); label_ = std::string(what); bar_ = std::make_unique<system::Progress>(label_, total, system::ProgressOptions{.quiet = args_.quiet()}); }
+    if (!bar_ || label_ != what) { bar_.reset(); label_ = std::string(what); bar_ = std::make_unique<system::Progress>(label_, total, progress_options(args_)); }
     bar_->set(done);
   };
   if (!args_.has("data")) {   // nothing is calibrated: errors are measured on random inputs

@@ -153,16 +153,13 @@ Result<int> run(const Args& args) {
   options.force = args.has("force");
   options.keep_going = args.has("keep-going") || config->keep_going;
   if (args.has("list") || args.has("dry-run") || args.has("why")) return plan(args, *config, options);
-  system::ProgressOptions how;
-  how.quiet = args.quiet();
-  how.mode = args.get("progress") == "none" ? system::ProgressMode::none : args.get("progress") == "plain" ? system::ProgressMode::plain : system::ProgressMode::automatic;
   std::unique_ptr<system::Progress> bar;
   std::string bar_label;
   options.on_progress = [&](std::string_view label, std::int64_t done, std::int64_t total) {
     if (!bar || bar_label != label) {
       bar.reset();
       bar_label = std::string(label);
-      bar = std::make_unique<system::Progress>(bar_label, total, how);
+      bar = std::make_unique<system::Progress>(bar_label, total, progress_options(args));
     }
     bar->set(done);
   };

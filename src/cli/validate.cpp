@@ -68,7 +68,7 @@ Result<int> run(const Args& args) {
   std::unique_ptr<system::Progress> bar;
   std::string label;
   options.on_progress = [&](std::string_view what, std::int64_t done, std::int64_t total) {
-    if (!bar || label != what) { bar.reset(); label = std::string(what); bar = std::make_unique<system::Progress>(label, total, system::ProgressOptions{.quiet = args.quiet()}); }
+    if (!bar || label != what) { bar.reset(); label = std::string(what); bar = std::make_unique<system::Progress>(label, total, progress_options(args)); }
     bar->set(done);
   };
   system::InterruptGuard guard;

@@ -46,6 +46,19 @@ Result<Vnnlib> read_vnnlib(const std::filesystem::path& path);
 /// again it gives the same property. There is at least one case.
 std::string print(const Vnnlib& v);
 
+/// "Y_0 - 2 Y_1 <= 0.5"; positive terms stand on the left where the bound is 0: "Y_0 <= Y_3".
+std::string sentence(const Vnnlib& v, const Row& row);
+/// What a counterexample would be, in lines: how many inputs and how wide, the cases, each with its rows. Long lists are cut, with a count.
+std::string explain(const Vnnlib& v);
+
+/// How far the inputs of a property may go.
+struct Extent {
+  std::int64_t vary = 0;              ///< inputs with lo < hi in any case
+  double least = 0, most = 0;         ///< widths of those
+  std::int64_t boxes = 0, rows = 0;   ///< of all cases; a box that cases share counts once
+};
+Extent extent(const Property& property);
+
 /// A counterexample as VNN-COMP writes it, one element a line: ((X_0 v) .. (Y_0 v) ..), each float32 by digits that give it back exactly, also
 /// where they are read as float64.
 std::string print_counterexample(std::span<const float> x, std::span<const float> y);

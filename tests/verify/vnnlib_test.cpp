@@ -362,6 +362,21 @@ TEST(Vnnlib, names_that_the_second_version_does_not_allow_are_changed) {
             "(assert (>= input_1_0[0,0] 0.0))\n(assert (<= input_1_0[0,0] 1.0))\n(assert (>= input_1_0[0,1] 0.25))\n(assert (<= input_1_0[0,1] 1.0))\n\n(assert (< n3[1] n3[0]))\n");
 }
 
+TEST(Vnnlib, a_property_is_said_in_plain_words) {
+  const Vnnlib v = read(kTwo + "(assert (and (>= X_0 0) (<= X_0 0.5) (= X_1 2)))(assert (or (and (<= Y_0 Y_1) (>= Y_0 3)) (< (- (* 2 Y_0) X_0) 1) (> (+ Y_0 Y_1) 0) (> 0.25 Y_1) (and (>= X_0 1) (<= Y_0 0))))");
+  EXPECT_EQ(explain(v),
+            "A counterexample is an input of the box that satisfies all rows of any case with its outputs.\n"
+            "inputs   2, 1 varies by 0.5\noutputs  2\ncases    4, of 1 box and 5 rows; 1 more without inputs is left out\n"
+            "  X_0 in [0, 0.5]\n  X_1 = 2\n"
+            "case 1\n  Y_0 <= Y_1\n  Y_0 >= 3\ncase 2\n  -X_0 + 2 Y_0 < 1\ncase 3\n  Y_0 + Y_1 > 0\ncase 4\n  Y_1 < 0.25\n");
+  EXPECT_EQ(explain(read(kNet + "(assert (and (>= X[0,0] 0) (<= X[0,0] 1) (>= X[0,1] 0.25) (<= X[0,1] 1)))")),
+            "A counterexample is an input of the box that satisfies all rows with its outputs.\ninputs   2, 2 vary by 0.75 to 1\noutputs  2\ncases    1, of 1 box and 0 rows\n"
+            "  X[0,0] in [0, 1]\n  X[0,1] in [0.25, 1]\n  any output\n");
+  const Vnnlib boxes = read(kTwo + kBox + "(assert (or (and (<= X_0 0.5) (<= Y_0 0)) (and (>= X_0 0.75) (<= Y_1 0))))");
+  EXPECT_NE(explain(boxes).find("case 2\n  X_0 in [0.75, 1]\n  X_1 in [-2, 2]\n  Y_1 <= 0\n"), std::string::npos) << explain(boxes);
+  EXPECT_EQ(extent(boxes.property).boxes, 2);
+}
+
 TEST(Vnnlib, counterexamples_give_back_each_float32) {
   const float x[] = {0.1f, -3e-30f, 16777216}, y[] = {1.0f / 3};
   const std::string s = print_counterexample(x, y);
