@@ -36,6 +36,14 @@ struct Loops {
   void (*constant)(const float* bias, const float* error, std::int64_t lanes, List j, const float* coefficient, std::int64_t ld, std::int64_t columns, double* sum);
   /// sum += min over lo <= x <= hi of coefficient[j] x[j], rounded down
   void (*box)(const float* lo, const float* hi, std::int64_t lanes, List j, const float* coefficient, std::int64_t ld, std::int64_t columns, double* sum);
+  /// out[j] = the line that coefficient[j] chose, at x (and at y, of a product; null: one operand).
+  void (*chosen)(const Lines& lines, List j, const float* coefficient, const float* x, const float* y, float* out, std::int64_t ld, std::int64_t columns);
+  /// x[j] += bias[j]
+  void (*shift)(const float* bias, List j, float* x, std::int64_t ld, std::int64_t columns);
+  /// One step of Adam (Kingma and Ba 2015) upwards on lower slopes in [0, 1]: the slope of the bound is coefficient+ times x. Only where `open` is above 0.
+  /// `step` has the bias correction in it.
+  void (*ascend)(List j, const float* coefficient, const float* x, const float* open, float* slope, float* mean, float* square, float step, float square_scale, std::int64_t ld,
+                 std::int64_t columns);
 };
 
 const Loops& loops(kernels::Isa isa);

@@ -86,4 +86,7 @@ void attack(const Problem& problem, Watch& watch, std::span<const std::int32_t> 
 /// Splits boxes until every piece is refuted. For few inputs.
 End split_inputs(const Problem& problem, Watch& watch);
 
+/// Bounds the whole box, then splits on the signs of ReLUs until every case is refuted. For many inputs. `why`: of given_up.
+End split_activations(const Problem& problem, Watch& watch, std::string& why);
+
 }  // namespace saha::verify

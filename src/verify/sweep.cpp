@@ -343,6 +343,7 @@ void Sweep::down(std::size_t layer, List rows, std::int64_t columns) {
   if (l.kind == Layer::Kind::unary) {
     write(std::size_t(l.a), rows, columns, add);
     loops_.unary(lines, rows, s.coefficient.data(), state_[std::size_t(l.a)].coefficient.data(), ld_, columns, sum_.data(), add);
+    after_unary(layer, columns);
   } else if (l.kind == Layer::Kind::product) {
     write(std::size_t(l.a), rows, columns, add);
     loops_.product(lines, rows, s.coefficient.data(), state_[std::size_t(l.a)].coefficient.data(), ld_, columns, sum_.data(), add, false);
@@ -351,10 +352,24 @@ void Sweep::down(std::size_t layer, List rows, std::int64_t columns) {
   }
 }
 
-void Sweep::pass(std::size_t layer, std::span<const Query> queries, double* out, float* slopes) {
-  const std::int64_t b = lanes_, used = std::ssize(queries) * b, columns = (used + loops_.vector - 1) / loops_.vector * loops_.vector;
+/// From the coefficients of `rows` of a layer, which are there, to those of the input and the constants in sum_.
+void Sweep::descend(std::size_t layer, const std::vector<std::int32_t>& rows, std::int64_t columns) {
   std::fill_n(sum_.begin(), columns, 0.0);
   for (State& s : state_) s.has = false;
+  state_[layer].has = true;
+  for (std::size_t k = layer; k > 0; --k) {
+    State& s = state_[k];
+    if (!s.has) continue;
+    down(k, k == layer ? List{rows.data(), std::int32_t(rows.size())} : List{s.active.data(), std::int32_t(s.active.size())}, columns);
+  }
+  State& input = state_[0];
+  if (input.has) return;
+  for (std::int32_t e = 0; e < net_.inputs(); ++e) std::memset(input.coefficient.data() + std::int64_t(e) * ld_, 0, std::size_t(columns) * sizeof(float));
+  input.has = true;
+}
+
+void Sweep::pass(std::size_t layer, std::span<const Query> queries, double* out, float* slopes) {
+  const std::int64_t b = lanes_, used = std::ssize(queries) * b, columns = (used + loops_.vector - 1) / loops_.vector * loops_.vector;
   State& top = state_[layer];
   std::vector<std::int32_t> rows;
   for (const Query& q : queries) for (auto& [e, c] : q.terms) rows.push_back(e);
@@ -363,18 +378,9 @@ void Sweep::pass(std::size_t layer, std::span<const Query> queries, double* out,
   for (std::int32_t e : rows) std::memset(top.coefficient.data() + std::int64_t(e) * ld_, 0, std::size_t(columns) * sizeof(float));
   for (std::size_t i = 0; i < queries.size(); ++i)
     for (auto& [e, c] : queries[i].terms) std::fill_n(top.coefficient.data() + std::int64_t(e) * ld_ + std::int64_t(i) * b, b, c);
-  top.has = true;
-  for (std::size_t k = layer; k > 0; --k) {
-    State& s = state_[k];
-    if (!s.has) continue;
-    down(k, k == layer ? List{rows.data(), std::int32_t(rows.size())} : List{s.active.data(), std::int32_t(s.active.size())}, columns);
-  }
+  descend(layer, rows, columns);
   State& input = state_[0];
   const List all{all_.data(), net_.inputs()};
-  if (!input.has) {
-    for (std::int32_t e = 0; e < net_.inputs(); ++e) std::memset(input.coefficient.data() + std::int64_t(e) * ld_, 0, std::size_t(columns) * sizeof(float));
-    input.has = true;
-  }
   for (std::size_t i = 0; i < queries.size(); ++i)
     for (auto& [e, c] : queries[i].inputs)
       for (std::int64_t q = 0; q < b; ++q) input.coefficient[std::size_t(std::int64_t(e) * ld_ + std::int64_t(i) * b + q)] += c;

@@ -29,6 +29,7 @@ class Sweep {
  public:
   /// lanes: 1 or a multiple of loops.vector. columns: at least lanes; how many coefficients of an element are worked on at once.
   Sweep(const Net& net, const Loops& loops, int lanes, int columns, Arithmetic arithmetic);
+  virtual ~Sweep() = default;
 
   int lanes() const { return lanes_; }
   const Net& net() const { return net_; }
@@ -76,7 +77,7 @@ class Sweep {
   /// After evaluate(x, true): slopes of queries at the points, [query][input][lane].
   void gradients(std::span<const Query> queries, float* slopes);
 
- private:
+ protected:
   struct Panel {
     std::vector<float> data;
     std::vector<std::int32_t> k, j;
@@ -94,12 +95,15 @@ class Sweep {
     bool only_unary = false;
   };
 
+  static const State& root_state(const Sweep& root, std::size_t layer) { return root.state_[layer]; }
   void affine(std::size_t layer);
   void lines(std::size_t layer);
   void product_lines(std::size_t layer);
   void narrow_active(std::size_t layer);
   void pass(std::size_t layer, std::span<const Query> queries, double* out, float* slopes);
+  void descend(std::size_t layer, const std::vector<std::int32_t>& rows, std::int64_t columns);
   void down(std::size_t layer, List rows, std::int64_t columns);
+  virtual void after_unary(std::size_t, std::int64_t) {}  ///< the coefficients of its operand have been written
   void write(std::size_t to, List rows, std::int64_t columns, bool& add);
   void multiply(const Term& t, Panel& panel, bool magnitude, const float* x, float* y, std::int64_t ld, std::int64_t columns, bool add) const;
   const Panel& panel_of(Panel& p, const Matrix& m, List k, List j, bool backward, bool magnitude) const;

@@ -22,6 +22,7 @@ std::string_view name(Verdict v) {
 
 namespace {
 /// Passes that change no arithmetic: constants are computed, movement and what is not needed goes.
+constexpr std::size_t kFewInputs = 16;             ///< up to so many inputs are split themselves
 constexpr std::string_view kExact[] = {"remove_dead", "close_over_constants", "resolve_branches", "fold_constants", "resolve_shapes", "remove_identities", "compose_views"};
 
 Result<> check(const Property& p, const Net& net) {
@@ -83,8 +84,17 @@ Result<Outcome> prove(const ir::Graph& g, const Property& property, const Option
   out.method = "attack";
   End end = End::stopped;
   if (!watch.stopped()) {
-    end = split_inputs(problem, watch);
-    out.method = watch.regions() <= std::ssize(problem.groups) ? "bounds" : "input splits";
+    std::size_t varying = 0;
+    for (const Box& b : problem.boxes) {
+      std::size_t n = 0;
+      for (std::size_t i = 0; i < b.lo.size(); ++i) n += b.lo[i] < b.hi[i];
+      varying = std::max(varying, n);
+    }
+    std::string why;
+    const bool inputs = varying <= kFewInputs;
+    end = inputs ? split_inputs(problem, watch) : split_activations(problem, watch, why);
+    if (!why.empty()) out.why = why;
+    out.method = watch.regions() <= std::ssize(problem.groups) ? "bounds" : inputs ? "input splits" : "activation splits";
   }
   out.regions = watch.regions();
   out.seconds = watch.seconds();
@@ -95,7 +105,7 @@ Result<Outcome> prove(const ir::Graph& g, const Property& property, const Option
     out.verdict = Verdict::holds;
   } else if (end == End::given_up) {
     out.verdict = Verdict::unknown;
-    out.why = "regions as small as float32 can tell stay open";
+    if (out.why.empty()) out.why = "regions as small as float32 can tell stay open";
   } else {
     out.verdict = Verdict::timeout;
     out.why = "the time is over";

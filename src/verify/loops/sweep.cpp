@@ -17,7 +17,7 @@ inline void carry(double* sum, V v) {
 }
 
 template <int N>
-inline void tile(const float* panel, List k, const List& j, const float* a, float* c, int64_t ld, bool add, bool two) {
+inline void tile(const float* panel, List k, const List& j, const float* a, float* c, int64_t ld, bool add) {
   V s[kWide][N];
   for (int r = 0; r < kWide; ++r)
     for (int v = 0; v < N; ++v) s[r][v] = V{};
@@ -31,7 +31,6 @@ inline void tile(const float* panel, List k, const List& j, const float* a, floa
       for (int v = 0; v < N; ++v) s[r][v] = fma(w, x[v], s[r][v]);
     }
   }
-  (void)two;
   for (int r = 0; r < kWide && r < j.n; ++r) {
     float* out = c + int64_t(j.at[r]) * ld;
     for (int v = 0; v < N; ++v) store(out + v * W, add ? load(out + v * W) + s[r][v] : s[r][v]);
@@ -45,8 +44,8 @@ void dense(const float* panels, List k, List j, const float* a, float* c, int64_
     const float* panel = panels;
     for (int32_t first = 0; first < j.n; first += kWide, panel += int64_t(k.n) * kWide) {
       const List some{j.at + first, j.n - first};
-      if (two) tile<2>(panel, k, some, a + m, c + m, ld, add, true);
-      else tile<1>(panel, k, some, a + m, c + m, ld, add, false);
+      if (two) tile<2>(panel, k, some, a + m, c + m, ld, add);
+      else tile<1>(panel, k, some, a + m, c + m, ld, add);
     }
   }
 }
@@ -134,8 +133,41 @@ void box(const float* lo, const float* hi, int64_t lanes, List j, const float* c
     for (int i = 0; i < W; ++i) sum[m + i] += s[i] - 1e-12 * size[i];
   }
 }
+void chosen(const Lines& l, List j, const float* coefficient, const float* x, const float* y, float* out, int64_t ld, int64_t columns) {
+  for (int32_t r = 0; r < j.n; ++r) {
+    const int32_t e = j.at[r];
+    const int64_t row = int64_t(e) * ld;
+    for (int64_t m = 0; m < columns; m += W) {
+      const I up = load(coefficient + row + m) >= V{};
+      V v = fma(select(up, at_lane(l.al, l.lanes, e, m), at_lane(l.au, l.lanes, e, m)), load(x + row + m), select(up, at_lane(l.cl, l.lanes, e, m), at_lane(l.cu, l.lanes, e, m)));
+      if (y) v = fma(select(up, at_lane(l.bl, l.lanes, e, m), at_lane(l.bu, l.lanes, e, m)), load(y + row + m), v);
+      store(out + row + m, v);
+    }
+  }
+}
+
+void shift(const float* bias, List j, float* x, int64_t ld, int64_t columns) {
+  for (int32_t r = 0; r < j.n; ++r) {
+    float* p = x + int64_t(j.at[r]) * ld;
+    const V b = splat(bias[j.at[r]]);
+    for (int64_t m = 0; m < columns; m += W) store(p + m, load(p + m) + b);
+  }
+}
+
+void ascend(List j, const float* coefficient, const float* x, const float* open, float* slope, float* mean, float* square, float step, float square_scale, int64_t ld, int64_t columns) {
+  for (int32_t r = 0; r < j.n; ++r) {
+    const int64_t row = int64_t(j.at[r]) * ld;
+    for (int64_t m = row; m < row + columns; m += W) {
+      const V g = max(load(coefficient + m), V{}) * load(x + m);
+      const V a = fma(splat(0.1f), g - load(mean + m), load(mean + m)), s = fma(splat(0.01f), g * g - load(square + m), load(square + m));
+      store(mean + m, a), store(square + m, s);
+      const V old = load(slope + m), moved = min(max(old + splat(step) * a / (sqrt(s * splat(square_scale)) + splat(1e-8f)), V{}), splat(1.f));
+      store(slope + m, select(load(open + m) > V{}, moved, old));
+    }
+  }
+}
 }  // namespace
 
-const Loops kLoops{W, dense, sparse, unary, product, constant, box};
+const Loops kLoops{W, dense, sparse, unary, product, constant, box, chosen, shift, ascend};
 
 }  // namespace saha::verify::SAHA_ISA

@@ -1,0 +1,306 @@
+// Branch and bound over the signs of ReLUs. The root's bounds are tightened by ascents of their own; then each case that is left is split at the activation whose relaxation
+// costs its bound most, and bounded by ascents on slopes and multipliers, many sub-problems at once.
+#include <algorithm>
+#include <cmath>
+#include <condition_variable>
+#include <memory>
+#include <thread>
+
+#include "verify/ascent.hpp"
+#include "verify/problem.hpp"
+
+namespace saha::verify {
+namespace {
+
+struct Domain {
+  std::int32_t of = 0;                               ///< case
+  Limit limit{};                                     ///< the row that is to be refuted
+  std::vector<Split> splits;
+  std::shared_ptr<const std::vector<float>> slopes;  ///< null: the root's
+  double lower = -INFINITY, weight = 1;
+};
+
+struct Tuning {
+  int root_steps = 20, steps = 10, look = 4;
+  float root_slope = 0.1f, slope = 0.05f, multiplier = 0.05f;
+};
+
+class Search {
+ public:
+  Search(const Problem& p, Watch& w, std::size_t group) : problem_(p), watch_(w), group_(group), net_(p.net), loops_(loops(p.isa)), root_(p.net, loops_, 1, 128, p.options.arithmetic) {
+    std::int64_t elements = 0;
+    for (const Layer& l : net_.layers) elements += l.size;
+    columns_ = int(std::clamp<std::int64_t>(6'000'000 / std::max<std::int64_t>(1, elements), loops_.vector, 128)) / loops_.vector * loops_.vector;
+    const Box& box = p.boxes[group];
+    for (std::size_t i = 0; i < box.lo.size(); ++i) root_.lo(0)[i] = float(box.lo[i]), root_.hi(0)[i] = float(box.hi[i]);
+    if (const char* t = getenv("TUNE")) sscanf(t, "%d,%d,%d,%f,%f,%f", &tune_.root_steps, &tune_.steps, &tune_.look, &tune_.root_slope, &tune_.slope, &tune_.multiplier);
+  }
+  End run(std::string& why);
+
+ private:
+  bool root();
+  void ascend_layer(std::size_t layer, const std::vector<std::int32_t>& rows);
+  void cases();
+  void work(unsigned thread);
+  void batch(Ascent& ascent, Descent& descent, std::vector<Domain>& domains, std::vector<Domain>& children);
+  template <class F> void on_threads(F f) {
+    std::vector<std::thread> others;
+    for (int t = 1; t < problem_.threads; ++t) others.emplace_back([&f, t] { f(unsigned(t)); });
+    f(0);
+    for (std::thread& t : others) t.join();
+  }
+  Ascent& ascent(unsigned thread) {
+    if (ascents_.size() < std::size_t(problem_.threads)) ascents_.resize(std::size_t(problem_.threads));
+    if (!ascents_[thread]) ascents_[thread] = std::make_unique<Ascent>(net_, loops_, columns_, problem_.options.arithmetic);
+    return *ascents_[thread];
+  }
+
+  const Problem& problem_;
+  Watch& watch_;
+  std::size_t group_;
+  const Net& net_;
+  const Loops& loops_;
+  Sweep root_;
+  Tuning tune_;
+  int columns_ = 128;
+  std::vector<std::unique_ptr<Ascent>> ascents_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::vector<Domain> stack_;
+  int busy_ = 0;
+  bool given_up_ = false;
+  double total_ = 1, done_ = 0;
+};
+
+/// Both signs of these rows, each raised by itself.
+void Search::ascend_layer(std::size_t layer, const std::vector<std::int32_t>& rows) {
+  std::vector<double> lower(rows.size() * 2, -INFINITY);
+  std::atomic<std::size_t> next{0};
+  const std::size_t per = std::size_t(columns_);
+  on_threads([&](unsigned thread) {
+    Ascent& a = ascent(thread);
+    a.begin(root_);
+    std::vector<double> enough(per, 0.0);
+    for (;;) {
+      const std::size_t first = next.fetch_add(per);
+      if (first >= lower.size() || watch_.stopped() || watch_.out_of_time()) return;
+      const std::size_t n = std::min(per, lower.size() - first);
+      for (std::size_t i = 0; i < n; ++i) a.set(int(i), {{{rows[(first + i) / 2], (first + i) % 2 ? -1.0f : 1.0f}}}, {});
+      a.run(layer, int(n), tune_.root_steps, tune_.root_slope, 0, lower.data() + first, enough.data());
+    }
+  });
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    float &lo = root_.lo(layer)[rows[i]], &hi = root_.hi(layer)[rows[i]];
+    lo = std::max(lo, std::nextafter(float(lower[2 * i]), -INFINITY));
+    hi = std::min(hi, std::nextafter(float(-lower[2 * i + 1]), float(INFINITY)));
+    if (lo > hi) std::swap(lo, hi);
+  }
+}
+
+/// True: every case is refuted by the root's bounds.
+bool Search::root() {
+  root_.start();
+  std::vector<std::int32_t> rows;
+  for (std::size_t k = 1; k < net_.layers.size(); ++k) {
+    root_.forward(k);
+    if (!root_.is_critical(k)) continue;
+    root_.loose(k, rows);
+    root_.refine(k, rows);
+    if (watch_.stopped() || watch_.out_of_time()) return false;
+  }
+  watch_.count(1);
+  cases();
+  if (stack_.empty()) return true;
+  // Once more, each bound raised by itself.
+  for (std::size_t k = 1; k < net_.layers.size(); ++k) {
+    root_.forward(k);
+    if (!root_.is_critical(k)) continue;
+    root_.loose(k, rows);
+    if (!rows.empty()) ascend_layer(k, rows);
+    if (watch_.stopped() || watch_.out_of_time()) return false;
+  }
+  return false;
+}
+
+/// The cases that the root's bounds leave, each with the row that is nearest to being refuted.
+void Search::cases() {
+  const std::size_t last = net_.layers.size() - 1;
+  std::vector<std::int32_t> wanted;
+  for (std::int32_t c : problem_.groups[group_]) for (const Limit& l : problem_.cases[std::size_t(c)]) wanted.push_back(l.query);
+  std::sort(wanted.begin(), wanted.end());
+  wanted.erase(std::unique(wanted.begin(), wanted.end()), wanted.end());
+  std::vector<Query> queries;
+  for (std::int32_t w : wanted) queries.push_back(problem_.queries[std::size_t(w)]);
+  std::vector<double> lower(queries.size());
+  root_.bound(last, queries, lower.data());
+  stack_.clear();
+  for (std::int32_t c : problem_.groups[group_]) {
+    Domain d;
+    d.of = c;
+    bool refuted = false;
+    for (const Limit& l : problem_.cases[std::size_t(c)]) {
+      const double v = lower[std::size_t(std::lower_bound(wanted.begin(), wanted.end(), l.query) - wanted.begin())];
+      refuted |= refutes(l, v);
+      if (v - l.bound >= d.lower) d.lower = v - l.bound, d.limit = l;
+    }
+    if (!refuted) stack_.push_back(std::move(d));
+  }
+}
+
+void Search::batch(Ascent& ascent, Descent& descent, std::vector<Domain>& domains, std::vector<Domain>& children) {
+  const std::size_t last = net_.layers.size() - 1, n = std::size_t(net_.inputs());
+  std::vector<double> lower(domains.size()), enough(domains.size());
+  int steps = 1;
+  for (std::size_t i = 0; i < domains.size(); ++i) {
+    Domain& d = domains[i];
+    ascent.set(int(i), problem_.queries[std::size_t(d.limit.query)], std::move(d.splits));
+    if (d.slopes) ascent.set_slopes(int(i), d.slopes->data());
+    enough[i] = d.limit.bound;
+    steps = std::max(steps, d.slopes ? tune_.steps : 3 * tune_.steps);
+  }
+  ascent.run(last, int(domains.size()), steps, tune_.slope, tune_.multiplier, lower.data(), enough.data());
+  watch_.count(std::ssize(domains));
+  std::vector<std::vector<float>> points;
+  std::vector<std::int32_t> point_of;
+  std::vector<std::size_t> left;
+  for (std::size_t i = 0; i < domains.size(); ++i) {
+    Domain& d = domains[i];
+    if (refutes(d.limit, lower[i])) {
+      std::lock_guard lock(mutex_);
+      done_ += d.weight;
+      continue;
+    }
+    std::vector<float> x(n);
+    ascent.corner(int(i), x);
+    points.push_back(watch_.inside(group_, x)), point_of.push_back(d.of);
+    left.push_back(i);
+  }
+  if (descent.screen(watch_, points, point_of)) return;
+  // Which activation: of those that seem to cost most, the one whose two halves are bounded best by one pass.
+  struct Candidate {
+    std::size_t domain;
+    Ascent::Choice choice;
+    std::shared_ptr<const std::vector<float>> slopes;
+    std::vector<Split> splits;
+    double gain = -INFINITY;
+  };
+  std::vector<Candidate> candidates;
+  std::vector<std::shared_ptr<std::vector<float>>> slopes(domains.size());
+  for (std::size_t i : left) {
+    slopes[i] = std::make_shared<std::vector<float>>(ascent.open_count());
+    ascent.get_slopes(int(i), slopes[i]->data());
+    domains[i].splits = ascent.splits(int(i));
+    domains[i].lower = lower[i];
+    auto choices = ascent.choices(int(i), std::size_t(tune_.look));
+    if (choices.empty()) {
+      std::lock_guard lock(mutex_);
+      given_up_ = true;
+      continue;
+    }
+    for (const auto& c : choices) candidates.push_back({i, c, slopes[i], {}, -INFINITY});
+  }
+  if (tune_.look > 1) {
+    const std::size_t pairs = std::size_t(columns_) / 2;
+    std::vector<double> bounds(2 * pairs, 0.0), never(2 * pairs, INFINITY);
+    for (std::size_t first = 0; first < candidates.size(); first += pairs) {
+      const std::size_t count = std::min(pairs, candidates.size() - first);
+      for (std::size_t j = 0; j < count; ++j) {
+        Candidate& c = candidates[first + j];
+        for (int side = 0; side < 2; ++side) {
+          std::vector<Split> splits = domains[c.domain].splits;
+          splits.push_back({c.choice.layer, c.choice.element, side ? -1.0f : 1.0f});
+          ascent.set(int(2 * j) + side, problem_.queries[std::size_t(domains[c.domain].limit.query)], std::move(splits));
+          ascent.set_slopes(int(2 * j) + side, c.slopes->data());
+        }
+      }
+      ascent.run(last, int(2 * count), 1, 0, 0, bounds.data(), never.data());
+      for (std::size_t j = 0; j < count; ++j) {
+        Candidate& c = candidates[first + j];
+        const double least = lower[c.domain];
+        const double a = std::max(bounds[2 * j], least), b = std::max(bounds[2 * j + 1], least), goal = domains[c.domain].limit.bound;
+        c.gain = (std::min(a, goal) - least + 1e-9) * (std::min(b, goal) - least + 1e-9);
+      }
+    }
+  } else {
+    for (Candidate& c : candidates) c.gain = double(c.choice.score);
+  }
+  for (std::size_t at = 0; at < candidates.size();) {
+    std::size_t best = at, end = at;
+    while (end < candidates.size() && candidates[end].domain == candidates[at].domain) {
+      if (candidates[end].gain > candidates[best].gain) best = end;
+      ++end;
+    }
+    const Candidate& c = candidates[best];
+    for (float sign : {1.0f, -1.0f}) {
+      Domain child = domains[c.domain];
+      child.slopes = c.slopes, child.weight /= 2;
+      child.splits.push_back({c.choice.layer, c.choice.element, sign});
+      children.push_back(std::move(child));
+    }
+    at = end;
+  }
+}
+
+void Search::work(unsigned thread) {
+  Ascent& a = ascent(thread);
+  a.begin(root_);
+  Descent descent(problem_, problem_.options.seed + 100 + thread);
+  std::vector<Domain> domains, children;
+  auto last_shown = std::chrono::steady_clock::now();
+  for (;;) {
+    {
+      std::unique_lock lock(mutex_);
+      changed_.wait(lock, [&] { return !stack_.empty() || busy_ == 0 || watch_.stopped(); });
+      if (watch_.stopped() || given_up_ || (stack_.empty() && busy_ == 0)) break;
+      domains.clear();
+      const std::size_t most = std::size_t(columns_);
+      const std::size_t take = std::min(most, std::max<std::size_t>(1, problem_.threads > 1 && stack_.size() < 2 * most ? (stack_.size() + 1) / 2 : stack_.size()));
+      for (std::size_t i = 0; i < take; ++i) domains.push_back(std::move(stack_.back())), stack_.pop_back();
+      ++busy_;
+    }
+    children.clear();
+    batch(a, descent, domains, children);
+    {
+      std::lock_guard lock(mutex_);
+      for (Domain& c : children) stack_.push_back(std::move(c));
+      --busy_;
+    }
+    changed_.notify_all();
+    if (watch_.out_of_time()) watch_.stop(), changed_.notify_all();
+    if (thread == 0 && problem_.options.progress && std::chrono::steady_clock::now() - last_shown > std::chrono::milliseconds(200)) {
+      last_shown = std::chrono::steady_clock::now();
+      problem_.options.progress(done_ / total_, watch_.regions());
+    }
+  }
+  changed_.notify_all();
+}
+
+End Search::run(std::string& why) {
+  if (root()) return End::proved;
+  if (watch_.out_of_time()) watch_.stop();
+  if (watch_.stopped()) return End::stopped;
+  cases();
+  if (getenv("DBG")) {
+    size_t open = 0; for (size_t k = 0; k < net_.layers.size(); ++k) { if (!root_.is_critical(k)) continue; size_t o = 0; for (int e = 0; e < net_.layers[k].size; ++e) o += root_.lo(k)[e] < 0 && root_.hi(k)[e] > 0; fprintf(stderr, "layer %zu: %zu of %d open\n", k, o, net_.layers[k].size); open += o; }
+    fprintf(stderr, "root %.2f s, %zu cases:", watch_.seconds(), stack_.size()); for (auto& d : stack_) fprintf(stderr, " %g", d.lower); fprintf(stderr, "\n");
+  }
+  total_ = double(stack_.size());
+  // The nearest to being refuted last on the stack: first done.
+  std::sort(stack_.begin(), stack_.end(), [](const Domain& a, const Domain& b) { return a.lower < b.lower; });
+  on_threads([this](unsigned t) { work(t); });
+  if (getenv("DBG")) fprintf(stderr, "end: stack %zu done %g of %g\n", stack_.size(), done_, total_);
+  if (watch_.stopped()) return End::stopped;
+  if (given_up_) why = "a sub-problem with every activation's sign fixed stays open";
+  return given_up_ ? End::given_up : End::proved;
+}
+}  // namespace
+
+End split_activations(const Problem& problem, Watch& watch, std::string& why) {
+  for (std::size_t g = 0; g < problem.groups.size(); ++g) {
+    const End e = Search(problem, watch, g).run(why);
+    if (e != End::proved) return e;
+  }
+  return End::proved;
+}
+
+}  // namespace saha::verify

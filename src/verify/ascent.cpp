@@ -1,0 +1,195 @@
+#include "verify/ascent.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+namespace saha::verify {
+namespace {
+constexpr float kUnit = 0x1p-24f;
+}
+
+Ascent::Ascent(const Net& net, const Loops& loops, int columns, Arithmetic arithmetic)
+    : Sweep(net, loops, (columns + loops.vector - 1) / loops.vector * loops.vector, columns, arithmetic), extra_(net.layers.size()), splits_(std::size_t(lanes_)), moments_(std::size_t(lanes_)),
+      queries_(std::size_t(lanes_)), readers_(net.layers.size()) {
+  for (std::size_t k = 0; k < net.layers.size(); ++k) {
+    const Layer& l = net.layers[k];
+    extra_[k].value.assign(std::size_t(l.size) * std::size_t(ld_), 0);
+    extra_[k].primal.resize(l.terms.size());
+    if (l.kind == Layer::Kind::unary && l.unary.kind == Unary::Kind::relu) {
+      extra_[k].mean.assign(std::size_t(l.size) * std::size_t(ld_), 0), extra_[k].square.assign(std::size_t(l.size) * std::size_t(ld_), 0);
+      readers_[std::size_t(l.a)].push_back(std::int32_t(k));
+    }
+  }
+}
+
+void Ascent::begin(const Sweep& root) {
+  std::fill(broken_.begin(), broken_.end(), char(root.broken(0)));
+  open_.clear();
+  root_ = &root;
+  const std::size_t m = std::size_t(ld_);
+  for (std::size_t k = 0; k < net_.layers.size(); ++k) {
+    const State& r = root_state(root, k);
+    State& s = state_[k];
+    s.active = r.active;
+    auto spread = [&](const std::vector<float>& from, std::vector<float>& to) {
+      if (from.empty()) return;
+      for (std::size_t e = 0; e < from.size(); ++e) std::fill_n(to.begin() + std::ptrdiff_t(e * m), m, from[e]);
+    };
+    spread(r.lo, s.lo), spread(r.hi, s.hi), spread(r.error, s.error), spread(r.al, s.al), spread(r.au, s.au), spread(r.bl, s.bl), spread(r.bu, s.bu), spread(r.cl, s.cl), spread(r.cu, s.cu);
+    spread(r.slack, s.slack);
+    if (!extra_[k].mean.empty())
+      for (std::int32_t e = 0; e < net_.layers[k].size; ++e) if (r.cu[std::size_t(e)] > 0) open_.push_back({std::int32_t(k), e});
+  }
+  for (auto& s : splits_) s.clear();
+}
+
+void Ascent::set(int c, const Query& q, std::vector<Split> splits) {
+  queries_[std::size_t(c)] = q;
+  auto lines_of = [&](const Split& s, auto&& put) {
+    for (std::int32_t reader : readers_[std::size_t(s.layer)]) {
+      State& line = state_[std::size_t(reader)];
+      const std::size_t at = std::size_t(s.element) * std::size_t(ld_) + std::size_t(c);
+      put(root_state(*root_, std::size_t(reader)), line.al[at], line.au[at], line.cu[at], line.slack[at]);
+    }
+  };
+  for (const Split& s : splits_[std::size_t(c)])
+    lines_of(s, [&](const State& r, float& al, float& au, float& cu, float& slack) {
+      const std::size_t e = std::size_t(s.element);
+      al = r.al[e], au = r.au[e], cu = r.cu[e], slack = r.slack[e];
+    });
+  for (const Place& p : open_) state_[std::size_t(p.layer)].al[std::size_t(p.element) * std::size_t(ld_) + std::size_t(c)] = root_state(*root_, std::size_t(p.layer)).al[std::size_t(p.element)];
+  for (const Split& s : splits)
+    lines_of(s, [&](const State&, float& al, float& au, float& cu, float& slack) {
+      const State& operand = root_state(*root_, std::size_t(s.layer));
+      al = au = s.sign > 0 ? 1.0f : 0.0f, cu = 0;
+      slack = kUnit * 12 * (s.sign > 0 ? operand.hi[std::size_t(s.element)] : -operand.lo[std::size_t(s.element)]);
+    });
+  moments_[std::size_t(c)].assign(splits.size(), {0, 0});
+  splits_[std::size_t(c)] = std::move(splits);
+}
+
+void Ascent::get_slopes(int c, float* to) const {
+  for (std::size_t i = 0; i < open_.size(); ++i) to[i] = state_[std::size_t(open_[i].layer)].al[std::size_t(open_[i].element) * std::size_t(ld_) + std::size_t(c)];
+}
+void Ascent::set_slopes(int c, const float* from) {
+  for (std::size_t i = 0; i < open_.size(); ++i) {
+    State& s = state_[std::size_t(open_[i].layer)];
+    const std::size_t at = std::size_t(open_[i].element) * std::size_t(ld_) + std::size_t(c);
+    if (s.cu[at] > 0) s.al[at] = from[i];
+  }
+}
+
+void Ascent::after_unary(std::size_t layer, std::int64_t columns) {
+  if (extra_[layer].mean.empty()) return;
+  const std::int32_t operand = net_.layers[layer].a;
+  for (std::int64_t c = 0; c < columns; ++c)
+    for (const Split& s : splits_[std::size_t(c)])
+      if (s.layer == operand) state_[std::size_t(operand)].coefficient[std::size_t(std::int64_t(s.element) * ld_ + c)] -= s.multiplier * s.sign;
+}
+
+/// Values along the lines that the last bound used, at the corner where it is least: what its slopes with respect to slopes and multipliers are made of.
+void Ascent::primal(std::int64_t columns) {
+  const State& input = state_[0];
+  float* x = extra_[0].value.data();
+  for (std::int32_t e = 0; e < net_.inputs(); ++e)
+    for (std::int64_t c = 0; c < columns; ++c) {
+      const std::size_t at = std::size_t(std::int64_t(e) * ld_ + c);
+      x[at] = input.coefficient[at] > 0 ? input.lo[at] : input.hi[at];
+    }
+  for (std::size_t k = 1; k < net_.layers.size(); ++k) {
+    const Layer& l = net_.layers[k];
+    State& s = state_[k];
+    if (!s.has) continue;
+    const List j{s.active.data(), std::int32_t(s.active.size())};
+    float* out = extra_[k].value.data();
+    if (l.kind == Layer::Kind::affine) {
+      for (std::size_t i = 0; i < l.terms.size(); ++i) {
+        const Term& t = l.terms[i];
+        const State& f = state_[std::size_t(t.from)];
+        const List from{f.active.data(), std::int32_t(f.active.size())};
+        const float* in = extra_[std::size_t(t.from)].value.data();
+        if (t.matrix.dense) loops_.dense(panel_of(extra_[k].primal[i], t.matrix, from, j, false, false).data.data(), from, j, in, out, ld_, columns, i > 0);
+        else loops_.sparse(t.matrix.row_start.data(), t.matrix.column.data(), nullptr, t.matrix.values.data(), j, in, out, ld_, columns, i > 0);
+      }
+      if (l.terms.empty()) for (std::int32_t e = 0; e < l.size; ++e) std::fill_n(out + std::int64_t(e) * ld_, columns, 0.0f);
+      loops_.shift(l.bias.data(), j, out, ld_, columns);
+      continue;
+    }
+    const Lines lines{s.al.data(), s.au.data(), s.bl.data(), s.bu.data(), s.cl.data(), s.cu.data(), s.slack.data(), lanes_};
+    loops_.chosen(lines, j, s.coefficient.data(), extra_[std::size_t(l.a)].value.data(), l.b >= 0 ? extra_[std::size_t(l.b)].value.data() : nullptr, out, ld_, columns);
+  }
+}
+
+void Ascent::run(std::size_t layer, int used, int steps, float slope_step, float multiplier_step, double* out, const double* enough) {
+  const std::int64_t columns = (used + loops_.vector - 1) / loops_.vector * loops_.vector;
+  std::fill_n(out, used, -INFINITY);
+  std::vector<std::int32_t> rows;
+  for (int c = 0; c < used; ++c) for (auto& [e, v] : queries_[std::size_t(c)].terms) rows.push_back(e);
+  std::sort(rows.begin(), rows.end());
+  rows.erase(std::unique(rows.begin(), rows.end()), rows.end());
+  for (std::int64_t c = used; c < columns; ++c) queries_[std::size_t(c)] = {}, splits_[std::size_t(c)].clear();
+  const List all{all_.data(), net_.inputs()};
+  if (steps > 1)
+    for (Extra& x : extra_) std::fill(x.mean.begin(), x.mean.end(), 0.0f), std::fill(x.square.begin(), x.square.end(), 0.0f);
+  float mean_left = 1, square_left = 1;
+  for (int t = 0; t < steps; ++t) {
+    State& top = state_[layer];
+    for (std::int32_t e : rows) std::memset(top.coefficient.data() + std::int64_t(e) * ld_, 0, std::size_t(columns) * sizeof(float));
+    for (int c = 0; c < used; ++c) for (auto& [e, v] : queries_[std::size_t(c)].terms) top.coefficient[std::size_t(std::int64_t(e) * ld_ + c)] = v;
+    descend(layer, rows, columns);
+    State& input = state_[0];
+    for (int c = 0; c < used; ++c) for (auto& [e, v] : queries_[std::size_t(c)].inputs) input.coefficient[std::size_t(std::int64_t(e) * ld_ + c)] += v;
+    loops_.box(input.lo.data(), input.hi.data(), lanes_, all, input.coefficient.data(), ld_, columns, sum_.data());
+    bool done = true;
+    for (int c = 0; c < used; ++c) {
+      const double v = sum_[std::size_t(c)];
+      if (v == v && !broken_[std::size_t(c)]) out[c] = std::max(out[c], v);
+      done &= out[c] > enough[c];
+    }
+    if (done || t + 1 == steps) return;
+    primal(columns);
+    mean_left *= 0.9f, square_left *= 0.99f;
+    const float rate = slope_step / (1 - mean_left), square_scale = 1 / (1 - square_left);
+    for (std::size_t k = 1; k < net_.layers.size(); ++k) {
+      State& s = state_[k];
+      if (extra_[k].mean.empty() || !s.has || k > layer) continue;
+      const List j{s.active.data(), std::int32_t(s.active.size())};
+      loops_.ascend(j, s.coefficient.data(), extra_[std::size_t(net_.layers[k].a)].value.data(), s.cu.data(), s.al.data(), extra_[k].mean.data(), extra_[k].square.data(), rate, square_scale, ld_, columns);
+    }
+    for (int c = 0; c < used; ++c)
+      for (std::size_t i = 0; i < splits_[std::size_t(c)].size(); ++i) {
+        Split& s = splits_[std::size_t(c)][i];
+        auto& [mean, square] = moments_[std::size_t(c)][i];
+        const float g = -s.sign * extra_[std::size_t(s.layer)].value[std::size_t(std::int64_t(s.element) * ld_ + c)];
+        mean += 0.1f * (g - mean), square += 0.01f * (g * g - square);
+        s.multiplier = std::max(0.0f, s.multiplier + multiplier_step / (1 - mean_left) * mean / (std::sqrt(square * square_scale) + 1e-8f));
+      }
+    slope_step *= 0.97f, multiplier_step *= 0.97f;
+  }
+}
+
+std::vector<Ascent::Choice> Ascent::choices(int c, std::size_t most) const {
+  std::vector<Choice> all;
+  const std::size_t m = std::size_t(ld_);
+  for (const Place& p : open_) {
+    const State& s = state_[std::size_t(p.layer)];
+    const std::size_t at = std::size_t(p.element) * m + std::size_t(c);
+    if (!s.has || s.cu[at] <= 0) continue;
+    const std::int32_t operand = net_.layers[std::size_t(p.layer)].a;
+    const float w = s.coefficient[at], lo = state_[std::size_t(operand)].lo[at], hi = state_[std::size_t(operand)].hi[at];
+    // What the upper line costs at 0, or the lower one at the end where it is farther off.
+    const float score = w < 0 ? -w * s.cu[at] : w * std::max(s.al[at] * -lo, (1 - s.al[at]) * hi);
+    if (score > 0) all.push_back({operand, p.element, score});
+  }
+  const std::size_t n = std::min(most, all.size());
+  std::partial_sort(all.begin(), all.begin() + std::ptrdiff_t(n), all.end(), [](const Choice& a, const Choice& b) { return a.score > b.score; });
+  all.resize(n);
+  return all;
+}
+
+void Ascent::corner(int c, std::span<float> x) const {
+  for (std::size_t e = 0; e < x.size(); ++e) x[e] = extra_[0].value[e * std::size_t(ld_) + std::size_t(c)];
+}
+
+}  // namespace saha::verify
