@@ -1,9 +1,11 @@
 // saha verify: does any input within a property's boxes break it? Line 1 is the verdict, as VNN-COMP and VNN-LIB word it.
 #include "verify/verify.hpp"
 
-#include <cctype>
+#include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <map>
+#include <mutex>
 #include <nlohmann/json.hpp>
 #include <optional>
 
@@ -20,6 +22,7 @@
 #include "system/hash.hpp"
 #include "system/interrupt.hpp"
 #include "system/progress.hpp"
+#include "verify/networks.hpp"
 #include "verify/vnnlib.hpp"
 
 namespace saha::cli {
@@ -33,22 +36,25 @@ constexpr Option kOptions[] = {
     {"arithmetic", 0, "HOW", "float32: sums in any order, with and without FMA; real: exact sums", false, "float32"},
     {"backend", 0, "BACKEND", "the engine that a counterexample is executed on before it is told", false, "native"},
     {"shape", 0, "NAME=1x3x224x224", "shape of an input with free dims, which are otherwise what the property declares, or 1", true},
-    {"witness", 0, "FILE", "also write the counterexample: the text of stdout; .npy the input as an array; .npz all inputs and outputs"},
+    {"network", 0, "NAME=FILE", "the model of a further network that a 2.0 property declares; MODEL is the first, those declared equal-to need none", true},
+    {"witness", 0, "FILE", "also write the counterexample: as text; .npy the input as an array; .npz all inputs and outputs"},
     {"explain", 0, "", "say what the property asks in plain words and stop"},
     kReportOption,
 };
 
-/// The files, read; the graph has no free dims.
+bool ends_with(const std::string& s, std::string_view ending) { return s.size() >= ending.size() && std::string_view(s).substr(s.size() - ending.size()) == ending; }
+
+/// A model of the property, without free dims.
 struct Subject {
+  std::string file;
   ir::Model model;
   bool packed = false;                 ///< by gzip: engines do not read the file itself
   std::vector<Dims> inputs;            ///< of the graph
 };
 
-bool ends_with(const std::string& s, std::string_view ending) { return s.size() >= ending.size() && std::string_view(s).substr(s.size() - ending.size()) == ending; }
-
 Result<Subject> read_model(const std::string& file) {
   Subject s;
+  s.file = file;
   if (ends_with(file, ".gz")) {
     SAHA_TRY(const auto packed, system::read_bytes(file));
     auto bytes = data::gunzip(packed);
@@ -61,16 +67,15 @@ Result<Subject> read_model(const std::string& file) {
   return s;
 }
 
-/// Free dims become those of --shape, else those that the property declares for the input, else 1.
-Result<> bind(Subject& s, const verify::Vnnlib& property, const Args& args) {
+/// Free dims become those of `shapes`, else those that the property declares for the input, else 1.
+Result<> fix_shapes(Subject& s, const std::vector<verify::Port>& declared, measure::Shapes shapes) {
   const ir::Graph& g = s.model.graph;
-  SAHA_TRY(measure::Shapes shapes, shapes_of(args));
-  for (std::size_t i = 0; i < g.inputs().size() && i < property.inputs.size(); ++i) {
+  for (std::size_t i = 0; i < g.inputs().size() && i < declared.size(); ++i) {
     const ir::Type& t = g.type(g.inputs()[i]);
-    const Dims& declared = property.inputs[i].shape;
-    bool fits = t.is_tensor() && !ir::is_static(t) && (!t.ranked || t.dims.size() == declared.size());
-    for (std::size_t d = 0; fits && t.ranked && d < declared.size(); ++d) fits = t.dims[d].known().value_or(declared[d]) == declared[d];
-    if (fits) shapes.try_emplace(std::string(g.name(g.inputs()[i])), declared);
+    const Dims& shape = declared[i].shape;
+    bool fits = t.is_tensor() && !ir::is_static(t) && (!t.ranked || t.dims.size() == shape.size());
+    for (std::size_t d = 0; fits && t.ranked && d < shape.size(); ++d) fits = t.dims[d].known().value_or(shape[d]) == shape[d];
+    if (fits) shapes.try_emplace(std::string(g.name(g.inputs()[i])), shape);
   }
   SAHA_TRY(s.inputs, measure::input_dims(g, shapes));
   std::vector<ir::TypeRef> types;
@@ -90,98 +95,168 @@ std::string listed(const ir::Graph& g, std::span<const ir::ValueId> values) {
   return s;
 }
 
-/// The property speaks of this network's inputs and outputs.
-Result<> match(const Subject& s, const std::string& model, const verify::Vnnlib& v, const std::string& property) {
+/// The property speaks of `said` elements of these values, as the tensors `ports`, if it declares any.
+Result<> match(const Subject& s, std::span<const ir::ValueId> values, std::string_view what, std::int64_t said, const std::vector<verify::Port>* ports, const std::string& property) {
   const ir::Graph& g = s.model.graph;
-  for (const auto& [what, values, said, ports] : {std::tuple("input", g.inputs(), v.property.inputs, &v.inputs), std::tuple("output", g.outputs(), v.property.outputs, &v.outputs)}) {
-    std::int64_t elements = 0;
-    std::vector<std::optional<Dims>> dims;
-    for (ir::ValueId id : values) {
-      const ir::Type& t = g.type(id);
-      if (!t.is_tensor() || !ir::is_static(t)) return Error{ErrorCode::unsupported, model + ": " + what + " '" + std::string(g.name(id)) + "' is " + ir::str(t) + "; properties are of tensors of known size"};
-      Dims d;
-      for (const ir::Dim& x : t.dims) d.push_back(*x.known());
-      elements += num_elements(d);
-      dims.emplace_back(std::move(d));
-    }
-    if (elements != said)
-      return Error{ErrorCode::invalid_argument, property + " has " + figures::counted(said, what) + ", " + model + " has " + std::to_string(elements) + " (" + listed(g, values) + ")"};
-    if (v.version == 1) continue;
-    if (ports->size() != values.size())
-      return Error{ErrorCode::invalid_argument, property + " declares " + figures::counted(std::int64_t(ports->size()), std::string(what) + " tensor") + ", " + model + " has " + std::to_string(values.size()) + " (" + listed(g, values) + ")"};
-    for (std::size_t i = 0; i < values.size(); ++i)
-      if (num_elements((*ports)[i].shape) != num_elements(*dims[i]))
-        return Error{ErrorCode::invalid_argument, property + " declares " + what + " '" + (*ports)[i].name + "' as " + str((*ports)[i].shape) + ", in " + model + " it is " + ir::str(g.type(values[i]))};
+  std::int64_t elements = 0;
+  std::vector<std::int64_t> sizes;
+  for (ir::ValueId id : values) {
+    const ir::Type& t = g.type(id);
+    if (!t.is_tensor() || !ir::is_static(t)) return Error{ErrorCode::unsupported, s.file + ": " + std::string(what) + " '" + std::string(g.name(id)) + "' is " + ir::str(t) + "; properties are of tensors of known size"};
+    sizes.push_back(1);
+    for (const ir::Dim& d : t.dims) sizes.back() *= *d.known();
+    elements += sizes.back();
+  }
+  auto wrong = [&](std::string message) { return Error{ErrorCode::invalid_argument, property + message}; };
+  if (elements != said) return wrong(" has " + figures::counted(said, what) + ", " + s.file + " has " + std::to_string(elements) + " (" + listed(g, values) + ")");
+  if (!ports) return {};
+  if (ports->size() != values.size()) return wrong(" declares " + figures::counted(std::int64_t(ports->size()), std::string(what) + " tensor") + ", " + s.file + " has " + std::to_string(values.size()) + " (" + listed(g, values) + ")");
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    const verify::Port& p = (*ports)[i];
+    if (num_elements(p.shape) != sizes[i]) return wrong(" declares " + std::string(what) + " '" + p.name + "' as " + str(p.shape) + ", in " + s.file + " it is " + ir::str(g.type(values[i])));
+    if (!p.onnx.empty() && p.onnx != g.name(values[i])) return wrong(" says that " + std::string(what) + " '" + p.name + "' is '" + p.onnx + "', in " + s.file + " that place has '" + std::string(g.name(values[i])) + "'");
   }
   return {};
 }
 
-/// Runs the model on the engine, which is opened when the first counterexample is there.
+/// The property's networks: of each the model, which several may share.
+struct Subjects {
+  std::vector<Subject> models;
+  std::vector<std::size_t> model_of;   ///< of each network; of 1.0 there is one
+  ir::Graph graph;                     ///< of all, from the property's inputs to its outputs
+};
+
+Result<Subjects> read_models(const Args& args, const verify::Vnnlib& v) {
+  const std::string &model = args.arguments[0], &property = args.arguments[1];
+  std::map<std::string, std::string> files;
+  for (const std::string& text : args.all("network")) {
+    const auto eq = text.find('=');
+    const std::string name = text.substr(0, eq);
+    auto network = std::ranges::find(v.networks, name, &verify::Network::name);
+    if (eq == std::string::npos) return Error{ErrorCode::invalid_file, "--network is '" + text + "', NAME=FILE is taken"};
+    if (network == v.networks.end()) return Error{ErrorCode::invalid_file, "--network " + text + ": " + property + " declares no network '" + name + "'"};
+    if (network == v.networks.begin()) return Error{ErrorCode::invalid_file, "--network " + text + ": '" + name + "' is the first network, which is MODEL"};
+    if (network->equal) return Error{ErrorCode::invalid_file, "--network " + text + ": '" + name + "' is declared equal to '" + network->like + "'"};
+    files[name] = text.substr(eq + 1);
+  }
+  Subjects s;
+  const std::size_t count = std::max<std::size_t>(1, v.networks.size());
+  s.models.reserve(count);
+  for (std::size_t k = 0; k < count; ++k) {
+    const verify::Network* n = v.networks.empty() ? nullptr : &v.networks[k];
+    if (n && n->equal) {
+      s.model_of.push_back(s.model_of[std::size_t(std::ranges::find(v.networks, n->like, &verify::Network::name) - v.networks.begin())]);
+    } else {
+      if (k > 0 && !files.contains(n->name)) return Error{ErrorCode::invalid_file, "network '" + n->name + "' of " + property + " has no model", "--network " + n->name + "=FILE"};
+      SAHA_TRY(auto subject, read_model(k == 0 ? model : files[n->name]));
+      measure::Shapes shapes;
+      if (k == 0) { SAHA_TRY(shapes, shapes_of(args)); }
+      SAHA_DO(fix_shapes(subject, n ? n->inputs : std::vector<verify::Port>(), shapes));
+      s.model_of.push_back(s.models.size());
+      s.models.push_back(std::move(subject));
+    }
+    const Subject& m = s.models[s.model_of.back()];
+    auto declared = [](const std::vector<verify::Port>& ports) {
+      std::int64_t all = 0;
+      for (const verify::Port& p : ports) all += num_elements(p.shape);
+      return all;
+    };
+    SAHA_DO(match(m, m.model.graph.inputs(), "input", n ? declared(n->inputs) : v.elements(), n ? &n->inputs : nullptr, property));
+    SAHA_DO(match(m, m.model.graph.outputs(), "output", n ? declared(n->outputs) : v.property.outputs, n ? &n->outputs : nullptr, property));
+  }
+  if (count == 1 && v.input_of.empty()) {
+    s.graph = s.models[0].model.graph;
+  } else {
+    std::vector<const ir::Graph*> graphs;
+    for (std::size_t m : s.model_of) graphs.push_back(&s.models[m].model.graph);
+    SAHA_TRY(s.graph, verify::side_by_side(graphs, v.input_of));
+  }
+  return s;
+}
+
+/// Runs the models on the engine, which is opened when the first counterexample is there. Any thread, one at a time: programs are not shared.
 class Executed {
  public:
-  Executed(const Subject& subject, std::string file, std::string backend) : subject_(subject), file_(std::move(file)), backend_(std::move(backend)) {}
+  Executed(const Subjects& subjects, const verify::Vnnlib& v, std::string backend) : subjects_(subjects), v_(v), backend_(std::move(backend)), programs_(subjects.models.size()) {}
 
-  std::vector<Tensor> inputs(const std::vector<float>& x) const {
-    std::vector<Tensor> in;
-    std::size_t at = 0;
-    const ir::Graph& g = subject_.model.graph;
-    for (std::size_t i = 0; i < subject_.inputs.size(); ++i) {
-      const auto n = std::size_t(num_elements(subject_.inputs[i]));
-      std::vector<double> part(x.begin() + std::ptrdiff_t(at), x.begin() + std::ptrdiff_t(at + n));
-      at += n;
-      in.push_back(Tensor::zeros(g.type(g.inputs()[i]).dtype, subject_.inputs[i]));
-      fill<double>(in.back(), part);
+  /// Of each network, x by the property's inputs.
+  std::vector<std::vector<Tensor>> inputs(const std::vector<float>& x) const {
+    const std::vector<float> all = v_.spread(std::span<const float>(x));
+    std::vector<std::vector<Tensor>> in;
+    auto at = all.begin();
+    for (std::size_t m : subjects_.model_of) {
+      in.emplace_back();
+      const Subject& s = subjects_.models[m];
+      for (std::size_t i = 0; i < s.inputs.size(); ++i) {
+        in.back().push_back(Tensor::zeros(s.model.graph.type(s.model.graph.inputs()[i]).dtype, s.inputs[i]));
+        const std::vector<double> part(at, at + in.back().back().size());
+        at += in.back().back().size();
+        fill<double>(in.back().back(), part);
+      }
     }
     return in;
   }
-  Result<std::vector<Tensor>> outputs(const std::vector<float>& x) {
-    if (!program_) {
-      SAHA_TRY(engine_, backends::open(backend_));
-      std::string file;
-      if (!subject_.packed) {
-        SAHA_TRY(const auto format, formats::format_of_file(file_));
-        if (engine_->reads(format)) file = file_;
-      }
-      SAHA_TRY(program_, engine_->load(subject_.model, {.threads = 1, .precision = "float32", .file = file}));
+  Result<std::vector<std::vector<Tensor>>> outputs(const std::vector<float>& x) {
+    std::vector<std::vector<Tensor>> outputs;
+    auto in = inputs(x);
+    for (std::size_t k = 0; k < in.size(); ++k) {
+      SAHA_TRY(auto* program, program_of(subjects_.model_of[k]));
+      std::vector<Datum> values;
+      for (Tensor& t : in[k]) values.emplace_back(std::move(t));
+      SAHA_TRY(auto out, program->run(values));
+      outputs.emplace_back();
+      for (Datum& d : out) outputs.back().push_back(std::move(d.tensor));
     }
-    std::vector<Datum> in;
-    for (Tensor& t : inputs(x)) in.emplace_back(std::move(t));
-    SAHA_TRY(auto out, program_->run(in));
-    std::vector<Tensor> tensors;
-    for (Datum& d : out) tensors.push_back(std::move(d.tensor));
-    return tensors;
+    return outputs;
   }
   Result<std::vector<float>> operator()(const std::vector<float>& x) {
+    std::lock_guard lock(mutex_);
     SAHA_TRY(const auto out, outputs(x));
     std::vector<float> y;
-    for (const Tensor& t : out)
-      for (double v : values<double>(t)) y.push_back(float(v));
+    for (const auto& tensors : out)
+      for (const Tensor& t : tensors)
+        for (double v : values<double>(t)) y.push_back(float(v));
     return y;
   }
 
  private:
-  const Subject& subject_;
-  std::string file_, backend_;
+  Result<runtime::Program*> program_of(std::size_t m) {
+    if (!programs_[m]) {
+      const Subject& s = subjects_.models[m];
+      if (!engine_) { SAHA_TRY(engine_, backends::open(backend_)); }
+      std::string file;
+      if (!s.packed) {
+        SAHA_TRY(const auto format, formats::format_of_file(s.file));
+        if (engine_->reads(format)) file = s.file;
+      }
+      SAHA_TRY(programs_[m], engine_->load(s.model, {.threads = 1, .precision = "float32", .file = file}));
+    }
+    return programs_[m].get();
+  }
+  const Subjects& subjects_;
+  const verify::Vnnlib& v_;
+  std::string backend_;
+  std::mutex mutex_;
   std::unique_ptr<runtime::Backend> engine_;
-  std::unique_ptr<runtime::Program> program_;
+  std::vector<std::unique_ptr<runtime::Program>> programs_;   ///< of each model; they go before the engine
 };
 
 /// The text of stdout, an array, or all arrays by name, as the ending says.
-Result<> write_witness(const std::string& file, const Subject& s, Executed& executed, const verify::Outcome& o) {
+Result<> write_witness(const std::string& file, const Subjects& s, const verify::Vnnlib& v, Executed& executed, const verify::Outcome& o) {
+  const auto in = executed.inputs(o.x);
   if (ends_with(file, ".npy")) {
-    const auto in = executed.inputs(o.x);
-    SAHA_TRY(const auto bytes, data::write_npy(in[0]));
+    SAHA_TRY(const auto bytes, data::write_npy(in[0][0]));
     return system::write_file(file, bytes);
   }
-  if (!ends_with(file, ".npz")) return system::write_file(file, verify::print_counterexample(o.x, o.y));
+  if (!ends_with(file, ".npz")) return system::write_file(file, verify::print_counterexample(v, o.x, o.y));
   std::vector<data::NamedTensor> arrays;
-  const ir::Graph& g = s.model.graph;
-  auto add = [&](std::span<const ir::ValueId> values, const std::vector<Tensor>& tensors) {
-    for (std::size_t i = 0; i < tensors.size(); ++i) arrays.emplace_back(std::string(g.name(values[i])), tensors[i]);
-  };
-  add(g.inputs(), executed.inputs(o.x));
   SAHA_TRY(const auto out, executed.outputs(o.x));
-  add(g.outputs(), out);
+  for (std::size_t k = 0; k < in.size(); ++k) {
+    const ir::Graph& g = s.models[s.model_of[k]].model.graph;
+    const std::string prefix = in.size() > 1 ? v.networks[k].name + "." : "";
+    for (std::size_t i = 0; i < in[k].size(); ++i) arrays.emplace_back(prefix + std::string(g.name(g.inputs()[i])), in[k][i]);
+    for (std::size_t i = 0; i < out[k].size(); ++i) arrays.emplace_back(prefix + std::string(g.name(g.outputs()[i])), out[k][i]);
+  }
   SAHA_TRY(const auto bytes, data::write_npz(arrays));
   return system::write_file(file, bytes);
 }
@@ -233,7 +308,7 @@ Json json(const Args& args, const verify::Vnnlib& v, const verify::Outcome& o, s
   auto text = [](const std::string& s) { return s.empty() ? Json() : Json(s); };
   Json j{{"schema", "saha.verify/1"}, {"saha", SAHA_VERSION}, {"model", args.arguments[0]}, {"model_sha256", hash(args.arguments[0])}, {"property", args.arguments[1]},
          {"property_sha256", hash(args.arguments[1])}, {"verdict", word(o.verdict)}, {"method", text(o.method)}, {"why", text(o.why)}, {"arithmetic", args.get("arithmetic")},
-         {"backend", args.get("backend")}, {"inputs", v.property.inputs}, {"inputs_varying", e.vary}, {"outputs", v.property.outputs}, {"cases", v.property.cases.size()},
+         {"backend", args.get("backend")}, {"inputs", v.elements()}, {"inputs_varying", e.vary}, {"outputs", v.property.outputs}, {"cases", v.property.cases.size()},
          {"regions", o.regions}, {"seconds", seconds}, {"counterexample", nullptr}};
   if (which) {
     auto numbers = [](const std::vector<float>& values) {
@@ -241,7 +316,7 @@ Json json(const Args& args, const verify::Vnnlib& v, const verify::Outcome& o, s
       for (float f : values) a.push_back(std::isfinite(f) ? Json(double(f)) : Json());
       return a;
     };
-    j["counterexample"] = {{"case", *which + 1}, {"x", numbers(o.x)}, {"y", numbers(o.y)}};
+    j["counterexample"] = {{"case", *which + 1}, {"x", numbers(v.spread(std::span<const float>(o.x)))}, {"y", numbers(o.y)}};
   }
   return j;
 }
@@ -257,16 +332,16 @@ Result<int> run_verify(const Args& args) {
   if (how != "float32" && how != "real") return Error{ErrorCode::invalid_file, "--arithmetic is '" + how + "', float32 or real is taken"};
   SAHA_DO(backends::known(backend));
   SAHA_TRY(const verify::Vnnlib v, verify::read_vnnlib(property));
-  SAHA_TRY(Subject subject, read_model(model));
-  SAHA_DO(bind(subject, v, args));
-  SAHA_DO(match(subject, model, v, property));
-  if (ends_with(witness, ".npy") && subject.inputs.size() > 1) return Error{ErrorCode::invalid_file, "--witness is '" + witness + "', one array, and " + model + " has " + std::to_string(subject.inputs.size()) + " inputs", "a name that ends in .npz takes them all"};
+  SAHA_TRY(const Subjects subjects, read_models(args, v));
+  std::size_t arrays = 0;
+  for (std::size_t m : subjects.model_of) arrays += subjects.models[m].inputs.size();
+  if (ends_with(witness, ".npy") && arrays > 1) return Error{ErrorCode::invalid_file, "--witness is '" + witness + "', one array, and there are " + std::to_string(arrays) + " inputs", "a name that ends in .npz takes them all"};
   if (args.has("explain")) {
     print(verify::explain(v));
     return 0;
   }
 
-  Executed executed(subject, model, backend);
+  Executed executed(subjects, v, backend);
   verify::Options options;
   options.arithmetic = how == "real" ? verify::Arithmetic::real : verify::Arithmetic::float32;
   options.threads = int(threads);
@@ -281,7 +356,7 @@ Result<int> run_verify(const Args& args) {
   };
   system::InterruptGuard guard;
   options.timeout_s = std::max(0.0, timeout - elapsed());
-  auto proved = verify::prove(subject.model.graph, v.property, options);
+  auto proved = verify::prove(subjects.graph, v.property, options);
   bar.reset();
   if (!proved) {
     if (proved.error().code == ErrorCode::cancelled && system::interrupt_exit_code()) return system::interrupt_exit_code();
@@ -296,10 +371,10 @@ Result<int> run_verify(const Args& args) {
   const double seconds = elapsed();
   const Json object = args.json() || args.has("report") ? json(args, v, o, which, seconds) : Json();
   if (args.json()) print(object.dump(1, ' ', false, Json::error_handler_t::replace) + "\n");
-  else print(std::string(word(o.verdict)) + "\n" + (which ? verify::print_counterexample(o.x, o.y) : ""));
+  else print(std::string(word(o.verdict)) + "\n" + (which ? verify::print_counterexample(v, o.x, o.y) : ""));
   say(args, summary(v, o, which, options.arithmetic, backend, seconds));
   if (which && !witness.empty()) {
-    SAHA_DO(write_witness(witness, subject, executed, o));
+    SAHA_DO(write_witness(witness, subjects, v, executed, o));
     say(args, "wrote " + witness);
   }
   SAHA_DO(write_reports(args, object, model + " against " + property));
@@ -317,7 +392,7 @@ Result<int> run(const Args& args) {
 }  // namespace
 
 const Command kVerify{"verify", "prove that no input of a region breaks a property, or find one that does", kArguments, kOptions, "verify model.onnx property.vnnlib --timeout 60", run,
-                      "The first line of stdout is unsat (the property holds), sat (a counterexample follows), unknown or timeout. The exit code is 0 for unsat, 1 for sat, 3 for unknown and "
+                      "The first line of stdout is unsat (the property holds), sat (a counterexample follows, as VNN-COMP writes it for the property's version), unknown or timeout. The exit code is 0 for unsat, 1 for sat, 3 for unknown and "
                       "timeout, and 2 where the files or options are wrong or the model has an operator without bounds."};
 
 }  // namespace saha::cli

@@ -22,7 +22,7 @@ std::string bounds(const Vnnlib& v, const Box& box, const char* indent) {
   std::string s;
   std::size_t shown = 0;
   for (std::size_t i = 0; i < box.lo.size() && shown < kMostBounds; ++i, ++shown)
-    s += indent + element_name(v, true, std::int64_t(i)) + (box.lo[i] == box.hi[i] ? " = " + number(box.lo[i]) : " in [" + number(box.lo[i]) + ", " + number(box.hi[i]) + "]") + "\n";
+    s += indent + input_name(v, std::int64_t(i)) + (box.lo[i] == box.hi[i] ? " = " + number(box.lo[i]) : " in [" + number(box.lo[i]) + ", " + number(box.hi[i]) + "]") + "\n";
   return s + and_so_on(box.lo.size(), shown, "input", indent);
 }
 
@@ -30,7 +30,7 @@ std::string bounds(const Vnnlib& v, const Box& box, const char* indent) {
 
 std::string sentence(const Vnnlib& v, const Row& row) {
   std::vector<std::pair<std::string, double>> terms;
-  for (auto [i, factor] : row.x) terms.emplace_back(element_name(v, true, i), factor);
+  for (auto [i, factor] : row.x) terms.emplace_back(input_name(v, i), factor);
   for (auto [i, factor] : row.y) terms.emplace_back(element_name(v, false, i), factor);
   double bound = row.bound, sign = 1;
   // The positive terms go to the left; where there are none, all signs turn.
@@ -74,9 +74,15 @@ std::string explain(const Vnnlib& v) {
   const Property& p = v.property;
   const Extent e = extent(p);
   const bool one = p.cases.size() == 1;
-  std::string s = "A counterexample is an input " + std::string(e.boxes == 1 ? "of the box" : "of a case's box") + " that satisfies all rows " + (one ? "" : "of any case ") + "with its outputs.\n";
+  std::string s;
+  if (v.networks.size() > 1) {
+    for (const Network& n : v.networks) s += (s.empty() ? "The networks are '" : ", '") + n.name + "'" + (n.like.empty() ? "" : (n.equal ? " (the same as '" : " (built as '") + n.like + "')");
+    s += ".\n";
+  }
+  s += "A counterexample is an input " + std::string(e.boxes == 1 ? "of the box" : "of a case's box") + " that satisfies all rows " + (one ? "" : "of any case ") + "with its outputs.\n";
   s += "inputs   " + std::to_string(p.inputs) + ", " + std::to_string(e.vary) + (e.vary == 1 ? " varies" : " vary");
   if (e.vary > 0) s += " by " + number(e.least) + (e.least == e.most ? "" : " to " + number(e.most));
+  if (v.elements() != p.inputs) s += "; " + std::to_string(v.elements()) + " are declared, the others are set equal to these";
   s += "\noutputs  " + std::to_string(p.outputs) + "\ncases    " + std::to_string(p.cases.size()) + ", of " + (e.boxes == 1 ? "1 box" : std::to_string(e.boxes) + " boxes") + " and " + figures::counted(e.rows, "row");
   if (p.empty_cases) s += "; " + std::to_string(p.empty_cases) + " more without inputs " + (p.empty_cases == 1 ? "is" : "are") + " left out";
   s += "\n";

@@ -85,8 +85,10 @@ class Expansion {
   }
 
   Result<> run(Property& out) {
-    for (std::size_t i = 0; i < box_.lo.size(); ++i)
+    for (std::size_t i = 0; i < box_.lo.size(); ++i) {
+      open_ += !std::isfinite(box_.lo[i]) + !std::isfinite(box_.hi[i]);
       if (box_.lo[i] > box_.hi[i]) note(std::int32_t(i));
+    }
     if (f_.never_ || conflict_ >= 0) return finish(out);
     // Bounds first: cases that differ in their rows only then follow each other, and share the box.
     std::uint32_t agenda = kNone;
@@ -149,7 +151,10 @@ class Expansion {
     agenda_.resize(c.items);
     rows_.resize(c.rows);
     if (trail_.size() > c.trail) shared_ = nullptr;
-    for (; trail_.size() > c.trail; trail_.pop_back()) (trail_.back().upper ? box_.hi : box_.lo)[std::size_t(trail_.back().input)] = trail_.back().before;
+    for (; trail_.size() > c.trail; trail_.pop_back()) {
+      (trail_.back().upper ? box_.hi : box_.lo)[std::size_t(trail_.back().input)] = trail_.back().before;
+      open_ += !std::isfinite(trail_.back().before);
+    }
     const std::uint32_t at = c.at, end = f_.nodes_[at].end, rest = c.agenda;
     if (end == c.end) choices_.pop_back();
     else c.at = end;
@@ -162,6 +167,7 @@ class Expansion {
     if (upper ? value >= b : value <= b) return true;
     trail_.push_back({input, upper, b});
     shared_ = nullptr;
+    open_ -= !std::isfinite(b);
     b = value;
     if (box_.lo[i] <= box_.hi[i]) return true;
     note(input);
@@ -176,24 +182,25 @@ class Expansion {
   }
 
   Result<> emit(Property& out) {
-    if (!shared_) {
-      for (std::size_t i = 0; i < box_.lo.size(); ++i) {
-        if (std::isfinite(box_.lo[i]) && std::isfinite(box_.hi[i])) continue;
+    std::shared_ptr<const Box> box = shared_;
+    if (!box && open_ == 0) {
+      SAHA_TRY(box, interned(box_));
+      shared_ = box;
+    } else if (!box) {   // the rows, which are the case's own, are to close it
+      Box closed = box_;
+      const std::size_t i = close(closed);
+      if (i == kClosed) {
+        SAHA_TRY(box, interned(closed));
+      } else if (closed.lo[i] > closed.hi[i]) {
+        if (conflict_ < 0) conflict_ = std::int32_t(i), conflict_lo_ = closed.lo[i], conflict_hi_ = closed.hi[i];
+        ++out.empty_cases;
+        return {};
+      } else {
         std::string which = f_.nodes_.empty() ? "" : " in case " + std::to_string(out.cases.size() + 1);
-        return Error{ErrorCode::invalid_file, input_(std::int64_t(i)) + " has no " + (std::isfinite(box_.lo[i]) ? "upper" : "lower") + " bound" + which, "each input needs a lower and an upper bound"};
-      }
-      const std::uint64_t key = hash(box_);
-      auto [begin, end] = boxes_.equal_range(key);
-      for (auto b = begin; b != end && !shared_; ++b)
-        if (b->second->lo == box_.lo && b->second->hi == box_.hi) shared_ = b->second;
-      if (!shared_) {
-        numbers_ += std::int64_t(box_.lo.size());
-        if (numbers_ > limits_.box_numbers) return limit("the boxes of its cases have more than " + figures::grouped(double(limits_.box_numbers)) + " inputs in all");
-        shared_ = std::make_shared<const Box>(box_);
-        boxes_.emplace(key, shared_);
+        return Error{ErrorCode::invalid_file, input_(std::int64_t(i)) + " has no " + (std::isfinite(closed.lo[i]) ? "upper" : "lower") + " bound" + which, "each input needs a lower and an upper bound"};
       }
     }
-    Case c{shared_, {}};
+    Case c{std::move(box), {}};
     c.rows.reserve(rows_.size());
     for (std::uint32_t r : rows_) {
       terms_left_ -= std::int64_t(f_.rows_[r].x.size() + f_.rows_[r].y.size());
@@ -203,6 +210,62 @@ class Expansion {
     }
     out.cases.push_back(std::move(c));
     return {};
+  }
+
+  Result<std::shared_ptr<const Box>> interned(const Box& box) {
+    const std::uint64_t key = hash(box);
+    auto [begin, end] = boxes_.equal_range(key);
+    for (auto b = begin; b != end; ++b)
+      if (b->second->lo == box.lo && b->second->hi == box.hi) return b->second;
+    numbers_ += std::int64_t(box.lo.size());
+    if (numbers_ > limits_.box_numbers) return limit("the boxes of its cases have more than " + figures::grouped(double(limits_.box_numbers)) + " inputs in all");
+    return boxes_.emplace(key, std::make_shared<const Box>(box))->second;
+  }
+
+  /// Bounds that are missing, from the rows of inputs alone, round by round as each closes others. kClosed where none is missing then and lo <= hi;
+  /// else an input of which that is not so.
+  static constexpr std::size_t kClosed = ~std::size_t{0};
+  std::size_t close(Box& box) {
+    for (bool changed = true; changed && closing_ > 0;) {
+      changed = false;
+      for (std::uint32_t r : rows_) {
+        const Row& row = f_.rows_[r];
+        if (!row.y.empty()) continue;
+        closing_ -= std::int64_t(row.x.size());
+        // factor * x <= bound - the least that the others are, which they must all have.
+        auto least_is_open = [&](std::int32_t i, double factor) { return !std::isfinite((factor > 0 ? box.lo : box.hi)[std::size_t(i)]); };
+        std::size_t open = 0;
+        for (auto [i, factor] : row.x) open += least_is_open(i, factor);
+        for (auto [i, factor] : row.x) {
+          double& b = (factor > 0 ? box.hi : box.lo)[std::size_t(i)];
+          if (std::isfinite(b) || open > (least_is_open(i, factor) ? 1u : 0u)) continue;
+          b = closing(row, box, i, factor);
+          changed |= std::isfinite(b);
+        }
+      }
+    }
+    for (std::size_t i = 0; i < box.lo.size(); ++i)
+      if (!std::isfinite(box.lo[i]) || !std::isfinite(box.hi[i]) || box.lo[i] > box.hi[i]) return i;
+    return kClosed;
+  }
+
+  /// The bound of x_i by the row, not within what it is in real numbers.
+  static double closing(const Row& row, const Box& box, std::int32_t i, double factor) {
+    double rest = row.bound, magnitude = std::abs(row.bound);
+    bool copied = row.bound == 0 && row.x.size() == 2;
+    for (auto [j, f] : row.x) {
+      if (j == i) continue;
+      const double term = f * (f > 0 ? box.lo : box.hi)[std::size_t(j)];
+      rest -= term;
+      magnitude += std::abs(term);
+      copied &= f == -factor;
+    }
+    if (copied) {   // x_i <= x_j: no rounding
+      for (auto [j, f] : row.x) if (j != i) return (f > 0 ? box.lo : box.hi)[std::size_t(j)];
+    }
+    const double slack = magnitude * 0x1p-52 * double(row.x.size() + 2) + std::numeric_limits<double>::denorm_min();
+    const double value = (rest + slack) / factor;
+    return std::nextafter(value, factor > 0 ? kInfinity : -kInfinity);
   }
 
   Result<> finish(Property& out) {
@@ -227,6 +290,8 @@ class Expansion {
   std::shared_ptr<const Box> shared_;     ///< equals box_, if not null
   std::unordered_multimap<std::uint64_t, std::shared_ptr<const Box>> boxes_;
   std::int64_t numbers_ = 0, rows_left_ = limits_.rows, terms_left_ = limits_.terms;
+  std::int64_t closing_ = kMostSteps;     ///< terms that close() may still look at
+  std::int64_t open_ = 0;                 ///< bounds of box_ that are infinite
   std::int32_t conflict_ = -1;
   double conflict_lo_ = 0, conflict_hi_ = 0;
 };

@@ -23,12 +23,13 @@ class Formula {
   /// The comparisons up to the close() that belongs to it are joined thus. Outside of any all must hold.
   void open(Join join);
   void close();
+  bool common() const { return nodes_open_.empty(); }   ///< what comes next must hold in every case
   /// terms <= bound. An element occurs once in `row`. A row of one input bounds that input; a strict one then ends at the next float64, since
   /// inputs are float64 or narrower. A row of no element is true or false.
   void at_most(Row row);
 
   /// Multiplies out. Cases of equal boxes share them; a branch without inputs, or with a comparison of constants that is false, is counted in
-  /// empty_cases. Fails (invalid_file) where an input of a case has no bound, no case has an input left, or a limit is passed; `input` names inputs.
+  /// empty_cases. A bound that an input lacks follows from rows of inputs, if it does. Fails (invalid_file) where an input of a case has no bound, no case has an input left, or a limit is passed; `input` names inputs.
   Result<Property> property(std::int64_t inputs, std::int64_t outputs, const std::function<std::string(std::int64_t)>& input, const FormulaLimits& limits = {}) &&;
 
  private:

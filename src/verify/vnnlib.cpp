@@ -40,7 +40,7 @@ std::string shown(const Token& t) {
   return "'" + s + (t.text.size() > 40 ? ".." : "") + "'";
 }
 
-/// An element of a tensor, a term's variable: inputs before outputs.
+/// A term's variable: an input of the property, or kOutput and an output. Inputs come first.
 using Element = std::uint64_t;
 constexpr Element kOutput = Element{1} << 32, kHidden = Element{1} << 33;
 struct Term {
@@ -48,16 +48,53 @@ struct Term {
   double factor;
 };
 
+/// Elements that are set equal.
+class Ties {
+ public:
+  void tie(std::int32_t a, std::int32_t b) {
+    const auto most = std::size_t(std::max(a, b));
+    for (std::size_t i = parent_.size(); i <= most; ++i) parent_.push_back(std::int32_t(i));
+    a = root(a), b = root(b);
+    parent_[std::size_t(std::max(a, b))] = std::min(a, b);
+  }
+  bool any() const { return !parent_.empty(); }
+  /// Inputs in the order of their first elements.
+  void number(std::int64_t elements, std::vector<std::int32_t>& input_of, std::vector<std::int32_t>& element_of) {
+    input_of.resize(std::size_t(elements));
+    for (std::int32_t i = 0; i < elements; ++i) {
+      const std::int32_t first = std::size_t(i) < parent_.size() ? root(i) : i;
+      if (first == i) element_of.push_back(i);
+      input_of[std::size_t(i)] = first == i ? std::int32_t(element_of.size()) - 1 : input_of[std::size_t(first)];
+    }
+  }
+
+ private:
+  std::int32_t root(std::int32_t i) {
+    while (parent_[std::size_t(i)] != i) i = parent_[std::size_t(i)] = parent_[std::size_t(parent_[std::size_t(i)])];
+    return i;
+  }
+  std::vector<std::int32_t> parent_;   // never after its children
+};
+
 class Reader {
  public:
-  Reader(std::string_view text, std::string_view file) : text_(text), file_(file) {
+  Reader(std::string_view text, std::string_view file, const std::vector<std::int32_t>* input_of = nullptr) : text_(text), file_(file), input_of_(input_of) {
     if (text_.starts_with("\xEF\xBB\xBF")) at_ = 3;
   }
 
   Result<Vnnlib> run() {
     next();
     if (!commands()) return std::move(error_);
-    auto property = std::move(formula_).property(inputs_, outputs_, [this](std::int64_t i) { return element_name(out_, true, i); });
+    if (ties_.any()) {   // what was read so far spoke of elements, not of inputs: once more, with their numbers
+      std::vector<std::int32_t> input_of, element_of;
+      ties_.number(inputs_, input_of, element_of);
+      Reader again(text_, file_, &input_of);
+      again.out_.element_of = std::move(element_of);
+      return again.run();
+    }
+    if (input_of_) out_.input_of = *input_of_;
+    const std::int64_t inputs = input_of_ ? std::int64_t(out_.element_of.size()) : inputs_;
+    auto property = std::move(formula_).property(inputs, outputs_, [this](std::int64_t i) { return input_name(out_, i); });
     if (!property) return std::move(property.error());
     out_.property = std::move(*property);
     return std::move(out_);
@@ -161,7 +198,7 @@ class Reader {
     auto [stop, fault2] = std::from_chars(dot + 1, end, minor);
     if (fault2 != std::errc() || stop != end) return expected("a version such as <2.0>");
     if (major < 1 || major > 2) return fail(t, "version " + std::to_string(major) + "." + std::to_string(minor) + " of VNN-LIB is not known; 1 and 2 are", {}, ErrorCode::unsupported);
-    if (any_ || inputs_ || outputs_ || !networks_.empty()) return fail(t, "the version stands after declarations or assertions; it is to be first");
+    if (any_ || inputs_ || outputs_ || !out_.networks.empty()) return fail(t, "the version stands after declarations or assertions; it is to be first");
     out_.version = major;
     next();
     return take(Kind::close, "a ')'");
@@ -169,7 +206,7 @@ class Reader {
 
   /// 1.0: (declare-const X_0 Real), (declare-fun X_0 () Real). The elements may come in any order.
   bool declare(const Token& command) {
-    if (out_.version == 2 || !networks_.empty()) return fail(command, shown(command) + " is of VNN-LIB 1.0, this file of 2.0", "2.0 declares tensors: (declare-network N (declare-input X float32 [1,5]) (declare-output Y float32 [1,2]))");
+    if (out_.version == 2) return fail(command, shown(command) + " is of VNN-LIB 1.0, this file of 2.0", "2.0 declares tensors: (declare-network N (declare-input X float32 [1,5]) (declare-output Y float32 [1,2]))");
     const Token variable = token_;
     if (variable.kind != Kind::word) return expected("the name of a variable");
     std::uint32_t index = 0;
@@ -201,8 +238,8 @@ class Reader {
     out_.version = 2;
     const Token name = token_;
     if (!new_name("a network")) return false;
-    Network n{std::string(name.text), {}, {}, {}, 0};
-    const bool first = networks_.empty();
+    Network n;
+    n.name = name.text;
     while (token_.kind == Kind::open) {
       next();
       const Token what = token_;
@@ -210,8 +247,8 @@ class Reader {
       next();
       if (what.text == "equal-to" || what.text == "isomorphic-to") {
         if (!n.like.empty()) return fail(what, "a network is equal or isomorphic to one other only");
-        auto other = std::ranges::find_if(networks_, [&](const Network& o) { return o.name == token_.text; });
-        if (other == networks_.end()) return fail(token_, "network " + shown(token_) + " is not declared before");
+        auto other = std::ranges::find_if(out_.networks, [&](const Network& o) { return o.name == token_.text; });
+        if (other == out_.networks.end()) return fail(token_, "network " + shown(token_) + " is not declared before");
         if (!other->like.empty()) return fail(token_, "network " + shown(token_) + " is itself said to be like another", "refer to '" + other->like + "'");
         n.like = token_.text;
         n.equal = what.text == "equal-to";
@@ -227,30 +264,18 @@ class Reader {
     if (!take(Kind::close, "a '(' or the ')' that ends this network")) return false;
     if (n.inputs.empty() || n.outputs.empty()) return fail(end, "network '" + n.name + "' declares no " + (n.inputs.empty() ? "input" : "output"));
     if (!n.like.empty()) {
-      const auto& other = *std::ranges::find_if(networks_, [&](const Network& o) { return o.name == n.like; });
+      const auto& other = *std::ranges::find_if(out_.networks, [&](const Network& o) { return o.name == n.like; });
       auto alike = [&](const std::vector<Port>& a, const std::vector<Port>& b) {
         return std::ranges::equal(a, b, [&](const Port& p, const Port& q) { return p.shape == q.shape && (!n.equal || p.dtype == q.dtype); });
       };
       if (!alike(n.inputs, other.inputs) || !alike(n.outputs, other.outputs)) return fail(name, "network '" + n.name + "' declares other shapes or types than '" + n.like + "', which it is to be like");
     }
-    if (first) {
-      out_.network = n.name;
-      out_.inputs = n.inputs;
-      out_.outputs = n.outputs;
-    } else if (!several_.text.data()) {
-      several_ = name;
-    }
-    networks_.push_back(std::move(n));
+    out_.networks.push_back(std::move(n));
     return true;
   }
 
-  struct Network {
-    std::string name, like;
-    std::vector<Port> inputs, outputs;
-    bool equal = false;
-  };
   struct Tensor {
-    Element first;           ///< its first element
+    Element first;           ///< its first element, or kHidden
     std::vector<std::int64_t> shape;
   };
 
@@ -260,7 +285,7 @@ class Reader {
     if (!letter(t.text[0]) || !std::ranges::all_of(t.text, [](char c) { return letter(c) || digit(c) || c == '_' || c == '-' || c == '@' || c == '.'; }))
       return fail(t, shown(t) + " is no name of " + what, "names begin with a letter and have letters, digits and '_'");
     if (t.text.size() > kMostName) return fail(t, "a name has " + std::to_string(t.text.size()) + " characters, more than " + std::to_string(kMostName));
-    if (tensors_.contains(t.text) || std::ranges::any_of(networks_, [&](const Network& n) { return n.name == t.text; })) return fail(t, shown(t) + " is declared twice");
+    if (tensors_.contains(t.text) || std::ranges::any_of(out_.networks, [&](const Network& n) { return n.name == t.text; })) return fail(t, shown(t) + " is declared twice");
     next();
     return true;
   }
@@ -291,18 +316,16 @@ class Reader {
       return true;
     }
     const bool input = what.text == "declare-input";
-    while (token_.kind == Kind::word || token_.kind == Kind::string) {   // `initialized` (2.1): the model has a default, which is not used; a name in quotes: the drafts of 2.0
-      if (token_.kind == Kind::word && (token_.text != "initialized" || !input)) return expected("a ')'");
+    if (token_.kind == Kind::string) {   // in drafts of 2.0
+      p.onnx = token_.text.substr(1, token_.text.size() - 2);
       next();
     }
-    const bool first = networks_.empty();
+    if (input && token_.kind == Kind::word && token_.text == "initialized") next();   // 2.1: the model has a default, which is not used
     std::int64_t& total = input ? inputs_ : outputs_;
-    tensors_.emplace(name.text, Tensor{first ? Element(total) | (input ? 0 : kOutput) : kHidden, p.shape});
-    if (first) {
-      total += count;
-      if (total > std::int64_t(kMostElements) || (input && total > std::int64_t(text_.size())))
-        return fail(shape, figures::grouped(double(total)) + (input ? " inputs are declared, more than can have bounds in a file of " + figures::bytes(double(text_.size())) : std::string(" outputs are declared")));
-    }
+    tensors_.emplace(name.text, Tensor{Element(total) | (input ? 0 : kOutput), p.shape});
+    total += count;
+    if (total > std::int64_t(kMostElements) || (input && total > std::int64_t(text_.size())))
+      return fail(shape, figures::grouped(double(total)) + (input ? " inputs are declared, more than can have bounds in a file of " + figures::bytes(double(text_.size())) : std::string(" outputs are declared")));
     (input ? n.inputs : n.outputs).push_back(std::move(p));
     return true;
   }
@@ -329,11 +352,6 @@ class Reader {
   }
 
   bool declared() {
-    if (several_.text.data()) {
-      std::string names;
-      for (const Network& n : networks_) names += (names.empty() ? "'" : ", '") + n.name + "'";
-      return fail(several_, "the property is about " + std::to_string(networks_.size()) + " networks (" + names + "); properties of one network are supported", {}, ErrorCode::unsupported);
-    }
     const Token end = token_;
     auto gaps = [&](const std::vector<char>& seen, char kind) {
       for (std::size_t i = 0; i < seen.size(); ++i)
@@ -400,6 +418,10 @@ class Reader {
     }
     next();
     if (!normal(op, constant)) return false;
+    if (!input_of_ && r == Relation::equal && formula_.common() && terms_.size() == 2 && terms_[1].element < kOutput && terms_[0].factor == -terms_[1].factor && constant == 0) {
+      ties_.tie(std::int32_t(terms_[0].element), std::int32_t(terms_[1].element));
+      return true;
+    }
     switch (r) {
       case Relation::at_most: at_most(1, constant, false); break;
       case Relation::below: at_most(1, constant, true); break;
@@ -505,7 +527,7 @@ class Reader {
       if (!term(1, depth + 1, c)) return false;
       const bool variables = terms_.size() > before;
       if (variables && (linear || (op.text == "/" && k > 0)))
-        return fail(at, op.text == "/" ? "a division by a variable is not linear" : "a product of variables is not linear", "properties are linear in X and Y");
+        return fail(at, op.text == "/" ? "a division by a variable is not linear" : "a product of variables is not linear", "properties that are linear in X and Y are supported", ErrorCode::unsupported);
       if (variables) linear = true, own = c;
       else if (op.text == "*" || k == 0) factor *= c;
       else if (c == 0) return fail(at, "a division by zero");
@@ -545,7 +567,7 @@ class Reader {
       if (flat_name(name.text, index)) {
         const auto& seen = name.text[0] == 'X' ? inputs_seen_ : outputs_seen_;
         if (index < seen.size() && seen[index]) {
-          e = index | (name.text[0] == 'X' ? 0 : kOutput);
+          e = input_of(index | (name.text[0] == 'X' ? 0 : kOutput));
           return true;
         }
       }
@@ -562,13 +584,11 @@ class Reader {
       if (at_index_[d] >= t.shape[d]) return fail(name, "index " + std::to_string(at_index_[d]) + " of " + shown(name) + " is beyond its dimension of " + std::to_string(t.shape[d]));
       flat = flat * std::uint64_t(t.shape[d]) + std::uint64_t(at_index_[d]);
     }
-    if (t.first == kHidden) {
-      if (several_.text.data()) { e = kHidden; return true; }   // an element of a further network: refused when all is read
-      return fail(name, "hidden tensor " + shown(name) + " is in an assertion; properties of inputs and outputs are supported", {}, ErrorCode::unsupported);
-    }
-    e = t.first + flat;
+    if (t.first == kHidden) return fail(name, "hidden tensor " + shown(name) + " is in an assertion; properties of inputs and outputs are supported", {}, ErrorCode::unsupported);
+    e = input_of(t.first + flat);
     return true;
   }
+  Element input_of(Element e) const { return input_of_ && e < kOutput ? Element((*input_of_)[e]) : e; }
 
   bool unknown(const Token& name) {
     std::string lower(name.text.substr(0, 8));
@@ -588,9 +608,9 @@ class Reader {
   Formula formula_;
   std::vector<char> inputs_seen_, outputs_seen_;                ///< 1.0
   std::int64_t inputs_ = 0, outputs_ = 0;
-  std::vector<Network> networks_;                               ///< 2.0
-  std::unordered_map<std::string_view, Tensor> tensors_;
-  Token several_;                                               ///< the second network's name
+  std::unordered_map<std::string_view, Tensor> tensors_;        ///< 2.0
+  const std::vector<std::int32_t>* input_of_;                   ///< of elements; null: not known yet
+  Ties ties_;
   bool any_ = false;
   std::vector<Term> terms_;
   std::vector<std::int64_t> at_index_;

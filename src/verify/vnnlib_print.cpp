@@ -1,7 +1,9 @@
 // Properties and counterexamples as text. Numbers are written without exponents, which the grammar of 2.0 does not have.
 #include <algorithm>
 #include <charconv>
+#include <map>
 #include <set>
+#include <utility>
 
 #include "base/figures.hpp"
 #include "verify/vnnlib.hpp"
@@ -32,6 +34,13 @@ std::string allowed(std::string name, std::set<std::string>& taken) {
   return s;
 }
 
+/// "float32 [1,5]"
+std::string declared(const Port& p) {
+  std::string s = (p.dtype == DType::none ? "real" : std::string(name(p.dtype))) + " [";
+  for (std::size_t d = 0; d < p.shape.size(); ++d) s += (d ? "," : "") + std::to_string(p.shape[d]);
+  return s + "]";
+}
+
 class Printer {
  public:
   explicit Printer(Vnnlib v) : v_(std::move(v)) {}
@@ -48,6 +57,10 @@ class Printer {
       else own_.emplace_back(i, true);
       if (hi) out_ += "(assert " + bound(i, false, first.hi[i]) + ")\n";
       else own_.emplace_back(i, false);
+    }
+    for (std::size_t e = 0; e < v_.input_of.size(); ++e) {
+      const std::int64_t first = v_.element(v_.input_of[e]);
+      if (first != std::int64_t(e)) out_ += (v_.version == 1 ? "(assert (= " : "(assert (== ") + element_name(v_, true, first) + " " + element_name(v_, true, std::int64_t(e)) + "))\n";
     }
     out_ += "\n";
     if (cases.size() == 1) {
@@ -69,32 +82,37 @@ class Printer {
  private:
   void header() {
     if (v_.version == 1) {
-      for (std::int64_t i = 0; i < v_.property.inputs; ++i) out_ += "(declare-const " + element_name(v_, true, i) + " Real)\n";
+      for (std::int64_t i = 0; i < v_.elements(); ++i) out_ += "(declare-const " + element_name(v_, true, i) + " Real)\n";
       for (std::int64_t i = 0; i < v_.property.outputs; ++i) out_ += "(declare-const " + element_name(v_, false, i) + " Real)\n";
       out_ += "\n";
       return;
     }
-    if (v_.inputs.empty()) v_.inputs = {{"X", DType::none, {v_.property.inputs}}};
-    if (v_.outputs.empty()) v_.outputs = {{"Y", DType::none, {v_.property.outputs}}};
+    if (v_.networks.empty()) v_.networks = {{"N", "", false, {{"X", DType::none, {v_.elements()}}}, {{"Y", DType::none, {v_.property.outputs}}}}};
     std::set<std::string> taken;
-    out_ = "(vnnlib-version <2.0>)\n\n(declare-network " + allowed(v_.network.empty() ? "N" : v_.network, taken) + "\n";
-    for (auto* ports : {&v_.inputs, &v_.outputs})
-      for (Port& p : *ports) {
-        p.name = allowed(p.name, taken);
-        out_ += std::string(ports == &v_.inputs ? "  (declare-input " : "  (declare-output ") + p.name + " " + (p.dtype == DType::none ? "real" : std::string(name(p.dtype))) + " [";
-        for (std::size_t d = 0; d < p.shape.size(); ++d) out_ += (d ? "," : "") + std::to_string(p.shape[d]);
-        out_ += "])\n";
-      }
-    out_ += ")\n\n";
+    std::map<std::string, std::string> renamed;
+    out_ = "(vnnlib-version <2.0>)\n\n";
+    for (Network& n : v_.networks) {
+      const std::string name = allowed(n.name, taken);
+      renamed[std::exchange(n.name, name)] = name;
+      out_ += "(declare-network " + n.name + "\n";
+      if (!n.like.empty()) out_ += std::string(n.equal ? "  (equal-to " : "  (isomorphic-to ") + renamed[n.like] + ")\n";
+      for (auto* ports : {&n.inputs, &n.outputs})
+        for (Port& p : *ports) {
+          p.name = allowed(p.name, taken);
+          out_ += (ports == &n.inputs ? "  (declare-input " : "  (declare-output ") + p.name + " " + declared(p) + ")\n";
+        }
+      out_ += ")\n";
+    }
+    out_ += "\n";
   }
 
   std::string bound(std::size_t input, bool lower, double value) const {
-    return std::string(lower ? "(>= " : "(<= ") + element_name(v_, true, std::int64_t(input)) + " " + decimal(value) + ")";
+    return std::string(lower ? "(>= " : "(<= ") + input_name(v_, std::int64_t(input)) + " " + decimal(value) + ")";
   }
 
   std::string row(const Row& r) const {
     std::vector<std::pair<std::string, double>> terms;
-    for (auto [i, factor] : r.x) terms.emplace_back(element_name(v_, true, i), factor);
+    for (auto [i, factor] : r.x) terms.emplace_back(input_name(v_, i), factor);
     for (auto [i, factor] : r.y) terms.emplace_back(element_name(v_, false, i), factor);
     const std::string at_most = r.strict ? "(< " : "(<= ";
     if (terms.size() == 1 && terms[0].second == 1) return at_most + terms[0].first + " " + decimal(r.bound) + ")";
@@ -117,14 +135,15 @@ std::string element_name(const Vnnlib& v, bool input, std::int64_t element) {
   const std::string flat = std::to_string(element);
   if (v.version == 1) return (input ? "X_" : "Y_") + flat;
   std::int64_t i = element;
-  for (const Port& p : input ? v.inputs : v.outputs) {
-    const std::int64_t n = elements(p);
-    if (i >= n) { i -= n; continue; }
-    if (p.shape.empty()) return p.name;
-    std::string index;
-    for (std::size_t d = p.shape.size(); d-- > 0; i /= p.shape[d]) index = std::to_string(i % p.shape[d]) + (index.empty() ? "" : ",") + index;
-    return p.name + "[" + index + "]";
-  }
+  for (const Network& net : v.networks)
+    for (const Port& p : input ? net.inputs : net.outputs) {
+      const std::int64_t n = elements(p);
+      if (i >= n) { i -= n; continue; }
+      if (p.shape.empty()) return p.name;
+      std::string index;
+      for (std::size_t d = p.shape.size(); d-- > 0; i /= p.shape[d]) index = std::to_string(i % p.shape[d]) + (index.empty() ? "" : ",") + index;
+      return p.name + "[" + index + "]";
+    }
   return (input ? "X[" : "Y[") + flat + "]";
 }
 
@@ -133,9 +152,23 @@ std::string print(const Vnnlib& v) {
   return Printer(v).text();
 }
 
-std::string print_counterexample(std::span<const float> x, std::span<const float> y) {
+std::string print_counterexample(const Vnnlib& v, std::span<const float> x, std::span<const float> y) {
+  const std::vector<float> all = v.spread(x);
   std::string s;
-  for (const auto& [kind, values] : {std::pair(" (X_", x), std::pair(" (Y_", y)})
+  if (v.version == 2) {
+    auto in = all.begin();
+    auto out = y.begin();
+    auto tensor = [&](const Port& p, auto& from) {
+      s += p.name + " " + declared(p) + "\n";
+      for (std::int64_t i = elements(p); i > 0; --i) s += figures::shortest(double(*from++)) + "\n";
+    };
+    for (const Network& n : v.networks) {
+      for (const Port& p : n.inputs) tensor(p, in);
+      for (const Port& p : n.outputs) tensor(p, out);
+    }
+    return s;
+  }
+  for (const auto& [kind, values] : {std::pair(" (X_", std::span<const float>(all)), std::pair(" (Y_", y)})
     for (std::size_t i = 0; i < values.size(); ++i) s += kind + std::to_string(i) + " " + figures::shortest(double(values[i])) + ")\n";
   if (s.empty()) return "()\n";
   s.front() = '(';

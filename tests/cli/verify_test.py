@@ -95,6 +95,48 @@ class Verify(unittest.TestCase):
         self.assertEqual(tuple(arrays["y"][0]), run(arrays["x"][0]))
         self.go("net.onnx", "any.vnnlib", status=1)   # any input is one
 
+    def relation(self, name, head, text):
+        (self.folder / name).write_text("(vnnlib-version <2.0>)\n(declare-network f (declare-input X real [2]) (declare-output Y real [2]))\n"
+                                        f"(declare-network g {head} (declare-input A real [2]) (declare-output B real [2]))\n"
+                                        "(assert (and (>= X[0] -1) (<= X[0] 1) (>= X[1] -1) (<= X[1] 1)))" + text)
+        return name
+
+    def test_properties_relate_several_networks(self):
+        same = "(assert (and (== X[0] A[0]) (== X[1] A[1])))"
+        monotonic = "(assert (and (<= A[0] X[0]) (>= A[0] -1) (== X[1] A[1])))"
+        bound = self.relation("up.vnnlib", "(equal-to f)", monotonic + "(assert (< (+ Y[0] 0.25) B[0]))")   # y0 grows with x0
+        self.assertEqual(self.go("net.onnx", bound, status=0).stdout, "unsat\n")
+        down = self.relation("down.vnnlib", "(equal-to f)", monotonic + "(assert (< (+ Y[1] 0.5) Y[0] ))(assert (> B[0] 0.5))")
+        text = self.go("net.onnx", down, status=1).stdout.splitlines()
+        self.assertEqual([text[i] for i in (0, 1, 4, 7, 10)], ["sat", "X real [2]", "Y real [2]", "A real [2]", "B real [2]"])
+        x, y, a, b = (tuple(map(float, text[i:i + 2])) for i in (2, 5, 8, 11))
+        self.assertEqual((len(text), y, b), (13, run(x), run(a)))
+        self.assertTrue(a[0] <= x[0] and a[1] == x[1] and y[1] + 0.5 < y[0] and b[0] > 0.5, text)
+        moved = network()
+        moved.graph.initializer[2].CopyFrom(numpy_helper.from_array(np.array([0.25, -3], np.float32), "c"))
+        onnx.save(moved, self.folder / "moved.onnx")
+        far = "(assert (or (> Y[0] (+ B[0] E)) (< Y[0] (- B[0] E)) (> Y[1] (+ B[1] E)) (< Y[1] (- B[1] E))))"
+        for e, status in (("0.3", 0), ("0.2", 1)):
+            close = self.relation("close.vnnlib", "(isomorphic-to f)", same + far.replace("E", e))
+            self.go("net.onnx", close, "--network", "g=moved.onnx", "--witness", "w.npz", status=status)
+        arrays = np.load(self.folder / "w.npz")
+        self.assertEqual(sorted(arrays), ["f.x", "f.y", "g.x", "g.y"])
+        np.testing.assert_array_equal(arrays["f.x"], arrays["g.x"])
+        np.testing.assert_allclose(arrays["g.y"] - arrays["f.y"], [[0.25, 0]], atol=1e-6)
+        said = self.go("net.onnx", close, "--network", "g=moved.onnx", "--explain", status=0).stdout
+        self.assertIn("The networks are 'f', 'g' (built as 'f').\n", said)
+        self.assertIn("inputs   2, 2 vary by 2; 4 are declared, the others are set equal to these\n", said)
+        self.assertIn("network 'g' of close.vnnlib has no model\nhelp: --network g=FILE", self.go("net.onnx", close, status=2).stderr)
+        self.assertIn("declares no network 'h'", self.go("net.onnx", close, "--network", "h=moved.onnx", status=2).stderr)
+        self.assertIn("'g' is declared equal to 'f'", self.go("net.onnx", bound, "--network", "g=moved.onnx", status=2).stderr)
+
+    def test_inputs_set_equal_in_one_network(self):
+        (self.folder / "tied.vnnlib").write_text(HEAD + "(assert (= X_0 X_1))(assert (> Y_1 -2.5))")   # x0 - x1 is 0
+        self.assertEqual(self.go("net.onnx", "tied.vnnlib", status=0).stdout, "unsat\n")
+        (self.folder / "tied.vnnlib").write_text(HEAD + "(assert (= X_0 X_1))(assert (> Y_0 1.5))")
+        x, _ = self.counterexample(self.go("net.onnx", "tied.vnnlib", status=1).stdout.split("\n", 1)[1])
+        self.assertEqual(x[0], x[1])
+
     def test_json_and_reports(self):
         done = json.loads(self.go("net.onnx", "broken.vnnlib", "--json", "--report", "r.html", "--report", "r.json", "-q", status=1).stdout)
         self.assertEqual((done["schema"], done["verdict"], done["inputs"], done["outputs"], done["cases"], done["arithmetic"]), ("saha.verify/1", "sat", 2, 2, 2, "float32"))

@@ -171,15 +171,17 @@ TEST(Vnnlib, the_second_version_declares_tensors) {
       " (declare-output Y float64 [2,2]) (declare-output W int8 [1]))\n"
       "(assert (and (>= X[0,0] 0) (<= X[0,0] 1) (>= X[0,1] 0) (<= X[0,1] 2) (>= Z 3) (<= Z 4)))\n(assert (<= Y[1,0] (- W[0] Y[ 0, 1 ])))");
   EXPECT_EQ(v.version, 2);
-  EXPECT_EQ(v.network, "acc");
-  ASSERT_EQ(v.inputs.size(), 2u);
-  EXPECT_EQ(v.inputs[0].name, "X");
-  EXPECT_EQ(v.inputs[0].dtype, DType::f32);
-  EXPECT_EQ(v.inputs[0].shape, (Dims{1, 2}));
-  EXPECT_EQ(v.inputs[1].dtype, DType::none);
-  EXPECT_TRUE(v.inputs[1].shape.empty());
-  ASSERT_EQ(v.outputs.size(), 2u);
-  EXPECT_EQ(v.outputs[1].dtype, DType::i8);
+  ASSERT_EQ(v.networks.size(), 1u);
+  const Network& n = v.networks[0];
+  EXPECT_EQ(n.name, "acc");
+  ASSERT_EQ(n.inputs.size(), 2u);
+  EXPECT_EQ(n.inputs[0].name, "X");
+  EXPECT_EQ(n.inputs[0].dtype, DType::f32);
+  EXPECT_EQ(n.inputs[0].shape, (Dims{1, 2}));
+  EXPECT_EQ(n.inputs[1].dtype, DType::none);
+  EXPECT_TRUE(n.inputs[1].shape.empty());
+  ASSERT_EQ(n.outputs.size(), 2u);
+  EXPECT_EQ(n.outputs[1].dtype, DType::i8);
   EXPECT_EQ(str(v.property), "[0.00,1.00][0.00,2.00][3.00,4.00] y1*1.000 y2*1.000 y4*-1.00 <= 0.000;\n");
   EXPECT_EQ(read(kNet + "(assert (and (>= X[0 0] 0) (<= X[0 0] 1) (== X[0,1] 1) (<= Y[0] 0)))").property.cases.size(), 1u);
   EXPECT_EQ(read("(vnnlib-version <2.1>)(declare-network N (declare-input X real [1] initialized) (declare-output Y real []))(assert (and (>= X[0] 0) (<= X[0] 1) (<= Y 0)))").version, 2);
@@ -203,6 +205,7 @@ TEST(Vnnlib, malformed_files_are_refused_with_their_place) {
   EXPECT_EQ(fault(a + "(assert (<= (* Y_0 Y_1) 1))"), "6:20 a product of variables is not linear");
   EXPECT_EQ(fault(a + "(assert (<= (/ 1 Y_1) 1))"), "6:18 a division by a variable is not linear");
   EXPECT_EQ(fault(a + "(assert (<= (/ Y_1 0) 1))"), "6:20 a division by zero");
+  EXPECT_EQ(parse_vnnlib(a + "(assert (<= (* X_0 X_0) 1))", "a").error().code, ErrorCode::unsupported);
   EXPECT_EQ(fault(a + "(assert (<= Y_2 1))"), "6:13 variable 'Y_2' is not declared");
   EXPECT_EQ(fault(a + "(assert (<= Y_01 1))"), "6:13 variable 'Y_01' is not declared");
   EXPECT_EQ(fault(a + "(assert (<= Y_0 inf))"), "6:17 'inf' is no finite number");
@@ -254,18 +257,55 @@ TEST(Vnnlib, malformed_files_of_the_second_version) {
   EXPECT_EQ(parse_vnnlib(hidden + "(assert (<= H[0] 0))", "a").error().code, ErrorCode::unsupported);
 }
 
-TEST(Vnnlib, several_networks_are_refused_when_they_are_sound) {
+TEST(Vnnlib, several_networks_have_their_inputs_and_outputs_one_after_another) {
   auto second = [](const std::string& head, const std::string& shape) {
-    return kNet + "(declare-network M " + head + " (declare-input A real [1,2]) (declare-output B real " + shape + "))\n(assert (<= A[0,1] X[0,1]))\n";
+    return kNet + "(declare-network M " + head + " (declare-input A real [1,2]) (declare-output B real " + shape + "))\n";
   };
-  const std::string refused = "6:18 the property is about 2 networks ('N', 'M'); properties of one network are supported";
-  EXPECT_EQ(fault(second("(equal-to N)", "[2]")), refused);
-  EXPECT_EQ(fault(second("(isomorphic-to N)", "[2]")), refused);
-  EXPECT_EQ(fault(second("", "[3]")), refused);
-  EXPECT_EQ(parse_vnnlib(second("", "[3]"), "a").error().code, ErrorCode::unsupported);
+  const std::string asserts = "(assert (and (>= X[0,0] 0) (<= X[0,0] 1) (>= X[0,1] 2) (<= X[0,1] 3) (>= A[0,0] 4) (<= A[0,0] 5) (>= A[0,1] 6) (<= A[0,1] 7) (> B[1] Y[0])))";
+  for (const char* head : {"(equal-to N)", "(isomorphic-to N)", ""}) {
+    const Vnnlib v = read(second(head, "[2]") + asserts);
+    EXPECT_EQ(str(v.property), "[0.00,1.00][2.00,3.00][4.00,5.00][6.00,7.00] y0*1.000 y3*-1.00 < 0.000;\n");
+    ASSERT_EQ(v.networks.size(), 2u);
+    EXPECT_EQ(v.networks[1].like, *head ? "N" : "");
+    EXPECT_EQ(v.networks[1].equal, std::string(head) == "(equal-to N)");
+  }
   EXPECT_EQ(fault(second("(equal-to N)", "[3]")), "6:18 network 'M' declares other shapes or types than 'N', which it is to be like");
   EXPECT_EQ(fault(second("(equal-to N) (isomorphic-to N)", "[2]")), "6:34 a network is equal or isomorphic to one other only");
-  EXPECT_EQ(fault(second("(equal-to N)", "[2]") + "(declare-network O (equal-to M) (declare-input C real [1,2]) (declare-output D real [2]))"), "8:30 network 'M' is itself said to be like another");
+  EXPECT_EQ(fault(second("(equal-to N)", "[2]") + "(declare-network O (equal-to M) (declare-input C real [1,2]) (declare-output D real [2]))"), "7:30 network 'M' is itself said to be like another");
+}
+
+TEST(Vnnlib, inputs_that_are_set_equal_are_one) {
+  // Monotonicity: two runs of a network whose inputs differ in one element, of which one side is bounded by the other only.
+  const Vnnlib v = read(kNet + "(declare-network M (equal-to N) (declare-input A real [1,2]) (declare-output B real [2]))\n"
+                        "(assert (and (<= X[0,0] 1) (>= X[0,0] 0) (>= X[0,1] 2) (<= X[0,1] 3)))(assert (and (>= X[0,0] A[0,0]) (>= A[0,0] 0)))(assert (== X[0,1] A[0,1]))(assert (< Y[1] B[1]))");
+  EXPECT_EQ(v.property.inputs, 3);
+  EXPECT_EQ(v.input_of, (std::vector<std::int32_t>{0, 1, 2, 1}));
+  EXPECT_EQ(v.element_of, (std::vector<std::int32_t>{0, 1, 2}));
+  EXPECT_EQ(str(v.property), "[0.00,1.00][2.00,3.00][0.00,1.00] x0*-1.00 x2*1.000 <= 0.000; y1*1.000 y3*-1.00 < 0.000;\n");
+  const float x[] = {0.5f, 2.5f, 0.25f}, y[] = {1, 2, 3, 4};
+  EXPECT_EQ(print_counterexample(v, x, y), "X real [1,2]\n0.5\n2.5\nY real [2]\n1\n2\nA real [1,2]\n0.25\n2.5\nB real [2]\n3\n4\n");
+  EXPECT_TRUE(same(read(print(v)).property, v.property)) << print(v);
+  EXPECT_EQ(read(print(v)).input_of, v.input_of);
+  // Chains, also in 1.0; what holds in a case only is a row.
+  const Vnnlib chain = read("(declare-const X_0 Real)(declare-const X_1 Real)(declare-const X_2 Real)(declare-const X_3 Real)(declare-const Y_0 Real)"
+                            "(assert (= X_2 X_1))(assert (= (* 2 X_3) (* 2 X_2)))(assert (and (>= X_3 0) (<= X_1 1) (<= X_0 1) (>= X_0 0)))(assert (or (= X_0 X_1) (<= (+ X_2 X_3 Y_0) 0)))");
+  EXPECT_EQ(chain.input_of, (std::vector<std::int32_t>{0, 1, 1, 1}));
+  EXPECT_EQ(str(chain.property), "[0.00,1.00][0.00,1.00] x0*1.000 x1*-1.00 <= 0.000; x0*-1.00 x1*1.000 <= 0.000;\n[0.00,1.00][0.00,1.00] x1*2.000 y0*1.000 <= 0.000;\n");
+  EXPECT_EQ(fault(kTwo + "(assert (= X_0 X_1)) (assert (<= X_1 1)) (assert (<= Y_0 0))"), "0:0 X_0 has no lower bound");
+}
+
+TEST(Vnnlib, a_bound_that_is_missing_follows_from_rows_of_inputs) {
+  const Property p = property(kTwo + "(assert (and (>= X_0 0) (<= X_0 1)))(assert (<= (+ X_1 (* 3 X_0)) 5))(assert (>= (- (* 2 X_1) X_0) -4))(assert (<= Y_0 0))");
+  EXPECT_GE(p.cases[0].box->hi[1], 5);
+  EXPECT_LE(p.cases[0].box->hi[1], 5 + 1e-13);
+  EXPECT_LE(p.cases[0].box->lo[1], -2);
+  EXPECT_GE(p.cases[0].box->lo[1], -2 - 1e-13);
+  // Of a case by its own rows; without any it has none.
+  EXPECT_EQ(str(property(kTwo + "(assert (and (>= X_0 0) (<= X_0 1)))(assert (or (and (<= X_1 X_0) (>= X_1 0)) (and (<= X_0 X_1) (<= X_1 0.5))))")),
+            "[0.00,1.00][0.00,1.00] x0*-1.00 x1*1.000 <= 0.000;\n[0.00,1.00][0.00,0.50] x0*1.000 x1*-1.00 <= 0.000;\n");
+  EXPECT_EQ(fault(kTwo + "(assert (and (>= X_0 0) (<= X_0 1)))(assert (or (and (<= X_1 X_0) (>= X_1 0)) (<= X_1 0.5)))"), "0:0 X_1 has no lower bound in case 2");
+  EXPECT_EQ(fault(kTwo + "(assert (and (<= X_0 X_1) (<= X_1 X_0 )))(assert (>= X_0 0))"), "0:0 X_0 has no upper bound");
+  EXPECT_EQ(fault(kTwo + "(assert (and (>= X_0 0) (<= X_0 1) (>= X_1 3) (<= X_1 X_0)))"), "0:0 no input is left: X_1 is to be at least 3 and at most 1");
 }
 
 TEST(Vnnlib, nothing_grows_without_limit) {
@@ -315,9 +355,8 @@ TEST(Vnnlib, what_is_printed_is_the_same_property) {
     v.version = 1 + round % 2;
     v.property.inputs = 6, v.property.outputs = 4;
     if (round % 4 == 3) {
-      v.network = "my net";
-      v.inputs = {{"image:0", DType::f32, {1, 2, 2}}, {"image:0", DType::none, {}}, {"7", DType::i8, {1}}};
-      v.outputs = {{"image_0", DType::f64, {2, 2}}};
+      v.networks = {{"my net", "", false, {{"image:0", DType::f32, {1, 2}}, {"image:0", DType::none, {}}}, {{"image_0", DType::f64, {2, 1}}}},
+                    {"my_net", "my net", true, {{"7", DType::f32, {1, 2}}, {"8", DType::none, {}}}, {{"9", DType::f64, {2, 1}}}}};
     }
     std::vector<std::shared_ptr<const Box>> boxes;
     for (int b = 0; b < 3; ++b) {
@@ -354,9 +393,8 @@ TEST(Vnnlib, what_is_printed_is_the_same_property) {
 
 TEST(Vnnlib, names_that_the_second_version_does_not_allow_are_changed) {
   Vnnlib v = read(kNet + "(assert (and (>= X[0,0] 0) (<= X[0,0] 1) (>= X[0,1] 0.25) (<= X[0,1] 1) (> Y[0] Y[1])))");
-  v.inputs[0].name = "input/1:0";
-  v.outputs[0].name = "3";
-  v.network.clear();
+  v.networks[0].inputs[0].name = "input/1:0";
+  v.networks[0].outputs[0].name = "3";
   EXPECT_EQ(print(v),
             "(vnnlib-version <2.0>)\n\n(declare-network N\n  (declare-input input_1_0 real [1,2])\n  (declare-output n3 real [2])\n)\n\n"
             "(assert (>= input_1_0[0,0] 0.0))\n(assert (<= input_1_0[0,0] 1.0))\n(assert (>= input_1_0[0,1] 0.25))\n(assert (<= input_1_0[0,1] 1.0))\n\n(assert (< n3[1] n3[0]))\n");
@@ -379,9 +417,9 @@ TEST(Vnnlib, a_property_is_said_in_plain_words) {
 
 TEST(Vnnlib, counterexamples_give_back_each_float32) {
   const float x[] = {0.1f, -3e-30f, 16777216}, y[] = {1.0f / 3};
-  const std::string s = print_counterexample(x, y);
+  const std::string s = print_counterexample(Vnnlib{}, x, y);
   EXPECT_EQ(s, "((X_0 0.10000000149011612)\n (X_1 -3.0000000095132306e-30)\n (X_2 16777216)\n (Y_0 0.3333333432674408))\n");
-  EXPECT_EQ(print_counterexample({}, {}), "()\n");
+  EXPECT_EQ(print_counterexample(Vnnlib{}, {}, {}), "()\n");
 }
 
 TEST(Vnnlib, packed_files_are_read) {
