@@ -16,6 +16,9 @@ struct Scope {
   struct Field {
     std::string name, unit;
     std::optional<Range> domain = {};  ///< in its unit
+    std::int64_t index = -1;           ///< its place among the flattened values of its input; -1: not stated
+    bool whole = false;                ///< whole numbers only
+    std::vector<double> values = {};   ///< all that it takes, ascending; empty: any of the domain
   };
   struct Input {
     std::string name, unit;
@@ -26,6 +29,7 @@ struct Scope {
     std::string name, unit = {};
     std::vector<std::string> names = {};  ///< of its components
     std::int64_t width = -1;              ///< values a sample; -1: not known
+    double factor = 1, offset = 0;        ///< what requirements speak of is factor * (what the network gives) + offset, in the unit
   };
   struct Data {
     std::string name;
@@ -48,6 +52,9 @@ struct Scope {
   const Data* find_data(std::string_view name) const;
   const Field* field(std::string_view name) const;  ///< of any input
 };
+
+/// Lays what a model section says of inputs, outputs and labels over the scope.
+void read_model(Scope& scope, const yaml::Value& model, yaml::Diagnostics& diagnostics);
 
 /// `inherited` (what the life cycle and the loaded model say) with the file's own model, data, models and units laid over it.
 Scope scope_of(const RequirementFile& file, Scope inherited, yaml::Diagnostics& diagnostics);

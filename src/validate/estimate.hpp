@@ -31,6 +31,7 @@ class Recall {
   /// Of the last sample asked for only: outputs may be large.
   const Result<std::vector<double>>& output(const std::string& model, const std::string& data, std::int64_t sample,
                                             const std::string& output);
+  Evidence& evidence() { return evidence_; }   ///< for what is asked once only
   /// How many samples a slice has.
   Result<std::int64_t> size(const Slice& slice);
 

@@ -5,6 +5,7 @@
 #include <chrono>
 
 #include "validate/pointwise.hpp"
+#include "validate/prove.hpp"
 #include "validate/relation.hpp"
 
 namespace saha::validate {
@@ -18,9 +19,18 @@ class Judge {
     model_ = model;
     level_ = level;
     slices_.clear();
-    if (speaks_of_points()) {
+    if (speaks_of_points(r_, scope_)) {
       Requirement leveled = r_;
       leveled.level = level;
+      if (asks_for_proof(leveled, scope_)) {
+        PointVerdict p = prove(leveled, model, scope_, recall_);
+        Judgement j = fixed(p.verdict, p.text);
+        j.levels.insert(p.proof ? "prove " + p.proof->arithmetic : "prove");
+        j.figures = p.figures;
+        j.witness = p.witness;
+        j.proof = p.proof;
+        return j;
+      }
       std::string why = not_runnable(leveled, scope_);
       Level l = level.value_or(Level{Level::Kind::test, 0.95, 0});
       if (!why.empty()) {
@@ -39,20 +49,6 @@ class Judge {
   }
 
  private:
-  bool speaks_of_points() const {
-    bool aggregate = false;
-    visit(r_.assertion.body, [&](const Expr& e) { aggregate = aggregate || is_atom(e); });
-    return !aggregate;
-  }
-
-  bool is_atom(const Expr& e) const {
-    if (e.kind != Expr::Kind::name && e.kind != Expr::Kind::call) return false;
-    const Word* w = find_word(e.path.back());
-    if (w) return w->group == WordGroup::statistic || w->group == WordGroup::measurement || w->name == "n";
-    return e.kind == Expr::Kind::call &&
-           std::ranges::any_of(scope_.metrics, [&](const Scope::Metric& m) { return m.name == e.path.back(); });
-  }
-
   // --- quantifiers over slices ---
 
   Result<std::vector<Slice>> slices_of(const Expr& region) {
@@ -217,7 +213,7 @@ class Judge {
   }
 
   Result<Form> atom(const Expr& e) {
-    if (!is_atom(e)) return Error{ErrorCode::unsupported, "'" + print(e) + "' beside statistics needs the verifier"};
+    if (!is_aggregate(e, scope_)) return Error{ErrorCode::unsupported, "'" + print(e) + "' beside statistics needs the verifier"};
     Slice slice;
     if (e.kind == Expr::Kind::call && !e.args.empty()) {
       const std::string name = dotted(e.args[0].path);
@@ -300,6 +296,7 @@ Outcome evaluate(const Requirement& r, const Scope& scope, Evidence& evidence) {
       out.evidence = j.text(1);
       out.figures = j.figures;
       out.witness = out.verdict == Verdict::violated ? j.witness : std::nullopt;
+      out.proof = j.proof;
       out.level.clear();
       for (const std::string& l : j.levels) out.level += (out.level.empty() ? "" : ", ") + l;
       if (out.level.empty()) out.level = r.level ? print(*r.level) : "-";

@@ -4,6 +4,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "validate/check.hpp"
@@ -30,6 +31,23 @@ struct Witness {
   std::string model, data;
   std::int64_t sample = 0;
   std::string text;   ///< "0.143 > 0.1"
+  struct Point {
+    std::string name;                     ///< of the assertion: "d"
+    std::vector<double> values;           ///< raw inputs, flattened one after another
+    std::vector<std::pair<std::string, std::vector<std::int64_t>>> inputs = {};   ///< their names and dims, with a batch of 1
+    std::vector<std::pair<std::string, double>> fields = {};   ///< those that have a name
+  };
+  std::vector<Point> points = {};         ///< of a proof: what no data set holds
+  std::vector<std::string> files = {};    ///< in which the points stand, where the caller wrote any
+};
+
+/// What a proof went through.
+struct Proof {
+  std::string arithmetic;                 ///< "float32", "real"
+  std::string method;                     ///< "bounds", "input splits"; several where queries differ
+  std::int64_t asked = 0, proved = 0, violated = 0, open = 0;   ///< queries: one a sample or choice of values
+  std::int64_t regions = 0;               ///< that were bounded
+  double seconds = 0;
 };
 
 struct Outcome {
@@ -41,6 +59,7 @@ struct Outcome {
   bool by_fallback = false;
   std::vector<Figure> figures;
   std::optional<Witness> witness;
+  std::optional<Proof> proof = {};
   std::vector<std::string> models, tags;
   yaml::Location location;
   double seconds = 0;

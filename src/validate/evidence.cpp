@@ -36,6 +36,13 @@ std::string_view name(Quantity q) {
   return "?";
 }
 
+Error no_prover(std::string_view what) { return {ErrorCode::unsupported, std::string(what) + " needs the verifier, which is not at hand here"}; }
+
+Result<std::shared_ptr<const Network>> Evidence::network(std::string_view) { return no_prover("'prove'"); }
+Result<std::vector<double>> Evidence::point(std::string_view, std::int64_t) { return no_prover("a region around a sample"); }
+Result<Outputs> Evidence::execute(std::string_view, std::span<const double>) { return no_prover("a counterexample"); }
+Result<verify::Outcome> Evidence::prove(const Query&) { return no_prover("'prove'"); }
+
 // The largest table decides: a model that was run on fewer samples lacks some, which must show.
 Result<std::int64_t> RecordedEvidence::count(std::string_view data) {
   std::optional<std::size_t> n;

@@ -3,12 +3,15 @@
 // fail (no data, no target, an operator missing): its message becomes the reason of an inconclusive verdict, never a skip.
 #include <cstdint>
 #include <map>
+#include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
 #include <vector>
 
 #include "base/result.hpp"
+#include "validate/query.hpp"
 
 namespace saha::validate {
 
@@ -65,10 +68,18 @@ class Evidence {
   /// All values of an output for one sample, flattened.
   virtual Result<std::vector<double>> output(std::string_view model, std::string_view data, std::int64_t sample,
                                              std::string_view output) = 0;
+
+  // What a proof asks for. Who brings no prover leaves these as they are: they fail (unsupported).
+  virtual Result<std::shared_ptr<const Network>> network(std::string_view model);
+  /// The raw inputs of a sample as `network` takes them, flattened one after another.
+  virtual Result<std::vector<double>> point(std::string_view data, std::int64_t sample);
+  /// What the model as it ships, on the engine that is judged, gives for raw inputs.
+  virtual Result<Outputs> execute(std::string_view model, std::span<const double> point);
+  virtual Result<verify::Outcome> prove(const Query& query);
 };
 
 /// Evidence out of tables that were filled before: a life cycle that has measured already, and tests.
-class RecordedEvidence final : public Evidence {
+class RecordedEvidence : public Evidence {
  public:
   using Pair = std::pair<std::string, std::string>;
   std::map<std::string, std::vector<std::int32_t>> labels_of;                       ///< by data set

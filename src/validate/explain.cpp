@@ -3,6 +3,7 @@
 
 #include "base/figures.hpp"
 #include "validate/check.hpp"
+#include "validate/prove.hpp"
 #include "validate/vocabulary.hpp"
 
 namespace saha::validate {
@@ -82,9 +83,11 @@ class English {
 
   std::string quantifier(const Quantifier& q) const {
     std::vector<std::string> parts;
-    for (const Binder& b : q.binders)
+    for (const Binder& b : q.binders) {
+      const bool values = b.region.kind == Expr::Kind::name && b.region.path.size() == 1 && scope_.field(b.region.path[0]);
       parts.push_back((b.names.size() == 1 ? std::string(q.each ? "each " : "every ") : "all ") + joined(b.names, "and") + " in " +
-                      value(b.region));
+                      (values ? "the values of " : "") + value(b.region));
+    }
     std::string out = "for " + joined(parts, "and");
     if (q.where) out += " where " + condition(*q.where);
     return out;
@@ -168,7 +171,9 @@ std::string explain(const Requirement& r, const Scope& scope) {
   }
   for (const Quantifier& q : r.assertion.quantifiers) quantifiers += (quantifiers.empty() ? "" : ", ") + english.quantifier(q);
   out += quantifiers + (quantifiers.empty() ? "" : ": ") + english.condition(r.assertion.body) + ".";
-  if (r.level)
+  if (asks_for_proof(r, scope))
+    out += " It must be " + level_words(Level{}) + (r.arithmetic == Arithmetic::model ? "" : " in " + std::string(name(r.arithmetic)) + " arithmetic") + ".";
+  else if (r.level)
     out += " It must be " + level_words(*r.level) +
            (r.arithmetic == Arithmetic::model ? "" : " in " + std::string(name(r.arithmetic)) + " arithmetic") + ".";
   else if (r.arithmetic != Arithmetic::model) out += " Arithmetic: " + std::string(name(r.arithmetic)) + ".";

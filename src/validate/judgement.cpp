@@ -13,6 +13,7 @@ void gather(Judgement& into, const Judgement& from) {
   into.levels.insert(from.levels.begin(), from.levels.end());
   into.figures.insert(into.figures.end(), from.figures.begin(), from.figures.end());
   if (!into.witness) into.witness = from.witness;
+  if (!into.proof) into.proof = from.proof;
 }
 
 // p-values are kept in units of scale * kUnit, below the 1 at which Holm's adjustment clamps.

@@ -18,6 +18,7 @@ struct Judgement {
   std::set<std::string> levels = {};
   std::vector<Figure> figures = {};
   std::optional<Witness> witness = {};
+  std::optional<Proof> proof = {};
 };
 
 Judgement fixed(Verdict v, std::string text);

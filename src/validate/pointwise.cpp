@@ -199,6 +199,11 @@ class Interpreter {
       v.kind = Kind::values;
       v.values = *out;
       if (v.values.empty()) return lacking("output '" + n + "' of '" + model + "' is empty");
+      if (const Scope::Output* said = scope_.output(n)) {   // in base units, as what it is compared with
+        yaml::Unit unit;
+        if (!said->unit.empty()) { SAHA_TRY(unit, scope_.units.find(said->unit)); }
+        for (double& y : v.values) y = yaml::in_base(said->factor * y + said->offset, unit);
+      }
       return v;
     }
     if (!w->missing.empty()) return Error{ErrorCode::unsupported, "'" + n + "' " + std::string(w->missing)};
@@ -332,6 +337,15 @@ bool is_data_region(const Expr& e, const Scope& scope) {
   return scope.find_data(e.path[0]) || (!scope.data_known && std::ranges::find(kUsual, e.path[0]) != kUsual.end());
 }
 
+// Every sample once; drawn: in an order of the seed's (Fisher-Yates), the same on every machine.
+std::vector<std::int64_t> order_of(std::int64_t count, bool drawn, std::uint64_t seed) {
+  std::vector<std::int64_t> order(static_cast<std::size_t>(count));
+  std::iota(order.begin(), order.end(), std::int64_t{0});
+  std::mt19937_64 random(seed);
+  for (std::size_t i = order.size(); drawn && i > 1; --i) std::swap(order[i - 1], order[random() % i]);
+  return order;
+}
+
 std::string word_missing(const Expr& e) {
   std::string reason;
   visit(e, [&](const Expr& x) {
@@ -344,8 +358,20 @@ std::string word_missing(const Expr& e) {
 
 }  // namespace
 
+bool is_aggregate(const Expr& e, const Scope& scope) {
+  if (e.kind != Expr::Kind::name && e.kind != Expr::Kind::call) return false;
+  const Word* w = find_word(e.path.back());
+  if (w) return w->group == WordGroup::statistic || w->group == WordGroup::measurement || w->name == "n";
+  return e.kind == Expr::Kind::call && std::ranges::any_of(scope.metrics, [&](const Scope::Metric& m) { return m.name == e.path.back(); });
+}
+
+bool speaks_of_points(const Requirement& r, const Scope& scope) {
+  bool aggregate = false;
+  visit(r.assertion.body, [&](const Expr& e) { aggregate = aggregate || is_aggregate(e, scope); });
+  return !aggregate;
+}
+
 std::string not_runnable(const Requirement& r, const Scope& scope) {
-  if (r.level && r.level->kind == Level::Kind::prove) return "'prove' needs the verifier";
   bool samples = r.over.has_value();
   for (const Quantifier& q : r.assertion.quantifiers) {
     for (const Binder& b : q.binders) {
@@ -356,20 +382,38 @@ std::string not_runnable(const Requirement& r, const Scope& scope) {
         continue;
       }
       const Word* w = b.region.path.empty() ? nullptr : find_word(b.region.path.back());
-      bool prove = !r.level;
-      if (w && w->group == WordGroup::region && prove) return "'prove' needs the verifier ('" + std::string(w->name) + "' is a region)";
       if (w && w->group == WordGroup::region)
-        return "inputs of the region '" + std::string(w->name) + "' at level " + print(*r.level) + " need the adversarial tests";
+        return "inputs of the region '" + std::string(w->name) + "' at level " + (r.level ? print(*r.level) : "test") + " need the adversarial tests";
       if (w) return "'" + std::string(w->name) + "' " + std::string(w->missing);
       return "'" + print(b.region) + "' as a region needs the verifier";
     }
   }
-  if (!samples) return "'prove' needs the verifier (the assertion speaks of every point of the domain)";
+  if (!samples) return "every point of the domain at level " + (r.level ? print(*r.level) : "test") + " needs the adversarial tests";
   std::string missing = word_missing(r.assertion.body);
   for (const Quantifier& q : r.assertion.quantifiers) {
     if (missing.empty() && q.where) missing = word_missing(*q.where);
   }
   return missing;
+}
+
+Result<std::vector<std::int64_t>> chosen_samples(const Requirement& r, const std::string& model, const Scope& scope, Recall& recall) {
+  const std::string& data = r.over->data;
+  SAHA_TRY(const std::int64_t count, recall.count(data));
+  if (count <= 0) return lacking("data set '" + data + "' is empty");
+  Interpreter run(r, model, scope, recall);
+  run.data = data;
+  std::vector<std::int64_t> chosen;
+  for (std::int64_t sample : order_of(count, r.over->take > 0, r.seed)) {
+    if (r.over->take > 0 && static_cast<std::int64_t>(chosen.size()) >= r.over->take) break;
+    run.bound = {{"x", data, sample}};
+    if (r.over->where) {
+      SAHA_TRY(const bool meant, run.condition(*r.over->where));
+      if (!meant) continue;
+    }
+    chosen.push_back(sample);
+  }
+  if (chosen.empty()) return lacking("no sample of '" + data + "' meets the condition; vacuous");
+  return chosen;
 }
 
 PointVerdict run_on_samples(const Requirement& r, const std::string& model, const Level& level, const Scope& scope, Recall& recall) {
@@ -393,14 +437,8 @@ PointVerdict run_on_samples(const Requirement& r, const std::string& model, cons
   if (!count) return give_up(count.error().message);
   if (*count <= 0) return give_up("data set '" + data + "' is empty");
 
-  std::vector<std::int64_t> order(static_cast<std::size_t>(*count));
-  std::iota(order.begin(), order.end(), std::int64_t{0});
   const std::int64_t take = r.over ? r.over->take : 0;
-  const bool drawn = take > 0 || (level.tries > 0 && level.tries < *count);
-  if (drawn) {  // Fisher-Yates with the requirement's seed, the same on every machine
-    std::mt19937_64 random(r.seed);
-    for (std::size_t i = order.size(); i > 1; --i) std::swap(order[i - 1], order[random() % i]);
-  }
+  const auto order = order_of(*count, take > 0 || (level.tries > 0 && level.tries < *count), r.seed);
 
   Interpreter run(r, model, scope, recall);
   run.data = data;

@@ -69,6 +69,21 @@ std::string xml(std::string_view s) {
   return out;
 }
 
+ordered_json witness(const Witness& w) {
+  constexpr std::size_t kMostValues = 1000;   // larger points stand in their files
+  ordered_json points = ordered_json::array();
+  for (const Witness::Point& p : w.points) {
+    ordered_json fields = ordered_json::object();
+    for (const auto& [field, value] : p.fields) fields[field] = value;
+    points.push_back({{"name", p.name}, {"fields", fields}, {"values", p.values.size() <= kMostValues ? ordered_json(p.values) : ordered_json()}});
+  }
+  return {{"model", w.model}, {"data", w.data}, {"sample", w.sample}, {"text", w.text}, {"points", points}, {"files", w.files}};
+}
+
+ordered_json proof(const Proof& p) {
+  return {{"arithmetic", p.arithmetic}, {"method", p.method}, {"asked", p.asked}, {"proved", p.proved}, {"violated", p.violated}, {"open", p.open}, {"regions", p.regions}, {"seconds", p.seconds}};
+}
+
 std::string dumped(const ordered_json& j) { return j.dump(1, ' ', false, ordered_json::error_handler_t::replace) + "\n"; }
 
 }  // namespace
@@ -111,7 +126,8 @@ std::string table(std::span<const Outcome> outcomes, const Subject& subject, con
     first = false;
   }
   if (first) out += "no requirement";
-  auto shown = std::ranges::find_if(outcomes, [](const Outcome& o) { return o.witness.has_value(); });
+  auto shown = std::ranges::find_if(outcomes, [](const Outcome& o) { return o.witness && !o.witness->files.empty(); });
+  if (shown == outcomes.end()) shown = std::ranges::find_if(outcomes, [](const Outcome& o) { return o.witness.has_value(); });
   if (shown != outcomes.end() && !subject.evidence_folder.empty())
     out += "       witness: " + subject.evidence_folder + "/" + shown->id + "/";
   return out + "\n";
@@ -137,8 +153,9 @@ std::string json(std::span<const Outcome> outcomes, const Subject& subject) {
                       {"figures", std::move(figures)},
                       {"seconds", o.seconds}};
     j["witness"] = nullptr;
-    if (o.witness)
-      j["witness"] = {{"model", o.witness->model}, {"data", o.witness->data}, {"sample", o.witness->sample}, {"text", o.witness->text}};
+    if (o.witness) j["witness"] = witness(*o.witness);
+    j["proof"] = nullptr;
+    if (o.proof) j["proof"] = proof(*o.proof);
     j["file"] = o.location.line > 0 ? ordered_json(o.location.file) : ordered_json();
     j["line"] = o.location.line > 0 ? ordered_json(o.location.line) : ordered_json();
     j["column"] = o.location.line > 0 ? ordered_json(o.location.column) : ordered_json();
@@ -188,8 +205,12 @@ std::string junit(std::span<const Outcome> outcomes, const Subject& subject) {
   }
   std::string totals = "tests=\"" + std::to_string(outcomes.size()) + "\" failures=\"" + std::to_string(failures) + "\" errors=\"" +
                        std::to_string(errors) + "\" skipped=\"" + std::to_string(skipped) + "\" time=\"" + figures::fixed(seconds, 3) + "\"";
+  std::string properties;   // what the verdicts are about, by content
+  for (const auto& [what, hash] : subject.sha256) properties += "      <property name=\"sha256 " + xml(what) + "\" value=\"" + xml(hash) + "\"/>\n";
+  if (!subject.version.empty()) properties += "      <property name=\"saha\" value=\"" + xml(subject.version) + "\"/>\n";
+  if (!properties.empty()) properties = "    <properties>\n" + properties + "    </properties>\n";
   return "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites " + totals + ">\n  <testsuite name=\"" + xml(subject.requirements_file) +
-         "\" " + totals + ">\n" + cases + "  </testsuite>\n</testsuites>\n";
+         "\" " + totals + ">\n" + properties + cases + "  </testsuite>\n</testsuites>\n";
 }
 
 std::string sarif(std::span<const Outcome> outcomes, const Subject& subject) {
@@ -208,10 +229,17 @@ std::string sarif(std::span<const Outcome> outcomes, const Subject& subject) {
                                {{"artifactLocation", {{"uri", o.location.file}}},
                                 {"region", {{"startLine", o.location.line}, {"startColumn", o.location.column}}}}}}};
     }
+    if (o.proof) result["properties"]["proof"] = proof(*o.proof);
+    if (o.witness) {
+      result["properties"]["witness"] = witness(*o.witness);
+      for (const std::string& f : o.witness->files) result["attachments"].push_back({{"artifactLocation", {{"uri", f}}}});
+    }
     results.push_back(std::move(result));
   }
+  ordered_json artifacts = ordered_json::array();   // what the verdicts are about, by content
+  for (const auto& [what, hash] : subject.sha256) artifacts.push_back({{"description", {{"text", what}}}, {"hashes", {{"sha-256", hash}}}});
   ordered_json driver = {{"name", "saha"}, {"version", subject.version}, {"rules", std::move(rules)}};
-  ordered_json run = {{"tool", {{"driver", std::move(driver)}}}, {"columnKind", "unicodeCodePoints"}, {"results", std::move(results)}};
+  ordered_json run = {{"tool", {{"driver", std::move(driver)}}}, {"artifacts", std::move(artifacts)}, {"columnKind", "unicodeCodePoints"}, {"results", std::move(results)}};
   return dumped({{"$schema", "https://json.schemastore.org/sarif-2.1.0.json"}, {"version", "2.1.0"}, {"runs", {std::move(run)}}});
 }
 

@@ -222,11 +222,14 @@ yaml::Schema model_section() {
               {"index", Schema::integer(0), "its column", Required::yes},
               {"unit", Schema::text(), "of its values"},
               {"domain", range, "[lo, hi]"},
+              {"whole", Schema::boolean(), "it takes whole numbers only", Required::no, "false"},
+              {"values", Schema::list(Schema::number(), 1), "all that it takes: of a field that stands for categories"},
           })), "names of columns"},
       })), "inputs by name"},
       {"output", Schema::names(Schema::map("an output", {
           {"meaning", Schema::choice({"logits", "probabilities", "value", "boxes", "mask", "embedding"}), "what the numbers are"},
           {"unit", Schema::text(), "of its values"},
+          {"scale", Schema::text(), "what the network gives in that unit, a linear expression of x: x*373.95+7.5"},
           {"names", Schema::list(Schema::text()), "of its components, usable in requirements"},
       })), "outputs by name"},
       {"labels", Schema::one_of({Schema::text(), Schema::list(Schema::text()), Schema::map("the labels", {

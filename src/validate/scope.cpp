@@ -1,7 +1,9 @@
 // What a *.req.yaml and the life cycle around it say about models, data and units, as one Scope.
 #include <algorithm>
-#include <set>
+#include <tuple>
 
+#include "base/figures.hpp"
+#include "data/preprocess.hpp"
 #include "validate/check.hpp"
 
 namespace saha::validate {
@@ -28,6 +30,23 @@ void read_domain(std::optional<Scope::Range>& domain, const yaml::Value& v, yaml
   domain = {v.items()[0].number(), v.items()[1].number()};
 }
 
+// factor * x + offset
+std::pair<double, double> line_of(const data::Scale& scale) {
+  double factor = 1, offset = 0;
+  for (const auto& [kind, c] : scale.operations) {
+    switch (kind) {
+      case data::Scale::Kind::add: offset += c; break;
+      case data::Scale::Kind::subtract: offset -= c; break;
+      case data::Scale::Kind::subtract_from: factor = -factor, offset = c - offset; break;
+      case data::Scale::Kind::multiply: factor *= c, offset *= c; break;
+      case data::Scale::Kind::divide: factor /= c, offset /= c; break;
+    }
+  }
+  return {factor, offset};
+}
+
+}  // namespace
+
 void read_model(Scope& scope, const yaml::Value& model, yaml::Diagnostics& diagnostics) {
   for (const auto& [name, v] : model["input"].entries()) {
     Scope::Input& input = named(scope.inputs, name);
@@ -43,6 +62,18 @@ void read_model(Scope& scope, const yaml::Value& model, yaml::Diagnostics& diagn
         declare(scope, f["unit"], diagnostics);
       }
       read_domain(field.domain, f["domain"], diagnostics);
+      if (f.has("index")) field.index = f["index"].integer();
+      field.whole = field.whole || f["whole"].boolean();
+      if (f.has("values")) {
+        field.values.clear();
+        for (const yaml::Value& value : f["values"].items()) field.values.push_back(value.number());
+        std::ranges::sort(field.values);
+        field.values.erase(std::ranges::unique(field.values).begin(), field.values.end());
+        const Scope::Range all{field.values.front(), field.values.back()};
+        if (!field.domain) field.domain = all;
+        else if (all.first < field.domain->first || all.second > field.domain->second)
+          diagnostics.error(f["values"].at(), "'values' of '" + field_name + "' leave its domain [" + figures::shortest(field.domain->first) + ", " + figures::shortest(field.domain->second) + "]");
+      }
     }
   }
   for (const auto& [name, v] : model["output"].entries()) {
@@ -50,6 +81,11 @@ void read_model(Scope& scope, const yaml::Value& model, yaml::Diagnostics& diagn
     if (v.has("unit")) {
       output.unit = v["unit"].text();
       declare(scope, v["unit"], diagnostics);
+    }
+    if (v.has("scale")) {
+      if (auto scale = data::Scale::parse(v["scale"].text())) std::tie(output.factor, output.offset) = line_of(*scale);
+      else diagnostics.error(v["scale"].at(), scale.error().message, scale.error().help);
+      if (output.factor == 0) diagnostics.error(v["scale"].at(), "'scale' does not depend on x");
     }
     if (!v.has("names")) continue;
     output.names.clear();
@@ -63,8 +99,6 @@ void read_model(Scope& scope, const yaml::Value& model, yaml::Diagnostics& diagn
     for (const yaml::Value& l : list.items()) scope.labels.push_back(l.text());
   }
 }
-
-}  // namespace
 
 const Scope::Output* Scope::output(std::string_view name) const {
   auto found = std::ranges::find(outputs, name, &Output::name);

@@ -252,10 +252,11 @@ TEST(Explain, every_requirement_of_the_document_reads_as_english) {
   EXPECT_EQ(got[0], "R1-accuracy: It must hold that the share of right answers of candidate on test is at least 85 %. Why: contract 4.2.");
   EXPECT_EQ(got[1], "R2-slices: It must hold that for each s in the slices of the data by camera and light where the number of samples in s is at least 200: the share of right answers of candidate on s is at least 80 %.");
   EXPECT_EQ(got[2], "R3-no-worse: It must hold that the share of right answers of candidate on test is at least the share of right answers of previous on test less 1 percentage points.");
-  EXPECT_EQ(got[3], "R4-robust: It must hold that for 100 samples x of test where correct, for every d in the inputs that differ from x by at most 2 gray in each value: the class with the largest value of output 'score' at d equals the label. Arithmetic: int8. Accepted where at least 95 % hold and none is violated.");
-  EXPECT_EQ(got[4], "R5-acas-1: It must hold that if rho is at least 55947.691 ft, v_own is at least 1145 ft/s and v_int is at most 60 ft/s, then COC is at most 1500.");
-  EXPECT_EQ(got[5], "R6-monotone: It must hold that for all a and b in the whole input domain where a and b agree in everything but wear and wear of b is at least wear of a: output 'risk' at b is at least output 'risk' at a.");
-  EXPECT_EQ(got[9], "R10-range: It must hold that for every x in the inputs outside the whole input domain: x is rejected.");
+  EXPECT_EQ(got[3], "R4-robust: It must hold that for 100 samples x of test where correct, for every d in the inputs that differ from x by at most 2 gray in each value: the class with the largest value of output 'score' at d "
+            "equals the label. It must be proved for every such input in int8 arithmetic. Accepted where at least 95 % hold and none is violated.");
+  EXPECT_EQ(got[4], "R5-acas-1: It must hold that if rho is at least 55947.691 ft, v_own is at least 1145 ft/s and v_int is at most 60 ft/s, then COC is at most 1500. It must be proved for every such input.");
+  EXPECT_EQ(got[5], "R6-monotone: It must hold that for all a and b in the whole input domain where a and b agree in everything but wear and wear of b is at least wear of a: output 'risk' at b is at least output 'risk' at a. It must be proved for every such input.");
+  EXPECT_EQ(got[9], "R10-range: It must hold that for every x in the inputs outside the whole input domain: x is rejected. It must be proved for every such input.");
   EXPECT_EQ(got[10], "R11-budget: It should hold that the 99th percentile of latency of candidate is at most 150 ms, the peak memory of candidate is at most 96 KiB, the flash memory of candidate is at most 512 KiB and the energy of one inference of candidate is at most 25 mJ.");
   for (const std::string& text : got) EXPECT_EQ(text.find('{'), std::string::npos) << text;
 }

@@ -88,13 +88,13 @@ TEST(Evaluate, what_needs_the_verifier_says_so_by_name) {
   RecordedEvidence e;
   Scope s = usual_scope();
   s.inputs = {{.name = "image", .unit = "", .domain = Scope::Range{0, 1}, .fields = {{"rpm", "", Scope::Range{0, 9}}}}};
-  EXPECT_EQ(said("for all d in near(test, 1 %): maxabs(original.score(d) - candidate.score(d)) <= 0.1", e, "", s), "inconclusive | prove | 'prove' needs the verifier ('near' is a region)");
-  EXPECT_EQ(said("for all d in Linf(x, 2): argmax(score(d)) == label", e, ", for: {data: test}", s), "inconclusive | prove | 'prove' needs the verifier ('Linf' is a region)");
-  EXPECT_EQ(said("rpm >= 3 => max(score(x)) <= 1", e, ", for: {data: test}, level: prove", s), "inconclusive | prove | 'prove' needs the verifier");
-  EXPECT_EQ(said("rpm >= 3", e, "", s), "inconclusive | prove | 'prove' needs the verifier (the assertion speaks of every point of the domain)");
+  EXPECT_EQ(said("for all d in near(test, 1 %): maxabs(original.score(d) - candidate.score(d)) <= 0.1", e, "", s), "inconclusive | prove | data set 'test' is not here");
+  EXPECT_EQ(said("for all d in Linf(x, 2): argmax(score(d)) == label", e, ", for: {data: test}", s), "inconclusive | prove | data set 'test' is not here");
+  EXPECT_EQ(said("rpm >= 3 => max(score(x)) <= 1", e, ", for: {data: test}, level: prove", s), "inconclusive | prove | data set 'test' is not here");
+  EXPECT_EQ(said("rpm >= 3", e, "", s), "inconclusive | prove | 'prove' needs the verifier, which is not at hand here");
   EXPECT_EQ(said("for all d in Linf(x, 2): argmax(score(d)) == label", e, ", for: {data: test}, level: test(50)", s), "inconclusive | test 50 | inputs of the region 'Linf' at level test 50 need the adversarial tests");
   EXPECT_EQ(said("for all t in rotate(-10 deg, 10 deg): argmax(score(t(x))) == argmax(score(x))", e, ", for: {data: test}, level: test(5000)", s), "inconclusive | test 5000 | 'rotate' needs the metamorphic tests");
-  EXPECT_EQ(said("for all x in outside(domain): reject(x)", e, "", s), "inconclusive | prove | 'prove' needs the verifier ('outside' is a region)");
+  EXPECT_EQ(said("for all x in outside(domain): reject(x)", e, "", s), "inconclusive | prove | 'prove' needs the verifier, which is not at hand here");
   EXPECT_EQ(said("reject(x)", e, ", for: {data: test}", s), "inconclusive | prove | 'reject' needs the rejection test");
 }
 
