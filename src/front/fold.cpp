@@ -182,4 +182,34 @@ Result<Folded> fold(const ir::Graph& g, std::size_t input, const data::Preproces
   return Error{ErrorCode::invalid_argument, "no step can be folded: " + r.rows.back().step + ": " + r.rows.back().what};
 }
 
+std::size_t affine_steps(const data::Preprocess& steps) {
+  const auto& all = steps.steps();
+  const auto first = std::find_if_not(all.rbegin(), all.rend(), is_any<data::Scale, data::Normalize, data::ToLayout>);
+  return std::size_t(first - all.rbegin());
+}
+
+Result<ir::Graph> in_raw_units(const ir::Graph& g, std::span<const data::Preprocess> inside, std::span<const Dims> samples) {
+  return op::rewrite(g, {}, [&](std::size_t i, op::Builder& b) -> op::Val {
+    const ir::ValueId v = g.inputs()[i];
+    const ir::Type& type = g.type(v);
+    const std::vector<Step>& steps = inside[i].steps();
+    const Dims wanted = sample_dims(type);
+    const Form form{samples[i], DType::f32, 0, false};
+    std::vector<Dim> dims(1, Dim(1));
+    for (std::int64_t d : form.dims) dims.emplace_back(d);
+    const op::Val raw = b.input(ir::tensor_type(DType::f32, std::move(dims)), g[v].name);
+    if (!type.is_tensor() || !type.ranked || type.dims.empty()) {
+      b.fail({ErrorCode::unsupported, "input '" + g.name(v) + "' is " + ir::str(type) + ", no tensor with a batch dimension"});
+      return raw;
+    }
+    Sample sample(b, raw, form, last_order(form, wanted, steps), g[v].type);
+    for (std::size_t k = 0; k < steps.size() && !b.failed(); ++k)
+      if (auto done = sample.apply(steps[k]); !done) b.fail(std::move(done.error()).within(std::string(data::name(steps[k]))));
+    if (b.failed()) return raw;
+    auto fitted = sample.fit(g.name(v));
+    if (!fitted) b.fail(std::move(fitted.error()));
+    return fitted ? *fitted : raw;
+  }, g.outputs());
+}
+
 }  // namespace saha::front

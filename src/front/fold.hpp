@@ -1,5 +1,6 @@
 #pragma once
 // Preprocessing as part of the graph: steps become ordinary operators in front of an input, which then takes raw samples.
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -35,5 +36,12 @@ struct Folded {
 /// batch dimension of the input stay. What the graph computes is what the steps give: bit by bit for pictures, but tf-*, tf1-*, torch-* resizes, which
 /// are within float32 rounding, as sound is. Bytes that a quantised input would store as they are, by all 256 values, are left alone. Fails where no step can be folded, and where the steps do not fit the input.
 Result<Folded> fold(const ir::Graph& graph, std::size_t input, const data::Preprocess& steps, const Raw& raw = {});
+
+/// How many of the last steps are affine in each raw value: scale, normalize, layout.
+std::size_t affine_steps(const data::Preprocess& steps);
+/// The graph of one sample in raw units: input i is float32 [1, samples[i]...], a sample that went through all steps but the affine ones `inside[i]`, which
+/// are operators now, as is the fitting. In float32 these compute what the steps do, bit by bit. Fails where an input does not take real numbers, or the
+/// sample does not fit it.
+Result<ir::Graph> in_raw_units(const ir::Graph& graph, std::span<const data::Preprocess> inside, std::span<const Dims> samples);
 
 }  // namespace saha::front
