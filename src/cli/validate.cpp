@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cctype>
 #include <filesystem>
 #include <memory>
 
@@ -9,13 +10,17 @@
 #include "cli/describe.hpp"
 #include "cli/page.hpp"
 #include "cli/verbs.hpp"
+#include "formats/formats.hpp"
 #include "lifecycle/pipeline.hpp"
 #include "system/file.hpp"
 #include "system/hash.hpp"
 #include "system/interrupt.hpp"
 #include "system/progress.hpp"
 #include "system/terminal.hpp"
+#include "validate/prove.hpp"
+#include "validate/prove_import.hpp"
 #include "validate/report.hpp"
+#include "verify/vnnlib.hpp"
 
 namespace saha::cli {
 namespace {
@@ -27,6 +32,10 @@ constexpr Option kOptions[] = {
     {"only", 0, "ID", "judge this requirement only", true},
     {"lint", 0, "", "check the file and stop"},
     {"explain", 0, "", "say each requirement in plain English and stop"},
+    {"export", 0, "DIR", "write what would be asked of the prover as VNN-LIB files and ONNX networks, and stop"},
+    {"vnnlib", 0, "1|2", "version of the files that are exported", false, "1"},
+    {"import", 0, "F.vnnlib", "make a *.req.yaml, -o, of a VNN-LIB file about MODEL, and stop"},
+    {"output", 'o', "OUT.req.yaml", "of --import; without it the text goes to stdout"},
     {"report", 0, "FILE", "also write a report: .html, .json, .xml (JUnit) or .sarif", true},
 };
 
@@ -37,7 +46,22 @@ std::string life_cycle_beside(const std::string& requirements) {
   return std::filesystem::is_regular_file(file, ignored) ? file.string() : "";
 }
 
+/// What a VNN-LIB file asks of the model, as requirements.
+Result<int> import_property(const Args& args) {
+  const std::string from = args.get("import");
+  SAHA_TRY(const auto property, verify::read_vnnlib(from));
+  SAHA_TRY(const auto model, formats::import_file(args.arguments[0]));
+  std::string id = std::filesystem::path(from).filename().string();
+  id = id.substr(0, id.find(".vnnlib"));
+  for (char& c : id) if (!std::isalnum(static_cast<unsigned char>(c)) && c != '.' && c != '_' && c != '-') c = '-';
+  SAHA_TRY(const std::string text, validate::requirements_of(property, model.graph, id));
+  if (args.get("output").empty()) print(text);
+  else SAHA_DO(system::write_file(args.get("output"), text));
+  return 0;
+}
+
 Result<int> run(const Args& args) {
+  if (args.has("import")) return import_property(args);
   std::string file = args.get("requirements");
   if (file.empty()) return Error{ErrorCode::invalid_file, "'saha validate' needs --requirements R.req.yaml", "saha " + std::string(kValidate.example)};
   SAHA_DO(backends::known(args.get("backend")));
@@ -72,6 +96,21 @@ Result<int> run(const Args& args) {
     bar->set(done);
   };
   system::InterruptGuard guard;
+  if (args.has("export")) {
+    const std::string version = args.get("vnnlib");
+    if (version != "1" && version != "2") return Error{ErrorCode::invalid_file, "--vnnlib is '" + version + "', 1 or 2 is taken"};
+    if (std::none_of(config->requirements.begin(), config->requirements.end(), [&](const auto& r) { return r.vacuous.empty() && validate::asks_for_proof(r, config->scope); })) return Error{ErrorCode::invalid_file, "no requirement asks for a proof: there is nothing to export"};
+    options.export_to = args.get("export");
+    options.vnnlib = version == "1" ? 1 : 2;
+    options.only = "prove";
+    options.on_stage = [&](const lifecycle::StageLine& l) { if (l.status == "skip" && !args.quiet()) std::fprintf(stderr, "%s is not exported: %s\n", l.name.c_str(), l.note.c_str()); };
+    auto written = lifecycle::run(*config, options);
+    bar.reset();
+    if (!written) return std::move(written.error());
+    if (written->exported == 0) return Error{ErrorCode::unsupported, "nothing could be exported"};
+    print(std::to_string(written->exported) + (written->exported == 1 ? " query" : " queries") + " in " + options.export_to.string() + "\n");
+    return 0;
+  }
   auto result = lifecycle::run(*config, options);
   bar.reset();
   if (!result) return std::move(result.error());
@@ -79,6 +118,7 @@ Result<int> run(const Args& args) {
   subject.version = SAHA_VERSION;
   subject.requirements_file = file;
   subject.strict = args.has("strict");
+  if (std::any_of(result->outcomes.begin(), result->outcomes.end(), [](const auto& o) { return o.witness && !o.witness->files.empty(); })) subject.evidence_folder = (config->run_dir / "evidence").string();
   for (const std::string& f : {args.arguments[0], file, args.get("data")})
     if (auto hash = system::sha256_file(f)) subject.sha256.emplace_back(f, *hash);
   for (const auto& [name, hash] : result->data_sha256) subject.sha256.emplace_back("data " + name, hash);

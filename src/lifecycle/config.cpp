@@ -56,6 +56,7 @@ class Reader {
   const Value& root_;
   fs::path folder_;
   yaml::Diagnostics& d_;
+  validate::Scope life_cycle_;   ///< what saha.yaml says, without the sections of requirement files
 };
 
 Json json_of(const yaml::Node& n) {
@@ -287,8 +288,15 @@ std::vector<validate::Requirement> Reader::assertions(const Value& list, Config&
       auto file = validate::read_requirements(*node, d_);
       if (!file) continue;
       c.requirement_files.push_back(p);
-      validate::Scope scope = validate::scope_of(*file, c.scope, d_);
+      for (validate::ModelFile m : file->models) {
+        m.file = (p.parent_path() / m.file).lexically_normal().string();
+        c.model_files.push_back(std::move(m));
+      }
+      validate::Scope scope = validate::scope_of(*file, life_cycle_, d_);
       validate::check(*file, scope, d_);
+      // What judges later knows the sections of all files; of two that name one unit the first counts, and each was checked by its own.
+      yaml::Diagnostics again;
+      c.scope = validate::scope_of(*file, std::move(c.scope), again);
       for (auto& r : file->requirements) all.push_back(std::move(r));
       continue;
     }
@@ -315,12 +323,7 @@ void Reader::read(Config& c) {
   train(c);
   metrics(c);
   // What requirements may name.
-  for (const auto& [name, in] : root_["model"]["input"].entries()) {
-    validate::Scope::Input i{name, in.has("unit") ? in["unit"].text() : ""};
-    if (in.has("domain") && in["domain"].items().size() == 2) i.domain = {in["domain"].items()[0].number(), in["domain"].items()[1].number()};
-    c.scope.inputs.push_back(std::move(i));
-  }
-  for (const auto& [name, out] : root_["model"]["output"].entries()) c.scope.outputs.push_back({name, out.has("unit") ? out["unit"].text() : "", texts(out["names"]), -1});
+  validate::read_model(c.scope, root_["model"], d_);
   for (const auto& [name, spec] : c.data) {
     c.scope.data.push_back({name, slices});
     (void)spec;
@@ -328,6 +331,7 @@ void Reader::read(Config& c) {
   if (c.split) for (const auto& [part, share] : c.split->parts) c.scope.data.push_back({part, slices});
   c.scope.data_known = true;
   c.scope.labels = c.labels;
+  life_cycle_ = c.scope;
   c.requirements = assertions(root_["require"], c, "R");
   const Value& targets = root_["targets"];
   for (const auto& [name, v] : targets.entries()) {

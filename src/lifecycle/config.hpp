@@ -99,6 +99,7 @@ struct Config {
   std::vector<validate::Requirement> requirements;     ///< of `require` and of the *.req.yaml files, checked
   validate::Scope scope;
   std::vector<std::filesystem::path> requirement_files;
+  std::vector<validate::ModelFile> model_files;        ///< of their `models`, with complete paths
   std::vector<Target> targets;
   std::vector<std::string> without;         ///< passes switched off
   std::int64_t fold_limit = 1 << 20;

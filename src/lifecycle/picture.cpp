@@ -33,22 +33,28 @@ std::string base64(std::span<const std::byte> bytes) {
 constexpr std::int64_t kMostPixels = 256 * 256;
 }  // namespace
 
-Json picture_of(const Tensor& t) {
+std::optional<std::vector<std::byte>> png_of(const Tensor& t) {
   Dims d = t.dims;
   while (d.size() > 2 && d[0] == 1) d.erase(d.begin());
   if (d.size() == 1) {  // a flat square picture
     auto side = std::int64_t(std::lround(std::sqrt(double(d[0]))));
-    if (side < 4 || side * side != d[0]) return nullptr;
+    if (side < 4 || side * side != d[0]) return {};
     d = {side, side};
   }
   if (d.size() == 2) d.push_back(1);
-  if (d.size() != 3 || (d[2] != 1 && d[2] != 3) || d[0] < 4 || d[1] < 4 || d[0] * d[1] > kMostPixels || t.dtype == DType::string || is_complex(t.dtype)) return nullptr;
+  if (d.size() != 3 || (d[2] != 1 && d[2] != 3) || d[0] < 4 || d[1] < 4 || d[0] * d[1] > kMostPixels || t.dtype == DType::string || is_complex(t.dtype)) return {};
   std::vector<double> v = values<double>(t);
   double top = v.empty() ? 1 : *std::max_element(v.begin(), v.end());
   Tensor image = Tensor::zeros(DType::u8, d);
   double scale = is_float(t.dtype) && top <= 1.0 ? 255 : 1;
   for (std::size_t i = 0; i < v.size(); ++i) image.as<std::uint8_t>()[i] = std::uint8_t(std::clamp(v[i] * scale, 0.0, 255.0));
   auto png = data::encode_png(image);
+  if (!png) return {};
+  return std::move(*png);
+}
+
+Json picture_of(const Tensor& t) {
+  const auto png = png_of(t);
   return png ? Json(base64(*png)) : Json();
 }
 

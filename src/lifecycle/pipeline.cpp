@@ -77,9 +77,21 @@ Result<std::vector<Step>> Pipeline::steps() {
   }
   targets_ = c_.targets;
   std::vector<std::string> last;   // what the choice waits for, beside the measurement
+  const bool proves = !proofs().empty();
   auto judge = [&](const std::string& variant, const std::string& backend, const std::string& need, bool foreign) {
     last.push_back("validate/" + variant + "/" + backend);
     list.push_back({.name = last.back(), .needs = {need}, .work = [this, variant, backend] { return evaluate(variant, backend); }, .foreign = foreign});
+  };
+  // Waits until the model was run: `where: correct` asks that.
+  auto prove_too = [&](const std::string& variant, const std::string& backend) {
+    if (!proves) return;
+    const std::string need = last.back();
+    last.push_back("prove/" + variant + "/" + backend);
+    list.push_back({.name = last.back(), .needs = {need}, .work = [this, variant, backend, name = last.back()]() -> Result<> {
+      if (has_variant(variant)) return prove(variant, backend);
+      line("skip", name, 0, "needs compress/" + variant);
+      return {};
+    }, .optional = !o_.as_given, .foreign = backend != "native"});
   };
   std::string made = "train";
   std::vector<std::string> compressed;
@@ -89,12 +101,16 @@ Result<std::vector<Step>> Pipeline::steps() {
     SAHA_TRY(auto engine, backends::open(o_.backend));
     judge("original", o_.backend, "train", false);
     judge("given", o_.backend, "train", false);
+    prove_too("given", o_.backend);
   } else {
     SAHA_DO(choose_engines());
     made = "simplify";
     list.push_back({"simplify", {"train"}, [this] { return simplify(); }});
     judge("original", "native", "train", false);   // the original is the yardstick, on saha's own engine
-    for (const std::string& b : backends_) judge("float32", b, "simplify", b != "native");
+    for (const std::string& b : backends_) {
+      judge("float32", b, "simplify", b != "native");
+      prove_too("float32", b);
+    }
     for (const Compression& c : c_.compress) {
       compressed.push_back("compress/" + c.name);
       list.push_back({.name = compressed.back(), .needs = {"simplify"}, .work = [this, &c] { return compress(c); }, .optional = true});
@@ -106,6 +122,7 @@ Result<std::vector<Step>> Pipeline::steps() {
           line("skip", stage_name, 0, "needs compress/" + c.name);
           return {};
         }, .optional = true, .foreign = b != "native"});
+        prove_too(c.name, b);
       }
     }
   }

@@ -23,6 +23,8 @@ struct RunOptions {
   bool as_given = false;                 ///< judge the model as it is: no simplification, no choice between candidates, no report
   std::string backend = "native";        ///< of as_given: the engine that is judged
   bool quick = false;                    ///< fewer timing runs: for continuous integration
+  std::filesystem::path export_to;       ///< queries are written there instead of being proved; with `only` = "prove"
+  int vnnlib = 1;                        ///< version of the files that are written
   std::string only;                      ///< only this stage and what it needs; "measure" is that of every target
   std::string from;                      ///< this stage and those that depend on it are made anew
   bool force = false;                    ///< every stage is made anew, with `only` just those it names
@@ -49,6 +51,7 @@ struct RunResult {
   std::vector<validate::Outcome> outcomes;   ///< of as_given: one a requirement
   std::map<std::string, std::string> data_sha256;   ///< of as_given: by data set
   std::vector<Planned> plan;             ///< of a plan, in order
+  std::int64_t exported = 0;             ///< queries that were written
   std::string decision;                  ///< "server: float32 on native, p90 0.41 ms measured"
 };
 

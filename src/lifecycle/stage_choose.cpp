@@ -4,12 +4,13 @@
 #include "base/figures.hpp"
 #include "lifecycle/picture.hpp"
 #include "lifecycle/stages.hpp"
+#include "validate/prove.hpp"
 #include "validate/statistics.hpp"
 
 namespace saha::lifecycle {
 
-/// What was found about one candidate, as the requirements ask for it.
-validate::RecordedEvidence Pipeline::evidence(const Candidate& c, const Target& t) const {
+/// What a model said on the test set.
+validate::RecordedEvidence Pipeline::recorded(const std::string& candidate, const std::string& engine) const {
   validate::RecordedEvidence e;
   auto record = [&](const std::string& name, const std::string& variant, const std::string& backend) {
     auto it = answers_.find({variant, backend});
@@ -18,7 +19,7 @@ validate::RecordedEvidence Pipeline::evidence(const Candidate& c, const Target& 
     for (const auto& [metric, value] : it->second.own) e.metric_of[{metric, {name, "test"}}] = value;
     for (const auto& [output, rows] : it->second.outputs) e.outputs_of[{{name, "test"}, output}] = rows;
   };
-  record("candidate", c.variant, c.backend);
+  record("candidate", candidate, engine);
   record("original", "original", o_.as_given ? o_.backend : "native");
   if (auto it = sets_.find("test"); it != sets_.end()) {
     auto& labels = e.labels_of["test"];
@@ -28,6 +29,12 @@ validate::RecordedEvidence Pipeline::evidence(const Candidate& c, const Target& 
       for (std::int64_t i = 0; i < it->second.size(); ++i) values.push_back(it->second.column(column, i));
     }
   }
+  return e;
+}
+
+/// What was found about one candidate, as the requirements ask for it.
+validate::RecordedEvidence Pipeline::evidence(const Candidate& c, const Target& t) const {
+  validate::RecordedEvidence e = recorded(c.variant, c.backend);
   std::string where = c.backend + ", " + figures::counted(threads(t), "thread");
   validate::Measurement latency;
   for (double ms : c.ms) latency.samples.push_back(ms * 1e-3);
@@ -74,7 +81,12 @@ Result<> Pipeline::decide(const Target& t) {
   for (Candidate& c : candidates_) if (c.target == t.name) here.push_back(&c);
   for (Candidate* c : here) {
     auto e = evidence(*c, t);
-    for (const auto& r : wanted) c->outcomes.push_back(validate::evaluate(r, c_.scope, e));
+    const auto& proved = proved_[{c->variant, c->backend}];
+    for (const auto& r : wanted) {
+      const auto of = std::ranges::find_if(proved, [&](const auto& o) { return o.id == r.id && o.text == r.text; });
+      c->outcomes.push_back(of == proved.end() ? validate::evaluate(r, c_.scope, e) : *of);
+      if (c->variant == "original" && of == proved.end() && r.vacuous.empty() && validate::asks_for_proof(r, c_.scope)) c->outcomes.back().evidence = "proofs are asked of what is made of the original, not of itself";
+    }
     if (auto it = answers_.find({c->variant, c->backend}); it != answers_.end() && !it->second.samples.correct.empty()) {
       c->samples = std::int64_t(it->second.samples.correct.size());
       c->correct = std::count(it->second.samples.correct.begin(), it->second.samples.correct.end(), 1);

@@ -1,6 +1,6 @@
 #pragma once
 // Pipeline: one run of a life cycle. pipeline.cpp says which stages there are, what each needs, and walks them; each group of stages is a file:
-// stage_data, stage_train (with what it is given), stage_simplify, stage_compress, stage_validate, stage_measure, stage_choose, stage_package (and report).
+// stage_data, stage_train (with what it is given), stage_simplify, stage_compress, stage_validate, stage_prove, stage_measure, stage_choose, stage_package (and report).
 #include <map>
 #include <optional>
 #include <set>
@@ -19,6 +19,8 @@
 #endif
 
 namespace saha::lifecycle {
+
+struct Judged;
 
 /// A model of the life cycle: as trained, simplified, or compressed.
 struct Variant {
@@ -64,6 +66,8 @@ class Pipeline {
   Result<> compress(const Compression& c);
   Result<> evaluate(const std::string& variant, const std::string& backend);
   Result<> measure(const Target& t);
+  Result<> prove(const std::string& variant, const std::string& backend);
+  Result<> export_queries(const std::string& variant, const std::string& backend);
   Result<> decide(const Target& t);
   Result<> package(const Target& t);
   Result<> report();
@@ -72,6 +76,11 @@ class Pipeline {
   const Variant& variant(const std::string& name) const;
   bool has_variant(const std::string& name) const;
   Result<std::vector<Datum>> first_sample(const Variant& v) const;
+  /// The requirements that want a proof, the common ones before those of targets.
+  std::vector<validate::Requirement> proofs() const;
+  /// A model by the name that requirements use, where the candidate is judged.
+  Result<Judged> judged(const std::string& model, const std::string& candidate, const std::string& backend);
+  validate::RecordedEvidence recorded(const std::string& variant, const std::string& backend) const;
   validate::RecordedEvidence evidence(const Candidate& c, const Target& t) const;
   std::optional<Candidate::Quality> quality(const Candidate& c) const;
   void mistakes(const Candidate& of);
@@ -89,6 +98,7 @@ class Pipeline {
   std::map<std::string, std::string> set_hash_;
   std::vector<Variant> variants_;
   std::map<std::pair<std::string, std::string>, Answers> answers_;   // variant, backend
+  std::map<std::pair<std::string, std::string>, std::vector<validate::Outcome>> proved_;   ///< variant, backend: in the order of proofs()
   std::vector<Candidate> candidates_;
   std::optional<Planned> planned_;                  ///< by stage(), in a plan
   Json report_;
