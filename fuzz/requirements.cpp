@@ -1,8 +1,10 @@
-// Any bytes as a requirement file, and as one assertion; a sound assertion prints to a text of the same assertion.
+// Any bytes as a requirement file, and as one assertion; a sound assertion prints to a text of the same assertion. What is to be proved is turned into queries.
 #include <cstdint>
 #include <cstdlib>
 
+#include "../tests/validate/open_evidence.hpp"
 #include "validate/check.hpp"
+#include "validate/evaluate.hpp"
 #include "validate/language.hpp"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t size) {
@@ -19,7 +21,11 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* bytes, std::size_t siz
   if (auto file = read_requirements(text, "fuzz.req.yaml", diagnostics)) {
     Scope scope = scope_of(*file, Scope{}, diagnostics);
     if (check(*file, scope, diagnostics))
-      for (const Requirement& r : file->requirements) (void)explain(r, scope);
+      for (const Requirement& r : file->requirements) {
+        (void)explain(r, scope);
+        OpenEvidence open;
+        (void)evaluate(r, scope, open);
+      }
   } else if (diagnostics.ok()) {
     std::abort();
   }

@@ -112,15 +112,17 @@ class Prover {
     }
     if (left() <= 0) return Answer{.why = time_is_up()};
     SAHA_TRY(const Problem p, proof::translate(r_, model_, scope_, recall_, loops_, at));
-    SAHA_TRY(proof::Asked asked, proof::query(p, recall_));
     if (notes_.empty() && p.network) notes_ = p.network->notes;
-    if (asked.vacuous) return Answer{.kind = Answer::Kind::left_out};
-    const verify::Property& property = asked.query.property;
-    if (property.cases.empty()) return Answer{.kind = Answer::Kind::proved};
     if (p.elements.empty()) {   // nothing varies: the models were run already
+      if (!p.premise.at({}, {})) return Answer{.kind = Answer::Kind::left_out};
       methods_.insert("executed");
+      if (!p.breaks.at({}, {})) return Answer{.kind = Answer::Kind::proved};
+      executed_ = true;
       return broken(p, {}, {}, at);
     }
+    SAHA_TRY(proof::Asked asked, proof::query(p, recall_));
+    if (asked.vacuous) return Answer{.kind = Answer::Kind::left_out};
+    if (asked.query.property.cases.empty()) return Answer{.kind = Answer::Kind::proved};
     Query& q = asked.query;
     q.name = r_.id + (r_.models.size() > 1 ? "." + model_ : "") + (loops_.empty() ? "" : "." + place(at));
     q.arithmetic = r_.arithmetic == Arithmetic::real ? verify::Arithmetic::real : verify::Arithmetic::float32;
@@ -198,7 +200,7 @@ class Prover {
   }
 
   std::string where(const Witness& w) const {
-    std::string s = w.data.empty() ? "" : (w.points.size() == 1 && !w.points[0].fields.size() && r_.over && loops_.size() == 1 && r_.assertion.quantifiers.empty() ? " at" : " near") + std::string(" sample ") + std::to_string(w.sample) + " of " + w.data;
+    std::string s = w.data.empty() ? "" : (executed_ ? " at" : " near") + std::string(" sample ") + std::to_string(w.sample) + " of " + w.data;
     std::string values;
     for (const Witness::Point& p : w.points) {
       for (const auto& [field, value] : p.fields) {
@@ -207,7 +209,7 @@ class Prover {
       }
       if (values.ends_with("..")) break;
     }
-    return s + (values.empty() ? "" : " at " + values);
+    return s + (values.empty() ? "" : (s.empty() ? " at " : ": ") + values);
   }
 
   PointVerdict verdict(PointVerdict out, std::int64_t combinations, const std::string& why) const {
@@ -252,6 +254,7 @@ class Prover {
   std::set<std::string> methods_;
   std::optional<Witness> witness_;
   std::vector<std::string> notes_;
+  bool executed_ = false;   // the counterexample is a sample with values set, no point of a region
 };
 
 }  // namespace

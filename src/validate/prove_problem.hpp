@@ -81,7 +81,7 @@ Result<Problem> translate(const Requirement& r, const std::string& model, const 
                           std::span<const std::size_t> at);
 
 /// The graph, and the cases of `breaks` with their boxes. Fields of few values are split into boxes of one value each.
-/// `vacuous`: no point meets the premise, as far as ranges of single elements show.
+/// Something varies: p.elements is not empty. `vacuous`: no point meets the premise, as far as ranges of single elements show.
 struct Asked {
   Query query;
   bool vacuous = false;

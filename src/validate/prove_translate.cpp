@@ -15,6 +15,7 @@ namespace saha::validate::proof {
 namespace {
 
 constexpr std::size_t kMostCombinations = 100'000;
+constexpr std::int64_t kMostWidth = 65'536;
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 Error unsaid(std::string message, std::string help = {}) { return {ErrorCode::unsupported, std::move(message), std::move(help)}; }
@@ -471,6 +472,7 @@ class Translator {
       if (id == ir::ValueId::none) return lacking("'" + model + "' has no output '" + name + "'");
       const std::int64_t width = elements_of(net->graph, id);
       if (width < 1) return unsaid("output '" + name + "' of '" + model + "' has no fixed size");
+      if (width > kMostWidth) return unsaid("output '" + name + "' of '" + model + "' has " + figures::grouped(double(width)) + " values; at most " + figures::grouped(double(kMostWidth)) + " are spoken of in a proof");
       std::size_t point = std::size_t(std::ranges::find_if(p_.points, [&](const PointForm& p) { return p.elements == at.point.elements; }) - p_.points.begin());
       if (point == p_.points.size()) p_.points.push_back(at.point);
       std::int64_t first = 0;

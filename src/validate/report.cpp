@@ -70,7 +70,7 @@ std::string xml(std::string_view s) {
 }
 
 ordered_json witness(const Witness& w) {
-  constexpr std::size_t kMostValues = 1000;   // larger points stand in their files
+  constexpr std::size_t kMostValues = 64;   // larger points stand in their files
   ordered_json points = ordered_json::array();
   for (const Witness::Point& p : w.points) {
     ordered_json fields = ordered_json::object();

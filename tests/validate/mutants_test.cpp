@@ -5,6 +5,7 @@
 #include <ctime>
 #include <random>
 
+#include "tests/validate/open_evidence.hpp"
 #include "validate/evaluate.hpp"
 #include "validate/report.hpp"
 
@@ -103,4 +104,39 @@ TEST(Mutants, floods_of_one_character_are_refused_in_bounded_time) {
     EXPECT_LT(d.render().size(), 100'000u);
     EXPECT_LT(std::clock() - started, 5 * CLOCKS_PER_SEC) << part;
   }
+}
+
+TEST(Mutants, what_is_to_be_proved_falls_into_queries_or_is_refused_in_bounded_time) {
+  static const std::vector<std::string> kWords = {
+      "max(", "min(", "abs(", "maxabs(", "argmax(", "rank(", "same(", "conf(", ")", ", ", "score(d)", "score(x)", "score(e)", "original.score(d)", "d", "e", "x[rpm=2000 1/min]", "rpm", "d.rpm", "COC", "WL", "label",
+      "correct", " and ", " or ", "not ", " => ", " == ", " <= ", " < ", " != ", " >= ", " + ", " - ", " * ", " / ", "2", "0.5", "1e300", "2000 1/min", "5 gray", "no", "-", "("};
+  static const std::vector<std::string> kHeads = {"", "for all d in domain: ", "for all d in Linf(x, 2 gray): ", "for all d, e in domain where same(d, e, except=rpm): ", "for all d in near(test, 1 %): ", "for all d in L2(x, 3 gray): ",
+                                                  "for all d in domain, e in Linf(d, 1 gray): ", "for all d in test: ", "for all d in domain, e in rpm: "};
+  static const std::vector<std::string> kBodies = {"argmax(score(d)) == argmax(original.score(d))", "maxabs(score(d) - original.score(d)) <= 0.1", "rank(score(d), label) <= 1", "COC <= max(WL, 2) and rpm >= 2000 1/min => abs(COC - WL) < 5",
+                                                   "(max(score(d)) <= 1) == (min(score(d)) >= 0)", "d.rpm >= 1500 1/min => argmax(score(d)) == yes"};
+  std::mt19937_64 random(5);
+  int judged = 0;
+  OpenEvidence evidence;
+  for (int i = 0; i < 4000; ++i) {
+    std::string body = kBodies[random() % kBodies.size()];
+    for (std::uint64_t n = random() % 3; n > 0; --n) {
+      std::size_t at = random() % (body.size() + 1);
+      while (at < body.size() && body[at] != ' ') ++at;
+      body.insert(at, " " + kWords[random() % kWords.size()]);
+    }
+    const std::string text = kHeads[random() % kHeads.size()] + body;
+    const std::clock_t started = std::clock();
+    yaml::Diagnostics d;
+    auto file = read_requirements(kSeed.substr(0, kSeed.find("requirements:")) + "requirements:\n  - {id: R, for: {data: test}, level: prove, assert: \"" + text + "\"}\n", "mutant", d);
+    if (!file) continue;
+    Scope s = scope_of(*file, Scope{}, d);
+    s.inputs[0].fields[0].whole = random() % 2;
+    if (!check(*file, s, d)) continue;
+    Outcome o = evaluate(file->requirements[0], s, evidence);
+    EXPECT_FALSE(o.evidence.empty()) << text;
+    ++judged;
+    EXPECT_LT(std::clock() - started, 2 * CLOCKS_PER_SEC) << text;
+  }
+  EXPECT_GT(judged, 500);
+  EXPECT_GT(evidence.asked, 500);
 }

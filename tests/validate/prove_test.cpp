@@ -242,6 +242,21 @@ TEST(Prove, values_of_a_field_are_enumerated) {
   EXPECT_EQ(said("for all x in domain, g in kind: risk(x[kind=g]) <= 99", e, open), "inconclusive | prove | the values of 'kind' are not known; state them: model.input.NAME.fields.kind.values: [0, 1]");
 }
 
+TEST(Prove, where_nothing_varies_the_models_are_run) {
+  Sampling e;
+  e.add("candidate", kMachine);
+  e.rows["test"] = {{1, 2, 0}, {4, 1, 1}};
+  EXPECT_EQ(said("for all g, h in kind: risk(x[kind=g]) <= risk(x[kind=h])", e, machine_scope(), ", for: {data: test}"), "passed | prove float32 | 8 of 8 proved, 0 violated; executed");
+  e.add("candidate", R"(graph (row: float32[1, 3]) {
+    w: float32[3, 1] = float32[3, 1] {2, -1, 3}
+    risk: float32[1, 1] = MatMul(row, w)
+    return risk
+  })");
+  EXPECT_EQ(said("for all g in kind: risk(x[kind=g]) <= 5", e, machine_scope(), ", for: {data: test}"),
+            "violated | prove float32 | 2 of 3 proved, 1 violated: 7 > 5 for g = 0 at sample 1 of test: wear = 4, load = 1, kind = 1, confirmed by running it");
+  EXPECT_TRUE(e.asked.empty());
+}
+
 TEST(Prove, robustness_counts_samples_and_accepts_a_share) {
   Sampling e;
   e.add("candidate", kPlain);
