@@ -66,7 +66,9 @@ flat = "".join(f"(declare-const {v} Real)\n" for v in ("X_0", "X_1", "Y_0", "Y_1
 tensors = "(vnnlib-version <2.0>)\n(declare-network N\n (declare-input X float32 [1,2])\n (declare-hidden H real [3] \"relu\")\n (declare-output Y real [2]))\n"
 for i, text in enumerate((flat + "; outputs\n(assert (or (and (<= Y_0 Y_1) (< X_0 0.5)) (not (> (+ (* 2 Y_0) (- X_1) 1) 3))))\n(assert (or (!= Y_1 0) (= Y_0 1)))", flat + "(assert (>= Y_0 1))",
                           tensors + "(assert (and (>= X[0,0] 0) (<= X[0,0] 1) (== X[0,1] 2)))\n(assert (or (<= Y[0] Y[1]) (>= (- Y[1] Y[0] 1.5) X[0,0])))",
-                          tensors + "(declare-network M (equal-to N) (declare-input A float32 [1,2]) (declare-output B real [2]))\n(assert (<= A[0,0] B[1]))")):
+                          tensors + "(declare-network M (equal-to N) (declare-input A float32 [1,2] \"x\") (declare-output B real [2]))\n"
+                          "(assert (and (>= X[0,0] 0) (<= X[0,0] 1) (<= X[0,1] 3) (>= X[0,1] 2) (== X[0,1] A[0,1]) (<= A[0,0] (* 2 X[0,0])) (>= A[0,0] -1) (< (- B[1] Y[0]) 0.5)))",
+                          flat.replace("(<= X_1 (/ 1 3))", "(= X_0 X_1)") + "(assert (or (= X_1 Y_0) (<= X_0 (- X_1 1))))")):
     put("vnnlib", f"property{i}", text)
 
 npy, npz = io.BytesIO(), io.BytesIO()

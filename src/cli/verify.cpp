@@ -18,6 +18,7 @@
 #include "formats/formats.hpp"
 #include "measure/inputs.hpp"
 #include "passes/specialize.hpp"
+#include "system/deadline.hpp"
 #include "system/file.hpp"
 #include "system/hash.hpp"
 #include "system/interrupt.hpp"
@@ -29,6 +30,7 @@ namespace saha::cli {
 namespace {
 using Json = nlohmann::ordered_json;
 using Clock = std::chrono::steady_clock;
+constexpr double kLate = 2;   // seconds that the work may take to come back after its time
 constexpr Argument kArguments[] = {{"MODEL", "an ONNX file, also packed by gzip, a TensorFlow Lite or OpenVINO IR file, or a bundle"},
                                    {"PROPERTY", "a VNN-LIB file, 1.0 or 2.0, also packed by gzip: what a counterexample would be"}};
 constexpr Option kOptions[] = {
@@ -354,33 +356,46 @@ Result<int> run_verify(const Args& args) {
     bar->note(figures::counted(regions, "region"));
     bar->set(std::int64_t(1000 * done));
   };
+  auto tell = [&](const verify::Outcome& o, std::optional<std::size_t> which) -> Result<int> {
+    const double seconds = elapsed();
+    const Json object = args.json() || args.has("report") ? json(args, v, o, which, seconds) : Json();
+    if (args.json()) print(object.dump(1, ' ', false, Json::error_handler_t::replace) + "\n");
+    else print(std::string(word(o.verdict)) + "\n" + (which ? verify::print_counterexample(v, o.x, o.y) : ""));
+    say(args, summary(v, o, which, options.arithmetic, backend, seconds));
+    SAHA_DO(write_reports(args, object, model + " against " + property));
+    if (o.verdict == verify::Verdict::holds) return 0;
+    return o.verdict == verify::Verdict::violated || args.has("strict") ? 1 : 3;
+  };
   system::InterruptGuard guard;
   options.timeout_s = std::max(0.0, timeout - elapsed());
-  auto proved = verify::prove(subjects.graph, v.property, options);
-  bar.reset();
-  if (!proved) {
-    if (proved.error().code == ErrorCode::cancelled && system::interrupt_exit_code()) return system::interrupt_exit_code();
-    return std::move(proved.error()).within(model);
+  std::optional<Result<verify::Outcome>> proved;
+  {
+    const system::Deadline deadline(start + std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(timeout + kLate)), [&] {
+      verify::Outcome late;
+      late.verdict = verify::Verdict::timeout;
+      late.why = "the time was over before the work could be stopped";
+      const auto code = tell(late, {});
+      return code ? *code : 2;
+    });
+    proved.emplace(verify::prove(subjects.graph, v.property, options));
   }
-  verify::Outcome& o = *proved;
+  bar.reset();
+  if (!*proved) {
+    if (proved->error().code == ErrorCode::cancelled && system::interrupt_exit_code()) return system::interrupt_exit_code();
+    return std::move(proved->error()).within(model);
+  }
+  verify::Outcome& o = **proved;
   std::optional<std::size_t> which;
   if (o.verdict == verify::Verdict::violated && !(which = broken(v.property, o))) {
     o.verdict = verify::Verdict::unknown;
     o.why = "what was found is no counterexample when it is executed by " + backend;
   }
-  const double seconds = elapsed();
-  const Json object = args.json() || args.has("report") ? json(args, v, o, which, seconds) : Json();
-  if (args.json()) print(object.dump(1, ' ', false, Json::error_handler_t::replace) + "\n");
-  else print(std::string(word(o.verdict)) + "\n" + (which ? verify::print_counterexample(v, o.x, o.y) : ""));
-  say(args, summary(v, o, which, options.arithmetic, backend, seconds));
+  SAHA_TRY(const int code, tell(o, which));
   if (which && !witness.empty()) {
     SAHA_DO(write_witness(witness, subjects, v, executed, o));
     say(args, "wrote " + witness);
   }
-  SAHA_DO(write_reports(args, object, model + " against " + property));
-  if (system::interrupt_exit_code()) return system::interrupt_exit_code();
-  if (o.verdict == verify::Verdict::holds) return 0;
-  return o.verdict == verify::Verdict::violated || args.has("strict") ? 1 : 3;
+  return system::interrupt_exit_code() ? system::interrupt_exit_code() : code;
 }
 
 /// 1 says that the property is violated and nothing else: whatever kept the work from a verdict exits 2.
