@@ -291,7 +291,8 @@ std::string summary(const verify::Vnnlib& v, const verify::Outcome& o, std::opti
       return "holds: no input of " + std::string(verify::extent(p).boxes == 1 ? "the box" : "the boxes") + " satisfies " + cases + ", in " + (arithmetic == verify::Arithmetic::real ? "exact sums" : "float32 sums of any order") + "; " + effort;
     case verify::Verdict::violated: {
       const auto& rows = p.cases[*which].rows;
-      std::string said = rows.empty() ? "the input is in its box" : verify::sentence(v, rows[0]);
+      const auto of_outputs = std::ranges::find_if(rows, [](const verify::Row& r) { return !r.y.empty(); });
+      std::string said = rows.empty() ? "the input is in its box" : verify::sentence(v, of_outputs == rows.end() ? rows[0] : *of_outputs);
       if (rows.size() > 1) said += " and " + figures::counted(std::int64_t(rows.size()) - 1, "further row");
       return "violated: " + said + (p.cases.size() > 1 ? " (case " + std::to_string(*which + 1) + " of " + std::to_string(p.cases.size()) + ")" : "") + ", executed by " + backend + "; " + effort;
     }
@@ -301,7 +302,7 @@ std::string summary(const verify::Vnnlib& v, const verify::Outcome& o, std::opti
   return std::string(word(o.verdict)) + ": " + (o.why.empty() ? "the time is over" : o.why) + "; " + effort;
 }
 
-Json json(const Args& args, const verify::Vnnlib& v, const verify::Outcome& o, std::optional<std::size_t> which, double seconds) {
+Json json(const Args& args, const verify::Vnnlib& v, const Subjects& subjects, const verify::Outcome& o, std::optional<std::size_t> which, double seconds) {
   const verify::Extent e = verify::extent(v.property);
   auto hash = [](const std::string& file) {
     auto h = system::sha256_file(file);
@@ -312,6 +313,13 @@ Json json(const Args& args, const verify::Vnnlib& v, const verify::Outcome& o, s
          {"property_sha256", hash(args.arguments[1])}, {"verdict", word(o.verdict)}, {"method", text(o.method)}, {"why", text(o.why)}, {"arithmetic", args.get("arithmetic")},
          {"backend", args.get("backend")}, {"inputs", v.elements()}, {"inputs_varying", e.vary}, {"outputs", v.property.outputs}, {"cases", v.property.cases.size()},
          {"regions", o.regions}, {"seconds", seconds}, {"counterexample", nullptr}};
+  if (v.networks.size() > 1) {
+    j["networks"] = Json::array();
+    for (std::size_t k = 0; k < v.networks.size(); ++k) {
+      const std::string& file = subjects.models[subjects.model_of[k]].file;
+      j["networks"].push_back({{"name", v.networks[k].name}, {"model", file}, {"model_sha256", hash(file)}});
+    }
+  }
   if (which) {
     auto numbers = [](const std::vector<float>& values) {
       Json a = Json::array();
@@ -358,7 +366,7 @@ Result<int> run_verify(const Args& args) {
   };
   auto tell = [&](const verify::Outcome& o, std::optional<std::size_t> which) -> Result<int> {
     const double seconds = elapsed();
-    const Json object = args.json() || args.has("report") ? json(args, v, o, which, seconds) : Json();
+    const Json object = args.json() || args.has("report") ? json(args, v, subjects, o, which, seconds) : Json();
     if (args.json()) print(object.dump(1, ' ', false, Json::error_handler_t::replace) + "\n");
     else print(std::string(word(o.verdict)) + "\n" + (which ? verify::print_counterexample(v, o.x, o.y) : ""));
     say(args, summary(v, o, which, options.arithmetic, backend, seconds));

@@ -119,6 +119,9 @@ class Verify(unittest.TestCase):
         for e, status in (("0.3", 0), ("0.2", 1)):
             close = self.relation("close.vnnlib", "(isomorphic-to f)", same + far.replace("E", e))
             self.go("net.onnx", close, "--network", "g=moved.onnx", "--witness", "w.npz", status=status)
+        found = json.loads(self.go("net.onnx", close, "--network", "g=moved.onnx", "--json", status=1).stdout)
+        self.assertEqual([(n["name"], n["model"]) for n in found["networks"]], [("f", "net.onnx"), ("g", "moved.onnx")])
+        self.assertEqual([len(found["counterexample"][k]) for k in "xy"], [4, 4])
         arrays = np.load(self.folder / "w.npz")
         self.assertEqual(sorted(arrays), ["f.x", "f.y", "g.x", "g.y"])
         np.testing.assert_array_equal(arrays["f.x"], arrays["g.x"])
