@@ -17,12 +17,15 @@ struct Domain {
   Limit limit{};                                     ///< the row that is to be refuted
   std::vector<Split> splits;
   std::shared_ptr<const std::vector<float>> slopes;  ///< null: the root's
+  std::shared_ptr<const std::vector<float>> known;   ///< bounds of the open ReLUs' operands, valid under the first `known_at` splits; null: the root's
+  std::size_t known_at = 0;
   double lower = -INFINITY, weight = 1;
 };
 
 struct Tuning {
-  int root_steps = 20, steps = 10, look = 4;
-  float root_slope = 0.1f, slope = 0.05f, multiplier = 0.05f;
+  int root_steps = 20, steps = 10, look = 8;
+  float root_slope = 0.1f, slope = 0.1f, multiplier = 0.3f;
+  int again = 6, again_steps = 5, again_rows = 64;   ///< bounds of hidden layers are tightened anew after so many splits
 };
 
 class Search {
@@ -33,7 +36,7 @@ class Search {
     columns_ = int(std::clamp<std::int64_t>(6'000'000 / std::max<std::int64_t>(1, elements), loops_.vector, 128)) / loops_.vector * loops_.vector;
     const Box& box = p.boxes[group];
     for (std::size_t i = 0; i < box.lo.size(); ++i) root_.lo(0)[i] = float(box.lo[i]), root_.hi(0)[i] = float(box.hi[i]);
-    if (const char* t = getenv("TUNE")) sscanf(t, "%d,%d,%d,%f,%f,%f", &tune_.root_steps, &tune_.steps, &tune_.look, &tune_.root_slope, &tune_.slope, &tune_.multiplier);
+    if (const char* t = getenv("TUNE")) sscanf(t, "%d,%d,%d,%f,%f,%f,%d,%d,%d", &tune_.root_steps, &tune_.steps, &tune_.look, &tune_.root_slope, &tune_.slope, &tune_.multiplier, &tune_.again, &tune_.again_steps, &tune_.again_rows);
   }
   End run(std::string& why);
 
@@ -42,6 +45,7 @@ class Search {
   void ascend_layer(std::size_t layer, const std::vector<std::int32_t>& rows);
   void cases();
   void work(unsigned thread);
+  bool tighten(Ascent& ascent, std::vector<Domain*>& domains, std::vector<std::vector<Ascent::Choice>>& choices);
   void batch(Ascent& ascent, Descent& descent, std::vector<Domain>& domains, std::vector<Domain>& children);
   template <class F> void on_threads(F f) {
     std::vector<std::thread> others;
@@ -85,7 +89,7 @@ void Search::ascend_layer(std::size_t layer, const std::vector<std::int32_t>& ro
       const std::size_t first = next.fetch_add(per);
       if (first >= lower.size() || watch_.stopped() || watch_.out_of_time()) return;
       const std::size_t n = std::min(per, lower.size() - first);
-      for (std::size_t i = 0; i < n; ++i) a.set(int(i), {{{rows[(first + i) / 2], (first + i) % 2 ? -1.0f : 1.0f}}}, {});
+      for (std::size_t i = 0; i < n; ++i) a.set(int(i), {{{rows[(first + i) / 2], (first + i) % 2 ? -1.0f : 1.0f}}}, {}, nullptr);
       a.run(layer, int(n), tune_.root_steps, tune_.root_slope, 0, lower.data() + first, enough.data());
     }
   });
@@ -147,13 +151,64 @@ void Search::cases() {
   }
 }
 
+/// Bounds of hidden layers under the domains' own splits, those of the ReLUs that cost most, layer by layer, each with multipliers of its own. A domain whose bounds cross has
+/// no points: its `of` becomes -1.
+bool Search::tighten(Ascent& ascent, std::vector<Domain*>& domains, std::vector<std::vector<Ascent::Choice>>& choices) {
+  const auto& open = ascent.open();
+  const std::size_t n = open.size();
+  std::vector<std::shared_ptr<std::vector<float>>> known;
+  for (Domain* d : domains) {
+    known.push_back(std::make_shared<std::vector<float>>(d->known ? *d->known : ascent.root_known()));
+    for (const Split& s : d->splits) {
+      float &lo = (*known.back())[std::size_t(s.open)], &hi = (*known.back())[n + std::size_t(s.open)];
+      s.sign > 0 ? lo = std::max(lo, 0.0f) : hi = std::min(hi, 0.0f);
+    }
+  }
+  struct Job {
+    std::size_t domain;
+    std::int32_t open;
+  };
+  std::vector<double> lower(static_cast<std::size_t>(columns_)), enough(lower.size(), 0.0);
+  bool crossed = false;
+  for (std::int32_t layer : root_.critical()) {
+    std::vector<Job> jobs;
+    for (std::size_t d = 0; d < domains.size(); ++d) {
+      bool before = false;                           // a split before this layer, or beside it
+      for (const Split& s : domains[d]->splits) before |= open[std::size_t(s.open)].operand <= layer;
+      if (!before || domains[d]->of < 0) continue;
+      for (const auto& c : choices[d]) if (open[std::size_t(c.open)].operand == layer) jobs.push_back({d, c.open});
+    }
+    const std::size_t pairs = std::size_t(columns_) / 2;
+    for (std::size_t first = 0; first < jobs.size() && !watch_.stopped(); first += pairs) {
+      const std::size_t count = std::min(pairs, jobs.size() - first);
+      for (std::size_t j = 0; j < 2 * count; ++j) {
+        const Job& job = jobs[first + j / 2];
+        const Domain& d = *domains[job.domain];
+        std::vector<Split> splits = d.splits;
+        for (Split& s : splits) s.multiplier = 0;
+        ascent.set(int(j), {{{open[std::size_t(job.open)].element, j % 2 ? -1.0f : 1.0f}}}, std::move(splits), known[job.domain]->data());
+        if (d.slopes) ascent.set_slopes(int(j), d.slopes->data());
+      }
+      ascent.run(std::size_t(layer), int(2 * count), tune_.again_steps, tune_.root_slope, tune_.multiplier, lower.data(), enough.data());
+      for (std::size_t j = 0; j < count; ++j) {
+        const Job& job = jobs[first + j];
+        float &lo = (*known[job.domain])[std::size_t(job.open)], &hi = (*known[job.domain])[n + std::size_t(job.open)];
+        lo = std::max(lo, std::nextafter(float(lower[2 * j]), -INFINITY)), hi = std::min(hi, std::nextafter(float(-lower[2 * j + 1]), float(INFINITY)));
+        if (lo > hi) domains[job.domain]->of = -1, crossed = true;
+      }
+    }
+  }
+  for (std::size_t d = 0; d < domains.size(); ++d) domains[d]->known = known[d], domains[d]->known_at = domains[d]->splits.size();
+  return crossed;
+}
+
 void Search::batch(Ascent& ascent, Descent& descent, std::vector<Domain>& domains, std::vector<Domain>& children) {
   const std::size_t last = net_.layers.size() - 1, n = std::size_t(net_.inputs());
   std::vector<double> lower(domains.size()), enough(domains.size());
   int steps = 1;
   for (std::size_t i = 0; i < domains.size(); ++i) {
     Domain& d = domains[i];
-    ascent.set(int(i), problem_.queries[std::size_t(d.limit.query)], std::move(d.splits));
+    ascent.set(int(i), problem_.queries[std::size_t(d.limit.query)], std::move(d.splits), d.known ? d.known->data() : nullptr);
     if (d.slopes) ascent.set_slopes(int(i), d.slopes->data());
     enough[i] = d.limit.bound;
     steps = std::max(steps, d.slopes ? tune_.steps : 3 * tune_.steps);
@@ -162,7 +217,7 @@ void Search::batch(Ascent& ascent, Descent& descent, std::vector<Domain>& domain
   watch_.count(std::ssize(domains));
   std::vector<std::vector<float>> points;
   std::vector<std::int32_t> point_of;
-  std::vector<std::size_t> left;
+  std::vector<std::size_t> left, stale;
   for (std::size_t i = 0; i < domains.size(); ++i) {
     Domain& d = domains[i];
     if (refutes(d.limit, lower[i])) {
@@ -176,6 +231,11 @@ void Search::batch(Ascent& ascent, Descent& descent, std::vector<Domain>& domain
     left.push_back(i);
   }
   if (descent.screen(watch_, points, point_of)) return;
+  // Some that many splits have been made since their hidden bounds were computed: anew, and then bounded again.
+  for (std::size_t i : left) {
+    domains[i].splits = ascent.splits(int(i));
+    if (domains[i].splits.size() >= domains[i].known_at + std::size_t(tune_.again)) stale.push_back(i);
+  }
   // Which activation: of those that seem to cost most, the one whose two halves are bounded best by one pass.
   struct Candidate {
     std::size_t domain;
@@ -186,10 +246,30 @@ void Search::batch(Ascent& ascent, Descent& descent, std::vector<Domain>& domain
   };
   std::vector<Candidate> candidates;
   std::vector<std::shared_ptr<std::vector<float>>> slopes(domains.size());
+  if (!stale.empty()) {
+    std::vector<Domain*> which;
+    std::vector<std::vector<Ascent::Choice>> choices;
+    for (std::size_t i : left) {
+      auto s = std::make_shared<std::vector<float>>(ascent.open().size());
+      ascent.get_slopes(int(i), s->data());
+      domains[i].slopes = std::move(s);
+    }
+    for (std::size_t i : stale) which.push_back(&domains[i]), choices.push_back(ascent.choices(int(i), std::size_t(tune_.again_rows)));
+    tighten(ascent, which, choices);
+    // They come back as they are: the next batch bounds them with what is known now. The others, too, since their columns are gone.
+    for (std::size_t i : left) {
+      if (domains[i].of < 0) {
+        std::lock_guard lock(mutex_);
+        done_ += domains[i].weight;
+        continue;
+      }
+      children.push_back(std::move(domains[i]));
+    }
+    return;
+  }
   for (std::size_t i : left) {
-    slopes[i] = std::make_shared<std::vector<float>>(ascent.open_count());
+    slopes[i] = std::make_shared<std::vector<float>>(ascent.open().size());
     ascent.get_slopes(int(i), slopes[i]->data());
-    domains[i].splits = ascent.splits(int(i));
     domains[i].lower = lower[i];
     auto choices = ascent.choices(int(i), std::size_t(tune_.look));
     if (choices.empty()) {
@@ -208,8 +288,8 @@ void Search::batch(Ascent& ascent, Descent& descent, std::vector<Domain>& domain
         Candidate& c = candidates[first + j];
         for (int side = 0; side < 2; ++side) {
           std::vector<Split> splits = domains[c.domain].splits;
-          splits.push_back({c.choice.layer, c.choice.element, side ? -1.0f : 1.0f});
-          ascent.set(int(2 * j) + side, problem_.queries[std::size_t(domains[c.domain].limit.query)], std::move(splits));
+          splits.push_back({c.choice.open, side ? -1.0f : 1.0f});
+          ascent.set(int(2 * j) + side, problem_.queries[std::size_t(domains[c.domain].limit.query)], std::move(splits), domains[c.domain].known ? domains[c.domain].known->data() : nullptr);
           ascent.set_slopes(int(2 * j) + side, c.slopes->data());
         }
       }
@@ -234,7 +314,7 @@ void Search::batch(Ascent& ascent, Descent& descent, std::vector<Domain>& domain
     for (float sign : {1.0f, -1.0f}) {
       Domain child = domains[c.domain];
       child.slopes = c.slopes, child.weight /= 2;
-      child.splits.push_back({c.choice.layer, c.choice.element, sign});
+      child.splits.push_back({c.choice.open, sign});
       children.push_back(std::move(child));
     }
     at = end;

@@ -5,20 +5,15 @@
 #include <cstring>
 
 namespace saha::verify {
-namespace {
-constexpr float kUnit = 0x1p-24f;
-}
-
 Ascent::Ascent(const Net& net, const Loops& loops, int columns, Arithmetic arithmetic)
     : Sweep(net, loops, (columns + loops.vector - 1) / loops.vector * loops.vector, columns, arithmetic), extra_(net.layers.size()), splits_(std::size_t(lanes_)), moments_(std::size_t(lanes_)),
-      queries_(std::size_t(lanes_)), readers_(net.layers.size()) {
+      queries_(std::size_t(lanes_)), place_(net.layers.size()) {
   for (std::size_t k = 0; k < net.layers.size(); ++k) {
     const Layer& l = net.layers[k];
     extra_[k].value.assign(std::size_t(l.size) * std::size_t(ld_), 0);
     extra_[k].primal.resize(l.terms.size());
     if (l.kind == Layer::Kind::unary && l.unary.kind == Unary::Kind::relu) {
       extra_[k].mean.assign(std::size_t(l.size) * std::size_t(ld_), 0), extra_[k].square.assign(std::size_t(l.size) * std::size_t(ld_), 0);
-      readers_[std::size_t(l.a)].push_back(std::int32_t(k));
     }
   }
 }
@@ -26,7 +21,8 @@ Ascent::Ascent(const Net& net, const Loops& loops, int columns, Arithmetic arith
 void Ascent::begin(const Sweep& root) {
   std::fill(broken_.begin(), broken_.end(), char(root.broken(0)));
   open_.clear();
-  root_ = &root;
+  root_known_.clear();
+  for (auto& p : place_) p.clear();
   const std::size_t m = std::size_t(ld_);
   for (std::size_t k = 0; k < net_.layers.size(); ++k) {
     const State& r = root_state(root, k);
@@ -38,33 +34,35 @@ void Ascent::begin(const Sweep& root) {
     };
     spread(r.lo, s.lo), spread(r.hi, s.hi), spread(r.error, s.error), spread(r.al, s.al), spread(r.au, s.au), spread(r.bl, s.bl), spread(r.bu, s.bu), spread(r.cl, s.cl), spread(r.cu, s.cu);
     spread(r.slack, s.slack);
-    if (!extra_[k].mean.empty())
-      for (std::int32_t e = 0; e < net_.layers[k].size; ++e) if (r.cu[std::size_t(e)] > 0) open_.push_back({std::int32_t(k), e});
+    if (extra_[k].mean.empty()) continue;
+    const std::int32_t operand = net_.layers[k].a;
+    auto& place = place_[std::size_t(operand)];
+    place.assign(std::size_t(net_.layers[k].size), -1);
+    for (std::int32_t e = 0; e < net_.layers[k].size; ++e)
+      if (r.cu[std::size_t(e)] > 0) place[std::size_t(e)] = std::int32_t(open_.size()), open_.push_back({operand, std::int32_t(k), e});
   }
+  for (const Place& p : open_) root_known_.push_back(root_state(root, std::size_t(p.operand)).lo[std::size_t(p.element)]);
+  for (const Place& p : open_) root_known_.push_back(root_state(root, std::size_t(p.operand)).hi[std::size_t(p.element)]);
   for (auto& s : splits_) s.clear();
 }
 
-void Ascent::set(int c, const Query& q, std::vector<Split> splits) {
+void Ascent::set(int c, const Query& q, std::vector<Split> splits, const float* known) {
   queries_[std::size_t(c)] = q;
-  auto lines_of = [&](const Split& s, auto&& put) {
-    for (std::int32_t reader : readers_[std::size_t(s.layer)]) {
-      State& line = state_[std::size_t(reader)];
-      const std::size_t at = std::size_t(s.element) * std::size_t(ld_) + std::size_t(c);
-      put(root_state(*root_, std::size_t(reader)), line.al[at], line.au[at], line.cu[at], line.slack[at]);
-    }
+  if (!known) known = root_known_.data();
+  const std::size_t n = open_.size();
+  auto put = [&](std::size_t i, float lo, float hi, bool split) {
+    const Place& p = open_[i];
+    State &line = state_[std::size_t(p.layer)], &operand = state_[std::size_t(p.operand)];
+    const std::size_t at = std::size_t(p.element) * std::size_t(ld_) + std::size_t(c);
+    const ReluLine l = relu_line(lo, hi, split ? 2 : operand.readers);  // a multiplier is one more that adds to the coefficient
+    operand.lo[at] = lo, operand.hi[at] = hi;
+    line.al[at] = l.al, line.au[at] = l.au, line.cu[at] = l.cu, line.slack[at] = l.slack;
   };
-  for (const Split& s : splits_[std::size_t(c)])
-    lines_of(s, [&](const State& r, float& al, float& au, float& cu, float& slack) {
-      const std::size_t e = std::size_t(s.element);
-      al = r.al[e], au = r.au[e], cu = r.cu[e], slack = r.slack[e];
-    });
-  for (const Place& p : open_) state_[std::size_t(p.layer)].al[std::size_t(p.element) * std::size_t(ld_) + std::size_t(c)] = root_state(*root_, std::size_t(p.layer)).al[std::size_t(p.element)];
-  for (const Split& s : splits)
-    lines_of(s, [&](const State&, float& al, float& au, float& cu, float& slack) {
-      const State& operand = root_state(*root_, std::size_t(s.layer));
-      al = au = s.sign > 0 ? 1.0f : 0.0f, cu = 0;
-      slack = kUnit * 12 * (s.sign > 0 ? operand.hi[std::size_t(s.element)] : -operand.lo[std::size_t(s.element)]);
-    });
+  for (std::size_t i = 0; i < n; ++i) put(i, known[i], known[n + i], false);
+  for (const Split& s : splits) {
+    const std::size_t i = std::size_t(s.open);
+    s.sign > 0 ? put(i, std::max(known[i], 0.0f), std::max(known[n + i], 0.0f), true) : put(i, std::min(known[i], 0.0f), std::min(known[n + i], 0.0f), true);
+  }
   moments_[std::size_t(c)].assign(splits.size(), {0, 0});
   splits_[std::size_t(c)] = std::move(splits);
 }
@@ -85,7 +83,7 @@ void Ascent::after_unary(std::size_t layer, std::int64_t columns) {
   const std::int32_t operand = net_.layers[layer].a;
   for (std::int64_t c = 0; c < columns; ++c)
     for (const Split& s : splits_[std::size_t(c)])
-      if (s.layer == operand) state_[std::size_t(operand)].coefficient[std::size_t(std::int64_t(s.element) * ld_ + c)] -= s.multiplier * s.sign;
+      if (const Place& p = open_[std::size_t(s.open)]; p.layer == std::int32_t(layer)) state_[std::size_t(operand)].coefficient[std::size_t(std::int64_t(p.element) * ld_ + c)] -= s.multiplier * s.sign;
 }
 
 /// Values along the lines that the last bound used, at the corner where it is least: what its slopes with respect to slopes and multipliers are made of.
@@ -118,6 +116,28 @@ void Ascent::primal(std::int64_t columns) {
     }
     const Lines lines{s.al.data(), s.au.data(), s.bl.data(), s.bu.data(), s.cl.data(), s.cu.data(), s.slack.data(), lanes_};
     loops_.chosen(lines, j, s.coefficient.data(), extra_[std::size_t(l.a)].value.data(), l.b >= 0 ? extra_[std::size_t(l.b)].value.data() : nullptr, out, ld_, columns);
+  }
+}
+
+/// Steps of a multiplier are in units of the coefficients that its layer's elements have, on the average.
+void Ascent::scale_multipliers(int used) {
+  scales_.resize(std::size_t(lanes_));
+  for (int c = 0; c < used; ++c) {
+    auto& scale = scales_[std::size_t(c)];
+    scale.assign(splits_[std::size_t(c)].size(), 0.0f);
+    std::vector<float> of_layer(net_.layers.size(), -1);
+    for (std::size_t i = 0; i < scale.size(); ++i) {
+      const std::size_t k = std::size_t(open_[std::size_t(splits_[std::size_t(c)][i].open)].operand);
+      if (of_layer[k] < 0) {
+        double sum = 0, n = 1e-9;
+        for (std::int32_t e : state_[k].active) {
+          const double v = state_[k].has ? double(std::fabs(state_[k].coefficient[std::size_t(std::int64_t(e) * ld_ + c)])) : 0;
+          sum += v, n += v > 0;
+        }
+        of_layer[k] = float(sum / n);
+      }
+      scale[i] = of_layer[k];
+    }
   }
 }
 
@@ -157,13 +177,15 @@ void Ascent::run(std::size_t layer, int used, int steps, float slope_step, float
       const List j{s.active.data(), std::int32_t(s.active.size())};
       loops_.ascend(j, s.coefficient.data(), extra_[std::size_t(net_.layers[k].a)].value.data(), s.cu.data(), s.al.data(), extra_[k].mean.data(), extra_[k].square.data(), rate, square_scale, ld_, columns);
     }
+    if (t == 0) scale_multipliers(used);
     for (int c = 0; c < used; ++c)
       for (std::size_t i = 0; i < splits_[std::size_t(c)].size(); ++i) {
         Split& s = splits_[std::size_t(c)][i];
         auto& [mean, square] = moments_[std::size_t(c)][i];
-        const float g = -s.sign * extra_[std::size_t(s.layer)].value[std::size_t(std::int64_t(s.element) * ld_ + c)];
+        const Place& p = open_[std::size_t(s.open)];
+        const float g = -s.sign * extra_[std::size_t(p.operand)].value[std::size_t(std::int64_t(p.element) * ld_ + c)];
         mean += 0.1f * (g - mean), square += 0.01f * (g * g - square);
-        s.multiplier = std::max(0.0f, s.multiplier + multiplier_step / (1 - mean_left) * mean / (std::sqrt(square * square_scale) + 1e-8f));
+        s.multiplier = std::max(0.0f, s.multiplier + scales_[std::size_t(c)][i] * multiplier_step / (1 - mean_left) * mean / (std::sqrt(square * square_scale) + 1e-8f));
       }
     slope_step *= 0.97f, multiplier_step *= 0.97f;
   }
@@ -172,15 +194,15 @@ void Ascent::run(std::size_t layer, int used, int steps, float slope_step, float
 std::vector<Ascent::Choice> Ascent::choices(int c, std::size_t most) const {
   std::vector<Choice> all;
   const std::size_t m = std::size_t(ld_);
-  for (const Place& p : open_) {
-    const State& s = state_[std::size_t(p.layer)];
+  for (std::size_t i = 0; i < open_.size(); ++i) {
+    const Place& p = open_[i];
+    const State &s = state_[std::size_t(p.layer)], &operand = state_[std::size_t(p.operand)];
     const std::size_t at = std::size_t(p.element) * m + std::size_t(c);
     if (!s.has || s.cu[at] <= 0) continue;
-    const std::int32_t operand = net_.layers[std::size_t(p.layer)].a;
-    const float w = s.coefficient[at], lo = state_[std::size_t(operand)].lo[at], hi = state_[std::size_t(operand)].hi[at];
+    const float w = s.coefficient[at];
     // What the upper line costs at 0, or the lower one at the end where it is farther off.
-    const float score = w < 0 ? -w * s.cu[at] : w * std::max(s.al[at] * -lo, (1 - s.al[at]) * hi);
-    if (score > 0) all.push_back({operand, p.element, score});
+    const float score = w < 0 ? -w * s.cu[at] : w * std::max(s.al[at] * -operand.lo[at], (1 - s.al[at]) * operand.hi[at]);
+    if (score > 0) all.push_back({std::int32_t(i), score});
   }
   const std::size_t n = std::min(most, all.size());
   std::partial_sort(all.begin(), all.begin() + std::ptrdiff_t(n), all.end(), [](const Choice& a, const Choice& b) { return a.score > b.score; });

@@ -8,7 +8,7 @@ namespace saha::verify {
 
 /// The sign of a ReLU's operand, assumed.
 struct Split {
-  std::int32_t layer, element;                       ///< of the operand
+  std::int32_t open;                                 ///< which of Ascent::open()
   float sign;                                        ///< 1: at least 0; -1: at most 0
   float multiplier = 0;
 };
@@ -18,21 +18,25 @@ class Ascent : public Sweep {
   /// As many problems at once as `columns` (rounded up to a vector).
   Ascent(const Net& net, const Loops& loops, int columns, Arithmetic arithmetic);
 
-  /// All columns: the bounds, lines and errors of the one lane of `root`, which has bounded the same net and stays as it is while columns are set.
+  /// All columns: the bounds, lines and errors of the one lane of `root`, which has bounded the same net.
   void begin(const Sweep& root);
-  /// Column c bounds query q of `layer`, under splits; those it had before are forgotten, and slopes are root's.
-  void set(int c, const Query& q, std::vector<Split> splits);
-  /// Lower slopes of the elements that were open in `root`, in a fixed order.
-  std::size_t open_count() const { return open_.size(); }
+  /// ReLUs whose sign was open in `root`, in a fixed order, that of slopes and of known bounds.
+  struct Place {
+    std::int32_t operand, layer, element;            ///< the ReLU is layer's element over operand's
+  };
+  const std::vector<Place>& open() const { return open_; }
+  const std::vector<float>& root_known() const { return root_known_; }
+  /// Column c bounds query q of a layer, under splits. `known`: lower bounds of the open ReLUs' operands, then upper ones, valid under these splits; null: root's.
+  void set(int c, const Query& q, std::vector<Split> splits, const float* known);
   void get_slopes(int c, float* to) const;
   void set_slopes(int c, const float* from);
   const std::vector<Split>& splits(int c) const { return splits_[std::size_t(c)]; }
   /// Runs `steps` ascents of columns [0, used) on `layer`; out[c] is the best lower bound met, as bound() would give it. A column whose bound reaches `enough[c]` needs no
   /// more; the run ends when all have. steps 1: no ascent, one bound.
   void run(std::size_t layer, int used, int steps, float slope_step, float multiplier_step, double* out, const double* enough);
-  /// After run(): how much each open ReLU's relaxation may cost column c: (operand's layer, element, score), the largest first.
+  /// After run(): how much each open ReLU's relaxation may cost column c: the largest first.
   struct Choice {
-    std::int32_t layer, element;
+    std::int32_t open;                               ///< which of open()
     float score;
   };
   std::vector<Choice> choices(int c, std::size_t most) const;
@@ -42,21 +46,20 @@ class Ascent : public Sweep {
  private:
   void after_unary(std::size_t layer, std::int64_t columns) override;
   void primal(std::int64_t columns);
+  void scale_multipliers(int used);
 
   struct Extra {
     std::vector<float> value, mean, square;          ///< [element][column]
     std::vector<Panel> primal;
   };
-  struct Place {
-    std::int32_t layer, element;                     ///< of the unary layer
-  };
   std::vector<Extra> extra_;
   std::vector<Place> open_;
   std::vector<std::vector<Split>> splits_;
   std::vector<std::vector<std::array<float, 2>>> moments_;  ///< of multipliers
+  std::vector<std::vector<float>> scales_;
   std::vector<Query> queries_;
-  std::vector<std::vector<std::int32_t>> readers_;   ///< of an operand: the ReLU layers over it
-  const Sweep* root_ = nullptr;
+  std::vector<float> root_known_;
+  std::vector<std::vector<std::int32_t>> place_;     ///< of an operand's element: its number among the open ones, or -1
 };
 
 }  // namespace saha::verify

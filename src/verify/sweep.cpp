@@ -16,6 +16,14 @@ bool all_ones(const Matrix& m) {
 }
 }  // namespace
 
+ReluLine relu_line(float lo, float hi, int readers) {
+  if (hi <= 0) return {};
+  const float adds = readers > 1 ? 10 : 2;
+  if (lo >= 0) return {1, 1, 0, readers > 1 ? adds * kUnit * hi : 0};
+  const float up = hi / (hi - lo), c = std::max(-up * lo, hi - up * hi) * (1 + 8 * kUnit) + kTiny;
+  return {hi > -lo ? 1.0f : 0.0f, up, c, kUnit * (adds * std::max(-lo, hi) + kCarried * c) + kTiny};
+}
+
 Sweep::Sweep(const Net& net, const Loops& loops, int lanes, int columns, Arithmetic arithmetic)
     : net_(net), loops_(loops), lanes_(lanes), columns_((std::max(columns, lanes) + loops.vector - 1) / loops.vector * loops.vector), ld_(columns_), arithmetic_(arithmetic),
       state_(net.layers.size()), broken_(std::size_t(lanes), 0), sum_(std::size_t(columns_), 0.0) {
@@ -179,18 +187,9 @@ void Sweep::lines(std::size_t layer) {
   const float adds = f.readers > 1 ? 10 : 2;
   if (l.unary.kind == Unary::Kind::relu) {
     for (std::size_t i = 0; i < n; ++i) {
-      const float lo = f.lo[i], hi = f.hi[i];
-      s.lo[i] = std::max(lo, 0.0f), s.hi[i] = std::max(hi, 0.0f);
-      if (hi <= 0) {
-        s.al[i] = s.au[i] = s.cl[i] = s.cu[i] = s.slack[i] = 0;
-      } else if (lo >= 0) {
-        s.al[i] = s.au[i] = 1, s.cl[i] = s.cu[i] = 0, s.slack[i] = f.readers > 1 ? adds * kUnit * hi : 0;
-      } else {
-        const float up = hi / (hi - lo), c = std::max(-up * lo, hi - up * hi) * (1 + 8 * kUnit) + kTiny;
-        s.au[i] = up, s.cu[i] = c, s.cl[i] = 0;
-        s.al[i] = hi > -lo ? 1.0f : 0.0f;
-        s.slack[i] = kUnit * (adds * std::max(-lo, hi) + kCarried * c) + kTiny;
-      }
+      const ReluLine line = relu_line(f.lo[i], f.hi[i], f.readers);
+      s.lo[i] = std::max(f.lo[i], 0.0f), s.hi[i] = std::max(f.hi[i], 0.0f);
+      s.al[i] = line.al, s.au[i] = line.au, s.cl[i] = 0, s.cu[i] = line.cu, s.slack[i] = line.slack;
     }
   } else {
     for (std::size_t i = 0; i < n; ++i) {

@@ -19,6 +19,12 @@ Line line_of(const Unary& f, double lo, double hi);
 /// The values that f takes on [lo, hi], widened by what an engine's evaluation may be off.
 std::pair<double, double> range_of(const Unary& f, double lo, double hi);
 
+/// The same of a ReLU, whose operand `readers` layers read: the lower slope is the nearer one of 0 and 1, and `slack` covers the roundings of a sweep.
+struct ReluLine {
+  float al = 0, au = 0, cu = 0, slack = 0;
+};
+ReluLine relu_line(float lo, float hi, int readers);
+
 /// A linear function of a layer's elements and of the input: what is bounded from below.
 struct Query {
   std::vector<std::pair<std::int32_t, float>> terms;  ///< of the layer, each element once

@@ -91,7 +91,7 @@ Result<Outcome> prove(const ir::Graph& g, const Property& property, const Option
       varying = std::max(varying, n);
     }
     std::string why;
-    const bool inputs = varying <= kFewInputs;
+    const bool inputs = varying <= (getenv("FEW") ? std::size_t(atoi(getenv("FEW"))) : kFewInputs);
     end = inputs ? split_inputs(problem, watch) : split_activations(problem, watch, why);
     if (!why.empty()) out.why = why;
     out.method = watch.regions() <= std::ssize(problem.groups) ? "bounds" : inputs ? "input splits" : "activation splits";
