@@ -21,13 +21,14 @@ Ascent::Ascent(const Net& net, const Loops& loops, int columns, Arithmetic arith
 void Ascent::begin(const Sweep& root) {
   std::fill(broken_.begin(), broken_.end(), char(root.broken(0)));
   open_.clear();
+  box_lo_ = root_state(root, 0).lo, box_hi_ = root_state(root, 0).hi;
   root_known_.clear();
   for (auto& p : place_) p.clear();
   const std::size_t m = std::size_t(ld_);
   for (std::size_t k = 0; k < net_.layers.size(); ++k) {
     const State& r = root_state(root, k);
     State& s = state_[k];
-    s.active = r.active;
+    s.active = r.active, s.pruned = r.pruned;
     auto spread = [&](const std::vector<float>& from, std::vector<float>& to) {
       if (from.empty()) return;
       for (std::size_t e = 0; e < from.size(); ++e) std::fill_n(to.begin() + std::ptrdiff_t(e * m), m, from[e]);
@@ -89,12 +90,7 @@ void Ascent::after_unary(std::size_t layer, std::int64_t columns) {
 /// Values along the lines that the last bound used, at the corner where it is least: what its slopes with respect to slopes and multipliers are made of.
 void Ascent::primal(std::int64_t columns) {
   const State& input = state_[0];
-  float* x = extra_[0].value.data();
-  for (std::int32_t e = 0; e < net_.inputs(); ++e)
-    for (std::int64_t c = 0; c < columns; ++c) {
-      const std::size_t at = std::size_t(std::int64_t(e) * ld_ + c);
-      x[at] = input.coefficient[at] > 0 ? input.lo[at] : input.hi[at];
-    }
+  loops_.corner(box_lo_.data(), box_hi_.data(), 1, {all_.data(), net_.inputs()}, input.coefficient.data(), extra_[0].value.data(), ld_, columns);
   for (std::size_t k = 1; k < net_.layers.size(); ++k) {
     const Layer& l = net_.layers[k];
     State& s = state_[k];
@@ -108,6 +104,7 @@ void Ascent::primal(std::int64_t columns) {
         const List from{f.active.data(), std::int32_t(f.active.size())};
         const float* in = extra_[std::size_t(t.from)].value.data();
         if (t.matrix.dense) loops_.dense(panel_of(extra_[k].primal[i], t.matrix, from, j, false, false).data.data(), from, j, in, out, ld_, columns, i > 0);
+        else if (const Pruned* p = s.pruned[i].get()) loops_.sparse(p->row_start.data(), p->column.data(), nullptr, p->by_row.data(), j, in, out, ld_, columns, i > 0);
         else loops_.sparse(t.matrix.row_start.data(), t.matrix.column.data(), nullptr, t.matrix.values.data(), j, in, out, ld_, columns, i > 0);
       }
       if (l.terms.empty()) for (std::int32_t e = 0; e < l.size; ++e) std::fill_n(out + std::int64_t(e) * ld_, columns, 0.0f);
@@ -152,15 +149,17 @@ void Ascent::run(std::size_t layer, int used, int steps, float slope_step, float
   const List all{all_.data(), net_.inputs()};
   if (steps > 1)
     for (Extra& x : extra_) std::fill(x.mean.begin(), x.mean.end(), 0.0f), std::fill(x.square.begin(), x.square.end(), 0.0f);
+  std::vector<const Query*> asked;
+  for (int c = 0; c < used; ++c) asked.push_back(&queries_[std::size_t(c)]);
   float mean_left = 1, square_left = 1;
   for (int t = 0; t < steps; ++t) {
     State& top = state_[layer];
     for (std::int32_t e : rows) std::memset(top.coefficient.data() + std::int64_t(e) * ld_, 0, std::size_t(columns) * sizeof(float));
     for (int c = 0; c < used; ++c) for (auto& [e, v] : queries_[std::size_t(c)].terms) top.coefficient[std::size_t(std::int64_t(e) * ld_ + c)] = v;
-    descend(layer, rows, columns);
+    descend(layer, rows, asked, 1, columns);
     State& input = state_[0];
     for (int c = 0; c < used; ++c) for (auto& [e, v] : queries_[std::size_t(c)].inputs) input.coefficient[std::size_t(std::int64_t(e) * ld_ + c)] += v;
-    loops_.box(input.lo.data(), input.hi.data(), lanes_, all, input.coefficient.data(), ld_, columns, sum_.data());
+    loops_.box(box_lo_.data(), box_hi_.data(), 1, all, input.coefficient.data(), ld_, columns, sum_.data());
     bool done = true;
     for (int c = 0; c < used; ++c) {
       const double v = sum_[std::size_t(c)];

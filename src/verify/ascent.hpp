@@ -58,7 +58,7 @@ class Ascent : public Sweep {
   std::vector<std::vector<std::array<float, 2>>> moments_;  ///< of multipliers
   std::vector<std::vector<float>> scales_;
   std::vector<Query> queries_;
-  std::vector<float> root_known_;
+  std::vector<float> root_known_, box_lo_, box_hi_;
   std::vector<std::vector<std::int32_t>> place_;     ///< of an operand's element: its number among the open ones, or -1
 };
 

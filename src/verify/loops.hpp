@@ -36,6 +36,8 @@ struct Loops {
   void (*constant)(const float* bias, const float* error, std::int64_t lanes, List j, const float* coefficient, std::int64_t ld, std::int64_t columns, double* sum);
   /// sum += min over lo <= x <= hi of coefficient[j] x[j], rounded down
   void (*box)(const float* lo, const float* hi, std::int64_t lanes, List j, const float* coefficient, std::int64_t ld, std::int64_t columns, double* sum);
+  /// out[j] = the x[j] of that least value
+  void (*corner)(const float* lo, const float* hi, std::int64_t lanes, List j, const float* coefficient, float* out, std::int64_t ld, std::int64_t columns);
   /// out[j] = the line that coefficient[j] chose, at x (and at y, of a product; null: one operand).
   void (*chosen)(const Lines& lines, List j, const float* coefficient, const float* x, const float* y, float* out, std::int64_t ld, std::int64_t columns);
   /// x[j] += bias[j]

@@ -40,7 +40,7 @@ Sweep::Sweep(const Net& net, const Loops& loops, int lanes, int columns, Arithme
     s.only_unary = true;
     if (l.kind == Layer::Kind::affine) {
       s.error.assign(n, 0);
-      s.back.resize(l.terms.size()), s.ahead.resize(l.terms.size()), s.magnitude.resize(l.terms.size());
+      s.pruned.resize(l.terms.size()), s.back.resize(l.terms.size()), s.ahead.resize(l.terms.size()), s.magnitude.resize(l.terms.size());
       // Intervals are exact where every element is one sum over the box itself, or over single elements of it.
       s.exact_box = l.terms.size() <= 1;
       for (const Term& t : l.terms) {
@@ -71,6 +71,7 @@ void Sweep::start() {
   std::fill(broken_.begin(), broken_.end(), 0);
   for (std::size_t k = 1; k < state_.size(); ++k) {
     std::fill(state_[k].lo.begin(), state_[k].lo.end(), -INFINITY), std::fill(state_[k].hi.begin(), state_[k].hi.end(), float(INFINITY));
+    for (auto& p : state_[k].pruned) p = nullptr;
     if (state_[k].active.size() != std::size_t(net_.layers[k].size)) state_[k].active.assign(all_.begin(), all_.begin() + net_.layers[k].size);
   }
 }
@@ -248,6 +249,37 @@ void Sweep::narrow_active(std::size_t layer) {
   }
   State& f = state_[std::size_t(l.a)];
   if (f.readers == 1) f.active = s.active;
+  if (lanes_ == 1) prune(std::size_t(l.a));          // many queries will go through this one region
+}
+
+void Sweep::prune(std::size_t layer) {
+  const Layer& l = net_.layers[layer];
+  if (l.kind != Layer::Kind::affine) return;
+  State& s = state_[layer];
+  std::vector<char> row_on(std::size_t(l.size), 0);
+  for (std::int32_t e : s.active) row_on[std::size_t(e)] = 1;
+  for (std::size_t i = 0; i < l.terms.size(); ++i) {
+    const Matrix& m = l.terms[i].matrix;
+    const State& f = state_[std::size_t(l.terms[i].from)];
+    s.pruned[i] = nullptr;
+    if (m.dense || (std::ssize(s.active) == m.rows && std::ssize(f.active) == m.cols)) continue;
+    std::vector<char> col_on(std::size_t(m.cols), 0);
+    for (std::int32_t e : f.active) col_on[std::size_t(e)] = 1;
+    auto p = std::make_shared<Pruned>();
+    auto side = [&](const std::vector<std::int32_t>& start, const std::vector<std::int32_t>& at, const std::int32_t* place, const std::vector<char>& outer, const std::vector<char>& inner,
+                    std::vector<std::int32_t>& new_start, std::vector<std::int32_t>& new_at, std::vector<float>& values) {
+      new_start.push_back(0);
+      for (std::size_t r = 0; r + 1 < start.size(); ++r) {
+        if (outer[r])
+          for (std::int32_t k = start[r]; k < start[r + 1]; ++k)
+            if (inner[std::size_t(at[std::size_t(k)])]) new_at.push_back(at[std::size_t(k)]), values.push_back(m.values[std::size_t(place ? place[k] : k)]);
+        new_start.push_back(std::int32_t(new_at.size()));
+      }
+    };
+    side(m.row_start, m.column, nullptr, row_on, col_on, p->row_start, p->column, p->by_row);
+    side(m.col_start, m.row, m.place.data(), col_on, row_on, p->col_start, p->row, p->by_col);
+    s.pruned[i] = std::move(p);
+  }
 }
 
 void Sweep::forward(std::size_t layer) {
@@ -326,14 +358,18 @@ void Sweep::down(std::size_t layer, List rows, std::int64_t columns) {
       if (t.matrix.dense) {
         loops_.dense(panel_of(s.back[i], t.matrix, rows, j, true, false).data.data(), rows, j, s.coefficient.data(), f.coefficient.data(), ld_, columns, add);
       } else {
-        if (rows.n != l.size) {  // the sparse loop reads all rows of a column
+        const Pruned* p = s.pruned[i].get();
+        if (std::size_t(rows.n) != (p ? s.active.size() : std::size_t(l.size))) {  // the sparse loop reads all rows of a column
           std::int32_t next = 0;
-          for (std::int32_t e = 0; e < l.size; ++e) {
-            if (next < rows.n && rows.at[next] == e) ++next;
-            else std::memset(s.coefficient.data() + std::int64_t(e) * ld_, 0, std::size_t(columns) * sizeof(float));
-          }
+          auto clear = [&](std::int32_t e) {
+            while (next < rows.n && rows.at[next] < e) ++next;
+            if (next >= rows.n || rows.at[next] != e) std::memset(s.coefficient.data() + std::int64_t(e) * ld_, 0, std::size_t(columns) * sizeof(float));
+          };
+          if (p) for (std::int32_t e : s.active) clear(e);
+          else for (std::int32_t e = 0; e < l.size; ++e) clear(e);
         }
-        loops_.sparse(t.matrix.col_start.data(), t.matrix.row.data(), t.matrix.place.data(), t.matrix.values.data(), j, s.coefficient.data(), f.coefficient.data(), ld_, columns, add);
+        if (p) loops_.sparse(p->col_start.data(), p->row.data(), nullptr, p->by_col.data(), j, s.coefficient.data(), f.coefficient.data(), ld_, columns, add);
+        else loops_.sparse(t.matrix.col_start.data(), t.matrix.row.data(), t.matrix.place.data(), t.matrix.values.data(), j, s.coefficient.data(), f.coefficient.data(), ld_, columns, add);
       }
     }
     return;
@@ -351,11 +387,41 @@ void Sweep::down(std::size_t layer, List rows, std::int64_t columns) {
   }
 }
 
+/// Where a sparse layer is asked for few elements, each column's own rows are spread to the operands: the layer's matrices are not gone through for all.
+/// False: the layer is not such a one. `per`: columns of a query.
+bool Sweep::scatter(std::size_t layer, std::span<const Query* const> queries, std::int64_t per) {
+  const Layer& l = net_.layers[layer];
+  if (l.kind != Layer::Kind::affine || l.terms.empty() || pointwise_) return false;
+  for (const Term& t : l.terms) if (t.matrix.dense) return false;
+  for (const Query* q : queries) if (q->terms.size() > 4) return false;
+  State& s = state_[layer];
+  const std::int64_t columns = std::ssize(queries) * per;
+  for (const Term& t : l.terms) {
+    State& f = state_[std::size_t(t.from)];
+    if (!f.has) for (std::int32_t e : f.active) std::memset(f.coefficient.data() + std::int64_t(e) * ld_, 0, std::size_t((columns + loops_.vector - 1) / loops_.vector * loops_.vector) * sizeof(float));
+    f.has = true;
+    for (std::int64_t i = 0; i < std::ssize(queries); ++i)
+      for (auto& [row, c] : queries[std::size_t(i)]->terms)
+        for (std::int32_t k = t.matrix.row_start[std::size_t(row)]; k < t.matrix.row_start[std::size_t(row) + 1]; ++k) {
+          float* to = f.coefficient.data() + std::int64_t(t.matrix.column[std::size_t(k)]) * ld_ + i * per;
+          const float w = c * t.matrix.values[std::size_t(k)];
+          for (std::int64_t q = 0; q < per; ++q) to[q] += w;
+        }
+  }
+  for (std::int64_t i = 0; i < std::ssize(queries); ++i)
+    for (auto& [row, c] : queries[std::size_t(i)]->terms)
+      for (std::int64_t q = 0; q < per; ++q) {
+        const std::int64_t lane = lanes_ == 1 ? 0 : (i * per + q) % lanes_;
+        sum_[std::size_t(i * per + q)] += double(c) * double(l.bias[std::size_t(row)]) - double(std::fabs(c)) * double(s.error[std::size_t(std::int64_t(row) * lanes_ + lane)]);
+      }
+  return true;
+}
+
 /// From the coefficients of `rows` of a layer, which are there, to those of the input and the constants in sum_.
-void Sweep::descend(std::size_t layer, const std::vector<std::int32_t>& rows, std::int64_t columns) {
+void Sweep::descend(std::size_t layer, const std::vector<std::int32_t>& rows, std::span<const Query* const> queries, std::int64_t per, std::int64_t columns) {
   std::fill_n(sum_.begin(), columns, 0.0);
   for (State& s : state_) s.has = false;
-  state_[layer].has = true;
+  state_[layer].has = !scatter(layer, queries, per);
   for (std::size_t k = layer; k > 0; --k) {
     State& s = state_[k];
     if (!s.has) continue;
@@ -377,7 +443,9 @@ void Sweep::pass(std::size_t layer, std::span<const Query> queries, double* out,
   for (std::int32_t e : rows) std::memset(top.coefficient.data() + std::int64_t(e) * ld_, 0, std::size_t(columns) * sizeof(float));
   for (std::size_t i = 0; i < queries.size(); ++i)
     for (auto& [e, c] : queries[i].terms) std::fill_n(top.coefficient.data() + std::int64_t(e) * ld_ + std::int64_t(i) * b, b, c);
-  descend(layer, rows, columns);
+  std::vector<const Query*> asked;
+  for (const Query& q : queries) asked.push_back(&q);
+  descend(layer, rows, asked, b, columns);
   State& input = state_[0];
   const List all{all_.data(), net_.inputs()};
   for (std::size_t i = 0; i < queries.size(); ++i)

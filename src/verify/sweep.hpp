@@ -1,6 +1,7 @@
 #pragma once
 // Sweep: bounds of a net over a batch of boxes ("lanes"), forwards by intervals and backwards by linear bounds (CROWN, Zhang et al. 2018). Every number is float32;
 // what its roundings can do is subtracted, together with what the roundings of a float32 execution in any order can do, so all bounds hold for what runs.
+#include <memory>
 #include <span>
 #include <utility>
 #include <vector>
@@ -89,6 +90,11 @@ class Sweep {
     std::vector<std::int32_t> k, j;
     bool valid = false;
   };
+  /// A sparse matrix without the rows and columns of elements that do not matter.
+  struct Pruned {
+    std::vector<std::int32_t> row_start, column, col_start, row;
+    std::vector<float> by_row, by_col;
+  };
   struct State {
     std::vector<float> lo, hi, error;                ///< [element][lane]; error: of an affine layer
     std::vector<float> al, au, bl, bu, cl, cu, slack;
@@ -96,6 +102,7 @@ class Sweep {
     std::vector<std::int32_t> active;
     std::vector<Panel> back;                         ///< one a term
     std::vector<Panel> ahead, magnitude;
+    std::vector<std::shared_ptr<const Pruned>> pruned;  ///< one a term; null: the matrix itself
     std::int32_t readers = 0;
     bool critical = false, exact_box = false, has = false;
     bool only_unary = false;
@@ -106,8 +113,10 @@ class Sweep {
   void lines(std::size_t layer);
   void product_lines(std::size_t layer);
   void narrow_active(std::size_t layer);
+  void prune(std::size_t layer);
+  bool scatter(std::size_t layer, std::span<const Query* const> queries, std::int64_t per);
   void pass(std::size_t layer, std::span<const Query> queries, double* out, float* slopes);
-  void descend(std::size_t layer, const std::vector<std::int32_t>& rows, std::int64_t columns);
+  void descend(std::size_t layer, const std::vector<std::int32_t>& rows, std::span<const Query* const> queries, std::int64_t per, std::int64_t columns);
   void down(std::size_t layer, List rows, std::int64_t columns);
   virtual void after_unary(std::size_t, std::int64_t) {}  ///< the coefficients of its operand have been written
   void write(std::size_t to, List rows, std::int64_t columns, bool& add);

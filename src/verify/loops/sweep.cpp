@@ -117,22 +117,21 @@ void constant(const float* bias, const float* error, int64_t lanes, List j, cons
   });
 }
 
-/// In float64: the inputs may be many, and their bounds large.
 void box(const float* lo, const float* hi, int64_t lanes, List j, const float* coefficient, int64_t ld, int64_t columns, double* sum) {
-  for (int64_t m = 0; m < columns; m += W) {
-    double s[W] = {}, size[W] = {};
-    for (int32_t r = 0; r < j.n; ++r) {
-      const int32_t e = j.at[r];
-      float c[W], l[W], h[W];
-      store(c, load(coefficient + int64_t(e) * ld + m)), store(l, at_lane(lo, lanes, e, m)), store(h, at_lane(hi, lanes, e, m));
-      for (int i = 0; i < W; ++i) {
-        const double p = double(c[i]) * double(c[i] > 0 ? l[i] : h[i]);
-        s[i] += p, size[i] += p < 0 ? -p : p;
-      }
-    }
-    for (int i = 0; i < W; ++i) sum[m + i] += s[i] - 1e-12 * size[i];
+  const V allowed = splat((kRun + 4) * 0x1p-24f);
+  blocks(j, columns, sum, [&](int32_t e, int64_t m, V run) {
+    const V c = load(coefficient + int64_t(e) * ld + m), p = c * select(c > V{}, at_lane(lo, lanes, e, m), at_lane(hi, lanes, e, m));
+    return fma(-allowed, kernels::SAHA_ISA::abs(p), run + p);
+  });
+}
+
+void corner(const float* lo, const float* hi, int64_t lanes, List j, const float* coefficient, float* out, int64_t ld, int64_t columns) {
+  for (int32_t r = 0; r < j.n; ++r) {
+    const int64_t row = int64_t(j.at[r]) * ld;
+    for (int64_t m = 0; m < columns; m += W) store(out + row + m, select(load(coefficient + row + m) > V{}, at_lane(lo, lanes, j.at[r], m), at_lane(hi, lanes, j.at[r], m)));
   }
 }
+
 void chosen(const Lines& l, List j, const float* coefficient, const float* x, const float* y, float* out, int64_t ld, int64_t columns) {
   for (int32_t r = 0; r < j.n; ++r) {
     const int32_t e = j.at[r];
@@ -168,6 +167,6 @@ void ascend(List j, const float* coefficient, const float* x, const float* open,
 }
 }  // namespace
 
-const Loops kLoops{W, dense, sparse, unary, product, constant, box, chosen, shift, ascend};
+const Loops kLoops{W, dense, sparse, unary, product, constant, box, corner, chosen, shift, ascend};
 
 }  // namespace saha::verify::SAHA_ISA
