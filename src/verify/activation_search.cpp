@@ -19,6 +19,7 @@ struct Domain {
   std::shared_ptr<const std::vector<float>> slopes;  ///< null: the root's
   std::shared_ptr<const std::vector<float>> known;   ///< bounds of the open ReLUs' operands, valid under the first `known_at` splits; null: the root's
   std::size_t known_at = 0;
+  bool polish = false;                               ///< no open activation matters any more: what is left is to raise the bound as far as it goes
   double lower = -INFINITY, weight = 1;
 };
 
@@ -28,17 +29,21 @@ struct Tuning {
   int again = 6, again_steps = 5, again_rows = 64;   ///< bounds of hidden layers are tightened anew after so many splits
 };
 
-class Search {
+/// Of one group's box.
+class GroupSearch final : public Search {
  public:
-  Search(const Problem& p, Watch& w, std::size_t group) : problem_(p), watch_(w), group_(group), net_(p.net), loops_(loops(p.isa)), root_(p.net, loops_, 1, 128, p.options.arithmetic) {
+  GroupSearch(const Problem& p, Watch& w, std::size_t group) : problem_(p), watch_(w), group_(group), net_(p.net), loops_(loops(p.isa)), root_(p.net, loops_, 1, 128, p.options.arithmetic) {
     std::int64_t elements = 0;
     for (const Layer& l : net_.layers) elements += l.size;
     columns_ = int(std::clamp<std::int64_t>(6'000'000 / std::max<std::int64_t>(1, elements), loops_.vector, 128)) / loops_.vector * loops_.vector;
     const Box& box = p.boxes[group];
     for (std::size_t i = 0; i < box.lo.size(); ++i) root_.lo(0)[i] = float(box.lo[i]), root_.hi(0)[i] = float(box.hi[i]);
+    root_.stop = [this] { return watch_.stopped() || watch_.out_of_time(); };
     if (const char* t = getenv("TUNE")) sscanf(t, "%d,%d,%d,%f,%f,%f,%d,%d,%d", &tune_.root_steps, &tune_.steps, &tune_.look, &tune_.root_slope, &tune_.slope, &tune_.multiplier, &tune_.again, &tune_.again_steps, &tune_.again_rows);
   }
-  End run(std::string& why);
+  End run(double until) override;
+  double done() const override { return rooted_ ? done_ / total_ : 0; }
+  std::string why() const override { return {}; }
 
  private:
   bool root();
@@ -72,12 +77,14 @@ class Search {
   std::condition_variable changed_;
   std::vector<Domain> stack_;
   int busy_ = 0;
+  double until_ = 0;
+  bool rooted_ = false;
   bool given_up_ = false;
   double total_ = 1, done_ = 0;
 };
 
 /// Both signs of these rows, each raised by itself.
-void Search::ascend_layer(std::size_t layer, const std::vector<std::int32_t>& rows) {
+void GroupSearch::ascend_layer(std::size_t layer, const std::vector<std::int32_t>& rows) {
   std::vector<double> lower(rows.size() * 2, -INFINITY);
   std::atomic<std::size_t> next{0};
   const std::size_t per = std::size_t(columns_);
@@ -102,7 +109,7 @@ void Search::ascend_layer(std::size_t layer, const std::vector<std::int32_t>& ro
 }
 
 /// True: every case is refuted by the root's bounds.
-bool Search::root() {
+bool GroupSearch::root() {
   root_.start();
   std::vector<std::int32_t> rows;
   for (std::size_t k = 1; k < net_.layers.size(); ++k) {
@@ -127,7 +134,7 @@ bool Search::root() {
 }
 
 /// The cases that the root's bounds leave, each with the row that is nearest to being refuted.
-void Search::cases() {
+void GroupSearch::cases() {
   const std::size_t last = net_.layers.size() - 1;
   std::vector<std::int32_t> wanted;
   for (std::int32_t c : problem_.groups[group_]) for (const Limit& l : problem_.cases[std::size_t(c)]) wanted.push_back(l.query);
@@ -153,7 +160,7 @@ void Search::cases() {
 
 /// Bounds of hidden layers under the domains' own splits, those of the ReLUs that cost most, layer by layer, each with multipliers of its own. A domain whose bounds cross has
 /// no points: its `of` becomes -1.
-bool Search::tighten(Ascent& ascent, std::vector<Domain*>& domains, std::vector<std::vector<Ascent::Choice>>& choices) {
+bool GroupSearch::tighten(Ascent& ascent, std::vector<Domain*>& domains, std::vector<std::vector<Ascent::Choice>>& choices) {
   const auto& open = ascent.open();
   const std::size_t n = open.size();
   std::vector<std::shared_ptr<std::vector<float>>> known;
@@ -202,7 +209,7 @@ bool Search::tighten(Ascent& ascent, std::vector<Domain*>& domains, std::vector<
   return crossed;
 }
 
-void Search::batch(Ascent& ascent, Descent& descent, std::vector<Domain>& domains, std::vector<Domain>& children) {
+void GroupSearch::batch(Ascent& ascent, Descent& descent, std::vector<Domain>& domains, std::vector<Domain>& children) {
   const std::size_t last = net_.layers.size() - 1, n = std::size_t(net_.inputs());
   std::vector<double> lower(domains.size()), enough(domains.size());
   int steps = 1;
@@ -211,7 +218,7 @@ void Search::batch(Ascent& ascent, Descent& descent, std::vector<Domain>& domain
     ascent.set(int(i), problem_.queries[std::size_t(d.limit.query)], std::move(d.splits), d.known ? d.known->data() : nullptr);
     if (d.slopes) ascent.set_slopes(int(i), d.slopes->data());
     enough[i] = d.limit.bound;
-    steps = std::max(steps, d.slopes ? tune_.steps : 3 * tune_.steps);
+    steps = std::max(steps, d.polish ? 20 * tune_.steps : d.slopes ? tune_.steps : 3 * tune_.steps);
   }
   ascent.run(last, int(domains.size()), steps, tune_.slope, tune_.multiplier, lower.data(), enough.data());
   watch_.count(std::ssize(domains));
@@ -273,10 +280,16 @@ void Search::batch(Ascent& ascent, Descent& descent, std::vector<Domain>& domain
     domains[i].lower = lower[i];
     auto choices = ascent.choices(int(i), std::size_t(tune_.look));
     if (choices.empty()) {
+      if (!domains[i].polish) {
+        domains[i].polish = true, domains[i].slopes = slopes[i];
+        children.push_back(domains[i]);
+        continue;
+      }
       std::lock_guard lock(mutex_);
       given_up_ = true;
       continue;
     }
+    domains[i].polish = false;
     for (const auto& c : choices) candidates.push_back({i, c, slopes[i], {}, -INFINITY});
   }
   if (tune_.look > 1) {
@@ -321,9 +334,9 @@ void Search::batch(Ascent& ascent, Descent& descent, std::vector<Domain>& domain
   }
 }
 
-void Search::work(unsigned thread) {
+void GroupSearch::work(unsigned thread) {
   Ascent& a = ascent(thread);
-  a.begin(root_);
+  a.begin(root_);                                    // the root's own ascents have left other lines
   Descent descent(problem_, problem_.options.seed + 100 + thread);
   std::vector<Domain> domains, children;
   auto last_shown = std::chrono::steady_clock::now();
@@ -331,7 +344,7 @@ void Search::work(unsigned thread) {
     {
       std::unique_lock lock(mutex_);
       changed_.wait(lock, [&] { return !stack_.empty() || busy_ == 0 || watch_.stopped(); });
-      if (watch_.stopped() || given_up_ || (stack_.empty() && busy_ == 0)) break;
+      if (watch_.stopped() || watch_.seconds() > until_ || (stack_.empty() && busy_ == 0)) break;
       domains.clear();
       const std::size_t most = std::size_t(columns_);
       const std::size_t take = std::min(most, std::max<std::size_t>(1, problem_.threads > 1 && stack_.size() < 2 * most ? (stack_.size() + 1) / 2 : stack_.size()));
@@ -349,38 +362,58 @@ void Search::work(unsigned thread) {
     if (watch_.out_of_time()) watch_.stop(), changed_.notify_all();
     if (thread == 0 && problem_.options.progress && std::chrono::steady_clock::now() - last_shown > std::chrono::milliseconds(200)) {
       last_shown = std::chrono::steady_clock::now();
-      problem_.options.progress(done_ / total_, watch_.regions());
+      problem_.options.progress(done(), watch_.regions());
     }
   }
   changed_.notify_all();
 }
 
-End Search::run(std::string& why) {
-  if (root()) return End::proved;
-  if (watch_.out_of_time()) watch_.stop();
-  if (watch_.stopped()) return End::stopped;
-  cases();
-  if (getenv("DBG")) {
-    size_t open = 0; for (size_t k = 0; k < net_.layers.size(); ++k) { if (!root_.is_critical(k)) continue; size_t o = 0; for (int e = 0; e < net_.layers[k].size; ++e) o += root_.lo(k)[e] < 0 && root_.hi(k)[e] > 0; fprintf(stderr, "layer %zu: %zu of %d open\n", k, o, net_.layers[k].size); open += o; }
-    fprintf(stderr, "root %.2f s, %zu cases:", watch_.seconds(), stack_.size()); for (auto& d : stack_) fprintf(stderr, " %g", d.lower); fprintf(stderr, "\n");
+End GroupSearch::run(double until) {
+  until_ = until;
+  if (!rooted_) {
+    if (root()) return End::proved;
+    if (watch_.out_of_time()) watch_.stop();
+    if (watch_.stopped()) return End::stopped;
+    cases();
+    rooted_ = true;
+    total_ = double(stack_.size());
+    // The nearest to being refuted last on the stack: first done.
+    std::sort(stack_.begin(), stack_.end(), [](const Domain& a, const Domain& b) { return a.lower < b.lower; });
   }
-  total_ = double(stack_.size());
-  // The nearest to being refuted last on the stack: first done.
-  std::sort(stack_.begin(), stack_.end(), [](const Domain& a, const Domain& b) { return a.lower < b.lower; });
   on_threads([this](unsigned t) { work(t); });
-  if (getenv("DBG")) fprintf(stderr, "end: stack %zu done %g of %g\n", stack_.size(), done_, total_);
   if (watch_.stopped()) return End::stopped;
-  if (given_up_) why = "a sub-problem with every activation's sign fixed stays open";
+  if (!stack_.empty()) return End::paused;
   return given_up_ ? End::given_up : End::proved;
 }
+
+/// Box by box.
+class ActivationSearch final : public Search {
+ public:
+  ActivationSearch(const Problem& p, Watch& w) : problem_(p), watch_(w) {}
+  End run(double until) override {
+    while (at_ < problem_.groups.size()) {
+      if (!now_) now_ = std::make_unique<GroupSearch>(problem_, watch_, at_);
+      const End e = now_->run(until);
+      if (e == End::given_up) given_up_ = true;
+      else if (e != End::proved) return e;
+      now_ = nullptr, ++at_;
+      if (at_ < problem_.groups.size() && watch_.out_of_time()) watch_.stop();
+      if (watch_.stopped()) return End::stopped;
+    }
+    return given_up_ ? End::given_up : End::proved;
+  }
+  double done() const override { return (double(at_) + (now_ ? now_->done() : 0)) / double(problem_.groups.size()); }
+  std::string why() const override { return "a sub-problem with every activation's sign fixed stays open"; }
+
+ private:
+  const Problem& problem_;
+  Watch& watch_;
+  std::size_t at_ = 0;
+  bool given_up_ = false;
+  std::unique_ptr<GroupSearch> now_;
+};
 }  // namespace
 
-End split_activations(const Problem& problem, Watch& watch, std::string& why) {
-  for (std::size_t g = 0; g < problem.groups.size(); ++g) {
-    const End e = Search(problem, watch, g).run(why);
-    if (e != End::proved) return e;
-  }
-  return End::proved;
-}
+std::unique_ptr<Search> activation_search(const Problem& problem, Watch& watch) { return std::make_unique<ActivationSearch>(problem, watch); }
 
 }  // namespace saha::verify

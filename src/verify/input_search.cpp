@@ -18,9 +18,9 @@ struct Region {
   double weight = 1;                                 ///< share of its group's box, for progress
 };
 
-class Search {
+class InputSearch final : public Search {
  public:
-  Search(const Problem& p, Watch& w) : problem_(p), watch_(w), net_(p.net), loops_(loops(p.isa)) {
+  InputSearch(const Problem& p, Watch& w) : problem_(p), watch_(w), net_(p.net), loops_(loops(p.isa)) {
     for (std::size_t g = 0; g < p.groups.size(); ++g) {
       Region r;
       const Box& box = p.boxes[g];
@@ -34,7 +34,9 @@ class Search {
     std::reverse(stack_.begin(), stack_.end());
     total_ = double(stack_.size());
   }
-  End run();
+  End run(double until) override;
+  double done() const override { return done_ / total_; }
+  std::string why() const override { return "regions as small as float32 can tell apart stay open"; }
 
  private:
   void work(bool first_thread);
@@ -51,6 +53,7 @@ class Search {
   std::vector<Region> stack_;
   std::vector<std::vector<double>> root_;            ///< widths of each group's box
   int busy_ = 0;
+  double until_ = 0;
   bool given_up_ = false;
   double total_ = 1, done_ = 0;
 };
@@ -84,7 +87,7 @@ double joint_bound(std::span<const std::vector<double>> rows, std::span<const do
   return best;
 }
 
-void Search::load(Sweep& sweep, const std::vector<Region>& regions) {
+void InputSearch::load(Sweep& sweep, const std::vector<Region>& regions) {
   const std::size_t b = std::size_t(sweep.lanes()), n = std::size_t(net_.inputs());
   sweep.start();
   for (std::size_t q = 0; q < b; ++q) {
@@ -101,7 +104,7 @@ void Search::load(Sweep& sweep, const std::vector<Region>& regions) {
   }
 }
 
-void Search::keep(Sweep& sweep, std::size_t lane, Region& r) const {
+void InputSearch::keep(Sweep& sweep, std::size_t lane, Region& r) const {
   const std::size_t b = std::size_t(sweep.lanes());
   r.known.clear();
   for (std::int32_t k : sweep.critical()) {
@@ -111,7 +114,7 @@ void Search::keep(Sweep& sweep, std::size_t lane, Region& r) const {
   }
 }
 
-void Search::batch(Sweep& sweep, Descent& descent, std::vector<Region>& regions, std::vector<Region>& children) {
+void InputSearch::batch(Sweep& sweep, Descent& descent, std::vector<Region>& regions, std::vector<Region>& children) {
   const std::size_t b = std::size_t(sweep.lanes()), n = std::size_t(net_.inputs()), last = net_.layers.size() - 1;
   load(sweep, regions);
   const bool few = n <= 64;                          // slopes of hidden elements are kept: they say which input their looseness comes from
@@ -294,8 +297,9 @@ void Search::batch(Sweep& sweep, Descent& descent, std::vector<Region>& regions,
   descent.screen(watch_, points, point_of);
 }
 
-void Search::work(bool first_thread) {
+void InputSearch::work(bool first_thread) {
   Sweep sweep(net_, loops_, loops_.vector * 2, 128, problem_.options.arithmetic);
+  sweep.stop = [this] { return watch_.stopped() || watch_.out_of_time(); };
   std::vector<Region> regions, children;
   Descent descent(problem_, problem_.options.seed + (first_thread ? 100 : 200));
   std::mt19937_64 random(problem_.options.seed + (first_thread ? 1 : 2));
@@ -307,7 +311,7 @@ void Search::work(bool first_thread) {
     {
       std::unique_lock lock(mutex_);
       changed_.wait(lock, [&] { return !stack_.empty() || busy_ == 0 || watch_.stopped(); });
-      if (watch_.stopped() || (stack_.empty() && busy_ == 0)) break;
+      if (watch_.stopped() || watch_.seconds() > until_ || (stack_.empty() && busy_ == 0)) break;
       regions.clear();
       // Two threads share a short stack evenly.
       const std::size_t take = std::min<std::size_t>(std::size_t(sweep.lanes()), std::max<std::size_t>(1, problem_.threads > 1 && stack_.size() < 2 * std::size_t(sweep.lanes()) ? (stack_.size() + 1) / 2 : stack_.size()));
@@ -339,22 +343,24 @@ void Search::work(bool first_thread) {
     if (watch_.out_of_time()) watch_.stop(), changed_.notify_all();
     if (first_thread && problem_.options.progress && std::chrono::steady_clock::now() - last_shown > std::chrono::milliseconds(200)) {
       last_shown = std::chrono::steady_clock::now();
-      problem_.options.progress(done_ / total_, watch_.regions());
+      problem_.options.progress(done(), watch_.regions());
     }
   }
   changed_.notify_all();
 }
 
-End Search::run() {
+End InputSearch::run(double until) {
+  until_ = until;
   std::vector<std::thread> others;
   for (int t = 1; t < problem_.threads; ++t) others.emplace_back([this] { work(false); });
   work(true);
   for (std::thread& t : others) t.join();
   if (watch_.stopped()) return End::stopped;
+  if (!stack_.empty()) return End::paused;
   return given_up_ ? End::given_up : End::proved;
 }
 }  // namespace
 
-End split_inputs(const Problem& problem, Watch& watch) { return Search(problem, watch).run(); }
+std::unique_ptr<Search> input_search(const Problem& problem, Watch& watch) { return std::make_unique<InputSearch>(problem, watch); }
 
 }  // namespace saha::verify

@@ -2,6 +2,7 @@
 // Problem: a net and a property in the form that searches work on, and what they share: the clock, the counterexample, the count of regions.
 #include <atomic>
 #include <chrono>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <random>
@@ -59,7 +60,27 @@ class Watch {
   std::optional<std::pair<std::vector<float>, std::vector<float>>> found_;
 };
 
-enum class End : std::uint8_t { proved, stopped, given_up };
+enum class End : std::uint8_t {
+  proved,
+  stopped,   ///< the watch was, or the time is over
+  paused,    ///< run() may go on
+  given_up,  ///< the method has come to its end
+};
+
+/// Branch and bound over the boxes of a problem's groups.
+class Search {
+ public:
+  virtual ~Search() = default;
+  /// Goes on until `until` seconds of the watch.
+  virtual End run(double until) = 0;
+  /// Share of the region that is refuted by now.
+  virtual double done() const = 0;
+  virtual std::string why() const = 0;               ///< of given_up
+};
+/// Splits boxes until every piece is refuted. For few inputs.
+std::unique_ptr<Search> input_search(const Problem& problem, Watch& watch);
+/// Bounds the whole box, then splits on the signs of ReLUs until every case is refuted. For many inputs.
+std::unique_ptr<Search> activation_search(const Problem& problem, Watch& watch);
 
 /// Projected gradient descent of a batch of points, each towards a counterexample of its own case.
 class Descent {
@@ -82,11 +103,5 @@ class Descent {
 
 /// Gradient descent from many points, then the worst ones by sign steps: finds counterexamples within milliseconds where they are many.
 void attack(const Problem& problem, Watch& watch, std::span<const std::int32_t> cases, int steps, int restarts, std::uint64_t seed);
-
-/// Splits boxes until every piece is refuted. For few inputs.
-End split_inputs(const Problem& problem, Watch& watch);
-
-/// Bounds the whole box, then splits on the signs of ReLUs until every case is refuted. For many inputs. `why`: of given_up.
-End split_activations(const Problem& problem, Watch& watch, std::string& why);
 
 }  // namespace saha::verify

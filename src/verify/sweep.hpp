@@ -1,6 +1,9 @@
 #pragma once
 // Sweep: bounds of a net over a batch of boxes ("lanes"), forwards by intervals and backwards by linear bounds (CROWN, Zhang et al. 2018). Every number is float32;
 // what its roundings can do is subtracted, together with what the roundings of a float32 execution in any order can do, so all bounds hold for what runs.
+#include <algorithm>
+#include <cmath>
+#include <functional>
 #include <memory>
 #include <span>
 #include <utility>
@@ -59,10 +62,16 @@ class Sweep {
   void refine(std::size_t layer, std::span<const std::int32_t> rows, float* slopes = nullptr);
   /// Lower bounds of queries on a layer: out[query][lane]. `slopes`: [query][input element][lane], the bound's linear part. `seen` is called after each chunk
   /// of queries, while coefficients() holds what multiplies the elements of each layer: [element][query - first][lane].
+  /// Asked between chunks: true ends bound() and refine() early, with no bound for what is left.
+  std::function<bool()> stop = nullptr;
   template <class Seen> void bound(std::size_t layer, std::span<const Query> queries, double* out, float* slopes, Seen seen) {
     const int per = std::max(1, columns_ / lanes_);
     for (std::size_t first = 0; first < queries.size(); first += std::size_t(per)) {
       const std::size_t n = std::min(queries.size() - first, std::size_t(per));
+      if (stop && stop()) {
+        std::fill(out + first * std::size_t(lanes_), out + queries.size() * std::size_t(lanes_), -INFINITY);
+        return;
+      }
       pass(layer, queries.subspan(first, n), out + first * std::size_t(lanes_), slopes ? slopes + first * std::size_t(net_.inputs()) * std::size_t(lanes_) : nullptr);
       seen(first, n);
     }

@@ -22,7 +22,8 @@ std::string_view name(Verdict v) {
 
 namespace {
 /// Passes that change no arithmetic: constants are computed, movement and what is not needed goes.
-constexpr std::size_t kFewInputs = 16;             ///< up to so many inputs are split themselves
+/// Up to so many inputs are split themselves; up to so many both searches take turns, since neither is always the faster.
+constexpr std::size_t kFewInputs = 12, kSomeInputs = 100;
 constexpr std::string_view kExact[] = {"remove_dead", "close_over_constants", "resolve_branches", "fold_constants", "resolve_shapes", "remove_identities", "compose_views"};
 
 Result<> check(const Property& p, const Net& net) {
@@ -35,6 +36,27 @@ Result<> check(const Property& p, const Net& net) {
         return Error{ErrorCode::invalid_argument, "input " + std::to_string(i) + " lies between " + std::to_string(c.box->lo[i]) + " and " + std::to_string(c.box->hi[i]) + ", which is no finite interval"};
   }
   return {};
+}
+End search(const Problem& problem, Watch& watch, std::size_t varying, Outcome& out) {
+  std::unique_ptr<Search> turns[2];
+  if (varying > kFewInputs) turns[0] = activation_search(problem, watch);
+  if (varying <= kSomeInputs) turns[1] = input_search(problem, watch);
+  double slice = turns[0] && turns[1] ? 0.2 : 1e30;
+  for (;; slice *= 2)
+    for (int k : {0, 1}) {
+      if (!turns[k]) continue;
+      const End e = turns[k]->run(watch.seconds() + slice);
+      if (e == End::paused) continue;
+      out.method = watch.regions() <= std::ssize(problem.groups) ? "bounds" : k ? "input splits" : "activation splits";
+      if (e != End::given_up) return e;
+      out.why = turns[k]->why();
+      turns[k] = nullptr;
+      if (!turns[1 - k]) {
+        if (k == 1) return e;
+        turns[1] = input_search(problem, watch);     // slow over many inputs, but it has no end of its own
+      }
+      slice = 1e30;
+    }
 }
 }  // namespace
 
@@ -90,11 +112,7 @@ Result<Outcome> prove(const ir::Graph& g, const Property& property, const Option
       for (std::size_t i = 0; i < b.lo.size(); ++i) n += b.lo[i] < b.hi[i];
       varying = std::max(varying, n);
     }
-    std::string why;
-    const bool inputs = varying <= (getenv("FEW") ? std::size_t(atoi(getenv("FEW"))) : kFewInputs);
-    end = inputs ? split_inputs(problem, watch) : split_activations(problem, watch, why);
-    if (!why.empty()) out.why = why;
-    out.method = watch.regions() <= std::ssize(problem.groups) ? "bounds" : inputs ? "input splits" : "activation splits";
+    end = search(problem, watch, varying, out);
   }
   out.regions = watch.regions();
   out.seconds = watch.seconds();
@@ -105,7 +123,6 @@ Result<Outcome> prove(const ir::Graph& g, const Property& property, const Option
     out.verdict = Verdict::holds;
   } else if (end == End::given_up) {
     out.verdict = Verdict::unknown;
-    if (out.why.empty()) out.why = "regions as small as float32 can tell stay open";
   } else {
     out.verdict = Verdict::timeout;
     out.why = "the time is over";
