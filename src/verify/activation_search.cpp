@@ -23,10 +23,11 @@ struct Domain {
   double lower = -INFINITY, weight = 1;
 };
 
+/// Measured on mnist_fc, oval21 and safenlp.
 struct Tuning {
-  int root_steps = 20, steps = 10, look = 8;
-  float root_slope = 0.1f, slope = 0.1f, multiplier = 0.3f;
-  int again = 6, again_steps = 5, again_rows = 64;   ///< bounds of hidden layers are tightened anew after so many splits
+  int root_steps = 20, steps = 10, look = 12;        ///< look: activations whose halves are bounded before one is chosen
+  float root_slope = 0.1f, slope = 0.15f, multiplier = 0.3f;
+  int again = 4, again_steps = 5, again_rows = 64;   ///< bounds of hidden layers are tightened anew after so many splits
 };
 
 /// Of one group's box.
@@ -38,15 +39,16 @@ class GroupSearch final : public Search {
     columns_ = int(std::clamp<std::int64_t>(6'000'000 / std::max<std::int64_t>(1, elements), loops_.vector, 128)) / loops_.vector * loops_.vector;
     const Box& box = p.boxes[group];
     for (std::size_t i = 0; i < box.lo.size(); ++i) root_.lo(0)[i] = float(box.lo[i]), root_.hi(0)[i] = float(box.hi[i]);
-    root_.stop = [this] { return watch_.stopped() || watch_.out_of_time(); };
-    if (const char* t = getenv("TUNE")) sscanf(t, "%d,%d,%d,%f,%f,%f,%d,%d,%d", &tune_.root_steps, &tune_.steps, &tune_.look, &tune_.root_slope, &tune_.slope, &tune_.multiplier, &tune_.again, &tune_.again_steps, &tune_.again_rows);
+    root_.stop = [this] { return watch_.stopped() || watch_.out_of_time() || watch_.seconds() > root_until_; };
   }
   End run(double until) override;
   double done() const override { return rooted_ ? done_ / total_ : 0; }
   std::string why() const override { return {}; }
 
  private:
-  bool root();
+  bool first_bounds(double until);
+  void raise_bounds();
+  void attack_open(double seconds);
   void ascend_layer(std::size_t layer, const std::vector<std::int32_t>& rows);
   void cases();
   void work(unsigned thread);
@@ -77,7 +79,7 @@ class GroupSearch final : public Search {
   std::condition_variable changed_;
   std::vector<Domain> stack_;
   int busy_ = 0;
-  double until_ = 0;
+  double until_ = 0, root_until_ = INFINITY;
   bool rooted_ = false;
   bool given_up_ = false;
   double total_ = 1, done_ = 0;
@@ -108,29 +110,45 @@ void GroupSearch::ascend_layer(std::size_t layer, const std::vector<std::int32_t
   }
 }
 
-/// True: every case is refuted by the root's bounds.
-bool GroupSearch::root() {
+/// Linear bounds of every layer, once; leaves the cases that they do not refute on the stack. False: the time given to it is over, and the bounds are what they are by then.
+bool GroupSearch::first_bounds(double until) {
+  root_until_ = until;
   root_.start();
   std::vector<std::int32_t> rows;
   for (std::size_t k = 1; k < net_.layers.size(); ++k) {
     root_.forward(k);
     if (!root_.is_critical(k)) continue;
     root_.loose(k, rows);
-    root_.refine(k, rows);
-    if (watch_.stopped() || watch_.out_of_time()) return false;
+    if (!root_.stop()) root_.refine(k, rows);
   }
   watch_.count(1);
+  const bool complete = !root_.stop();
+  root_until_ = INFINITY;
   cases();
-  if (stack_.empty()) return true;
-  // Once more, each bound raised by itself.
+  return complete;
+}
+
+/// Once more, each bound raised by itself.
+void GroupSearch::raise_bounds() {
+  std::vector<std::int32_t> rows;
   for (std::size_t k = 1; k < net_.layers.size(); ++k) {
     root_.forward(k);
     if (!root_.is_critical(k)) continue;
     root_.loose(k, rows);
     if (!rows.empty()) ascend_layer(k, rows);
-    if (watch_.stopped() || watch_.out_of_time()) return false;
+    if (root_.stop()) return;
   }
-  return false;
+}
+
+/// Descents towards the open cases' counterexamples for some seconds.
+void GroupSearch::attack_open(double seconds) {
+  std::vector<std::int32_t> open;
+  for (const Domain& d : stack_) open.push_back(d.of);
+  const double until = watch_.seconds() + seconds;
+  std::atomic<std::uint64_t> seed{problem_.options.seed + 1000};
+  on_threads([&](unsigned) {
+    while (!watch_.stopped() && watch_.seconds() < until) attack(problem_, watch_, open, 40, 1, seed.fetch_add(1));
+  });
 }
 
 /// The cases that the root's bounds leave, each with the row that is nearest to being refuted.
@@ -339,6 +357,9 @@ void GroupSearch::work(unsigned thread) {
   a.begin(root_);                                    // the root's own ascents have left other lines
   Descent descent(problem_, problem_.options.seed + 100 + thread);
   std::vector<Domain> domains, children;
+  std::vector<std::vector<float>> starts(static_cast<std::size_t>(descent.lanes()));
+  std::vector<std::int32_t> of(starts.size());
+  std::int64_t rounds = 0;
   auto last_shown = std::chrono::steady_clock::now();
   for (;;) {
     {
@@ -352,6 +373,13 @@ void GroupSearch::work(unsigned thread) {
       ++busy_;
     }
     children.clear();
+    if (++rounds % 16 == 0) {                        // counterexamples lie where bounds are least
+      for (std::size_t q = 0; q < starts.size(); ++q) {
+        of[q] = domains[q % domains.size()].of, starts[q].resize(std::size_t(net_.inputs()));
+        descent.random_start(starts[q], of[q], std::size_t(rounds / 16) * 2 + q);
+      }
+      descent.run(watch_, starts, of, 40, 0.25f);
+    }
     batch(a, descent, domains, children);
     {
       std::lock_guard lock(mutex_);
@@ -371,12 +399,24 @@ void GroupSearch::work(unsigned thread) {
 End GroupSearch::run(double until) {
   until_ = until;
   if (!rooted_) {
-    if (root()) return End::proved;
+    const double limit = problem_.options.timeout_s;
+    if (!first_bounds(watch_.seconds() + 0.1 * limit)) {  // a large network: what is found at all is found by descents
+      attack_open(0.2 * limit);
+      if (!watch_.stopped()) first_bounds(INFINITY);
+    } else if (!stack_.empty()) {
+      attack_open(std::min(1.0, 0.01 * limit));
+    }
+    if (stack_.empty() && !watch_.stopped()) return End::proved;
+    if (!root_.stop()) raise_bounds();
     if (watch_.out_of_time()) watch_.stop();
     if (watch_.stopped()) return End::stopped;
     cases();
     rooted_ = true;
     total_ = double(stack_.size());
+    std::size_t open = 0;
+    for (std::int32_t k : root_.critical())
+      for (std::int32_t e = 0; e < net_.layers[std::size_t(k)].size; ++e) open += root_.lo(std::size_t(k))[e] < 0 && root_.hi(std::size_t(k))[e] > 0;
+    if (open > 250) tune_.again = 8, tune_.again_steps = 3, tune_.again_rows = 16;  // dearer there than what it saves
     // The nearest to being refuted last on the stack: first done.
     std::sort(stack_.begin(), stack_.end(), [](const Domain& a, const Domain& b) { return a.lower < b.lower; });
   }

@@ -33,7 +33,7 @@ void Descent::run(Watch& watch, std::span<const std::vector<float>> starts, std:
   std::vector<Query> queries;
   std::vector<std::int32_t> asked(b);
   std::vector<char> tried(b, 0);
-  for (int t = 0; t < steps && !watch.stopped(); ++t) {
+  for (int t = 0; t < steps && !watch.stopped() && !watch.out_of_time(); ++t) {
     const float* y = sweep_.evaluate(x.data(), true);
     for (std::size_t q = 0; q < b; ++q) {
       const auto& limits = problem_.cases[std::size_t(of[q])];

@@ -8,6 +8,10 @@
 
 namespace saha::verify {
 
+namespace {
+void allow_for_coefficients(Problem& p);
+}
+
 Problem make_problem(const Net& net, const Property& property, const Options& options) {
   Problem p{net, property, options, {}, {}, {}, {}, kernels::detect_isa(), options.threads};
   if (p.threads <= 0) p.threads = system::cpu().physical;
@@ -38,8 +42,38 @@ Problem make_problem(const Net& net, const Property& property, const Options& op
     }
     p.groups[it->second].push_back(std::int32_t(c));
   }
+  allow_for_coefficients(p);
   return p;
 }
+
+namespace {
+/// Coefficients are float32 in a sweep. Where the property's are not, what is cut off of them times the largest magnitude that it can meet, by intervals, goes to the limits.
+void allow_for_coefficients(Problem& p) {
+  auto cut = [](double v) { return std::fabs(v - double(float(v))); };
+  for (std::size_t g = 0; g < p.groups.size(); ++g) {
+    std::vector<double> outputs;
+    for (std::int32_t c : p.groups[g])
+      for (std::size_t r = 0; r < p.property.cases[std::size_t(c)].rows.size(); ++r) {
+        const Row& row = p.property.cases[std::size_t(c)].rows[r];
+        double slack = 0;
+        for (auto& [e, v] : row.x) slack += cut(v) * std::max(std::fabs(p.boxes[g].lo[std::size_t(e)]), std::fabs(p.boxes[g].hi[std::size_t(e)]));
+        for (auto& [e, v] : row.y) {
+          if (cut(v) == 0) continue;
+          if (outputs.empty()) {
+            Sweep sweep(p.net, loops(p.isa), 1, 1, p.options.arithmetic);
+            for (std::size_t i = 0; i < p.boxes[g].lo.size(); ++i) sweep.lo(0)[i] = float(p.boxes[g].lo[i]), sweep.hi(0)[i] = float(p.boxes[g].hi[i]);
+            sweep.start();
+            for (std::size_t k = 1; k < p.net.layers.size(); ++k) sweep.forward(k);
+            const std::size_t last = p.net.layers.size() - 1;
+            for (std::int32_t i = 0; i < p.net.outputs(); ++i) outputs.push_back(sweep.broken(0) ? INFINITY : double(std::max(std::fabs(sweep.lo(last)[i]), std::fabs(sweep.hi(last)[i]))));
+          }
+          slack += cut(v) * outputs[std::size_t(e)];
+        }
+        p.cases[std::size_t(c)][r].bound += slack * (1 + 1e-9);
+      }
+  }
+}
+}  // namespace
 
 Watch::Watch(const Problem& problem, std::function<Result<std::vector<float>>(const std::vector<float>&)> execute) : problem_(problem), execute_(std::move(execute)) {}
 

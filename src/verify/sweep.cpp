@@ -484,7 +484,12 @@ const float* Sweep::evaluate(const float* x, bool keep) {
     if (!keep) continue;
     if (l.kind == Layer::Kind::unary) {
       const float* z = state_[std::size_t(l.a)].lo.data();
-      for (std::size_t i = 0; i < s.lo.size(); ++i) s.al[i] = s.au[i] = l.unary.kind == Unary::Kind::relu ? (z[i] > 0 ? 1.0f : 0.0f) : float(l.unary.slope(double(z[i])));
+      const bool relu = l.unary.kind == Unary::Kind::relu;
+      for (std::size_t i = 0; i < s.lo.size(); ++i) {
+        float slope = relu ? (z[i] > 0 ? 1.0f : 0.0f) : float(l.unary.slope(double(z[i])));
+        if (!relu && std::fabs(slope) < 1e-6f) slope = std::copysign(1e-6f, slope);  // saturated: a direction is still wanted
+        s.al[i] = s.au[i] = slope;
+      }
     } else if (l.kind == Layer::Kind::product) {
       for (std::size_t i = 0; i < s.lo.size(); ++i) s.al[i] = s.au[i] = state_[std::size_t(l.b)].lo[i], s.bl[i] = s.bu[i] = state_[std::size_t(l.a)].lo[i];
     }
