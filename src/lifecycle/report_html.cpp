@@ -94,6 +94,14 @@ std::string candidates(const Json& r) {
   return s;
 }
 
+/// Where a counterexample lies.
+std::string witness(const Json& outcome) {
+  if (!outcome.contains("witness") || outcome["witness"]["files"].empty()) return {};
+  std::string files;
+  for (const auto& f : outcome["witness"]["files"]) files += (files.empty() ? "" : ", ") + text(f);
+  return "<br><span class=\"meta\">" + files + "</span>";
+}
+
 std::string requirements(const Json& r) {
   if (!r.contains("requirements") || r["requirements"].empty()) return {};
   const Json* shown = nullptr;
@@ -105,7 +113,7 @@ std::string requirements(const Json& r) {
     if (shown) for (const auto& x : (*shown)["requirements"]) if (x["id"] == q["id"]) o = &x;
     t.rows.push_back({text(q["id"]) + "<br><span class=\"meta\">" + text(q["severity"]) + "</span>", o ? badge((*o)["verdict"]) : "-",
         "<span class=\"mono\">" + text(q["assert"]) + "</span>" + (q["why"] == "" ? "" : "<br><span class=\"meta\">" + text(q["why"]) + "</span>"),
-        o ? text((*o)["level"]) : "-", o ? text((*o)["evidence"]) : "-", text(q["explain"])});
+        o ? text((*o)["level"]) : "-", o ? text((*o)["evidence"]) + witness(*o) : "-", text(q["explain"])});
   }
   return t.str();
 }

@@ -310,6 +310,8 @@ Outcome evaluate(const Requirement& r, const Scope& scope, Evidence& evidence) {
         take(lower);
         out.by_fallback = true;
         out.evidence = "by fallback " + out.level + ": " + out.evidence + "; asked for: " + asked;
+      } else {
+        out.evidence += "; fallback " + print(*r.fallback) + ": " + lower.text(1);
       }
     }
   }
