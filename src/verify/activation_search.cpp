@@ -48,6 +48,8 @@ class GroupSearch final : public Search {
  private:
   bool first_bounds(double until);
   void raise_bounds();
+  void split_bounds(double until);
+  bool readers_are_relus(std::size_t layer) const;
   void attack_open(double seconds);
   void ascend_layer(std::size_t layer, const std::vector<std::int32_t>& rows);
   void cases();
@@ -81,6 +83,7 @@ class GroupSearch final : public Search {
   int busy_ = 0;
   double until_ = 0, root_until_ = INFINITY;
   bool rooted_ = false;
+  double split_at_ = 0;                              ///< when split_bounds() was due last
   bool given_up_ = false;
   double total_ = 1, done_ = 0;
 };
@@ -138,6 +141,105 @@ void GroupSearch::raise_bounds() {
     if (!rows.empty()) ascend_layer(k, rows);
     if (root_.stop()) return;
   }
+}
+
+/// Bounds of the elements that are still open by a small branch and bound each: the worst piece is split at the activation that costs it most, round by round. Dearer than one
+/// ascent, and worth it where the main search is long: all its sub-problems stand on these bounds, and the layers behind on those before.
+void GroupSearch::split_bounds(double until) {
+  struct Piece {
+    std::vector<Split> splits;
+    std::shared_ptr<const std::vector<float>> slopes;
+    std::int32_t choice = -1;
+    double lower = -INFINITY;
+  };
+  struct Job {
+    std::int32_t element;
+    float sign;
+    std::vector<Piece> pieces;
+    bool open = true;
+  };
+  const auto& critical = root_.critical();
+  for (std::size_t nth = 0; nth < critical.size(); ++nth) {
+    const std::size_t layer = std::size_t(critical[nth]);
+    for (std::size_t k = nth ? std::size_t(critical[nth - 1]) + 1 : 1; k <= layer; ++k) root_.forward(k);
+    std::vector<std::int32_t> rows;
+    root_.loose(layer, rows);
+    if (rows.empty() || !readers_are_relus(layer)) continue;
+    const double quota = watch_.seconds() + (until - watch_.seconds()) / double(critical.size() - nth);
+    ascend_layer(layer, rows);
+    root_.loose(layer, rows);
+    std::vector<Job> jobs;
+    for (std::int32_t r : rows) jobs.push_back({r, 1, {Piece{}}, true}), jobs.push_back({r, -1, {Piece{}}, true});
+    for (int round = 0; round < 256 && !root_.stop() && watch_.seconds() < quota; ++round) {
+      std::vector<std::size_t> active;
+      for (std::size_t j = 0; j < jobs.size(); ++j) if (jobs[j].open) active.push_back(j);
+      if (active.empty()) break;
+      const std::size_t per = std::size_t(columns_) / 2;
+      std::atomic<std::size_t> next{0};
+      on_threads([&](unsigned thread) {
+        Ascent& a = ascent(thread);
+        a.begin(root_);
+        std::vector<double> lower(std::size_t(columns_), 0.0), enough(std::size_t(columns_), 0.0);
+        for (;;) {
+          const std::size_t first = next.fetch_add(per);
+          if (first >= active.size() || root_.stop()) return;
+          const std::size_t count = std::min(per, active.size() - first);
+          for (std::size_t i = 0; i < count; ++i) {
+            Job& job = jobs[active[first + i]];
+            std::sort(job.pieces.begin(), job.pieces.end(), [](const Piece& x, const Piece& y) { return x.lower > y.lower; });  // the worst last
+            const Piece& worst = job.pieces.back();
+            for (int side = 0; side < 2; ++side) {
+              std::vector<Split> splits = worst.splits;
+              if (worst.choice >= 0) splits.push_back({worst.choice, side ? -1.0f : 1.0f});
+              a.set(int(2 * i) + side, {{{job.element, job.sign}}}, std::move(splits), nullptr);
+              if (worst.slopes) a.set_slopes(int(2 * i) + side, worst.slopes->data());
+            }
+          }
+          a.run(layer, int(2 * count), tune_.steps, tune_.slope, tune_.multiplier, lower.data(), enough.data());
+          for (std::size_t i = 0; i < count; ++i) {
+            Job& job = jobs[active[first + i]];
+            const bool whole = job.pieces.back().choice < 0;  // the first time: not split yet, both columns are the same
+            const double parent = job.pieces.back().lower;
+            job.pieces.pop_back();
+            for (int side = 0; side < (whole ? 1 : 2); ++side) {
+              const int c = int(2 * i) + side;
+              Piece p;
+              p.lower = std::max(parent, lower[std::size_t(c)]);
+              if (p.lower < 0) {
+                p.splits = a.splits(c);
+                auto slopes = std::make_shared<std::vector<float>>(a.open().size());
+                a.get_slopes(c, slopes->data());
+                p.slopes = std::move(slopes);
+                const auto choice = a.choices(c, 1);
+                p.choice = choice.empty() ? -1 : choice[0].open;
+                if (choice.empty()) job.open = false;
+              }
+              job.pieces.push_back(std::move(p));
+            }
+            double least = INFINITY;
+            for (const Piece& p : job.pieces) least = std::min(least, p.lower);
+            if (least >= 0) job.open = false;
+          }
+        }
+      });
+      if (jobs[active[0]].pieces.empty()) break;
+    }
+    for (const Job& job : jobs) {
+      double least = INFINITY;
+      for (const Piece& p : job.pieces) least = std::min(least, p.lower);
+      if (job.pieces.empty() || !std::isfinite(least)) continue;
+      if (job.sign > 0) root_.lo(layer)[job.element] = std::max(root_.lo(layer)[job.element], std::nextafter(float(least), -INFINITY));
+      else root_.hi(layer)[job.element] = std::min(root_.hi(layer)[job.element], std::nextafter(float(-least), float(INFINITY)));
+      float &lo = root_.lo(layer)[job.element], &hi = root_.hi(layer)[job.element];
+      if (lo > hi) std::swap(lo, hi);
+    }
+  }
+  for (std::size_t k = 1; k < net_.layers.size(); ++k) root_.forward(k);
+}
+
+bool GroupSearch::readers_are_relus(std::size_t layer) const {
+  for (const Layer& l : net_.layers) if ((l.a == std::int32_t(layer) || l.b == std::int32_t(layer)) && (l.kind != Layer::Kind::unary || l.unary.kind != Unary::Kind::relu)) return false;
+  return true;
 }
 
 /// Descents towards the open cases' counterexamples for some seconds.
@@ -420,6 +522,22 @@ End GroupSearch::run(double until) {
     // The nearest to being refuted last on the stack: first done.
     std::sort(stack_.begin(), stack_.end(), [](const Domain& a, const Domain& b) { return a.lower < b.lower; });
   }
+  // Not done within a twentieth of the time: the hidden bounds get a search of their own, and the main one begins anew; once more at the half, if it is not nearly done by then.
+  const double limit = problem_.options.timeout_s;
+  for (const double stop : {0.05 * limit, 0.5 * limit}) {
+    if (watch_.seconds() < stop && !stack_.empty()) {
+      until_ = std::min(until, stop);
+      on_threads([this](unsigned t) { work(t); });
+    }
+    if (stack_.empty() || watch_.stopped() || watch_.seconds() < stop || watch_.seconds() >= until || split_at_ >= stop) continue;
+    split_at_ = stop;
+    if (done() > 0.5) continue;
+    split_bounds(std::min(until, watch_.seconds() + 0.2 * limit));
+    given_up_ = false, done_ = 0;
+    cases();
+    total_ = double(stack_.size());
+  }
+  until_ = until;
   on_threads([this](unsigned t) { work(t); });
   if (watch_.stopped()) return End::stopped;
   if (!stack_.empty()) return End::paused;
