@@ -12,6 +12,7 @@
 #include "cli/verbs.hpp"
 #include "formats/formats.hpp"
 #include "lifecycle/pipeline.hpp"
+#include "lifecycle/witness.hpp"
 #include "system/file.hpp"
 #include "system/hash.hpp"
 #include "system/interrupt.hpp"
@@ -119,12 +120,14 @@ Result<int> run(const Args& args) {
   subject.requirements_file = file;
   subject.strict = args.has("strict");
   if (std::any_of(result->outcomes.begin(), result->outcomes.end(), [](const auto& o) { return o.witness && !o.witness->files.empty(); })) subject.evidence_folder = (config->run_dir / "evidence").string();
+  lifecycle::Json failing = lifecycle::Json::array();
+  for (const auto& o : result->outcomes) if (o.witness) failing.push_back({{"id", o.id}, {"witness", lifecycle::witness_json(*o.witness)}});
   for (const std::string& f : {args.arguments[0], file, args.get("data")})
     if (auto hash = system::sha256_file(f)) subject.sha256.emplace_back(f, *hash);
   for (const auto& [name, hash] : result->data_sha256) subject.sha256.emplace_back("data " + name, hash);
   for (const std::string& out : args.all("report")) {
     std::string text;
-    if (out.ends_with(".html")) text = page(nlohmann::ordered_json::parse(validate::json(result->outcomes, subject)), args.arguments[0] + " against " + file);
+    if (out.ends_with(".html")) text = page(nlohmann::ordered_json::parse(validate::json(result->outcomes, subject)), args.arguments[0] + " against " + file, lifecycle::witness_figures(failing));
     else if (out.ends_with(".json")) text = validate::json(result->outcomes, subject);
     else if (out.ends_with(".xml")) text = validate::junit(result->outcomes, subject);
     else if (out.ends_with(".sarif")) text = validate::sarif(result->outcomes, subject);

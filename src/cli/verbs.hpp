@@ -10,6 +10,7 @@ extern const Command kConvert;
 extern const Command kInfer;
 extern const Command kValidate;
 extern const Command kVerify;
+extern const Command kAttack;
 extern const Command kBench;
 extern const Command kQuantize;
 extern const Command kBackends;

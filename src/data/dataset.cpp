@@ -436,24 +436,38 @@ Result<Item> Dataset::raw(std::int64_t i, const ImageOptions& options) const {
   return store_->item(origin(i), 0, options);
 }
 Result<std::vector<NamedTensor>> Dataset::sample(std::int64_t i) const {
+  SAHA_TRY(auto raw, items(i));
+  auto tensors = prepared(std::move(raw));
+  if (!tensors) return std::move(tensors.error()).within("'" + title(i) + "'");
+  return tensors;
+}
+Result<std::vector<Item>> Dataset::items(std::int64_t i) const {
   SAHA_ASSERT(i >= 0 && i < size());
-  std::vector<NamedTensor> tensors;
-  if (wanted_.empty()) {
-    for (std::size_t k = 0; k < store_->inputs.size(); ++k) {
-      SAHA_TRY(Item item, store_->item(origin(i), k, {}));
-      tensors.emplace_back(store_->inputs[k], std::move(item.tensor));
-    }
-    return tensors;
-  }
+  if (wanted_.empty()) return raw_inputs(i);
+  std::vector<Item> items;
   for (const InputSpec& spec : wanted_) {
     const auto place = std::find(store_->inputs.begin(), store_->inputs.end(), spec.name);
     const std::size_t k = place == store_->inputs.end() ? 0 : std::size_t(place - store_->inputs.begin());
     SAHA_TRY(Item item, store_->item(origin(i), k, spec.steps.image_options()));
-    auto t = spec.steps.apply(std::move(item));
-    if (t && (!spec.shape.empty() || spec.dtype != DType::none))
-      t = conform(std::move(*t), spec.shape.empty() ? t->dims : Dims(spec.shape.begin() + 1, spec.shape.end()), spec.dtype == DType::none ? t->dtype : spec.dtype);
-    if (!t) return std::move(t.error()).within("'" + title(i) + "'");
-    tensors.emplace_back(spec.name, std::move(*t));
+    items.push_back(std::move(item));
+  }
+  return items;
+}
+Result<std::vector<NamedTensor>> Dataset::prepared(std::vector<Item> items) const {
+  std::vector<NamedTensor> tensors;
+  if (wanted_.empty()) {
+    for (std::size_t k = 0; k < items.size(); ++k) tensors.emplace_back(store_->inputs[k], std::move(items[k].tensor));
+    return tensors;
+  }
+  SAHA_ASSERT(items.size() == wanted_.size());
+  for (std::size_t k = 0; k < items.size(); ++k) {
+    const InputSpec& spec = wanted_[k];
+    SAHA_TRY(Tensor t, spec.steps.apply(std::move(items[k])));
+    if (!spec.shape.empty() || spec.dtype != DType::none) {
+      const Dims shape = spec.shape.empty() ? t.dims : Dims(spec.shape.begin() + 1, spec.shape.end());
+      SAHA_TRY(t, conform(std::move(t), shape, spec.dtype == DType::none ? t.dtype : spec.dtype));
+    }
+    tensors.emplace_back(spec.name, std::move(t));
   }
   return tensors;
 }

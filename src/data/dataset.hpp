@@ -96,8 +96,12 @@ class Dataset {
   /// Decoded, before any preprocessing step but `decode`.
   Result<Item> raw(std::int64_t i, const ImageOptions& options = {}) const;
   Result<std::vector<Item>> raw_inputs(std::int64_t i) const;  ///< of every input
-  /// By input name, ready for the model, without batch dimension. From any thread.
+  /// By input name, ready for the model, without batch dimension. From any thread. It is prepared(items(i)).
   Result<std::vector<NamedTensor>> sample(std::int64_t i) const;
+  /// What each input starts from: decoded as its steps say, nothing else done.
+  Result<std::vector<Item>> items(std::int64_t i) const;
+  /// The steps, shape and type that each input wants, done to such items.
+  Result<std::vector<NamedTensor>> prepared(std::vector<Item> items) const;
   /// Samples as one [n, ...] tensor an input. Does not copy where arrays lie in a row and need no step.
   Result<std::vector<NamedTensor>> batch(std::int64_t first, std::int64_t n) const;
   /// SHA-256 of what was decoded (type, shape, elements), so that the same picture in two files is the same.

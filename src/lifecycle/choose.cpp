@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "base/figures.hpp"
+#include "lifecycle/witness.hpp"
 #include "measure/paired.hpp"
 #include "validate/statistics.hpp"
 
@@ -55,7 +56,7 @@ Json Candidate::json() const {
     for (const auto& f : o.figures) figures.push_back({{"name", f.name}, {"value", f.value}, {"unit", f.unit}, {"how", f.how}});
     list.push_back({{"id", o.id}, {"assert", o.text}, {"severity", validate::name(o.importance)}, {"verdict", validate::name(o.verdict)}, {"level", o.level}, {"evidence", o.evidence}, {"by_fallback", o.by_fallback}, {"figures", figures}, {"seconds", o.seconds}});
     if (o.proof) list.back()["proof"] = {{"arithmetic", o.proof->arithmetic}, {"method", o.proof->method}, {"asked", o.proof->asked}, {"proved", o.proof->proved}, {"violated", o.proof->violated}, {"open", o.proof->open}, {"regions", o.proof->regions}};
-    if (o.witness) list.back()["witness"] = {{"data", o.witness->data}, {"sample", o.witness->sample}, {"text", o.witness->text}, {"files", o.witness->files}};
+    if (o.witness) list.back()["witness"] = witness_json(*o.witness);
     if (o.importance != validate::Importance::must) continue;
     if (o.verdict == validate::Verdict::violated) verdict = "violated";
     else if (o.verdict == validate::Verdict::inconclusive && verdict == "passed") verdict = "inconclusive";

@@ -8,6 +8,7 @@
 #include "lifecycle/charts.hpp"
 #include "lifecycle/html.hpp"
 #include "lifecycle/pipeline.hpp"
+#include "lifecycle/witness.hpp"
 
 namespace saha::lifecycle {
 namespace {
@@ -115,7 +116,7 @@ std::string requirements(const Json& r) {
         "<span class=\"mono\">" + text(q["assert"]) + "</span>" + (q["why"] == "" ? "" : "<br><span class=\"meta\">" + text(q["why"]) + "</span>"),
         o ? text((*o)["level"]) : "-", o ? text((*o)["evidence"]) + witness(*o) : "-", text(q["explain"])});
   }
-  return t.str();
+  return t.str() + (shown ? witness_figures((*shown)["requirements"]) : "");
 }
 
 std::string engines(const Json& r) {

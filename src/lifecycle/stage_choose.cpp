@@ -1,15 +1,20 @@
 // Choose: the requirements judged on the evidence, the best candidate of those that meet them, and what it still gets wrong.
 #include <algorithm>
 
+#include "backends/registry.hpp"
 #include "base/figures.hpp"
+#include "formats/formats.hpp"
 #include "lifecycle/picture.hpp"
 #include "lifecycle/stages.hpp"
+#include "lifecycle/trials.hpp"
+#include "lifecycle/witness.hpp"
 #include "validate/prove.hpp"
 #include "validate/statistics.hpp"
 
 namespace saha::lifecycle {
+namespace fs = std::filesystem;
 
-/// What a model said on the test set.
+/// What a model said on the test set, and the models at hand for more.
 validate::RecordedEvidence Pipeline::recorded(const std::string& candidate, const std::string& engine) const {
   validate::RecordedEvidence e;
   auto record = [&](const std::string& name, const std::string& variant, const std::string& backend) {
@@ -29,6 +34,17 @@ validate::RecordedEvidence Pipeline::recorded(const std::string& candidate, cons
       for (std::int64_t i = 0; i < it->second.size(); ++i) values.push_back(it->second.column(column, i));
     }
   }
+  std::map<std::string, TrialModel> models;
+  auto at_hand = [&](const std::string& name, const std::string& variant_name, const std::string& backend) {
+    const Variant& v = variant(variant_name);
+    const auto opened = backends::open(backend);
+    const auto format = formats::format_of_file(v.file);
+    auto specs = input_specs(v.model, c_.inputs);
+    if (opened && format && specs) models[name] = {&v.model, backend, (*opened)->reads(*format) ? v.file : std::string(), threads(c_.targets[0]), std::move(*specs)};
+  };
+  at_hand("candidate", candidate, engine);
+  at_hand("original", "original", o_.as_given ? o_.backend : "native");
+  e.models = std::make_shared<ModelTrials>(std::move(models), sets_, c_.scope);
   return e;
 }
 
@@ -86,6 +102,11 @@ Result<> Pipeline::decide(const Target& t) {
       const auto of = std::ranges::find_if(proved, [&](const auto& o) { return o.id == r.id && o.text == r.text; });
       c->outcomes.push_back(of == proved.end() ? validate::evaluate(r, c_.scope, e) : *of);
       if (c->variant == "original" && of == proved.end() && r.vacuous.empty() && validate::asks_for_proof(r, c_.scope)) c->outcomes.back().evidence = "proofs are asked of what is made of the original, not of itself";
+      auto& witness = c->outcomes.back().witness;
+      if (!witness || witness->input.changes.empty()) continue;
+      const std::string id = (r.id.starts_with('.') ? "_" : "") + r.id;   // no way up
+      const auto folder = c_.run_dir / "evidence" / (o_.as_given ? fs::path(id) : fs::path(c->variant) / c->backend / id);
+      SAHA_DO(keep_witness(*witness, static_cast<ModelTrials&>(*e.models), folder));
     }
     if (auto it = answers_.find({c->variant, c->backend}); it != answers_.end() && !it->second.samples.correct.empty()) {
       c->samples = std::int64_t(it->second.samples.correct.size());

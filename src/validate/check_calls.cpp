@@ -69,6 +69,10 @@ void Checker::check_constants(const Expr& e, const Word& w) {
   if ((w.name == "Linf" || w.name == "L2") && constant(1) && *constant(1) < 0)
     vacuous(e.place, "the region is empty: the radius " + print(e.args[1]) + " is negative");
   if (w.name == "near" && constant(1) && *constant(1) < 0) vacuous(e.place, "the region is empty: " + print(e.args[1]) + " is negative");
+  if (w.name == "corruptions") {
+    for (std::size_t i : {0u, 1u})
+      if (constant(i) && !(*constant(i) >= 1 && *constant(i) <= 5)) error(e.args[i].place, "a severity is 1 to 5, not " + print(e.args[i]));
+  }
   bool range = w.name == "box" || w.group == WordGroup::transform;
   std::size_t lo = w.name == "box" ? 1 : 0;
   if (range && constant(lo) && constant(lo + 1) && *constant(lo) > *constant(lo + 1)) {

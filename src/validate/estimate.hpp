@@ -32,6 +32,7 @@ class Recall {
   const Result<std::vector<double>>& output(const std::string& model, const std::string& data, std::int64_t sample,
                                             const std::string& output);
   Evidence& evidence() { return evidence_; }   ///< for what is asked once only
+  Trials* trials() { return evidence_.trials(); }   ///< null: there are none
   /// How many samples a slice has.
   Result<std::int64_t> size(const Slice& slice);
 

@@ -7,6 +7,7 @@
 #include "validate/pointwise.hpp"
 #include "validate/prove.hpp"
 #include "validate/relation.hpp"
+#include "validate/tries.hpp"
 
 namespace saha::validate {
 namespace {
@@ -31,14 +32,15 @@ class Judge {
         j.proof = p.proof;
         return j;
       }
-      std::string why = not_runnable(leveled, scope_);
+      const bool tries = asks_for_tries(leveled);
+      std::string why = tries ? "" : not_runnable(leveled, scope_);
       Level l = level.value_or(Level{Level::Kind::test, 0.95, 0});
       if (!why.empty()) {
         Judgement j = fixed(Verdict::inconclusive, why);
         j.levels.insert(level ? print(*level) : "prove");
         return j;
       }
-      PointVerdict p = run_on_samples(leveled, model, l, scope_, recall_);
+      PointVerdict p = tries ? run_tries(leveled, model, l, scope_, recall_) : run_on_samples(leveled, model, l, scope_, recall_);
       Judgement j = fixed(p.verdict, p.text);
       j.levels.insert(print(l));
       j.figures = p.figures;

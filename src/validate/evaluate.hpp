@@ -38,7 +38,10 @@ struct Witness {
     std::vector<std::pair<std::string, double>> fields = {};   ///< those that have a name
   };
   std::vector<Point> points = {};         ///< of a proof: what no data set holds
-  std::vector<std::string> files = {};    ///< in which the points stand, where the caller wrote any
+  std::vector<std::string> files = {};    ///< in which the points, or the sample and what became of it, stand, where the caller wrote any
+  Altered input = {};                     ///< of a test: what was done to the sample
+  std::string change = {}, found = {};    ///< "rotate by -7.2 deg"; "try 231 of seed 0"
+  std::vector<std::pair<std::string, std::string>> pictures = {};   ///< "original" and "failing", PNG in base64, where they are pictures
 };
 
 /// What a proof went through.

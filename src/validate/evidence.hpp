@@ -12,6 +12,7 @@
 
 #include "base/result.hpp"
 #include "validate/query.hpp"
+#include "validate/trials.hpp"
 
 namespace saha::validate {
 
@@ -76,6 +77,8 @@ class Evidence {
   /// What the model as it ships, on the engine that is judged, gives for raw inputs.
   virtual Result<Outputs> execute(std::string_view model, std::span<const double> point);
   virtual Result<verify::Outcome> prove(const Query& query);
+  /// Models at hand, for inputs that no data set holds; null: there are none.
+  virtual Trials* trials() { return nullptr; }
 };
 
 /// Evidence out of tables that were filled before: a life cycle that has measured already, and tests.
@@ -88,6 +91,7 @@ class RecordedEvidence : public Evidence {
   std::map<std::pair<std::string, Pair>, Metric> metric_of;                         ///< by metric, model and data set
   std::map<std::pair<Quantity, std::string>, Measurement> measurement_of;           ///< by quantity and model
   std::map<std::pair<Pair, std::string>, std::vector<std::vector<double>>> outputs_of;  ///< by model and data set, output; then by sample
+  std::shared_ptr<Trials> models;                                                   ///< may be null
 
   Result<std::int64_t> count(std::string_view data) override;
   Result<std::vector<std::int32_t>> labels(std::string_view data) override;
@@ -96,6 +100,7 @@ class RecordedEvidence : public Evidence {
   Result<Metric> metric(std::string_view name, std::string_view model, std::string_view data) override;
   Result<Measurement> measure(Quantity quantity, std::string_view model, std::int64_t samples) override;
   Result<std::vector<double>> output(std::string_view model, std::string_view data, std::int64_t sample, std::string_view output) override;
+  Trials* trials() override { return models.get(); }
 };
 
 }  // namespace saha::validate

@@ -27,6 +27,9 @@ std::string not_runnable(const Requirement& r, const Scope& scope);
 /// The samples that `for` means: as many as it takes, drawn with the seed, of those for which its condition holds. In the order drawn.
 Result<std::vector<std::int64_t>> chosen_samples(const Requirement& r, const std::string& model, const Scope& scope, Recall& recall);
 
+/// The region is the samples of a data set.
+bool is_data_region(const Expr& e, const Scope& scope);
+
 /// Runs the assertion for `model` on the samples of the requirement's `for` and of quantifiers over data sets.
 PointVerdict run_on_samples(const Requirement& r, const std::string& model, const Level& level, const Scope& scope, Recall& recall);
 

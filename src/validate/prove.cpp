@@ -13,12 +13,6 @@ namespace {
 using proof::Loop;
 using proof::Problem;
 
-bool is_data_region(const Expr& e, const Scope& scope) {
-  if (e.kind != Expr::Kind::name || e.path.size() != 1) return false;
-  static const std::vector<std::string> kUsual = {"test", "train", "val", "calibration"};
-  return scope.find_data(e.path[0]) || (!scope.data_known && std::ranges::find(kUsual, e.path[0]) != kUsual.end());
-}
-
 /// What came of one query.
 struct Answer {
   enum class Kind : std::uint8_t { proved, violated, open, left_out } kind = Kind::open;

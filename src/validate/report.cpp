@@ -77,7 +77,9 @@ ordered_json witness(const Witness& w) {
     for (const auto& [field, value] : p.fields) fields[field] = value;
     points.push_back({{"name", p.name}, {"fields", fields}, {"values", p.values.size() <= kMostValues ? ordered_json(p.values) : ordered_json()}});
   }
-  return {{"model", w.model}, {"data", w.data}, {"sample", w.sample}, {"text", w.text}, {"points", points}, {"files", w.files}};
+  ordered_json j = {{"model", w.model}, {"data", w.data}, {"sample", w.sample}, {"text", w.text}, {"points", points}, {"files", w.files}};
+  if (!w.change.empty()) j["change"] = w.change, j["found"] = w.found;
+  return j;
 }
 
 ordered_json proof(const Proof& p) {

@@ -57,7 +57,7 @@ class CommandLine(unittest.TestCase):
         (cls.folder / "labels.txt").write_text("red\ngreen\nblue\n")
         names = [f"X_{i}" for i in range(192)] + [f"Y_{i}" for i in range(3)]   # a grey picture's mean is below 1.5
         (cls.folder / "property.vnnlib").write_text("".join(f"(declare-const {n} Real)" for n in names) + "".join(f"(assert (and (>= {n} 0) (<= {n} 1)))" for n in names[:192]) + "(assert (>= Y_0 1.5))")
-        (cls.folder / "saha.yaml").write_text("saha: 1\nname: colours\nmodel: {file: model.onnx, output: {p: {meaning: logits}}}\ndata: {test: test.npz}\nrequire: [model.req.yaml]\ntargets: {server: {target: host, threads: 1, backends: [native]}}\n")
+        (cls.folder / "saha.yaml").write_text("saha: 1\nname: colours\nmodel: {file: model.onnx, input: {x: {domain: [0, 1]}}, output: {p: {meaning: logits}}}\ndata: {test: test.npz}\nrequire: [model.req.yaml]\ntargets: {server: {target: host, threads: 1, backends: [native]}}\n")
         (cls.folder / "model.req.yaml").write_text(REQUIREMENTS)
 
     @classmethod

@@ -1,0 +1,314 @@
+#include "validate/interpreter.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/figures.hpp"
+
+namespace saha::validate {
+namespace {
+
+using Kind = PointValue::Kind;
+
+Error lacking(std::string message) { return {ErrorCode::invalid_data, std::move(message)}; }
+
+PointValue number(double v) {
+  PointValue p;
+  p.number = v;
+  return p;
+}
+PointValue truth(bool b) {
+  PointValue p;
+  p.kind = Kind::boolean;
+  p.boolean = b;
+  return p;
+}
+
+bool holds(double l, Op op, double r) {  // false wherever a NaN stands, but for !=
+  switch (op) {
+    case Op::le: return l <= r;
+    case Op::ge: return l >= r;
+    case Op::lt: return l < r;
+    case Op::gt: return l > r;
+    case Op::eq: return l == r;
+    case Op::ne: return l != r;
+  }
+  return false;
+}
+
+std::string shown(const PointValue& v, const Scope& scope) {
+  switch (v.kind) {
+    case Kind::label: {
+      auto i = static_cast<std::size_t>(v.number);
+      return "class " + (v.number >= 0 && i < scope.labels.size() ? scope.labels[i] : figures::shortest(v.number));
+    }
+    case Kind::text: return v.text;
+    case Kind::boolean: return v.boolean ? "true" : "false";
+    default: return print_value(v.number, Gives::number);
+  }
+}
+
+template <class T>
+Result<T> at_row(const Result<std::vector<T>>& all, std::int64_t row, const std::string& what) {
+  if (!all) return all.error();
+  if (row < 0 || static_cast<std::size_t>(row) >= all->size())
+    return lacking(what + " has " + std::to_string(all->size()) + " entries, sample " + std::to_string(row) + " was asked for");
+  return T((*all)[static_cast<std::size_t>(row)]);
+}
+
+}  // namespace
+
+Result<bool> Interpreter::condition(const Expr& e) {
+  SAHA_TRY(PointValue v, value(e));
+  if (v.kind != Kind::boolean) return lacking("'" + print(e) + "' is no condition");
+  return v.boolean;
+}
+
+Result<PointValue> Interpreter::value(const Expr& e) {
+  switch (e.kind) {
+    case Expr::Kind::number: {
+      if (e.unit.empty()) return number(e.value);
+      SAHA_TRY(yaml::Unit u, scope_.units.find(e.unit));
+      return number(yaml::in_base(e.value, u));
+    }
+    case Expr::Kind::name: return name(e);
+    case Expr::Kind::call: return call(e);
+    case Expr::Kind::index: return lacking("'" + print(e) + "' sets a field of an input, which needs the verifier");
+    case Expr::Kind::negate: {
+      SAHA_TRY(PointValue v, value(e.args[0]));
+      v.number = -v.number;
+      for (double& x : v.values) x = -x;
+      return v;
+    }
+    case Expr::Kind::add:
+    case Expr::Kind::subtract:
+    case Expr::Kind::multiply:
+    case Expr::Kind::divide: return arithmetic(e);
+    case Expr::Kind::compare: return comparison(e);
+    case Expr::Kind::logical_not: {
+      SAHA_TRY(bool b, condition(e.args[0]));
+      return truth(!b);
+    }
+    case Expr::Kind::logical_and:
+      for (const Expr& a : e.args) {
+        SAHA_TRY(bool b, condition(a));
+        if (!b) return truth(false);
+      }
+      return truth(true);
+    case Expr::Kind::logical_or:
+      for (const Expr& a : e.args) {
+        SAHA_TRY(bool b, condition(a));
+        if (b) return truth(true);
+      }
+      return truth(false);
+    case Expr::Kind::implies: {
+      SAHA_TRY(bool premise, condition(e.args[0]));
+      if (!premise) return truth(true);
+      ++premises_held;
+      SAHA_TRY(bool conclusion, condition(e.args[1]));
+      return truth(conclusion);
+    }
+  }
+  return lacking("'" + print(e) + "' cannot be run");
+}
+
+const Interpreter::Bound* Interpreter::variable(const std::string& name) const {
+  auto found = std::ranges::find(bound, name, &Bound::name);
+  return found == bound.end() ? nullptr : &*found;
+}
+
+Result<PointValue> Interpreter::name(const Expr& e) {
+  const std::string& n = e.path[0];
+  if (e.path.size() > 1) return lacking("'" + dotted(e.path) + "' is a field of an input, which needs the verifier");
+  PointValue v;
+  if (const Bound* b = variable(n)) {
+    if (b->transform) return lacking("'" + n + "' is a transform, which is called: " + n + "(x)");
+    v.kind = Kind::sample;
+    v.sample = {b->data, b->sample, b->changes};
+    return v;
+  }
+  if (n == "label") {
+    SAHA_TRY(std::int32_t label, at_row(recall_.labels(data), row(), "'label' of '" + data + "'"));
+    v.kind = Kind::label;
+    v.number = label;
+    return v;
+  }
+  if (n == "correct") {
+    const auto& samples = recall_.samples(model_, data);
+    if (!samples) return samples.error();
+    if (static_cast<std::size_t>(row()) >= samples->correct.size())
+      return lacking("'" + model_ + "' gives no right and wrong answers on '" + data + "'");
+    return truth(samples->correct[static_cast<std::size_t>(row())] != 0);
+  }
+  if (auto label = std::ranges::find(scope_.labels, n); label != scope_.labels.end()) {
+    v.kind = Kind::label;
+    v.number = static_cast<double>(label - scope_.labels.begin());
+    return v;
+  }
+  const Scope::Data* set = scope_.find_data(data);
+  bool column = set && std::ranges::find(set->columns, n) != set->columns.end();
+  v.kind = Kind::text;
+  v.text = n;
+  if (column) {
+    SAHA_TRY(v.text, at_row(recall_.column(data, n), row(), "column '" + n + "' of '" + data + "'"));
+  }
+  return v;
+}
+
+Result<PointValue> Interpreter::output(const Expr& e, const std::string& model) {
+  SAHA_TRY(PointValue point, value(e.args[0]));
+  if (point.kind != Kind::sample) return lacking("'" + print(e.args[0]) + "' is no sample of a data set");
+  PointValue v;
+  v.kind = Kind::values;
+  if (point.sample.changes.empty()) {
+    const auto& out = recall_.output(model, point.sample.data, point.sample.sample, e.path.back());
+    if (!out) return out.error();
+    v.values = *out;
+  } else {
+    if (!recall_.trials()) return Error{ErrorCode::unsupported, "inputs that no data set holds need the models, which are not at hand here"};
+    SAHA_TRY(v.values, recall_.trials()->output(model, point.sample, e.path.back()));
+  }
+  if (v.values.empty()) return lacking("output '" + e.path.back() + "' of '" + model + "' is empty");
+  for (double& y : v.values) { SAHA_TRY(y, stated(e.path.back(), y)); }
+  return v;
+}
+
+Result<double> Interpreter::stated(const std::string& output, double number) const {
+  const Scope::Output* said = scope_.output(output);
+  if (!said) return number;
+  yaml::Unit unit;
+  if (!said->unit.empty()) { SAHA_TRY(unit, scope_.units.find(said->unit)); }
+  return yaml::in_base(said->factor * number + said->offset, unit);
+}
+
+Result<PointValue> Interpreter::call(const Expr& e) {
+  const std::string& n = e.path.back();
+  const std::string& model = e.path.size() == 2 ? e.path[0] : model_;
+  if (const Bound* b = e.path.size() == 1 ? variable(n) : nullptr; b && b->transform) {
+    SAHA_TRY(PointValue point, value(e.args[0]));
+    if (point.kind != Kind::sample) return lacking("'" + print(e.args[0]) + "' is no sample of a data set");
+    point.sample.changes.push_back(*b->transform);
+    return point;
+  }
+  const Word* w = find_word(n);
+  if (!w) return output(e, model);
+  if (!w->missing.empty()) return Error{ErrorCode::unsupported, "'" + n + "' " + std::string(w->missing)};
+  std::vector<PointValue> args;
+  std::vector<double> all;
+  for (const Expr& a : e.args) {
+    SAHA_TRY(PointValue v, value(a));
+    if (v.kind == Kind::values) all.insert(all.end(), v.values.begin(), v.values.end());
+    else all.push_back(v.number);
+    args.push_back(std::move(v));
+  }
+  if (n == "rank") {
+    const std::vector<double>& values = args[0].values;
+    auto label = static_cast<std::size_t>(args[1].number);
+    if (args[1].number < 0 || label >= values.size())
+      return lacking("'" + print(e) + "': the label is none of " + std::to_string(values.size()) + " classes");
+    return number(1 + static_cast<double>(std::ranges::count_if(values, [&](double v) { return v > values[label]; })));
+  }
+  if (std::ranges::any_of(all, [](double v) { return std::isnan(v); })) {  // no order holds of it: whatever is asked fails
+    PointValue v = number(std::numeric_limits<double>::quiet_NaN());
+    if (n == "argmax") v.kind = Kind::label;
+    return v;
+  }
+  if (n == "argmax") {
+    PointValue v = number(static_cast<double>(std::ranges::max_element(all) - all.begin()));
+    v.kind = Kind::label;
+    return v;
+  }
+  if (n == "max") return number(*std::ranges::max_element(all));
+  if (n == "min") return number(*std::ranges::min_element(all));
+  if (n == "maxabs" || (n == "abs" && all.size() == 1)) {
+    double largest_value = 0;
+    for (double v : all) largest_value = std::max(largest_value, std::abs(v));
+    return number(largest_value);
+  }
+  if (n == "abs") {
+    PointValue v;
+    v.kind = Kind::values;
+    for (double x : all) v.values.push_back(std::abs(x));
+    return v;
+  }
+  if (n == "conf") {
+    double sum = 0, top = *std::ranges::max_element(all);
+    bool shares = std::ranges::all_of(all, [](double v) { return v >= 0 && v <= 1; });
+    for (double v : all) sum += v;
+    if (shares && std::abs(sum - 1) < 1e-3) return number(top);
+    double total = 0;
+    for (double v : all) total += std::exp(v - top);
+    return number(1 / total);
+  }
+  return lacking("'" + n + "' cannot be run on a single sample");
+}
+
+Result<PointValue> Interpreter::arithmetic(const Expr& e) {
+  SAHA_TRY(PointValue l, value(e.args[0]));
+  SAHA_TRY(PointValue r, value(e.args[1]));
+  auto op = [&](double a, double b) {
+    switch (e.kind) {
+      case Expr::Kind::add: return a + b;
+      case Expr::Kind::subtract: return a - b;
+      case Expr::Kind::multiply: return a * b;
+      default: return a / b;
+    }
+  };
+  if (l.kind != Kind::values && r.kind != Kind::values) return number(op(l.number, r.number));
+  std::size_t n = std::max(l.values.size(), r.values.size());
+  if (l.kind == Kind::values && r.kind == Kind::values && l.values.size() != r.values.size()) {
+    return lacking("'" + print(e.args[0]) + "' has " + std::to_string(l.values.size()) + " values, '" + print(e.args[1]) + "' has " +
+                   std::to_string(r.values.size()));
+  }
+  PointValue v;
+  v.kind = Kind::values;
+  for (std::size_t i = 0; i < n; ++i)
+    v.values.push_back(op(l.kind == Kind::values ? l.values[i] : l.number, r.kind == Kind::values ? r.values[i] : r.number));
+  return v;
+}
+
+// One number of a one-value output or of a column's text.
+Result<PointValue> Interpreter::scalar(PointValue v, const Expr& e) {
+  if (v.kind != Kind::values) return v;
+  if (v.values.size() != 1) return lacking("'" + print(e) + "' has " + std::to_string(v.values.size()) + " values, one is compared");
+  return number(v.values[0]);
+}
+
+Result<bool> Interpreter::compared(const PointValue& l, Op op, const PointValue& r, const Expr& e) {
+  if (l.kind == Kind::boolean && r.kind == Kind::boolean) return (l.boolean == r.boolean) == (op == Op::eq);
+  if (l.kind == Kind::text && r.kind == Kind::text) return (l.text == r.text) == (op == Op::eq);
+  if (l.kind == Kind::text || r.kind == Kind::text) {
+    const PointValue& text = l.kind == Kind::text ? l : r;
+    const PointValue& other = l.kind == Kind::text ? r : l;
+    if (other.kind == Kind::label) {  // a class by its name in a column, or a word that is no label
+      auto i = static_cast<std::size_t>(other.number);
+      if (other.number < 0 || i >= scope_.labels.size())
+        return lacking("'" + print(e) + "': the model names no labels, so '" + text.text + "' is not known");
+      return (scope_.labels[i] == text.text) == (op == Op::eq);
+    }
+    auto m = yaml::measure(text.text);
+    if (!m || !m->unit.empty()) return lacking("'" + text.text + "' in '" + print(e) + "' is no number");
+    double t = m->value;
+    return l.kind == Kind::text ? holds(t, op, other.number) : holds(other.number, op, t);
+  }
+  return holds(l.number, op, r.number);
+}
+
+Result<PointValue> Interpreter::comparison(const Expr& e) {
+  SAHA_TRY(PointValue left, value(e.args[0]));
+  SAHA_TRY(left, scalar(std::move(left), e.args[0]));
+  for (std::size_t i = 0; i < e.ops.size(); ++i) {
+    SAHA_TRY(PointValue right, value(e.args[i + 1]));
+    SAHA_TRY(right, scalar(std::move(right), e.args[i + 1]));
+    if (&e == &r_.assertion.body && e.ops.size() == 1 && left.kind == Kind::number) largest = std::max(largest, left.number);
+    SAHA_TRY(bool ok, compared(left, e.ops[i], right, e));
+    if (!ok) {
+      if (failure.empty()) failure = shown(left, scope_) + " " + std::string(symbol(negated(e.ops[i]))) + " " + shown(right, scope_);
+      return truth(false);
+    }
+    left = std::move(right);
+  }
+  return truth(true);
+}
+
+}  // namespace saha::validate
