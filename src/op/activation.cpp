@@ -98,6 +98,7 @@ double sigmoid_slope(double x, const Attrs&) { double y = SigmoidF{}(x); return 
 double tanh_slope(double x, const Attrs&) { double y = std::tanh(x); return 1 - y * y; }
 double softplus_slope(double x, const Attrs&) { return SigmoidF{}(x); }
 double softsign_slope(double x, const Attrs&) { double d = 1 + std::fabs(x); return 1 / (d * d); }
+double celu_slope(double x, const Attrs& a) { return x < 0 ? std::exp(x / number(a, "alpha")) : 1; }
 double erf_slope(double x, const Attrs&) { return 2 * std::numbers::inv_sqrtpi * std::exp(-x * x); }
 
 Val positive(const Site& s) { return s.b.op("Greater", {s.in[0], s.b.scalar(0, s.in[0])}); }
@@ -125,6 +126,13 @@ Vals shrink_vjp(const Site& s, const Vals& dy) {
   return {masked(s.b.op("Greater", {s.b.op("Abs", {s.in[0]}), s.b.scalar(s.f("lambd"), s.in[0])}), dy[0])};
 }
 
+// A smooth part and the corner at 0.
+Vals elu_body(const Site& s) {
+  const double alpha = s.f("alpha");
+  Val smooth = s.b.op("Celu", {s.in[0]});
+  return {alpha == 1 ? smooth : smooth * alpha + s.b.op("Relu", {s.in[0]}) * (1 - alpha)};
+}
+Vals selu_body(const Site& s) { return {s.b.op("Elu", {s.in[0]}, {{"alpha", s.f("alpha")}}) * double(s.f("gamma"))}; }
 Val unit_clip(Val x) { return x.b->op("Clip", {x, x.b->scalar(0, x), x.b->scalar(1, x)}); }
 Vals hard_sigmoid_body(const Site& s) { return {unit_clip(s.in[0] * double(s.f("alpha")) + double(s.f("beta")))}; }
 Vals hard_swish_body(const Site& s) { return {s.in[0] * unit_clip(s.in[0] / 6.0 + 0.5)}; }
@@ -156,6 +164,7 @@ constexpr Curve kTanh{.f = curve_value<TanhF>, .slope = tanh_slope, .shape = Sha
 constexpr Curve kSoftplus{.f = curve_value<SoftplusF>, .slope = softplus_slope, .shape = Shape::convex, .direction = 1, .ulp = 4};
 constexpr Curve kSoftsign{.f = curve_value<SoftsignF>, .slope = softsign_slope, .shape = Shape::convex_concave, .direction = 1, .ulp = 2};
 constexpr Curve kErf{.f = curve_value<ErfF>, .slope = erf_slope, .shape = Shape::convex_concave, .direction = 1, .ulp = 2};
+constexpr Curve kCelu{.f = curve_value<CeluF>, .slope = celu_slope, .shape = Shape::convex, .direction = 1, .ulp = 2};
 constexpr ErrorModel kUlp = ErrorModel::ulp;
 
 // ---- on stored integers ------------------------------------------------------------------------------------------------------------------
@@ -202,10 +211,10 @@ constexpr OpDef kOps[] = {
     {.name = "Relu", .since_version = 14, .signature = "(X: T) -> (Y: T) where T: float sint", .traits = kElementwise, .blocks = &kNumeric1<ReluF>, .vjp = relu_vjp, .curve = kRelu, .integer = relu_integer},
     {.name = "Sigmoid", .since_version = 13, .signature = kReals, .traits = kElementwise, .blocks = &kReal1<SigmoidF>, .vjp = sigmoid_vjp, .curve = kSigmoid, .integer = sigmoid_integer, .rounding = kUlp, .max_ulp = 4},
     {.name = "Tanh", .since_version = 13, .signature = kInputReals, .traits = kElementwise, .blocks = &kReal1<TanhF>, .vjp = tanh_vjp, .curve = kTanh, .integer = tanh_integer, .rounding = kUlp, .max_ulp = 4},
-    {.name = "Elu", .since_version = 22, .signature = "(X: T) -> (Y: T) where T: float | alpha: float = 1", .traits = kElementwise, .blocks = &kReal1<EluF>, .vjp = elu_vjp, .rounding = kUlp, .max_ulp = 4},
-    {.name = "Celu", .since_version = 28, .signature = "(X: T) -> (Y: T) where T: float | alpha: float = 1", .traits = kElementwise, .blocks = &kReal1<CeluF>, .vjp = celu_vjp, .rounding = kUlp, .max_ulp = 4},
+    {.name = "Elu", .since_version = 22, .signature = "(X: T) -> (Y: T) where T: float | alpha: float = 1", .traits = kElementwise, .blocks = &kReal1<EluF>, .body = elu_body, .vjp = elu_vjp, .rounding = kUlp, .max_ulp = 4},
+    {.name = "Celu", .since_version = 28, .signature = "(X: T) -> (Y: T) where T: float | alpha: float = 1", .traits = kElementwise, .blocks = &kReal1<CeluF>, .vjp = celu_vjp, .curve = kCelu, .rounding = kUlp, .max_ulp = 4},
     {.name = "Selu", .since_version = 22, .signature = "(X: T) -> (Y: T) where T: float | alpha: float = 1.67326319217681884765625, gamma: float = 1.05070102214813232421875",
-     .traits = kElementwise, .blocks = &kReal1<SeluF>, .vjp = selu_vjp, .rounding = kUlp, .max_ulp = 4},
+     .traits = kElementwise, .blocks = &kReal1<SeluF>, .body = selu_body, .vjp = selu_vjp, .rounding = kUlp, .max_ulp = 4},
     {.name = "LeakyRelu", .since_version = 16, .signature = "(X: T) -> (Y: T) where T: float | alpha: float = 0.01", .traits = kElementwise, .blocks = &kReal1<LeakyReluF>, .vjp = leaky_relu_vjp, .integer = leaky_relu_integer},
     {.name = "PRelu", .since_version = 16, .signature = "(X: T, slope: T) -> (Y: T) where T: float uint32 uint64 int32 int64", .traits = kElementwise, .blocks = &kNumeric2<PReluF>, .vjp = prelu_vjp},
     {.name = "ThresholdedRelu", .since_version = 22, .signature = "(X: T) -> (Y: T) where T: float | alpha: float = 1", .traits = kElementwise, .blocks = &kReal1<ThresholdedReluF>, .vjp = thresholded_relu_vjp},

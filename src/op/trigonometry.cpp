@@ -30,6 +30,7 @@ Val root(Val x) { return x.b->op("Sqrt", {x}); }
 Val neg(Val x) { return x.b->op("Neg", {x}); }
 Vals sin_vjp(const Site& s, const Vals& dy) { return {dy[0] * of(s, "Cos")}; }
 Vals cos_vjp(const Site& s, const Vals& dy) { return {neg(dy[0] * of(s, "Sin"))}; }
+Vals tan_body(const Site& s) { return {of(s, "Sin") / of(s, "Cos")}; }
 Vals tan_vjp(const Site& s, const Vals& dy) { return {dy[0] * (s.out[0] * s.out[0] + 1.0)}; }
 Vals asin_vjp(const Site& s, const Vals& dy) { return {dy[0] / root(1.0 - square(s))}; }
 Vals acos_vjp(const Site& s, const Vals& dy) { return {neg(dy[0] / root(1.0 - square(s)))}; }
@@ -44,15 +45,15 @@ using Shape = Curve::Shape;
 template <class F> constexpr Curve curve(double (*slope)(double, const Attrs&), Shape shape, int direction) {
   return {.f = curve_value<F>, .slope = slope, .shape = shape, .direction = direction, .ulp = 2};
 }
-constexpr OpDef function(ir::OpName name, const Blocks& blocks, Vals (*vjp)(const Site&, const Vals&), Curve c = {}) {
-  return {.name = name, .since_version = 22, .signature = "(input: T) -> (output: T) where T: float", .traits = kElementwise, .blocks = &blocks, .vjp = vjp,
+constexpr OpDef function(ir::OpName name, const Blocks& blocks, Vals (*vjp)(const Site&, const Vals&), Curve c = {}, Vals (*body)(const Site&) = nullptr) {
+  return {.name = name, .since_version = 22, .signature = "(input: T) -> (output: T) where T: float", .traits = kElementwise, .blocks = &blocks, .body = body, .vjp = vjp,
           .curve = c, .rounding = ErrorModel::ulp, .max_ulp = 4};
 }
 
 constexpr OpDef kOps[] = {
     function("Sin", kReal1<SinF>, sin_vjp),
     function("Cos", kReal1<CosF>, cos_vjp),
-    function("Tan", kReal1<TanF>, tan_vjp),
+    function("Tan", kReal1<TanF>, tan_vjp, {}, tan_body),
     function("Asin", kReal1<AsinF>, asin_vjp, curve<AsinF>(asin_slope, Shape::concave_convex, 1)),
     function("Acos", kReal1<AcosF>, acos_vjp, curve<AcosF>(acos_slope, Shape::convex_concave, -1)),
     function("Atan", kReal1<AtanF>, atan_vjp, curve<AtanF>(atan_slope, Shape::convex_concave, 1)),

@@ -58,7 +58,7 @@ bool defined(const Unary& f, double lo, double hi) {
   if (!(lo >= -kHuge && hi <= kHuge && lo <= hi)) return false;
   if (f.kind == Unary::Kind::reciprocal && lo <= 0 && hi >= 0) return false;
   const double a = f.value(lo), b = f.value(hi);
-  return std::fabs(a) <= kHuge && std::fabs(b) <= kHuge && (f.kind == Unary::Kind::relu || f.kind == Unary::Kind::stair || (std::isfinite(f.slope(lo)) && std::isfinite(f.slope(hi))));
+  return std::fabs(a) <= kHuge && std::fabs(b) <= kHuge;
 }
 
 /// The tangent that a side of the curve takes: at x where it meets f only there, between `from` (an end on the other side of the bend) and `to`.

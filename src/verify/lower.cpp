@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <functional>
+#include <map>
 #include <optional>
 
 #include "op/builder.hpp"
@@ -16,7 +17,10 @@ namespace saha::verify {
 namespace {
 constexpr std::int64_t kMaxLayer = 1 << 22;        ///< elements of a layer
 constexpr std::size_t kMaxEntries = 1 << 28;       ///< of all matrices
+constexpr float kHuge = 1e30f;                     ///< larger values have no bounds
 constexpr std::int64_t kMaxProbe = 1 << 13;        ///< elements of an operand whose matrix is found by trying each
+
+constexpr std::string_view kShapeAlone[] = {"Shape", "Size", "WindowCount"};  ///< operators whose results do not depend on what their operands hold
 
 double square(double x, const ir::Attrs&) { return x * x; }
 double square_slope(double x, const ir::Attrs&) { return 2 * x; }
@@ -31,7 +35,7 @@ class Lowering {
   explicit Lowering(Net& net) : net_(net) {}
 
   Result<std::vector<Place>> graph(const ir::Graph& g, const std::vector<Place>& inputs, const std::vector<const Tensor*>& input_constants);
-  Result<> outputs(const ir::Graph& g, const std::vector<Place>& places);
+  void outputs(const std::vector<Place>& places);
 
  private:
   struct Node {                                    ///< what a rule sees
@@ -203,7 +207,7 @@ Result<> Lowering::movement(Node& n) {
     bool same = starts.size() == 1 && rows == size(starts[0].second);
     for (std::int32_t r = 0; r < rows; ++r) {
       const float id = ids[k].as<float>()[r], b = base[k].as<float>()[r];
-      if (id == b) {
+      if (id == b || id != id) {                     // a constant, which may be not a number
         bias[std::size_t(r)] = b, same = false;
         continue;
       }
@@ -326,6 +330,7 @@ Result<> Lowering::multiply(Node& n, bool divide) {
     for (float& k : c) {
       if (k == 0) return fail(n, "it divides by 0");
       const float r = 1 / k;
+      if (!std::isnormal(r)) return fail(n, "it divides by " + std::to_string(k));
       if (double(r) * k != 1) roundings = 3;      // the reciprocal is rounded here
       k = r;
     }
@@ -422,7 +427,7 @@ Result<> Lowering::gemm(Node& n) {
   const bool left_constant = !n.variable(0);
   const std::vector<double> w = values<double>(*n.data[left_constant ? 0 : 1]);
   Place x = n.in[left_constant ? 1 : 0];
-  float roundings = float(k) + (alpha != 1) ;
+  float roundings = float(k) + (alpha != 1 ? 2 : 0);  // of the weights here, and of an engine's sum
   auto weight = [&](std::int64_t at) { return alpha * float(w[std::size_t(at)]); };
   std::vector<Term> terms;
   auto pa = [&](std::int64_t i, std::int64_t l) { return ta ? l * a[1] + i : i * a[1] + l; };
@@ -545,18 +550,17 @@ Result<> Lowering::power(Node& n) {
   std::vector<double> e = values<double>(*n.data[1]);
   for (double v : e) if (v != e[0]) return fail(n, "its exponents differ");
   const std::string origin = n.g.describe(n.n);
-  Place x = n.in[0];
-  if (e[0] == 0.5) {
-    n.out[0] = unary(x, {.kind = Unary::Kind::curve, .curve = &op::find("Sqrt")->def->curve, .attrs = n.n.attrs, .ulp = 4}, origin);
-    return {};
-  }
-  if (e[0] != std::trunc(e[0]) || e[0] < 1 || e[0] > 16) return fail(n, "its exponent is " + std::to_string(e[0]) + "; 0.5 and whole numbers from 1 to 16 have bounds");
+  SAHA_TRY(Dims to, dims(n, n.g.result(n.n)));
+  SAHA_TRY(Place x, broadcast(n, 0, to));
+  const double size = std::fabs(e[0]);
+  if (size != 0.5 && (size != std::trunc(size) || size < 1 || size > 16)) return fail(n, "its exponent is " + std::to_string(e[0]) + "; 0.5 and whole numbers from 1 to 16, and their negatives, have bounds");
   Place squared = x, result{};
-  for (int left = int(e[0]); left; left >>= 1) {
+  if (size == 0.5) result = unary(x, {.kind = Unary::Kind::curve, .curve = &op::find("Sqrt")->def->curve, .attrs = n.n.attrs, .ulp = 4}, origin);
+  for (int left = int(size); left; left >>= 1) {
     if (left & 1) result = result.layer < 0 ? squared : product(result, squared, 2, origin);
     if (left > 1) squared = unary(squared, {.kind = Unary::Kind::curve, .curve = &kSquare, .attrs = n.n.attrs, .ulp = 4}, origin);
   }
-  n.out[0] = result;
+  n.out[0] = e[0] < 0 ? unary(result, {.kind = Unary::Kind::reciprocal, .ulp = 4}, origin) : result;
   return {};
 }
 
@@ -600,8 +604,9 @@ Result<> Lowering::pool_max(Node& n) {
 Result<> Lowering::reduce_extreme(Node& n, float sign) {
   // Which elements meet: by running the sum of the same axes on single elements is dear; the axes say it.
   SAHA_TRY(Dims x, operand_dims(n, 0));
-  std::vector<bool> gone(x.size(), n.in.size() < 2 || !n.data[1]);
-  if (n.in.size() > 1 && n.data[1])
+  const bool given = n.in.size() > 1 && n.data[1] && n.data[1]->size() > 0;
+  std::vector<bool> gone(x.size(), !given && n.attrs().i("noop_with_empty_axes") == 0);
+  if (given)
     for (std::int64_t a : values<std::int64_t>(*n.data[1])) gone[std::size_t(a < 0 ? a + std::int64_t(x.size()) : a)] = true;
   std::int64_t rows = 1, count = 1;
   for (std::size_t i = 0; i < x.size(); ++i) (gone[i] ? count : rows) *= x[i];
@@ -668,33 +673,50 @@ Result<> Lowering::softmax(Node& n) {
   return {};
 }
 
-/// Any operator that is linear in its only variable operand and gives 0 for 0: its matrix, column by column.
+/// Any operator that is linear in its variable operands together: its matrices, column by column. What it adds are its constant operands, and its result where all
+/// variables are 0.
 Result<> Lowering::probe(Node& n) {
-  std::size_t v = 0, variables = 0;
-  for (std::size_t i = 0; i < n.in.size(); ++i) if (n.variable(i)) v = i, ++variables;
-  if (variables != 1) return fail(n, "two of its operands depend on the input");
-  SAHA_TRY(Dims d, operand_dims(n, v));
-  const std::int32_t count = size(n.in[v]);
-  if (count > kMaxProbe) return fail(n, "its operand has " + std::to_string(count) + " elements, up to " + std::to_string(kMaxProbe) + " are tried one by one");
-  SAHA_TRY(std::vector<Tensor> base, run(n, {{v, Tensor::zeros(DType::f32, d)}}));
-  std::vector<std::vector<Entry>> entries(base.size());
-  for (std::int32_t e = 0; e < count; ++e) {
-    Tensor x = Tensor::zeros(DType::f32, d);
-    x.as<float>()[e] = 1;
-    SAHA_TRY(std::vector<Tensor> y, run(n, {{v, x}}));
-    for (std::size_t k = 0; k < y.size(); ++k)
-      for (std::int64_t r = 0; r < y[k].size(); ++r)
-        if (y[k].as<float>()[r] != 0) entries[k].push_back({std::int32_t(r), e, y[k].as<float>()[r]});
+  const op::Linearity& linear = n.def.linear;
+  std::vector<std::pair<std::size_t, Tensor>> zeros;   // variables, then constants that are added to them
+  std::vector<std::size_t> variables;
+  for (std::size_t i = 0; i < n.in.size(); ++i) {
+    if (!n.variable(i)) continue;
+    SAHA_TRY(Dims d, operand_dims(n, i));
+    if (size(n.in[i]) > kMaxProbe) return fail(n, "its operand has " + std::to_string(size(n.in[i])) + " elements, up to " + std::to_string(kMaxProbe) + " are tried one by one");
+    zeros.emplace_back(i, Tensor::zeros(DType::f32, d));
+    variables.push_back(i);
+  }
+  const bool bilinear = linear.kind == op::Linearity::Kind::bilinear;
+  if (bilinear && n.variable(linear.first) && n.variable(linear.second)) return fail(n, "two of its operands depend on the input");
+  SAHA_TRY(std::vector<Tensor> base, run(n, zeros));
+  for (std::size_t i = 0; i < n.in.size(); ++i)
+    if (n.data[i] && linear.in(i) && !(bilinear && (i == linear.first || i == linear.second))) zeros.emplace_back(i, Tensor::zeros(n.data[i]->dtype, n.data[i]->dims));
+  std::vector<std::vector<Term>> terms(base.size());
+  for (std::size_t v = 0; v < variables.size(); ++v) {
+    std::vector<std::vector<Entry>> entries(base.size());
+    const std::int32_t count = size(n.in[variables[v]]);
+    std::vector<std::pair<std::size_t, Tensor>> given = zeros;
+    for (std::int32_t e = 0; e < count; ++e) {
+      given[v].second = Tensor::zeros(DType::f32, zeros[v].second.dims);
+      given[v].second.as<float>()[e] = 1;
+      SAHA_TRY(std::vector<Tensor> y, run(n, given));
+      for (std::size_t k = 0; k < y.size(); ++k) {
+        if (y[k].dtype != DType::f32 || y[k].size() != base[k].size()) return fail(n, "its result is no float32 of a fixed size");
+        for (std::int64_t r = 0; r < y[k].size(); ++r)
+          if (y[k].as<float>()[r] != 0) entries[k].push_back({std::int32_t(r), e, y[k].as<float>()[r]});
+      }
+    }
+    for (std::size_t k = 0; k < base.size(); ++k) {
+      SAHA_DO(spend(entries[k].size()));
+      terms[k].push_back({n.in[variables[v]].layer, make_matrix(std::int32_t(base[k].size()), count, std::move(entries[k]))});
+    }
   }
   for (std::size_t k = 0; k < base.size(); ++k) {
     if (base[k].dtype != DType::f32) return fail(n, "its result is no float32");
-    for (std::int64_t r = 0; r < base[k].size(); ++r) if (base[k].as<float>()[r] != 0) return fail(n, "it adds a constant of its own");
-    SAHA_DO(spend(entries[k].size()));
-    const std::int32_t rows = std::int32_t(base[k].size());
-    std::vector<Term> terms;
-    terms.push_back({n.in[v].layer, make_matrix(rows, count, std::move(entries[k]))});
-    const float roundings = float(terms[0].matrix.widest_row) + 2;
-    n.out[k] = affine(std::move(terms), {}, roundings, rows, n.g.describe(n.n));
+    std::vector<float> bias(base[k].as<float>(), base[k].as<float>() + base[k].size());
+    float roundings = 3;                             // of a coefficient here, of an engine's, of what is added
+    for (const Term& t : terms[k]) roundings += float(t.matrix.widest_row);
+    n.out[k] = affine(std::move(terms[k]), std::move(bias), roundings, std::int32_t(base[k].size()), n.g.describe(n.n));
   }
   return {};
 }
@@ -726,6 +748,7 @@ Result<> Lowering::clip(Node& n) {
     if (i >= n.in.size() || (!n.data[i] && !n.variable(i))) continue;
     if (n.variable(i)) return fail(n, "its limits depend on the input");
     const float sign = i == 1 ? 1.0f : -1.0f, c = float(n.data[i]->at(0));
+    if (sign * c <= -kHuge) continue;                // no value that has bounds is beyond
     const std::int32_t rows = size(x);
     std::vector<Term> shifted, back;
     shifted.push_back({x.layer, make_matrix(rows, rows, diagonal(rows, sign))});
@@ -818,8 +841,15 @@ Result<std::vector<Place>> Lowering::graph(const ir::Graph& g, const std::vector
       n.data.push_back(v == ir::ValueId::none ? nullptr : constant[std::size_t(v)]);
       any |= n.in.back().layer >= 0;
     }
-    if (!any) {
-      SAHA_TRY(std::vector<Tensor> out, run(n, {}));
+    const bool shape_alone = std::find(std::begin(kShapeAlone), std::end(kShapeAlone), raw.op.str()) != std::end(kShapeAlone);
+    if (!any || shape_alone) {
+      std::vector<std::pair<std::size_t, Tensor>> given;
+      for (std::size_t i = 0; i < n.in.size(); ++i) {
+        if (!n.variable(i)) continue;
+        SAHA_TRY(Dims d, operand_dims(n, i));
+        given.emplace_back(i, Tensor::zeros(DType::f32, d));
+      }
+      SAHA_TRY(std::vector<Tensor> out, run(n, given));
       for (std::size_t k = 0; k < out.size(); ++k) {
         kept_.push_back(std::make_shared<const Tensor>(out[k]));
         constant[raw.first_result + k] = kept_.back().get();
@@ -832,6 +862,10 @@ Result<std::vector<Place>> Lowering::graph(const ir::Graph& g, const std::vector
   }
   std::vector<Place> out;
   for (ir::ValueId v : g.outputs()) {
+    if (v == ir::ValueId::none) {                    // a result that a body was not asked for
+      out.push_back({});
+      continue;
+    }
     Place p = place[std::size_t(v)];
     if (p.layer < 0) {
       const Tensor* t = constant[std::size_t(v)];
@@ -847,23 +881,20 @@ Result<std::vector<Place>> Lowering::graph(const ir::Graph& g, const std::vector
 }
 
 /// The last layer: all outputs one after another.
-Result<> Lowering::outputs(const ir::Graph& g, const std::vector<Place>& places) {
-  if (places.size() == 1 && places[0].layer == std::int32_t(net_.layers.size()) - 1 && places[0].layer > 0) return {};
+void Lowering::outputs(const std::vector<Place>& places) {
+  if (places.size() == 1 && places[0].layer == std::int32_t(net_.layers.size()) - 1 && places[0].layer > 0) return;
   std::int32_t rows = 0;
   for (Place p : places) rows += size(p);
-  std::vector<Term> terms;
+  std::map<std::int32_t, std::vector<Entry>> entries;  // by layer: a value may be an output twice
   std::int32_t start = 0;
-  for (std::size_t k = 0; k < places.size(); ++k) {
-    const std::int32_t n = size(places[k]);
-    std::vector<Entry> entries;
-    for (std::int32_t i = 0; i < n; ++i) entries.push_back({start + i, i, 1.0f});
+  for (Place p : places) {
+    const std::int32_t n = size(p);
+    for (std::int32_t i = 0; i < n; ++i) entries[p.layer].push_back({start + i, i, 1.0f});
     start += n;
-    auto known = std::find_if(terms.begin(), terms.end(), [&](const Term& t) { return t.from == places[k].layer; });
-    if (known != terms.end()) return Error{ErrorCode::unsupported, "outputs " + g.name(g.outputs()[k]) + " and another are the same value"};
-    terms.push_back({places[k].layer, make_matrix(rows, n, std::move(entries))});
   }
+  std::vector<Term> terms;
+  for (auto& [layer, e] : entries) terms.push_back({layer, make_matrix(rows, size({layer}), std::move(e))});
   affine(std::move(terms), {}, 0, rows, "outputs");
-  return {};
 }
 }  // namespace
 
@@ -907,7 +938,7 @@ Result<Net> lower(const ir::Graph& g) {
     }
   }
   SAHA_TRY(std::vector<Place> out, lowering.graph(g, places, {}));
-  SAHA_DO(lowering.outputs(g, out));
+  lowering.outputs(out);
   compact(net);
   return net;
 }

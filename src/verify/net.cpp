@@ -1,7 +1,9 @@
 #include "verify/net.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <set>
 
 namespace saha::verify {
 
@@ -68,7 +70,7 @@ double Unary::value(double x) const {
     case Kind::curve:
     case Kind::stair: return curve->f(x, *attrs);
     case Kind::reciprocal: return 1 / x;
-    case Kind::sine: return std::sin(x + shift);
+    case Kind::sine: return shift != 0 ? std::cos(x) : std::sin(x);
   }
   return 0;
 }
@@ -78,7 +80,7 @@ double Unary::slope(double x) const {
     case Kind::curve: return curve->slope(x, *attrs);
     case Kind::stair: return 1;  // of use to a search only
     case Kind::reciprocal: return -1 / (x * x);
-    case Kind::sine: return std::cos(x + shift);
+    case Kind::sine: return shift != 0 ? -std::sin(x) : std::cos(x);
   }
   return 0;
 }
@@ -125,6 +127,22 @@ void add_term(std::vector<Term>& terms, Term t) {
     }
   terms.push_back(std::move(t));
 }
+/// No row of the layer would meet an element twice where a term goes over a layer that only moves: a sum of coefficients is not what is computed, and may hide how large its
+/// parts are. Where nothing is computed that does not matter.
+bool composes(const Layer& l, std::size_t which, const Layer& through) {
+  if (l.roundings == 0) return true;
+  std::vector<std::array<std::int32_t, 3>> met;      // (source, row, column)
+  for (const Term& q : through.terms) {
+    for (const Entry& e : entries_of(l.terms[which].matrix)) {
+      const std::int32_t at = q.matrix.row_start[std::size_t(e.col)];
+      if (e.value != 0 && at < q.matrix.row_start[std::size_t(e.col) + 1]) met.push_back({q.from, e.row, q.matrix.column[std::size_t(at)]});
+    }
+    for (const Term& other : l.terms)
+      if (other.from == q.from) for (const Entry& e : entries_of(other.matrix)) met.push_back({q.from, e.row, e.col});
+  }
+  std::sort(met.begin(), met.end());
+  return std::adjacent_find(met.begin(), met.end()) == met.end();
+}
 /// t over a layer that only moves, as terms over what it moves.
 void over_movement(const Term& t, const Layer& through, std::vector<Term>& into) {
   for (const Term& q : through.terms) {
@@ -150,6 +168,7 @@ std::vector<std::int32_t> uses(const Net& net) {
 }  // namespace
 
 void compact(Net& net) {
+  std::set<std::pair<std::size_t, std::int32_t>> apart;  // layers, and movement that stays before them
   for (bool changed = true; changed;) {
     changed = false;
     std::vector<std::int32_t> used = uses(net);
@@ -159,7 +178,12 @@ void compact(Net& net) {
       for (std::size_t i = 0; i < l.terms.size(); ++i) {
         const Layer& from = net.layers[std::size_t(l.terms[i].from)];
         const bool sums_once = std::count_if(l.terms.begin(), l.terms.end(), [&](const Term& t) { return t.from == l.terms[i].from; }) == 1;
-        if (moves(from) && sums_once) {
+        const std::pair<std::size_t, std::int32_t> pair{k, l.terms[i].from};
+        if (moves(from) && sums_once && !apart.contains(pair)) {
+          if (!composes(l, i, from)) {
+            apart.insert(pair);
+            continue;
+          }
           const Term t = std::move(l.terms[i]);
           l.terms.erase(l.terms.begin() + std::ptrdiff_t(i));
           over_movement(t, from, l.terms);

@@ -43,7 +43,7 @@ struct Unary {
   enum class Kind : std::uint8_t { relu, curve, stair, reciprocal, sine } kind = Kind::relu;
   const op::Curve* curve = nullptr;
   std::shared_ptr<const ir::Attrs> attrs = {};
-  double shift = 0;                                ///< sine: sin(x + shift)
+  double shift = 0;                                ///< sine: sin(x + shift), a quarter turn for the cosine
   float ulp = 0;                                   ///< units of 2^-24 by which an engine's value may differ, relative to the largest of the range
   double value(double x) const;
   double slope(double x) const;
