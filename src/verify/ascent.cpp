@@ -5,6 +5,9 @@
 #include <cstring>
 
 namespace saha::verify {
+namespace {
+constexpr float kUnit = 0x1p-24f;
+}
 Ascent::Ascent(const Net& net, const Loops& loops, int columns, Arithmetic arithmetic)
     : Sweep(net, loops, (columns + loops.vector - 1) / loops.vector * loops.vector, columns, arithmetic), extra_(net.layers.size()), splits_(std::size_t(lanes_)), moments_(std::size_t(lanes_)),
       queries_(std::size_t(lanes_)), place_(net.layers.size()) {
@@ -55,7 +58,7 @@ void Ascent::set(int c, const Query& q, std::vector<Split> splits, const float* 
     const Place& p = open_[i];
     State &line = state_[std::size_t(p.layer)], &operand = state_[std::size_t(p.operand)];
     const std::size_t at = std::size_t(p.element) * std::size_t(ld_) + std::size_t(c);
-    const ReluLine l = relu_line(lo, hi, split ? 2 : operand.readers);  // a multiplier is one more that adds to the coefficient
+    const ReluLine l = relu_line(lo, hi, operand.readers + split);  // a multiplier is one more that adds to the coefficient
     operand.lo[at] = lo, operand.hi[at] = hi;
     line.al[at] = l.al, line.au[at] = l.au, line.cu[at] = l.cu, line.slack[at] = l.slack;
   };
@@ -84,7 +87,13 @@ void Ascent::after_unary(std::size_t layer, std::int64_t columns) {
   const std::int32_t operand = net_.layers[layer].a;
   for (std::int64_t c = 0; c < columns; ++c)
     for (const Split& s : splits_[std::size_t(c)])
-      if (const Place& p = open_[std::size_t(s.open)]; p.layer == std::int32_t(layer)) state_[std::size_t(operand)].coefficient[std::size_t(std::int64_t(p.element) * ld_ + c)] -= s.multiplier * s.sign;
+      if (const Place& p = open_[std::size_t(s.open)]; p.layer == std::int32_t(layer)) {
+        State& o = state_[std::size_t(operand)];
+        const std::size_t at = std::size_t(std::int64_t(p.element) * ld_ + c);
+        o.coefficient[at] -= s.multiplier * s.sign;
+        // What the multiplier adds to the roundings of this sum and of those of other readers.
+        sum_[std::size_t(c)] -= double(kUnit) * double(o.readers + 1) * double(s.multiplier) * double(std::max(std::fabs(o.lo[at]), std::fabs(o.hi[at])));
+      }
 }
 
 /// Values along the lines that the last bound used, at the corner where it is least: what its slopes with respect to slopes and multipliers are made of.
@@ -158,7 +167,12 @@ void Ascent::run(std::size_t layer, int used, int steps, float slope_step, float
     for (int c = 0; c < used; ++c) for (auto& [e, v] : queries_[std::size_t(c)].terms) top.coefficient[std::size_t(std::int64_t(e) * ld_ + c)] = v;
     descend(layer, rows, asked, 1, columns);
     State& input = state_[0];
-    for (int c = 0; c < used; ++c) for (auto& [e, v] : queries_[std::size_t(c)].inputs) input.coefficient[std::size_t(std::int64_t(e) * ld_ + c)] += v;
+    for (int c = 0; c < used; ++c)
+      for (auto& [e, v] : queries_[std::size_t(c)].inputs) {
+        float& to = input.coefficient[std::size_t(std::int64_t(e) * ld_ + c)];
+        to += v;
+        sum_[std::size_t(c)] -= double(kUnit) * double(std::fabs(to)) * double(std::max(std::fabs(box_lo_[std::size_t(e)]), std::fabs(box_hi_[std::size_t(e)])));
+      }
     loops_.box(box_lo_.data(), box_hi_.data(), 1, all, input.coefficient.data(), ld_, columns, sum_.data());
     bool done = true;
     for (int c = 0; c < used; ++c) {

@@ -100,7 +100,7 @@ Line line_of(const Unary& f, double lo, double hi) {
   if (width < 1e-7 * (std::fabs(lo) + std::fabs(hi)) + 1e-30) return flat();
   const double chord = (b - a) / width, middle = 0.5 * (lo + hi);
   double below = chord, above = chord;
-  const Shape shape = f.kind == Unary::Kind::reciprocal ? (lo > 0 ? Shape::convex : Shape::concave) : f.kind == Unary::Kind::sine ? Shape::none : f.curve->shape;
+  const Shape shape = f.kind == Unary::Kind::reciprocal ? (lo > 0 ? Shape::convex : Shape::concave) : f.kind == Unary::Kind::sine ? Shape::none : f.kind == Unary::Kind::relu ? Shape::linear_pieces : f.curve->shape;
   if (shape == Shape::convex) below = f.slope(middle);
   if (shape == Shape::concave) above = f.slope(middle);
   if (shape == Shape::convex_concave || shape == Shape::concave_convex) {

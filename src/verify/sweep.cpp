@@ -18,7 +18,7 @@ bool all_ones(const Matrix& m) {
 
 ReluLine relu_line(float lo, float hi, int readers) {
   if (hi <= 0) return {};
-  const float adds = readers > 1 ? 10 : 2;
+  const float adds = float(readers + 1);             // roundings that the coefficient goes through: of its product, and where readers' are summed
   if (lo >= 0) return {1, 1, 0, readers > 1 ? adds * kUnit * hi : 0};
   const float up = hi / (hi - lo), c = std::max(-up * lo, hi - up * hi) * (1 + 8 * kUnit) + kTiny;
   return {hi > -lo ? 1.0f : 0.0f, up, c, kUnit * (adds * std::max(-lo, hi) + kCarried * c) + kTiny};
@@ -152,7 +152,7 @@ void Sweep::affine(std::size_t layer) {
     multiply(t, s.magnitude[i], true, largest, a.data(), width, width, !first);
     first = false;
     const bool exact = all_ones(t.matrix);
-    roundings = std::max(roundings, (exact && t.matrix.widest_col <= 1 ? 0 : float(t.matrix.widest_col)) + (f.readers > 1 ? 8 : 0));
+    roundings = std::max(roundings, (exact && t.matrix.widest_col <= 1 ? 0 : float(t.matrix.widest_col)) + (f.readers > 1 ? float(f.readers) : 0));
   }
   float terms = 0;
   for (const Term& t : l.terms) terms += float(t.matrix.widest_row);
@@ -185,7 +185,7 @@ void Sweep::lines(std::size_t layer) {
   State& s = state_[layer];
   const State& f = state_[std::size_t(l.a)];
   const std::size_t n = s.lo.size();
-  const float adds = f.readers > 1 ? 10 : 2;
+  const float adds = float(f.readers + 1);
   if (l.unary.kind == Unary::Kind::relu) {
     for (std::size_t i = 0; i < n; ++i) {
       const ReluLine line = relu_line(f.lo[i], f.hi[i], f.readers);
@@ -232,7 +232,7 @@ void Sweep::product_lines(std::size_t layer) {
     s.au[i] = hb, s.bu[i] = la, s.cu[i] = std::nextafter(float(-double(la) * hb), float(INFINITY));
     if (std::fabs(la) + std::fabs(hb) > std::fabs(ha) + std::fabs(lb)) s.au[i] = lb, s.bu[i] = ha, s.cu[i] = std::nextafter(float(-double(ha) * lb), float(INFINITY));
     const float ma = std::max(std::fabs(la), std::fabs(ha)), mb = std::max(std::fabs(lb), std::fabs(hb));
-    s.slack[i] = kUnit * (24 * ma * mb + kCarried * ma * mb) + float(off);
+    s.slack[i] = kUnit * (float(fa.readers + fb.readers + 4) + kCarried) * ma * mb + float(off);
   }
 }
 
@@ -248,7 +248,7 @@ void Sweep::narrow_active(std::size_t layer) {
     if (on) s.active.push_back(e);
   }
   State& f = state_[std::size_t(l.a)];
-  if (f.readers == 1) f.active = s.active;
+  if (f.readers == 1 && l.a > 0) f.active = s.active;  // all inputs are read by the box
   if (lanes_ == 1) prune(std::size_t(l.a));          // many queries will go through this one region
 }
 

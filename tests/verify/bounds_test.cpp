@@ -4,7 +4,7 @@
 
 #include "bounds_testing.hpp"
 
-#include "verify/sweep.hpp"
+#include "verify/ascent.hpp"
 
 using namespace saha;
 using namespace saha::verify;
@@ -249,6 +249,53 @@ std::string outside(const Maker& m, const Net& net, const Execution& execution, 
   return {};
 }
 
+/// Bounds under splits that a point keeps, with any slopes and multipliers: what lies below them; empty: nothing.
+std::string below_ascent(const Net& net, const Points& box, const Loops& loops, std::mt19937_64& random) {
+  Sweep root(net, loops, 1, 4 * loops.vector, Arithmetic::float32);
+  std::copy(box.lo.begin(), box.lo.end(), root.lo(0)), std::copy(box.hi.begin(), box.hi.end(), root.hi(0));
+  root.start();
+  std::vector<std::int32_t> rows;
+  for (std::size_t k = 1; k < net.layers.size(); ++k) {
+    root.forward(k);
+    if (!root.is_critical(k)) continue;
+    root.loose(k, rows);
+    root.refine(k, rows);
+  }
+  if (root.broken(0)) return "the box has no bounds";
+  const int columns = loops.vector;
+  const std::size_t last = net.layers.size() - 1;
+  Ascent ascent(net, loops, columns, Arithmetic::float32);
+  ascent.begin(root);
+  auto unit = [&] { return float(std::uniform_real_distribution<double>(0, 1)(random)); };
+  std::vector<std::vector<std::vector<double>>> value;
+  std::vector<Query> queries(static_cast<std::size_t>(columns));
+  for (int c = 0; c < columns; ++c) {
+    value.push_back(layer_values(net, box.x[std::size_t(c) % box.x.size()], c % 4 != 0, random));
+    std::vector<Split> splits;
+    for (std::size_t i = 0; i < ascent.open().size(); ++i) {
+      const double v = value.back()[std::size_t(ascent.open()[i].operand)][std::size_t(ascent.open()[i].element)];
+      if (random() % 3 == 0) splits.push_back({std::int32_t(i), v == 0 ? (coin(random) ? 1.0f : -1.0f) : v > 0 ? 1.0f : -1.0f, std::pow(10.0f, 6 * unit() - 4)});
+    }
+    Query& q = queries[std::size_t(c)];
+    for (std::int32_t i = 0; i < net.outputs(); ++i) q.terms.emplace_back(i, 4 * unit() - 2);
+    if (c % 2) q.inputs.emplace_back(std::int32_t(random() % box.lo.size()), 4 * unit() - 2);
+    ascent.set(c, q, std::move(splits), ascent.root_known().data());
+    std::vector<float> slopes(ascent.open().size());
+    for (float& s : slopes) s = random() % 4 ? unit() : coin(random) ? 1.0f : 0.0f;
+    ascent.set_slopes(c, slopes.data());
+  }
+  std::vector<double> lower(static_cast<std::size_t>(columns)), never(static_cast<std::size_t>(columns), INFINITY);
+  ascent.run(last, columns, 1 + int(random() % 6), 0.2f, 0.2f, lower.data(), never.data());
+  for (int c = 0; c < columns; ++c) {
+    double y = 0, size = 0;
+    auto add = [&](double p) { y += p, size += std::fabs(p); };
+    for (auto [i, w] : queries[std::size_t(c)].terms) add(double(w) * value[std::size_t(c)][last][std::size_t(i)]);
+    for (auto [i, w] : queries[std::size_t(c)].inputs) add(double(w) * value[std::size_t(c)][0][std::size_t(i)]);
+    if (y + 1e-15 * size < lower[std::size_t(c)]) return "column " + std::to_string(c) + ": " + std::to_string(y) + " is below " + std::to_string(lower[std::size_t(c)]);
+  }
+  return {};
+}
+
 const kernels::Isa kIsas[] = {kernels::Isa::generic, kernels::detect_isa()};
 }  // namespace
 
@@ -269,6 +316,24 @@ TEST(Bounds, of_every_operator_enclose_what_is_computed) {
       }
       const Loops& some = loops(kIsas[round % 2]);
       wrong = outside(m, *net, Execution(*g), some, round < 2 ? 1 : some.vector, random);
+    }
+    EXPECT_EQ(wrong, "") << e.name;
+  }
+}
+
+TEST(Bounds, under_splits_hold_for_any_slopes_and_multipliers) {
+  std::uint64_t seed = 1000;
+  for (const Example& e : kExamples) {
+    std::mt19937_64 random(++seed);
+    std::string wrong;
+    for (int round = 0; round < 6 && wrong.empty(); ++round) {
+      Maker m{{}, random};
+      op::Vals y = e.make(m);
+      auto g = std::move(m.b).build(y);
+      ASSERT_TRUE(g) << e.name << ": " << g.error().message;
+      auto net = lower(*g);
+      if (!net) break;
+      wrong = below_ascent(*net, points_in(m, 16, random), loops(kIsas[round % 2]), random);
     }
     EXPECT_EQ(wrong, "") << e.name;
   }
