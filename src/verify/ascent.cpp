@@ -171,8 +171,15 @@ void Ascent::run(std::size_t layer, int used, int steps, float slope_step, float
       for (auto& [e, v] : queries_[std::size_t(c)].inputs) {
         float& to = input.coefficient[std::size_t(std::int64_t(e) * ld_ + c)];
         to += v;
-        sum_[std::size_t(c)] -= double(kUnit) * double(std::fabs(to)) * double(std::max(std::fabs(box_lo_[std::size_t(e)]), std::fabs(box_hi_[std::size_t(e)])));
+        sum_[std::size_t(c)] -= double(kUnit) * double(std::fabs(to) + (queries_[std::size_t(c)].rounded ? std::fabs(v) : 0)) * double(std::max(std::fabs(box_lo_[std::size_t(e)]), std::fabs(box_hi_[std::size_t(e)])));
       }
+    for (int c = 0; c < used; ++c) {
+      if (!queries_[std::size_t(c)].rounded) continue;
+      for (auto& [e, v] : queries_[std::size_t(c)].terms) {
+        const std::size_t at = std::size_t(std::int64_t(e) * ld_ + c);
+        sum_[std::size_t(c)] -= double(kUnit) * double(std::fabs(v)) * double(std::max(std::fabs(top.lo[at]), std::fabs(top.hi[at])));
+      }
+    }
     loops_.box(box_lo_.data(), box_hi_.data(), 1, all, input.coefficient.data(), ld_, columns, sum_.data());
     bool done = true;
     for (int c = 0; c < used; ++c) {

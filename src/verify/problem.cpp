@@ -25,8 +25,8 @@ Problem make_problem(const Net& net, const Property& property, const Options& op
       auto [it, fresh] = known.try_emplace(Key{r.y, r.x}, std::int32_t(p.queries.size()));
       if (fresh) {
         Query q;
-        for (auto& [e, v] : r.y) q.terms.emplace_back(e, float(v));
-        for (auto& [e, v] : r.x) q.inputs.emplace_back(e, float(v));
+        for (auto& [e, v] : r.y) q.terms.emplace_back(e, float(v)), q.rounded |= double(float(v)) != v;
+        for (auto& [e, v] : r.x) q.inputs.emplace_back(e, float(v)), q.rounded |= double(float(v)) != v;
         p.queries.push_back(std::move(q));
       }
       limits.push_back({it->second, r.bound, r.strict});

@@ -454,7 +454,14 @@ void Sweep::pass(std::size_t layer, std::span<const Query> queries, double* out,
         float& to = input.coefficient[std::size_t(std::int64_t(e) * ld_ + std::int64_t(i) * b + q)];
         to += c;
         const std::size_t at = std::size_t(std::int64_t(e) * b + q);
-        sum_[std::size_t(std::int64_t(i) * b + q)] -= double(kUnit) * double(std::fabs(to)) * double(std::max(std::fabs(input.lo[at]), std::fabs(input.hi[at])));  // the rounding of this sum
+        // The rounding of this sum, and of c.
+        sum_[std::size_t(std::int64_t(i) * b + q)] -= double(kUnit) * double(std::fabs(to) + (queries[i].rounded ? std::fabs(c) : 0)) * double(std::max(std::fabs(input.lo[at]), std::fabs(input.hi[at])));
+      }
+  for (std::size_t i = 0; i < queries.size(); ++i)
+    for (auto& [e, c] : queries[i].terms)
+      for (std::int64_t q = 0; queries[i].rounded && q < b; ++q) {
+        const std::size_t at = std::size_t(std::int64_t(e) * b + q);
+        sum_[std::size_t(std::int64_t(i) * b + q)] -= double(kUnit) * double(std::fabs(c)) * double(std::max(std::fabs(top.lo[at]), std::fabs(top.hi[at])));
       }
   if (!pointwise_) loops_.box(input.lo.data(), input.hi.data(), lanes_, all, input.coefficient.data(), ld_, columns, sum_.data());
   for (std::int64_t c = 0; c < used; ++c) out[c] = sum_[std::size_t(c)] == sum_[std::size_t(c)] && !broken_[std::size_t(c % b)] ? sum_[std::size_t(c)] : -INFINITY;

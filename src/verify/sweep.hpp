@@ -33,6 +33,7 @@ ReluLine relu_line(float lo, float hi, int readers);
 struct Query {
   std::vector<std::pair<std::int32_t, float>> terms;  ///< of the layer, each element once
   std::vector<std::pair<std::int32_t, float>> inputs = {};
+  bool rounded = false;                               ///< the coefficients stand for numbers that float32 does not hold: bounds hold for those too
 };
 
 class Sweep {

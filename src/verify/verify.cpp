@@ -39,8 +39,9 @@ Result<> check(const Property& p, const Net& net) {
 }
 End search(const Problem& problem, Watch& watch, std::size_t varying, Outcome& out) {
   std::unique_ptr<Search> turns[2];
-  if (varying > kFewInputs) turns[0] = activation_search(problem, watch);
-  if (varying <= kSomeInputs) turns[1] = input_search(problem, watch);
+  const Method method = problem.options.method;
+  if (method == Method::automatic ? varying > kFewInputs : method == Method::activations) turns[0] = activation_search(problem, watch);
+  if (method == Method::automatic ? varying <= kSomeInputs : method == Method::inputs) turns[1] = input_search(problem, watch);
   double slice = turns[0] && turns[1] ? 0.2 : 1e30;
   for (;; slice *= 2)
     for (int k : {0, 1}) {
@@ -52,7 +53,7 @@ End search(const Problem& problem, Watch& watch, std::size_t varying, Outcome& o
       out.why = turns[k]->why();
       turns[k] = nullptr;
       if (!turns[1 - k]) {
-        if (k == 1) return e;
+        if (k == 1 || method == Method::activations) return e;
         turns[1] = input_search(problem, watch);     // slow over many inputs, but it has no end of its own
       }
       slice = 1e30;

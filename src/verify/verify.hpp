@@ -14,6 +14,9 @@ namespace saha::verify {
 /// In which numbers the graph is executed: exact real sums, or float32 sums in any order with and without FMA.
 enum class Arithmetic : std::uint8_t { real, float32 };
 
+/// What is split where bounds alone do not decide; automatic: by the number of inputs, both in turns where either may be the faster.
+enum class Method : std::uint8_t { automatic, inputs, activations };
+
 enum class Verdict : std::uint8_t {
   holds,     ///< no counterexample exists ("unsat")
   violated,  ///< one was found and executed ("sat")
@@ -27,6 +30,7 @@ struct Options {
   int threads = 0;                                 ///< 0: the physical cores that are allowed
   std::uint64_t seed = 0;
   Arithmetic arithmetic = Arithmetic::float32;
+  Method method = Method::automatic;
   /// Runs the network as it ships on one input (all inputs flattened): what a counterexample is executed on again. Null: the reference. The
   /// reference itself is used in the search.
   std::function<Result<std::vector<float>>(const std::vector<float>& x)> execute = nullptr;

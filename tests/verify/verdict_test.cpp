@@ -1,0 +1,75 @@
+// Verdicts on tiny random networks against their least values, by both ways to split.
+#include "bounds_testing.hpp"
+#include "verify/verify.hpp"
+
+using namespace saha;
+using namespace saha::verify;
+using namespace saha::verify::testing;
+
+namespace {
+/// The least output of a net of few inputs: a grid, then steps that shrink from its best points. In float64; never below the true one.
+std::pair<double, std::vector<float>> least_of(const Net& net, const std::vector<std::pair<float, float>>& box, std::mt19937_64& random) {
+  const std::size_t n = box.size();
+  const int per = n == 2 ? 60 : 16;
+  auto value = [&](const std::vector<float>& x) { return layer_values(net, x, false, random).back()[0]; };
+  std::vector<std::pair<double, std::vector<float>>> best;
+  for (int at = 0, count = int(std::lround(std::pow(per, double(n)))); at < count; ++at) {
+    std::vector<float> x;
+    for (std::size_t i = 0, rest = std::size_t(at); i < n; ++i, rest /= std::size_t(per)) x.push_back(box[i].first + (box[i].second - box[i].first) * float(rest % std::size_t(per)) / float(per - 1));
+    best.emplace_back(value(x), x);
+  }
+  std::sort(best.begin(), best.end());
+  best.resize(12);
+  for (auto& [y, x] : best)
+    for (float step = 1.0f / float(per); step > 1e-6f; step *= 0.7f)
+      for (int k = 0; k < 6; ++k) {
+        std::vector<float> next = x;
+        for (std::size_t i = 0; i < n; ++i) next[i] = std::clamp(x[i] + step * (box[i].second - box[i].first) * float(std::uniform_real_distribution<double>(-1, 1)(random)), box[i].first, box[i].second);
+        if (double v = value(next); v < y) y = v, x = next;
+      }
+  return *std::min_element(best.begin(), best.end());
+}
+}  // namespace
+
+TEST(Verdicts, of_random_networks_never_contradict_their_least_value) {
+  int proved = 0, asked = 0;
+  for (std::uint64_t seed = 0; seed < 14; ++seed) {
+    std::mt19937_64 random(seed + 1);
+    Maker m{{}, random};
+    const std::int64_t n = 2 + std::int64_t(seed % 2), wide = 5 + std::int64_t(seed % 4);
+    op::Val x = m.x({1, n}, -1, 1), h = m.op("Relu", {m.op("Gemm", {x, m.c({n, wide}), m.c({wide})})});
+    if (seed % 3) h = m.op("Relu", {m.op("Gemm", {h, m.c({wide, wide}), m.c({wide})})});
+    if (seed % 5 == 4) h = h + m.op("Gemm", {x, m.c({n, wide})});
+    auto g = std::move(m.b).build({m.op("Gemm", {h, m.c({wide, 1}), m.c({1})})});
+    ASSERT_TRUE(g);
+    auto net = lower(*g);
+    ASSERT_TRUE(net) << net.error().message;
+    const auto [least, where] = least_of(*net, m.region, random);
+    const Execution execution(*g);
+    for (Method method : {Method::inputs, Method::activations})
+      for (double off : {-0.05, -0.002, 1e-5, 0.05}) {
+        Box box;
+        for (auto [lo, hi] : m.region) box.lo.push_back(double(lo)), box.hi.push_back(double(hi));
+        Property p;
+        p.inputs = n, p.outputs = 1;
+        p.cases.push_back({std::make_shared<const Box>(box), {{.y = {{0, 1.0}}, .bound = least + off}}});
+        auto o = prove(*g, p, {.timeout_s = 2, .threads = 1, .seed = seed, .method = method});
+        ASSERT_TRUE(o) << o.error().message;
+        const std::string what = "seed " + std::to_string(seed) + (method == Method::inputs ? ", input splits" : ", activation splits") + ", least " + std::to_string(least) + ", off " + std::to_string(off);
+        if (off > 0) {
+          EXPECT_NE(o->verdict, Verdict::holds) << what;
+        } else {
+          EXPECT_NE(o->verdict, Verdict::violated) << what;
+          ++asked, proved += o->verdict == Verdict::holds;
+        }
+        if (off > 0.01) {
+          EXPECT_EQ(o->verdict, Verdict::violated) << what;
+        }
+        if (o->verdict == Verdict::violated) {
+          EXPECT_TRUE(satisfies(p, std::vector<double>(o->x.begin(), o->x.end()), std::vector<double>(o->y.begin(), o->y.end()), 1e-6)) << what;
+          EXPECT_NEAR(double(execution.run(o->x, random)[0]), double(o->y[0]), 1e-5) << what;
+        }
+      }
+  }
+  EXPECT_GE(proved, asked - 4);                      // the rest may need more time than they have
+}
