@@ -7,6 +7,7 @@ extern const Command kRun;
 extern const Command kInspect;
 extern const Command kSimplify;
 extern const Command kConvert;
+extern const Command kCheckProof;
 extern const Command kInfer;
 extern const Command kValidate;
 extern const Command kVerify;

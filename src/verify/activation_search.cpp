@@ -8,6 +8,7 @@
 
 #include "verify/ascent.hpp"
 #include "verify/problem.hpp"
+#include "verify/record.hpp"
 
 namespace saha::verify {
 namespace {
@@ -33,7 +34,7 @@ struct Tuning {
 /// Of one group's box.
 class GroupSearch final : public Search {
  public:
-  GroupSearch(const Problem& p, Watch& w, std::size_t group) : problem_(p), watch_(w), group_(group), net_(p.net), loops_(loops(p.isa)), root_(p.net, loops_, 1, 128, p.options.arithmetic) {
+  GroupSearch(const Problem& p, Watch& w, Record* record, std::size_t group) : problem_(p), watch_(w), record_(record), group_(group), net_(p.net), loops_(loops(p.isa)), root_(p.net, loops_, 1, 128, p.options.arithmetic) {
     std::int64_t elements = 0;
     for (const Layer& l : net_.layers) elements += l.size;
     columns_ = int(std::clamp<std::int64_t>(6'000'000 / std::max<std::int64_t>(1, elements), loops_.vector, 128)) / loops_.vector * loops_.vector;
@@ -70,6 +71,7 @@ class GroupSearch final : public Search {
 
   const Problem& problem_;
   Watch& watch_;
+  Record* record_;
   std::size_t group_;
   const Net& net_;
   const Loops& loops_;
@@ -501,6 +503,7 @@ void GroupSearch::work(unsigned thread) {
 End GroupSearch::run(double until) {
   until_ = until;
   if (!rooted_) {
+    const std::int64_t tree = record_ ? record_->root(problem_.groups[group_]) : -1;
     const double limit = problem_.options.timeout_s;
     if (!first_bounds(watch_.seconds() + 0.1 * limit)) {  // a large network: what is found at all is found by descents
       attack_open(0.2 * limit);
@@ -508,7 +511,10 @@ End GroupSearch::run(double until) {
     } else if (!stack_.empty()) {
       attack_open(std::min(1.0, 0.01 * limit));
     }
-    if (stack_.empty() && !watch_.stopped()) return End::proved;
+    if (stack_.empty() && !watch_.stopped()) {
+      if (record_) record_->add(tree, check_proof::Writer().tag(check_proof::Tag::refuted).number(0).bytes(), 0);
+      return End::proved;
+    }
     if (!root_.stop()) raise_bounds();
     if (watch_.out_of_time()) watch_.stop();
     if (watch_.stopped()) return End::stopped;
@@ -547,10 +553,10 @@ End GroupSearch::run(double until) {
 /// Box by box.
 class ActivationSearch final : public Search {
  public:
-  ActivationSearch(const Problem& p, Watch& w) : problem_(p), watch_(w) {}
+  ActivationSearch(const Problem& p, Watch& w, Record* record) : problem_(p), watch_(w), record_(record) {}
   End run(double until) override {
     while (at_ < problem_.groups.size()) {
-      if (!now_) now_ = std::make_unique<GroupSearch>(problem_, watch_, at_);
+      if (!now_) now_ = std::make_unique<GroupSearch>(problem_, watch_, record_, at_);
       const End e = now_->run(until);
       if (e == End::given_up) given_up_ = true;
       else if (e != End::proved) return e;
@@ -566,12 +572,13 @@ class ActivationSearch final : public Search {
  private:
   const Problem& problem_;
   Watch& watch_;
+  Record* record_;
   std::size_t at_ = 0;
   bool given_up_ = false;
   std::unique_ptr<GroupSearch> now_;
 };
 }  // namespace
 
-std::unique_ptr<Search> activation_search(const Problem& problem, Watch& watch) { return std::make_unique<ActivationSearch>(problem, watch); }
+std::unique_ptr<Search> activation_search(const Problem& problem, Watch& watch, Record* record) { return std::make_unique<ActivationSearch>(problem, watch, record); }
 
 }  // namespace saha::verify

@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "verify/problem.hpp"
+#include "verify/record.hpp"
 
 namespace saha::verify {
 namespace {
@@ -16,17 +17,19 @@ struct Region {
   std::vector<std::int32_t> open;                    ///< cases that are not refuted
   std::int32_t group = 0, depth = 0;
   double weight = 1;                                 ///< share of its group's box, for progress
+  std::int64_t node = -1;                            ///< of the record
 };
 
 class InputSearch final : public Search {
  public:
-  InputSearch(const Problem& p, Watch& w) : problem_(p), watch_(w), net_(p.net), loops_(loops(p.isa)) {
+  InputSearch(const Problem& p, Watch& w, Record* record) : problem_(p), watch_(w), record_(record), net_(p.net), loops_(loops(p.isa)) {
     for (std::size_t g = 0; g < p.groups.size(); ++g) {
       Region r;
       const Box& box = p.boxes[g];
       r.lo.assign(box.lo.begin(), box.lo.end()), r.hi.assign(box.hi.begin(), box.hi.end());
       r.open.assign(p.groups[g].begin(), p.groups[g].end());
       r.group = std::int32_t(g);
+      if (record_) r.node = record_->root(r.open);
       root_.emplace_back();
       for (std::size_t i = 0; i < box.lo.size(); ++i) root_.back().push_back(box.hi[i] - box.lo[i]);
       stack_.push_back(std::move(r));
@@ -46,6 +49,7 @@ class InputSearch final : public Search {
 
   const Problem& problem_;
   Watch& watch_;
+  Record* record_;
   const Net& net_;
   const Loops& loops_;
   std::mutex mutex_;
@@ -191,6 +195,8 @@ void InputSearch::batch(Sweep& sweep, Descent& descent, std::vector<Region>& reg
     Region& r = regions[q];
     std::vector<float> lo(n, INFINITY), hi(n, -INFINITY);  // hull of what the open cases leave
     std::vector<std::int32_t> open;
+    check_proof::Writer mixes;                       // of cases that no row alone refutes: the weights of their rows
+    std::uint64_t mixed = 0;
     double worst = INFINITY;
     std::size_t worst_query = 0;
     std::int32_t worst_case = -1;
@@ -240,10 +246,12 @@ void InputSearch::batch(Sweep& sweep, Descent& descent, std::vector<Region>& reg
       if (!refuted && problem_.cases[std::size_t(c)].size() > 1) {
         std::vector<std::vector<double>> rows;
         std::vector<double> constants, mix;
+        std::vector<char> used;
         double size = 0;
         for (const Limit& l : problem_.cases[std::size_t(c)]) {
           const std::size_t i = std::size_t(std::lower_bound(wanted.begin(), wanted.end(), l.query) - wanted.begin());
-          if (!(lower[i * b + q] > -1e30)) continue;
+          used.push_back(lower[i * b + q] > -1e30);
+          if (!used.back()) continue;
           std::vector<double> row(n);
           double constant = lower[i * b + q] - l.bound;
           for (std::size_t d = 0; d < n; ++d) {
@@ -254,6 +262,11 @@ void InputSearch::batch(Sweep& sweep, Descent& descent, std::vector<Region>& reg
           rows.push_back(std::move(row)), constants.push_back(constant - 1e-9 * size);
         }
         refuted = rows.size() > 1 && joint_bound(rows, constants, a, z, mix) > 0;
+        if (refuted && record_) {
+          ++mixed, mixes.number(std::uint64_t(c));
+          auto weight = mix.begin();
+          for (char u : used) mixes.real(u ? float(*weight++) : 0);
+        }
       }
       if (refuted) continue;
       open.push_back(c);
@@ -261,6 +274,11 @@ void InputSearch::batch(Sweep& sweep, Descent& descent, std::vector<Region>& reg
       if (best < worst) worst = best, worst_query = best_query, worst_case = c;
     }
     if (open.empty()) {
+      if (record_) {
+        check_proof::Writer leaf;
+        leaf.tag(check_proof::Tag::refuted), leaf.number(mixed), leaf.append(mixes.bytes());
+        record_->add(r.node, leaf.bytes(), 0);
+      }
       std::lock_guard lock(mutex_);
       done_ += r.weight;
       continue;
@@ -292,6 +310,15 @@ void InputSearch::batch(Sweep& sweep, Descent& descent, std::vector<Region>& reg
     const float middle = 0.5f * (lo[along] + hi[along]);
     Region other = child;
     child.hi[along] = middle, other.lo[along] = middle;
+    if (record_) {
+      check_proof::Writer w;
+      std::uint64_t clipped = 0;
+      for (std::size_t d = 0; d < n; ++d) clipped += lo[d] > r.lo[d] || hi[d] < r.hi[d];
+      if (clipped) w.tag(check_proof::Tag::clip), w.number(clipped);
+      for (std::size_t d = 0; d < n; ++d) if (lo[d] > r.lo[d] || hi[d] < r.hi[d]) w.number(d), w.real(lo[d]), w.real(hi[d]);
+      w.tag(check_proof::Tag::input_split), w.number(along), w.real(middle);
+      child.node = record_->add(r.node, w.bytes(), 2), other.node = child.node + 1;
+    }
     children.push_back(std::move(child)), children.push_back(std::move(other));
   }
   descent.screen(watch_, points, point_of);
@@ -361,6 +388,6 @@ End InputSearch::run(double until) {
 }
 }  // namespace
 
-std::unique_ptr<Search> input_search(const Problem& problem, Watch& watch) { return std::make_unique<InputSearch>(problem, watch); }
+std::unique_ptr<Search> input_search(const Problem& problem, Watch& watch, Record* record) { return std::make_unique<InputSearch>(problem, watch, record); }
 
 }  // namespace saha::verify

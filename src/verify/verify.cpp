@@ -7,6 +7,7 @@
 #include "op/builder.hpp"
 #include "passes/simplify.hpp"
 #include "verify/problem.hpp"
+#include "verify/record.hpp"
 
 namespace saha::verify {
 
@@ -39,9 +40,11 @@ Result<> check(const Property& p, const Net& net) {
 }
 End search(const Problem& problem, Watch& watch, std::size_t varying, Outcome& out) {
   std::unique_ptr<Search> turns[2];
+  Record records[2];                                 // of each search; the caller's is of the one that proves
+  auto record = [&](int k) { return problem.options.record ? &records[k] : nullptr; };
   const Method method = problem.options.method;
-  if (method == Method::automatic ? varying > kFewInputs : method == Method::activations) turns[0] = activation_search(problem, watch);
-  if (method == Method::automatic ? varying <= kSomeInputs : method == Method::inputs) turns[1] = input_search(problem, watch);
+  if (method == Method::automatic ? varying > kFewInputs : method == Method::activations) turns[0] = activation_search(problem, watch, record(0));
+  if (method == Method::automatic ? varying <= kSomeInputs : method == Method::inputs) turns[1] = input_search(problem, watch, record(1));
   double slice = turns[0] && turns[1] ? 0.2 : 1e30;
   for (;; slice *= 2)
     for (int k : {0, 1}) {
@@ -49,12 +52,13 @@ End search(const Problem& problem, Watch& watch, std::size_t varying, Outcome& o
       const End e = turns[k]->run(watch.seconds() + slice);
       if (e == End::paused) continue;
       out.method = watch.regions() <= std::ssize(problem.groups) ? "bounds" : k ? "input splits" : "activation splits";
+      if (e == End::proved && record(k)) problem.options.record->take(records[k]);
       if (e != End::given_up) return e;
       out.why = turns[k]->why();
       turns[k] = nullptr;
       if (!turns[1 - k]) {
         if (k == 1 || method == Method::activations) return e;
-        turns[1] = input_search(problem, watch);     // slow over many inputs, but it has no end of its own
+        turns[1] = input_search(problem, watch, record(1));  // slow over many inputs, but it has no end of its own
       }
       slice = 1e30;
     }

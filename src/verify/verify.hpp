@@ -11,6 +11,8 @@
 
 namespace saha::verify {
 
+class Record;
+
 /// In which numbers the graph is executed: exact real sums, or float32 sums in any order with and without FMA.
 enum class Arithmetic : std::uint8_t { real, float32 };
 
@@ -37,6 +39,7 @@ struct Options {
   /// Called at most some times a second, from the thread that called prove(); share of the region done in [0, 1].
   std::function<void(double done, std::int64_t regions)> progress = nullptr;
   std::function<bool()> cancelled = nullptr;
+  Record* record = nullptr;                        ///< if not null: where holds, a certificate's tree (verify/record.hpp)
 };
 
 struct Outcome {

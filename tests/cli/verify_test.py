@@ -78,6 +78,24 @@ class Verify(unittest.TestCase):
         self.assertIn("in exact sums", self.go("net.onnx", "holds.vnnlib", "--arithmetic", "real", status=0).stderr)
         self.assertEqual(self.go("net.onnx", "holds.vnnlib", "-q", status=0).stderr, "")
 
+    def test_a_proof_is_written_and_checked(self):
+        def check(proof, model, prop, status):
+            done = subprocess.run([SAHA, "check-proof", proof, model, prop], cwd=self.folder, capture_output=True, text=True, timeout=120)
+            self.assertEqual(done.returncode, status, done.stdout + done.stderr)
+            return done.stdout
+
+        self.assertTrue(self.go("net.onnx", "holds.vnnlib", "--proof", "a.saha-proof", status=0).stderr.endswith("wrote a.saha-proof\n"))
+        self.assertEqual(check("a.saha-proof", "net.onnx", "holds.vnnlib", 0), "valid\n")
+        self.assertEqual(check("a.saha-proof", "net.onnx", "broken.vnnlib", 1), "invalid: it is of another property than broken.vnnlib\n")
+        self.assertEqual(check("a.saha-proof", "net.onnx.gz", "holds.vnnlib", 1), "invalid: it is of another model than net.onnx.gz\n")
+        damaged = bytearray((self.folder / "a.saha-proof").read_bytes())
+        damaged[-1] ^= 1
+        (self.folder / "b.saha-proof").write_bytes(damaged)
+        self.assertEqual(check("b.saha-proof", "net.onnx", "holds.vnnlib", 1), "invalid: no certificate of saha, or a damaged one: its bytes are not those that were written\n")
+        check("none", "net.onnx", "holds.vnnlib", 2)
+        self.go("net.onnx", "broken.vnnlib", "--proof", "c.saha-proof", status=1)   # nothing to write
+        self.assertFalse((self.folder / "c.saha-proof").exists())
+
     def test_what_is_broken_is_sat_with_a_counterexample(self):
         done = self.go("net.onnx", "broken.vnnlib", "--witness", "w.txt", status=1)
         verdict, text = done.stdout.split("\n", 1)

@@ -1,0 +1,288 @@
+// Certificates of made networks: those that the search writes are valid, and none makes a property pass that is violated.
+#include "check_proof/check.hpp"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+#include <random>
+
+#include "op/builder.hpp"
+#include "system/file.hpp"
+#include "verify/record.hpp"
+#include "verify/verify.hpp"
+
+namespace saha::check_proof {
+namespace {
+using op::Val;
+
+Tensor random_tensor(Dims dims, std::mt19937& random, double scale) {
+  Tensor t = Tensor::zeros(DType::f32, std::move(dims));
+  for (std::int64_t i = 0; i < t.size(); ++i) t.as<float>()[i] = float(scale * (double(random() % 2001) / 1000 - 1));
+  return t;
+}
+
+/// [1, 3] -> Sub, MatMul, Add, Relu, Gemm, Relu, Gemm -> [1, 1], or over pictures [1, 1, 2, 2] by way of a convolution and a residual sum.
+ir::Graph network(std::uint32_t seed, bool picture = false) {
+  std::mt19937 random(seed);
+  op::Builder b;
+  auto constant = [&](Dims d, double scale = 1) { return b.constant(random_tensor(std::move(d), random, scale)); };
+  Val h;
+  if (picture) {
+    Val x = b.input(ir::tensor_type(DType::f32, {1, 1, 2, 2}), "x");
+    Val c = b.op("Relu", {b.op("Conv", {x, constant({3, 1, 2, 2}), constant({3})}, {{"pads", ir::Ints{1, 0, 0, 1}}})});
+    Val d = b.op("Conv", {c, constant({3, 3, 1, 1}), constant({3})});
+    h = b.op("Flatten", {b.op("Transpose", {b.op("Relu", {b.op("Add", {c, d})}), }, {{"perm", ir::Ints{0, 2, 3, 1}}})});
+    return *std::move(b).build({b.op("Gemm", {h, constant({1, 12}), constant({1})}, {{"transB", std::int64_t{1}}})});
+  }
+  Val x = b.input(ir::tensor_type(DType::f32, {1, 3}), "x");
+  h = b.op("Relu", {b.op("Add", {b.op("MatMul", {b.op("Sub", {x, constant({3}, 0.1)}), constant({3, 10})}), constant({10})})});
+  h = b.op("Relu", {b.op("Gemm", {b.op("Mul", {h, constant({10})}), constant({10, 10}), constant({10})})});
+  return *std::move(b).build({b.op("Gemm", {h, constant({1, 10}), constant({1})}, {{"transB", std::int64_t{1}}})});
+}
+
+/// A counterexample has y0 at most `bound`, for x in a box around 0.
+verify::Property property(const ir::Graph& g, double bound, double radius = 1) {
+  verify::Property p;
+  std::int64_t n = 1;
+  for (const ir::Dim& d : g.type(g.inputs()[0]).dims) n *= *d.known();
+  p.inputs = n, p.outputs = 1;
+  auto box = std::make_shared<verify::Box>();
+  box->lo.assign(std::size_t(n), -radius), box->hi.assign(std::size_t(n), radius);
+  p.cases.push_back({box, {{{}, {{0, 1.0}}, bound, false}}});
+  return p;
+}
+Claim claim(const verify::Property& p) {
+  Claim c;
+  for (const auto& one : p.cases) {
+    c.cases.push_back({std::make_shared<const Claim::Box>(one.box->lo, one.box->hi), {}});
+    for (const auto& r : one.rows) c.cases.back().rows.push_back({r.x, r.y, r.bound, r.strict});
+  }
+  return c;
+}
+/// About the least output.
+double least(const ir::Graph& g, double radius = 1) {
+  std::mt19937 random(7);
+  double best = INFINITY;
+  for (int i = 0; i < 3000; ++i) {
+    Dims d;
+    for (const ir::Dim& x : g.type(g.inputs()[0]).dims) d.push_back(*x.known());
+    Tensor x = random_tensor(d, random, radius);
+    for (std::int64_t e = 0; e < x.size(); ++e) if (random() % 2) x.as<float>()[e] = float(x.as<float>()[e] < 0 ? -radius : radius);
+    std::vector<Datum> in{Datum(std::move(x))};
+    best = std::min(best, (*op::run(g, in))[0].tensor.at(0));
+  }
+  return best;
+}
+
+struct Proved {
+  verify::Property property;
+  Certificate certificate;
+  std::int64_t regions = 0;
+};
+Proved proved(const ir::Graph& g, double margin) {
+  Proved r{property(g, least(g) - margin), {}};
+  verify::Record record;
+  verify::Options options;
+  options.threads = 1, options.timeout_s = 100, options.record = &record;
+  auto o = verify::prove(g, r.property, options);
+  EXPECT_TRUE(o && o->verdict == verify::Verdict::holds);
+  if (o) r.regions = o->regions;
+  r.certificate.payload = record.payload();
+  return r;
+}
+Judgement judged(const ir::Graph& g, const verify::Property& p, const Certificate& c) {
+  auto j = check(g, claim(p), c);
+  EXPECT_TRUE(j) << (j ? "" : j.error().message);
+  return j ? *j : Judgement{};
+}
+}  // namespace
+
+TEST(CheckProof, what_the_search_by_inputs_writes_is_valid) {
+  std::int64_t regions = 0;
+  for (std::uint32_t seed = 0; seed < 12; ++seed) {
+    const ir::Graph g = network(seed, seed % 3 == 2);
+    const Proved p = proved(g, 0.3);
+    regions += p.regions;
+    const Judgement j = judged(g, p.property, p.certificate);
+    EXPECT_TRUE(j.valid) << seed << ": " << j.why;
+  }
+  EXPECT_GT(regions, 100);  // there were trees
+}
+
+TEST(CheckProof, a_file_comes_back_as_it_was_and_no_byte_of_it_may_change) {
+  const auto folder = system::TempFolder::make();
+  ASSERT_TRUE(folder);
+  const auto path = folder->path() / "a.saha-proof";
+  const Certificate c{"1.0", "aa", "bb", false, std::string("\x01\x01\x00\x00", 4)};
+  ASSERT_TRUE(write(c, path));
+  auto bytes = *system::read_text(path);
+  auto back = parse(bytes);
+  ASSERT_TRUE(back);
+  EXPECT_EQ(back->payload, c.payload);
+  EXPECT_EQ(back->model_sha256 + back->property_sha256 + back->saha, "aabb1.0");
+  EXPECT_FALSE(back->float32);
+  int refused = 0;
+  for (std::size_t i = 0; i < bytes.size(); ++i) {
+    bytes[i] ^= 1;
+    auto other = parse(bytes);
+    refused += !other || other->model_sha256 != "aa" || other->property_sha256 != "bb" || other->saha != "1.0";
+    bytes[i] ^= 1;
+  }
+  EXPECT_EQ(refused, int(bytes.size()));
+  for (std::size_t n = 0; n < bytes.size(); ++n) EXPECT_FALSE(parse(std::string_view(bytes).substr(0, n)));
+  EXPECT_NE(read(folder->path() / "none").error().message.find("none"), std::string::npos);
+}
+
+TEST(CheckProof, changed_trees_prove_nothing_of_a_violated_property) {
+  std::mt19937 random(1);
+  for (std::uint32_t seed = 0; seed < 3; ++seed) {
+    const ir::Graph g = network(seed);
+    Proved p = proved(g, 0.2);
+    const verify::Property violated = property(g, least(g) + 1e-3);
+    EXPECT_FALSE(judged(g, violated, p.certificate).valid);
+    const std::string whole = p.certificate.payload;
+    for (int i = 0; i < 300; ++i) {
+      std::string s = whole;
+      for (int k = int(random() % 4); k >= 0; --k) {
+        const std::size_t at = random() % s.size(), n = std::min<std::size_t>(random() % 12, s.size() - at);
+        switch (random() % 4) {
+          case 0: s[at] = char(random()); break;
+          case 1: s.erase(at, n); break;
+          case 2: s.insert(at, s.substr(random() % s.size(), n)); break;
+          case 3: s[at] ^= char(1 << random() % 8); break;
+        }
+        if (s.empty()) s = whole;
+      }
+      p.certificate.payload = s;
+      EXPECT_FALSE(judged(g, violated, p.certificate).valid) << seed << " " << i;
+    }
+  }
+}
+
+TEST(CheckProof, a_proof_of_one_network_is_none_of_another) {
+  const ir::Graph a = network(0), b = network(1);
+  const Proved p = proved(a, 0.2);
+  EXPECT_FALSE(judged(b, property(b, least(b) + 1e-3), p.certificate).valid);
+  Proved empty = p;
+  for (const char* payload : {"", "\x01", "\x01\x01"}) {
+    empty.certificate.payload = payload;
+    EXPECT_FALSE(judged(a, p.property, empty.certificate).valid);
+  }
+  empty.certificate.payload = std::string(1, '\0');  // no tree at all
+  EXPECT_EQ(judged(a, p.property, empty.certificate).why, "nothing is said of case 1, at node 0");
+  auto other = check(a, claim(property(network(2, true), 0)), p.certificate);
+  ASSERT_FALSE(other);
+  EXPECT_EQ(other.error().message, "the property is not of a network with 3 inputs and 1 outputs, or has infinite bounds");
+}
+
+/// y = relu(x) - x over [-1, 1] is at least 0.
+class Signs : public testing::Test {
+ protected:
+  Signs() {
+    op::Builder b;
+    Val x = b.input(ir::tensor_type(DType::f32, {1, 1}), "x");
+    Val z = b.op("MatMul", {x, b.constant(Tensor::of(DType::f32, {1, 1}, {1}))});
+    g = *std::move(b).build({b.op("Sub", {b.op("Relu", {z}), x})});
+    w.number(1), w.number(1), w.number(0);
+  }
+  std::string why(double bound = -0.1) {
+    return judged(g, property(g, bound), Certificate{"", "", "", true, w.bytes()}).why;
+  }
+  void leaf(std::initializer_list<float> slopes, std::initializer_list<float> multipliers, float weight = 1) {
+    w.tag(Tag::refuted_by_slopes), w.number(1), w.number(0), w.real(weight);
+    for (float s : slopes) w.slope(s);
+    for (float m : multipliers) w.real(m);
+  }
+  void sloped() { w.tag(Tag::slopes), w.number(1), w.number(0), w.number(0); }
+  ir::Graph g;
+  Writer w;
+};
+
+TEST_F(Signs, a_slope_of_one_shows_it) {
+  sloped(), leaf({1}, {});
+  EXPECT_EQ(why(), "");
+  EXPECT_NE(why(1e-3), "");
+}
+TEST_F(Signs, a_slope_of_zero_does_not) {
+  sloped(), leaf({0}, {});
+  EXPECT_NE(why().find("case 1 is not refuted: its rows are bounded by -1.0"), std::string::npos) << why();
+}
+TEST_F(Signs, both_signs_with_a_multiplier_show_it) {
+  w.tag(Tag::sign_split), w.number(0), w.number(0);
+  leaf({}, {0}), leaf({}, {1});
+  EXPECT_EQ(why(), "");
+  EXPECT_NE(why(1e-3), "");
+}
+TEST_F(Signs, signs_without_the_multiplier_do_not) {
+  w.tag(Tag::sign_split), w.number(0), w.number(0);
+  leaf({}, {0}), leaf({}, {0});
+  EXPECT_NE(why(), "");
+}
+TEST_F(Signs, children_that_change_places_do_not) {
+  w.tag(Tag::sign_split), w.number(0), w.number(0);
+  leaf({}, {1}), leaf({}, {0});
+  EXPECT_NE(why(), "");
+}
+TEST_F(Signs, a_multiplier_below_zero_is_refused) {
+  w.tag(Tag::sign_split), w.number(0), w.number(0);
+  leaf({}, {0}), leaf({}, {-1});
+  EXPECT_EQ(why(), "a multiplier is -1.000000, at node 3");
+}
+TEST_F(Signs, weights_below_zero_and_none_at_all_are_refused) {
+  leaf({}, {}, -1);
+  EXPECT_EQ(why(), "a row's weight is -1.000000, at node 1");
+  w = {};
+  w.number(1), w.number(1), w.number(0);
+  leaf({}, {}, 0);
+  EXPECT_EQ(why(), "all rows' weights are 0, at node 1");
+}
+TEST_F(Signs, one_sign_alone_is_no_proof) {
+  w.tag(Tag::sign_split), w.number(0), w.number(0);
+  leaf({}, {0});
+  EXPECT_NE(why(), "");
+}
+TEST_F(Signs, claims_narrow_what_follows) {
+  sloped();
+  w.tag(Tag::claims), w.number(1), w.number(0), w.number(1);  // an upper bound of element 0, which the interval has too
+  leaf({1}, {});
+  EXPECT_EQ(why(), "");
+}
+TEST_F(Signs, claims_out_of_order_and_of_no_element_are_refused) {
+  w.tag(Tag::claims), w.number(1), w.number(0), w.number(2);
+  leaf({}, {});
+  EXPECT_EQ(why(), "a claim on ReLU layer 0 is out of order or of no element, at node 1");
+}
+TEST_F(Signs, a_clip_must_not_cut_off_a_counterexample) {
+  w.tag(Tag::clip), w.number(1), w.number(0), w.real(0), w.real(1);
+  w.tag(Tag::refuted), w.number(0);
+  EXPECT_EQ(why(), "");                              // what it cuts off has y = -x
+  EXPECT_NE(why(0.5).find("cuts off is not refuted"), std::string::npos) << why(0.5);
+}
+TEST_F(Signs, boxes_split_outside_themselves_are_refused) {
+  w.tag(Tag::input_split), w.number(0), w.real(2);
+  EXPECT_EQ(why(), "input 0 is split at 2.000000, outside its interval, at node 1");
+}
+
+TEST(CheckProof, an_operator_that_is_not_known_is_named) {
+  op::Builder b;
+  Val x = b.input(ir::tensor_type(DType::f32, {1, 1}), "x");
+  const ir::Graph g = *std::move(b).build({b.op("Tanh", {x})});
+  auto j = check(g, claim(property(g, -2)), {});
+  ASSERT_FALSE(j);
+  EXPECT_NE(j.error().message.find("the checker does not know operator Tanh"), std::string::npos) << j.error().message;
+}
+
+TEST(CheckProof, float32_sums_cost_what_exact_sums_do_not) {
+  op::Builder b;
+  Val x = b.input(ir::tensor_type(DType::f32, {1, 1}), "x");
+  const ir::Graph g = *std::move(b).build({b.op("MatMul", {x, b.constant(Tensor::of(DType::f32, {1, 1}, {1}))})});
+  Writer w;
+  w.number(1), w.number(1), w.number(0), w.tag(Tag::refuted), w.number(0);
+  EXPECT_FALSE(judged(g, property(g, -1 - 1e-7), {"", "", "", true, w.bytes()}).valid);
+  EXPECT_TRUE(judged(g, property(g, -1 - 1e-7), {"", "", "", false, w.bytes()}).valid);
+  EXPECT_TRUE(judged(g, property(g, -1 - 1e-6), {"", "", "", true, w.bytes()}).valid);
+}
+
+}  // namespace saha::check_proof
