@@ -77,6 +77,7 @@ double tangent_from(const Unary& f, double from, double a, double b) {
 
 std::pair<double, double> range_of(const Unary& f, double lo, double hi) {
   if (f.kind == Unary::Kind::relu) return {std::max(lo, 0.0), std::max(hi, 0.0)};
+  if (f.kind == Unary::Kind::relu_difference) return {std::min(lo, 0.0), std::max(hi, 0.0)};
   if (!defined(f, lo, hi)) return {-INFINITY, INFINITY};
   double at[12], least = INFINITY, most = -INFINITY;
   const bool stair = f.kind == Unary::Kind::stair;

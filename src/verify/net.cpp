@@ -71,6 +71,7 @@ double Unary::value(double x) const {
     case Kind::stair: return curve->f(x, *attrs);
     case Kind::reciprocal: return 1 / x;
     case Kind::sine: return shift != 0 ? std::cos(x) : std::sin(x);
+    case Kind::relu_difference: return x;          // a sweep has lines of its own for it
   }
   return 0;
 }
@@ -81,6 +82,7 @@ double Unary::slope(double x) const {
     case Kind::stair: return 1;  // of use to a search only
     case Kind::reciprocal: return -1 / (x * x);
     case Kind::sine: return shift != 0 ? -std::sin(x) : std::cos(x);
+    case Kind::relu_difference: return 1;
   }
   return 0;
 }
@@ -167,7 +169,7 @@ std::vector<std::int32_t> uses(const Net& net) {
 }
 }  // namespace
 
-void compact(Net& net) {
+void compact(Net& net, bool sums) {
   std::set<std::pair<std::size_t, std::int32_t>> apart;  // layers, and movement that stays before them
   for (bool changed = true; changed;) {
     changed = false;
@@ -190,7 +192,7 @@ void compact(Net& net) {
           changed = true;
           break;
         }
-        if (from.kind != Layer::Kind::affine || from.spread >= 0 || used[std::size_t(l.terms[i].from)] != 1 || !identity(l.terms[i].matrix)) continue;
+        if (!sums || from.kind != Layer::Kind::affine || from.spread >= 0 || used[std::size_t(l.terms[i].from)] != 1 || !identity(l.terms[i].matrix)) continue;
         bool fits = true;
         for (std::size_t e = 0; e < l.bias.size(); ++e) fits &= l.bias[e] == 0 || from.bias[e] == 0;
         for (const Term& t : from.terms) for (const Term& other : l.terms) fits &= other.from != t.from;

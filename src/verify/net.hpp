@@ -40,7 +40,7 @@ struct Term {
 /// One function element by element.
 struct Unary {
   /// curve: the entry's; stair: a curve that only steps, with its values and jumps bounded by its ends.
-  enum class Kind : std::uint8_t { relu, curve, stair, reciprocal, sine } kind = Kind::relu;
+  enum class Kind : std::uint8_t { relu, curve, stair, reciprocal, sine, relu_difference } kind = Kind::relu;
   const op::Curve* curve = nullptr;
   std::shared_ptr<const ir::Attrs> attrs = {};
   double shift = 0;                                ///< sine: sin(x + shift), a quarter turn for the cosine
@@ -57,6 +57,7 @@ struct Layer {
   float roundings = 0;                             ///< affine: float32 roundings that an element's sum goes through, beside exact ones: 0 where it is only rewriting
   Unary unary;
   std::int32_t a = -1, b = -1;                     ///< unary: a; product: a * b
+  std::int32_t left = -1, right = -1;              ///< unary of kind relu_difference: relu(left) - relu(right), where a is left - right. affine: left - right written anew, with what both may err
   float slack = 0;                                 ///< product: roundings of an element
   std::int32_t spread = -1;                        ///< affine: every element may err by `spread_units` 2^-24 times the largest magnitude of that layer (softmax takes the row's largest off first)
   float spread_units = 0;
@@ -71,8 +72,13 @@ struct Net {
 };
 
 /// Joins layers where that changes neither a real number nor the count of roundings: movement into what follows it, a sum into the product before it. Drops
-/// what nothing uses.
-void compact(Net& net);
+/// what nothing uses. `sums` false: movement only.
+void compact(Net& net, bool sums = true);
+
+/// Where a layer takes the difference of two layers that are made alike - two networks on one input, one network on two inputs - the difference is carried through
+/// both from the input on, as layers of its own: bounds of it do not start from bounds of either (NeuroDiff, Paulsen et al. 2020).
+/// False: the net takes no such difference and stays as it is.
+bool pair_differences(Net& net);
 
 /// Fails (unsupported) naming an operator that has no bounds, or a value whose size is not known.
 Result<Net> lower(const ir::Graph& g);

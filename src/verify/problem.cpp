@@ -12,8 +12,8 @@ namespace {
 void allow_for_coefficients(Problem& p);
 }
 
-Problem make_problem(const Net& net, const Property& property, const Options& options) {
-  Problem p{net, property, options, {}, {}, {}, {}, kernels::detect_isa(), options.threads};
+Problem make_problem(const Net& net, const Property& property, const Property& asked, const Options& options) {
+  Problem p{net, property, asked, options, {}, {}, {}, {}, kernels::detect_isa(), options.threads};
   if (p.threads <= 0) p.threads = system::cpu().physical;
   using Key = std::pair<std::vector<std::pair<std::int32_t, double>>, std::vector<std::pair<std::int32_t, double>>>;
   std::map<Key, std::int32_t> known;
@@ -93,9 +93,11 @@ std::vector<float> Watch::inside(std::size_t group, std::span<const float> x) co
 
 bool Watch::try_point(const std::vector<float>& x) {
   if (stopped()) return false;
+  std::unique_lock one_at_a_time(execute_mutex_);
   Result<std::vector<float>> y = execute_(x);
+  one_at_a_time.unlock();
   if (!y) return false;
-  for (const Case& c : problem_.property.cases) {
+  for (const Case& c : problem_.asked.cases) {
     bool in = true;
     for (std::size_t i = 0; in && i < x.size(); ++i) in = double(x[i]) >= c.box->lo[i] - 1e-7 * std::fabs(c.box->lo[i]) && double(x[i]) <= c.box->hi[i] + 1e-7 * std::fabs(c.box->hi[i]);
     if (!in) continue;

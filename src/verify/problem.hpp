@@ -23,7 +23,8 @@ inline bool refutes(const Limit& l, double lower) { return l.strict ? lower >= l
 
 struct Problem {
   const Net& net;
-  const Property& property;
+  const Property& property;                          ///< over the net's last layer
+  const Property& asked;                             ///< over the outputs of what is executed; its cases are property's
   const Options& options;
   std::vector<Query> queries;                        ///< without repeats, over the last layer and the input
   std::vector<std::vector<Limit>> cases;             ///< as in property
@@ -32,7 +33,7 @@ struct Problem {
   kernels::Isa isa;
   int threads;
 };
-Problem make_problem(const Net& net, const Property& property, const Options& options);
+Problem make_problem(const Net& net, const Property& property, const Property& asked, const Options& options);
 
 /// What the threads of a search share.
 class Watch {
@@ -56,7 +57,7 @@ class Watch {
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
   std::atomic<bool> stop_{false};
   std::atomic<std::int64_t> regions_{0};
-  std::mutex mutex_;
+  std::mutex mutex_, execute_mutex_;
   std::optional<std::pair<std::vector<float>, std::vector<float>>> found_;
 };
 

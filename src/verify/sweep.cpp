@@ -163,13 +163,15 @@ void Sweep::affine(std::size_t layer) {
     for (std::size_t i = 0; i < f.lo.size(); ++i) spread[i % std::size_t(b)] = std::max({spread[i % std::size_t(b)], std::fabs(f.lo[i]), std::fabs(f.hi[i])});
     for (float& v : spread) v *= l.spread_units * kUnit;
   }
+  const State *left = l.left >= 0 ? &state_[std::size_t(l.left)] : nullptr, *right = l.right >= 0 ? &state_[std::size_t(l.right)] : nullptr;
   const bool moving = inference == 0 && roundings == 0 && l.spread < 0;
   for (std::int32_t e = 0; e < l.size; ++e) {
     const float bias = l.bias[std::size_t(e)];
     for (std::int64_t q = 0; q < b; ++q) {
       const std::size_t at = std::size_t(e) * std::size_t(b) + std::size_t(q), from = std::size_t(e) * std::size_t(width) + std::size_t(q);
       const float size = a[from], bound = std::fabs(bias);
-      const float error = 1.01f * kUnit * ((inference + roundings) * size + (inference + (bias != 0 ? kCarried : 0)) * bound) + spread[std::size_t(q)] + (moving ? 0 : kTiny);
+      const float error = 1.01f * kUnit * ((inference + roundings) * size + (inference + (bias != 0 ? kCarried : 0)) * bound) + spread[std::size_t(q)] + (moving ? 0 : kTiny) +
+                          (left ? left->error[at] + right->error[at] + 2 * kUnit * (size + bound) : 0);
       s.error[at] = error;
       const float mine = r[from] * (1 + (terms + 4) * kUnit) + 1.01f * kUnit * (terms + 6) * (size + bound) + error;
       float lo = c[from] + bias - mine, hi = c[from] + bias + mine;
@@ -191,6 +193,19 @@ void Sweep::lines(std::size_t layer) {
       const ReluLine line = relu_line(f.lo[i], f.hi[i], f.readers);
       s.lo[i] = std::max(f.lo[i], 0.0f), s.hi[i] = std::max(f.hi[i], 0.0f);
       s.al[i] = line.al, s.au[i] = line.au, s.cl[i] = 0, s.cu[i] = line.cu, s.slack[i] = line.slack;
+    }
+  } else if (l.unary.kind == Unary::Kind::relu_difference) {
+    const State &p = state_[std::size_t(l.left)], &q = state_[std::size_t(l.right)];
+    for (std::size_t i = 0; i < n; ++i) {
+      const float lo = f.lo[i], hi = f.hi[i], chord = lo < 0 && hi > 0 ? hi / (hi - lo) : 0, off = lo < 0 && hi > 0 ? 8 * kUnit * std::max(-lo, hi) + kTiny : 0;
+      // The difference lies between 0 and the operands' difference; on one side of it where one operand's sign is known.
+      s.al[i] = q.lo[i] >= 0 ? 1 : q.hi[i] <= 0 || lo >= 0 ? 0 : hi <= 0 ? 1 : 1 - chord;
+      s.cl[i] = s.al[i] == 0 || s.al[i] == 1 ? 0 : -(1 - chord) * hi - off;
+      s.au[i] = p.lo[i] >= 0 ? 1 : p.hi[i] <= 0 || hi <= 0 ? 0 : lo >= 0 ? 1 : chord;
+      s.cu[i] = s.au[i] == 0 || s.au[i] == 1 ? 0 : -chord * lo + off;
+      s.lo[i] = std::max(s.lo[i], s.al[i] == 1 ? lo : s.al[i] == 0 ? 0 : lo), s.hi[i] = std::min(s.hi[i], s.au[i] == 1 ? hi : s.au[i] == 0 ? 0 : hi);
+      if (s.lo[i] > s.hi[i]) std::swap(s.lo[i], s.hi[i]);
+      s.slack[i] = kUnit * (adds * std::max(-lo, hi) + kCarried * std::max(std::fabs(s.cl[i]), std::fabs(s.cu[i]))) + kTiny;
     }
   } else {
     for (std::size_t i = 0; i < n; ++i) {
@@ -490,6 +505,8 @@ const float* Sweep::evaluate(const float* x, bool keep) {
       for (std::size_t i = 0; i < s.lo.size(); ++i) s.lo[i] = state_[std::size_t(l.a)].lo[i] * state_[std::size_t(l.b)].lo[i];
     } else if (l.unary.kind == Unary::Kind::relu) {
       for (std::size_t i = 0; i < s.lo.size(); ++i) s.lo[i] = std::max(state_[std::size_t(l.a)].lo[i], 0.0f);
+    } else if (l.unary.kind == Unary::Kind::relu_difference) {
+      for (std::size_t i = 0; i < s.lo.size(); ++i) s.lo[i] = std::max(state_[std::size_t(l.left)].lo[i], 0.0f) - std::max(state_[std::size_t(l.right)].lo[i], 0.0f);
     } else {
       for (std::size_t i = 0; i < s.lo.size(); ++i) s.lo[i] = float(l.unary.value(double(state_[std::size_t(l.a)].lo[i])));
     }

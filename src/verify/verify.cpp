@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <optional>
 
 #include "op/builder.hpp"
 #include "passes/simplify.hpp"
@@ -38,29 +39,77 @@ Result<> check(const Property& p, const Net& net) {
   }
   return {};
 }
-End search(const Problem& problem, Watch& watch, std::size_t varying, Outcome& out) {
-  std::unique_ptr<Search> turns[2];
-  Record records[2];                                 // of each search; the caller's is of the one that proves
-  auto record = [&](int k) { return problem.options.record ? &records[k] : nullptr; };
-  const Method method = problem.options.method;
-  if (method == Method::automatic ? varying > kFewInputs : method == Method::activations) turns[0] = activation_search(problem, watch, record(0));
-  if (method == Method::automatic ? varying <= kSomeInputs : method == Method::inputs) turns[1] = input_search(problem, watch, record(1));
-  double slice = turns[0] && turns[1] ? 0.2 : 1e30;
-  for (;; slice *= 2)
-    for (int k : {0, 1}) {
-      if (!turns[k]) continue;
-      const End e = turns[k]->run(watch.seconds() + slice);
-      if (e == End::paused) continue;
-      out.method = watch.regions() <= std::ssize(problem.groups) ? "bounds" : k ? "input splits" : "activation splits";
-      if (e == End::proved && record(k)) problem.options.record->take(records[k]);
-      if (e != End::given_up) return e;
-      out.why = turns[k]->why();
-      turns[k] = nullptr;
-      if (!turns[1 - k]) {
-        if (k == 1 || method == Method::activations) return e;
-        turns[1] = input_search(problem, watch, record(1));  // slow over many inputs, but it has no end of its own
+/// Where rows of the property themselves take differences of two networks' outputs: a layer of their sums, so that these differences are carried from the input on. The
+/// property over that layer. False: they take none, and both stay as they are.
+bool over_differences(Net& net, Property& property) {
+  std::vector<Entry> entries;
+  std::vector<std::vector<std::pair<std::int32_t, double>>> sums;
+  Property over = property;
+  for (Case& c : over.cases)
+    for (Row& r : c.rows) {
+      if (r.y.empty()) continue;
+      for (auto& [e, v] : r.y) if (double(float(v)) != v) return false;
+      auto known = std::find(sums.begin(), sums.end(), r.y);
+      const std::int32_t row = std::int32_t(known - sums.begin());
+      if (known == sums.end()) {
+        if (sums.size() >= 4096) return false;
+        for (auto& [e, v] : r.y) entries.push_back({row, e, float(v)});
+        sums.push_back(r.y);
       }
-      slice = 1e30;
+      r.y = {{row, 1.0}};
+    }
+  Net wider = net;
+  Layer l;
+  l.size = std::int32_t(sums.size());
+  if (!l.size) return false;
+  l.terms.push_back({std::int32_t(net.layers.size()) - 1, make_matrix(l.size, net.outputs(), std::move(entries))});
+  l.bias.assign(sums.size(), 0.0f);
+  l.origin = "the property's sums of outputs";
+  wider.layers.push_back(std::move(l));
+  compact(wider, false);
+  if (!pair_differences(wider)) return false;
+  over.outputs = std::int64_t(sums.size());
+  net = std::move(wider), property = std::move(over);
+  return true;
+}
+
+/// The searches take turns, each twice as long as the one before, until one ends. `paired`: the same problem with differences as layers of their own, or null; a certificate
+/// is not written of that one.
+End search(const Problem& problem, const Problem* paired, Watch& watch, std::size_t varying, Outcome& out) {
+  struct Turn {
+    std::unique_ptr<Search> search;
+    std::string_view method;
+    std::unique_ptr<Record> record;                  // the caller's becomes that of the search that proves
+  };
+  std::vector<Turn> turns;
+  Record* const wanted = problem.options.record;
+  auto over_activations = [&] {
+    auto record = wanted ? std::make_unique<Record>() : nullptr;
+    turns.push_back({activation_search(problem, watch, record.get()), "activation splits", std::move(record)});
+  };
+  auto over_inputs = [&] {
+    auto record = wanted ? std::make_unique<Record>() : nullptr;
+    turns.push_back({input_search(problem, watch, record.get()), "input splits", std::move(record)});
+  };
+  const Method method = problem.options.method;
+  const bool inputs = method == Method::automatic ? varying <= kSomeInputs : method == Method::inputs;
+  if (method == Method::automatic ? varying > kFewInputs : method == Method::activations) over_activations();
+  if (inputs && paired && !wanted) turns.push_back({input_search(*paired, watch, nullptr), "input splits on differences", nullptr});
+  if (inputs) over_inputs();
+  bool tried_inputs = inputs;
+  for (double slice = 0.2;; slice *= 2)
+    for (std::size_t k = 0; k < turns.size(); ++k) {
+      const End e = turns[k].search->run(turns.size() > 1 ? watch.seconds() + slice : INFINITY);
+      if (e == End::paused) continue;
+      out.method = watch.regions() <= std::ssize(problem.groups) ? "bounds" : turns[k].method;
+      if (e == End::proved && turns[k].record) wanted->take(*turns[k].record);
+      if (e != End::given_up) return e;
+      out.why = turns[k].search->why();
+      turns.erase(turns.begin() + std::ptrdiff_t(k--));
+      if (!turns.empty()) continue;
+      if (tried_inputs || method == Method::activations) return e;
+      tried_inputs = true;
+      over_inputs();                                 // slow over many inputs, but it has no end of its own
     }
 }
 }  // namespace
@@ -78,7 +127,11 @@ Result<Outcome> prove(const ir::Graph& g, const Property& property, const Option
     out.method = "nothing to refute";
     return out;
   }
-  Problem problem = make_problem(net, property, options);
+  Problem problem = make_problem(net, property, property, options);
+  Net differences = net;
+  Property over = property;
+  std::optional<Problem> paired;
+  if (pair_differences(differences) || over_differences(differences, over)) paired = make_problem(differences, over, property, options);
   std::vector<Dims> shapes;
   for (ir::ValueId v : g.inputs()) {
     Dims d;
@@ -117,7 +170,7 @@ Result<Outcome> prove(const ir::Graph& g, const Property& property, const Option
       for (std::size_t i = 0; i < b.lo.size(); ++i) n += b.lo[i] < b.hi[i];
       varying = std::max(varying, n);
     }
-    end = search(problem, watch, varying, out);
+    end = search(problem, paired ? &*paired : nullptr, watch, varying, out);
   }
   out.regions = watch.regions();
   out.seconds = watch.seconds();

@@ -33,8 +33,8 @@ struct Options {
   std::uint64_t seed = 0;
   Arithmetic arithmetic = Arithmetic::float32;
   Method method = Method::automatic;
-  /// Runs the network as it ships on one input (all inputs flattened): what a counterexample is executed on again. Null: the reference. The
-  /// reference itself is used in the search.
+  /// Runs the network as it ships on one input (all inputs flattened): what a counterexample is executed on before it counts. Null: the reference. Called from any
+  /// thread of the search, one call at a time.
   std::function<Result<std::vector<float>>(const std::vector<float>& x)> execute = nullptr;
   /// Called at most some times a second, from the thread that called prove(); share of the region done in [0, 1].
   std::function<void(double done, std::int64_t regions)> progress = nullptr;
