@@ -131,7 +131,7 @@ Result<Outcome> prove(const ir::Graph& g, const Property& property, const Option
   Net differences = net;
   Property over = property;
   std::optional<Problem> paired;
-  if (pair_differences(differences) || over_differences(differences, over)) paired = make_problem(differences, over, property, options);
+  if (pair_differences(differences) || over_differences(differences, over)) paired.emplace(make_problem(differences, over, property, options));
   std::vector<Dims> shapes;
   for (ir::ValueId v : g.inputs()) {
     Dims d;
