@@ -1,11 +1,14 @@
 // saha ops: what the operator table holds.
 #include <unistd.h>
 
+#include <algorithm>
+
 #include <nlohmann/json.hpp>
 
 #include "cli/verbs.hpp"
 #include "op/op_def.hpp"
 #include "system/terminal.hpp"
+#include "verify/net.hpp"
 #include "yaml/diagnostic.hpp"
 
 namespace saha::cli {
@@ -28,7 +31,8 @@ State gradient(const op::OpDef& d) {
   return d.body ? State::body : State::missing;
 }
 State bounds(const op::OpDef& d) {
-  if (d.linear.kind != op::Linearity::Kind::none || d.curve.f) return State::given;
+  const auto own = verify::own_rules();
+  if (d.linear.kind != op::Linearity::Kind::none || d.curve.f || std::find(own.begin(), own.end(), d.name.str()) != own.end()) return State::given;
   if (!d.no_bounds.empty()) return State::never;
   return d.body ? State::body : State::missing;
 }

@@ -20,6 +20,7 @@ constexpr std::size_t kMaxEntries = 1 << 28;       ///< of all matrices
 constexpr float kHuge = 1e30f;                     ///< larger values have no bounds
 constexpr std::int64_t kMaxProbe = 1 << 13;        ///< elements of an operand whose matrix is found by trying each
 
+constexpr std::string_view kOwnRules[] = {"Cos", "LeakyRelu", "Max", "MaxPool", "Min", "PRelu", "Pow", "Reciprocal", "ReduceMax", "ReduceMin", "Sin"};
 constexpr std::string_view kShapeAlone[] = {"Shape", "Size", "WindowCount"};  ///< operators whose results do not depend on what their operands hold
 
 double square(double x, const ir::Attrs&) { return x * x; }
@@ -897,6 +898,8 @@ void Lowering::outputs(const std::vector<Place>& places) {
   affine(std::move(terms), {}, 0, rows, "outputs");
 }
 }  // namespace
+
+std::span<const std::string_view> own_rules() { return kOwnRules; }
 
 Result<Net> lower(const ir::Graph& g) {
   Net net;

@@ -3,6 +3,7 @@
 // entry: what is linear becomes a matrix, what has a curve a function element by element, the rest is spelt out by its body. lower() makes it.
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -79,6 +80,9 @@ void compact(Net& net, bool sums = true);
 /// both from the input on, as layers of its own: bounds of it do not start from bounds of either (NeuroDiff, Paulsen et al. 2020).
 /// False: the net takes no such difference and stays as it is.
 bool pair_differences(Net& net);
+
+/// Operators for which lower() has a rule, beside those whose facts in the table (linear, curve, body) are enough.
+std::span<const std::string_view> own_rules();
 
 /// Fails (unsupported) naming an operator that has no bounds, or a value whose size is not known.
 Result<Net> lower(const ir::Graph& g);

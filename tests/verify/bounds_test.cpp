@@ -321,6 +321,11 @@ TEST(Bounds, of_every_operator_enclose_what_is_computed) {
   }
 }
 
+TEST(Bounds, are_tested_for_every_operator_that_has_a_rule_of_its_own) {
+  for (std::string_view rule : own_rules())
+    EXPECT_TRUE(std::any_of(std::begin(kExamples), std::end(kExamples), [&](const Example& e) { return std::string_view(e.name).substr(0, std::string_view(e.name).find(' ')) == rule; })) << rule;
+}
+
 TEST(Bounds, under_splits_hold_for_any_slopes_and_multipliers) {
   std::uint64_t seed = 1000;
   for (const Example& e : kExamples) {
