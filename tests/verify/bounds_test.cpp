@@ -241,9 +241,11 @@ std::string outside(const Maker& m, const Net& net, const Execution& execution, 
         const auto value = layer_values(net, x, rounded, random);
         for (std::size_t k = 1; k < value.size(); ++k) if (!enclose(k, value[k], rounded ? "layers in float32" : "layers in float64")) return wrong.str();
       }
-      const std::vector<float> y = execution.run(x, random);
-      if (y.size() != std::size_t(net.outputs())) return "the graph gives " + std::to_string(y.size()) + " numbers, the net " + std::to_string(net.outputs());
-      if (!enclose(last, std::vector<double>(y.begin(), y.end()), "the graph in float32")) return wrong.str();
+      for (bool summed : {false, true}) {
+        const std::vector<float> y = execution.run(x, random, summed);
+        if (y.size() != std::size_t(net.outputs())) return "the graph gives " + std::to_string(y.size()) + " numbers, the net " + std::to_string(net.outputs());
+        if (!enclose(last, std::vector<double>(y.begin(), y.end()), summed ? "the graph in float32" : "the graph by its references")) return wrong.str();
+      }
     }
   }
   return {};

@@ -99,7 +99,8 @@ class Execution {
   explicit Execution(const ir::Graph& g) : g_(g) {
     for (const ir::Node& n : g.nodes()) matrices_.push_back(matrix(n));
   }
-  std::vector<float> run(std::span<const float> x, std::mt19937_64& random) const {
+  /// Without `summed` every operator runs by its reference, which knows nothing of how it was lowered.
+  std::vector<float> run(std::span<const float> x, std::mt19937_64& random, bool summed = true) const {
     std::vector<Datum> value(g_.values().size());
     for (std::size_t i = 0; i < g_.values().size(); ++i) if (g_.values()[i].constant) value[i] = Datum(*g_.values()[i].constant);
     std::size_t at = 0;
@@ -111,7 +112,7 @@ class Execution {
     }
     for (std::size_t k = 0; k < g_.nodes().size(); ++k) {
       const ir::Node& n = g_.nodes()[k];
-      if (const auto& m = matrices_[k]) {
+      if (const auto& m = matrices_[k]; m && summed) {
         const float* in = value[std::size_t(m->operand)].tensor.as<float>();
         Tensor y = Tensor::zeros(DType::f32, dims(g_.result(n)));
         for (std::int32_t e = 0; e < m->layer.size; ++e) {
