@@ -94,6 +94,14 @@ class CommandLine(unittest.TestCase):
                 words += ["--runs", "3", "--warmup", "1"]
             if words[0] == "run":
                 words += ["--quick"]
+            if words[0] == "check-proof":
+                words = ["relu.onnx" if w == "model.onnx" else "relu.vnnlib" if w == "property.vnnlib" else w for w in words]  # operators that the checker knows
+                x, y = (onnx.helper.make_tensor_value_info(n, onnx.TensorProto.FLOAT, [1, 2]) for n in "xy")
+                relu = onnx.helper.make_graph([onnx.helper.make_node("Relu", ["x"], ["y"])], "relu", [x], [y])
+                onnx.save(onnx.helper.make_model(relu, opset_imports=[onnx.helper.make_opsetid("", 17)]), self.folder / "relu.onnx")
+                names = ["X_0", "X_1", "Y_0", "Y_1"]
+                (self.folder / "relu.vnnlib").write_text("".join(f"(declare-const {n} Real)" for n in names) + "".join(f"(assert (and (>= {n} -1) (<= {n} 1)))" for n in names[:2]) + "(assert (>= Y_0 1.5))")
+                self.go("verify", "relu.onnx", "relu.vnnlib", "--proof", "proof.saha-proof")
             with self.subTest(line):
                 self.assertTrue(self.go(*words).stdout or words[0] in ("simplify", "convert"))
 
@@ -243,7 +251,7 @@ class CommandLine(unittest.TestCase):
             self.assertIn(f"saha\\-{verb}", whole)
             page = self.go("help", "--man", verb).stdout
             self.assertTrue(page.startswith(f".TH SAHA-{verb.upper()} 1"))
-            self.assertRegex(page, r"\.SH EXAMPLE\n\.nf\nsaha " + verb)
+            self.assertRegex(page, r"\.SH EXAMPLE\n\.nf\nsaha " + re.escape(verb.replace("-", "\\-")))
             if shutil.which("groff"):
                 said = subprocess.run(["groff", "-man", "-Tascii", "-ww", "-z"], input=page, capture_output=True, text=True)
                 self.assertEqual(said.stderr, "", verb)
