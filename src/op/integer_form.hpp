@@ -88,6 +88,8 @@ inline std::shared_ptr<const ir::Quant> quant_of_products(const ir::Quant& x, co
 /// The accumulator's dtype for operands of these types.
 inline DType accumulator(const Type& x, const Type& w) { return bits(x.dtype) + bits(w.dtype) > 16 ? DType::i64 : DType::i32; }
 
+/// How a node Rescale rounds, for all channels or each: from the model's scales; or, for a factor that is no plain quotient of three scales, the fixed-point number itself.
+Result<std::vector<Requant>> rescaling(const AttrView& attrs);
 /// acc * factor by the node's fixed-point rule.
 inline Val rescaled(Val acc, double factor, const Site& s) {
   const FixedScale f = fixed_scale(factor);

@@ -9,6 +9,23 @@
 #include "tensor/requant.hpp"
 
 namespace saha::op {
+
+Result<std::vector<Requant>> rescaling(const AttrView& a) {
+  std::vector<Requant> r;
+  const auto rule = rounding_of(a.s("rounding"));
+  const auto w = a.fs("w_scale");
+  const auto multiplier = a.is("multiplier"), shift = a.is("shift");
+  if (!rule || w.empty() == multiplier.empty() || multiplier.size() != shift.size())
+    return Error{ErrorCode::invalid_model, "Rescale: needs a rounding, and either w_scale or as many multipliers as shifts"};
+  for (float s : w) r.push_back(requant(*rule, a.f("x_scale"), s, a.f("y_scale")));
+  for (std::size_t i = 0; i < multiplier.size(); ++i) {
+    if (*rule == Rounding::float_even || multiplier[i] < 0 || multiplier[i] > INT32_MAX || shift[i] < -31 || shift[i] > 30)
+      return Error{ErrorCode::invalid_model, "Rescale: multiplier " + std::to_string(multiplier[i]) + " with shift " + std::to_string(shift[i]) + " and rounding " + a.s("rounding") + " is none"};
+    r.push_back({*rule, 0, {std::int32_t(multiplier[i]), int(shift[i])}});
+  }
+  return r;
+}
+
 namespace {
 
 // ---- granularity -----------------------------------------------------------------------------------------------------------
@@ -301,22 +318,6 @@ Vals qlinear_matmul_body(const Site& s) {
 }
 
 // ---- Rescale, Saturate, Lookup ----------------------------------------------------------------------------------------------
-/// From the model's scales; or, for a factor that is no plain quotient of three scales, the fixed-point number itself.
-Result<std::vector<Requant>> rescaling(const AttrView& a) {
-  std::vector<Requant> r;
-  const auto rule = rounding_of(a.s("rounding"));
-  const auto w = a.fs("w_scale");
-  const auto multiplier = a.is("multiplier"), shift = a.is("shift");
-  if (!rule || w.empty() == multiplier.empty() || multiplier.size() != shift.size())
-    return Error{ErrorCode::invalid_model, "Rescale: needs a rounding, and either w_scale or as many multipliers as shifts"};
-  for (float s : w) r.push_back(requant(*rule, a.f("x_scale"), s, a.f("y_scale")));
-  for (std::size_t i = 0; i < multiplier.size(); ++i) {
-    if (*rule == Rounding::float_even || multiplier[i] < 0 || multiplier[i] > INT32_MAX || shift[i] < -31 || shift[i] > 30)
-      return Error{ErrorCode::invalid_model, "Rescale: multiplier " + std::to_string(multiplier[i]) + " with shift " + std::to_string(shift[i]) + " and rounding " + a.s("rounding") + " is none"};
-    r.push_back({*rule, 0, {std::int32_t(multiplier[i]), int(shift[i])}});
-  }
-  return r;
-}
 Result<> infer_rescale(Infer& c) {
   if (!rounding_of(c.s("rounding"))) return c.fail("rounding '" + c.s("rounding") + "' is not float_even, fixed_double, fixed_single, fixed_wide or fixed_legacy");
   SAHA_TRY(auto w, rescaling(c));

@@ -10,6 +10,7 @@
 
 namespace saha::verify {
 namespace {
+constexpr double kFewPoints = 1024;                  ///< integers of a box that are executed rather than split
 
 struct Region {
   std::vector<float> lo, hi;                         ///< inputs
@@ -39,11 +40,11 @@ class InputSearch final : public Search {
   }
   End run(double until) override;
   double done() const override { return done_ / total_; }
-  std::string why() const override { return "regions as small as float32 can tell apart stay open"; }
+  std::string why() const override { return problem_.grid ? "points of the region could not be executed" : "regions as small as float32 can tell apart stay open"; }
 
  private:
   void work(bool first_thread);
-  void batch(Sweep& sweep, Descent& descent, std::vector<Region>& regions, std::vector<Region>& children);
+  void batch(Sweep& sweep, Descent& descent, Points* exact, std::vector<Region>& regions, std::vector<Region>& children);
   void load(Sweep& sweep, const std::vector<Region>& regions);
   void keep(Sweep& sweep, std::size_t lane, Region& r) const;
 
@@ -118,7 +119,7 @@ void InputSearch::keep(Sweep& sweep, std::size_t lane, Region& r) const {
   }
 }
 
-void InputSearch::batch(Sweep& sweep, Descent& descent, std::vector<Region>& regions, std::vector<Region>& children) {
+void InputSearch::batch(Sweep& sweep, Descent& descent, Points* exact, std::vector<Region>& regions, std::vector<Region>& children) {
   const std::size_t b = std::size_t(sweep.lanes()), n = std::size_t(net_.inputs()), last = net_.layers.size() - 1;
   load(sweep, regions);
   const bool few = n <= 64;                          // slopes of hidden elements are kept: they say which input their looseness comes from
@@ -167,6 +168,8 @@ void InputSearch::batch(Sweep& sweep, Descent& descent, std::vector<Region>& reg
                 if (a >= 0 || z <= 0) continue;
                 const std::size_t at = std::size_t(e) * b + q;
                 gap = sweep.hi(std::size_t(l.a))[at] - sweep.lo(std::size_t(l.a))[at];
+              } else if (l.kind == Layer::Kind::unary && l.unary.kind == Unary::Kind::steps) {
+                gap = sweep.gap(k, e, int(q));
               } else {
                 gap = z - a;
               }
@@ -183,7 +186,7 @@ void InputSearch::batch(Sweep& sweep, Descent& descent, std::vector<Region>& reg
           std::vector<float> g(n * b);
           const Matrix& m = net_.layers[s].terms[0].matrix;
           for (std::int32_t e = 0; e < net_.layers[s].size; ++e) {
-            bool any = false;
+            bool any = l.unary.kind == Unary::Kind::steps;
             for (std::size_t q = 0; q < b; ++q) any |= lo[std::size_t(e) * b + q] < 0 && hi[std::size_t(e) * b + q] > 0;
             if (!any) continue;
             for (std::size_t d = 0; d < n; ++d) std::fill_n(g.data() + d * b, b, std::fabs(m.at(e, std::int32_t(d))));
@@ -246,6 +249,7 @@ void InputSearch::batch(Sweep& sweep, Descent& descent, std::vector<Region>& reg
               const double bottom = double(z[d]) + room / w;
               if (bottom > double(a[d])) a[d] = std::max(a[d], std::nextafter(float(bottom - 1e-12 * std::fabs(bottom)), -INFINITY));
             }
+            if (exact) a[d] = std::ceil(a[d]), z[d] = std::floor(z[d]), refuted |= a[d] > z[d];
             if (a[d] > z[d]) a[d] = z[d];
           }
         }
@@ -289,6 +293,13 @@ void InputSearch::batch(Sweep& sweep, Descent& descent, std::vector<Region>& reg
       done_ += r.weight;
       continue;
     }
+    if (exact && Points::count(lo, hi) <= kFewPoints) {
+      const bool decided = exact->run(watch_, std::size_t(r.group), lo, hi, open);
+      if (watch_.stopped()) return;
+      std::lock_guard lock(mutex_);
+      done_ += r.weight, given_up_ |= !decided;
+      continue;
+    }
     // The corner where the worst case's bound is least, and the middle, may be counterexamples.
     for (std::size_t d = 0; d < n; ++d) point[d] = 0.5f * (lo[d] + hi[d]);
     points.push_back(watch_.inside(std::size_t(r.group), point)), point_of.push_back(worst_case);
@@ -298,7 +309,7 @@ void InputSearch::batch(Sweep& sweep, Descent& descent, std::vector<Region>& reg
     double top = -1;
     for (std::size_t d = 0; d < n; ++d) {
       const double width = double(hi[d]) - double(lo[d]);
-      if (width <= 1e-6 * root_[std::size_t(r.group)][d] || !(0.5f * (lo[d] + hi[d]) > lo[d])) continue;  // float32 tells no more apart
+      if (exact ? width < 1 : width <= 1e-6 * root_[std::size_t(r.group)][d] || !(0.5f * (lo[d] + hi[d]) > lo[d])) continue;  // float32 tells no more apart
       const double shrink = width / std::max(1e-30, double(r.hi[d]) - double(r.lo[d]));
       double v = (double(score[(worst_query * n + d) * b + q]) + 0.1 * std::fabs(double(linear[(worst_query * n + d) * b + q])) * double(r.hi[d] - r.lo[d])) * shrink;
       if (!(v == v) || sweep.broken(int(q))) v = width;
@@ -313,9 +324,9 @@ void InputSearch::batch(Sweep& sweep, Descent& descent, std::vector<Region>& reg
     keep(sweep, q, child);
     child.open = std::move(open), child.group = r.group, child.depth = r.depth + 1, child.weight = r.weight / 2;
     child.lo = lo, child.hi = hi;
-    const float middle = 0.5f * (lo[along] + hi[along]);
+    const float half = 0.5f * (lo[along] + hi[along]), middle = exact ? std::floor(half) : half;
     Region other = child;
-    child.hi[along] = middle, other.lo[along] = middle;
+    child.hi[along] = middle, other.lo[along] = exact ? middle + 1 : middle;
     if (record_) {
       check_proof::Writer w;
       std::uint64_t clipped = 0;
@@ -335,6 +346,8 @@ void InputSearch::work(bool first_thread) {
   sweep.stop = [this] { return watch_.stopped() || watch_.out_of_time(); };
   std::vector<Region> regions, children;
   Descent descent(problem_, problem_.options.seed + (first_thread ? 100 : 200));
+  std::optional<Points> points;
+  if (problem_.grid) points.emplace(problem_);
   std::mt19937_64 random(problem_.options.seed + (first_thread ? 1 : 2));
   std::vector<std::vector<float>> starts(std::size_t(descent.lanes()));
   std::vector<std::int32_t> of(starts.size());
@@ -366,7 +379,7 @@ void InputSearch::work(bool first_thread) {
       descent.run(watch_, starts, of, 12, 0.05f);
     }
     children.clear();
-    batch(sweep, descent, regions, children);
+    batch(sweep, descent, points ? &*points : nullptr, regions, children);
     {
       std::lock_guard lock(mutex_);
       for (Region& c : children) stack_.push_back(std::move(c));

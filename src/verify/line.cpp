@@ -88,6 +88,48 @@ std::pair<double, double> range_of(const Unary& f, double lo, double hi) {
   return {least - off, most + off};
 }
 
+Line line_of(const Steps::Table& t, bool whole, std::size_t a, std::size_t b, double lo, double hi) {
+  // The ends of each step that lies in [lo, hi], from left to right; each line goes along the hull's edge over the middle, where it leaves least between.
+  struct Point {
+    double x, y;
+  };
+  thread_local std::vector<Point> ends, hull;
+  ends.clear();
+  for (std::size_t i = a; i <= b; ++i) {
+    const double y = double(t.value[i]);
+    ends.push_back({i == a ? lo : double(t.at[i - 1]), y});
+    ends.push_back({i == b ? hi : double(t.at[i]) - (whole ? 1 : 0), y});
+  }
+  Line l;
+  const double middle = 0.5 * (lo + hi);
+  for (double sign : {1.0, -1.0}) {                  // above, then below
+    hull.clear();
+    for (Point p : ends) {
+      p.y *= sign;
+      if (!hull.empty() && hull.back().x >= p.x) {   // a jump: the upper of both
+        if (hull.back().y >= p.y) continue;
+        hull.pop_back();
+      }
+      while (hull.size() > 1) {
+        const Point &u = hull[hull.size() - 2], &v = hull.back();
+        if ((v.y - u.y) * (p.x - u.x) > (p.y - u.y) * (v.x - u.x)) break;
+        hull.pop_back();
+      }
+      hull.push_back(p);
+    }
+    std::size_t i = 1;
+    while (i + 1 < hull.size() && hull[i].x < middle) ++i;
+    const float slope = hull.size() > 1 ? float(sign * (hull[i].y - hull[i - 1].y) / (hull[i].x - hull[i - 1].x)) : 0.0f;
+    double most = -INFINITY, size = 0;
+    for (const Point& p : ends) most = std::max(most, sign * (p.y - double(slope) * p.x)), size = std::max({size, std::fabs(p.y), std::fabs(double(slope) * p.x)});
+    most += 1e-13 * size;
+    if (sign > 0) l.au = slope, l.cu = std::nextafter(float(most), float(INFINITY));
+    else l.al = slope, l.cl = std::nextafter(float(-most), -INFINITY);
+  }
+  l.ok = std::isfinite(l.al) && std::isfinite(l.au) && std::isfinite(l.cl) && std::isfinite(l.cu);
+  return l;
+}
+
 Line line_of(const Unary& f, double lo, double hi) {
   Line l;
   if (!defined(f, lo, hi)) return {0, 0, 0, 0, false};

@@ -1,5 +1,5 @@
 // Graph -> Net by the facts of the operator table: movement is read off by running it on element numbers, sums and products with constants become
-// matrices, curves functions; whatever chooses (Max, Clip, MaxPool, LeakyRelu) is a sum of ReLUs, which is the same in real numbers; the rest is spelt out
+// matrices, curves functions; nodes on stored integers are what their integer form says, whose roundings are steps; whatever chooses (Max, Clip, MaxPool, LeakyRelu) is a sum of ReLUs, which is the same in real numbers; the rest is spelt out
 // by its body.
 #include <algorithm>
 #include <cmath>
@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "op/builder.hpp"
+#include "op/integer_form.hpp"
 #include "op/strides.hpp"
 #include "op/window.hpp"
 #include "passes/passes.hpp"
@@ -18,25 +19,49 @@ namespace {
 constexpr std::int64_t kMaxLayer = 1 << 22;        ///< elements of a layer
 constexpr std::size_t kMaxEntries = 1 << 28;       ///< of all matrices
 constexpr float kHuge = 1e30f;                     ///< larger values have no bounds
+constexpr std::size_t kMaxSteps = 1 << 12;         ///< values of a function that steps; one of more errs by its rounding
+constexpr double kWhole = 1 << 21;                 ///< sums of integers and halves up to here are exact in float32, with room for what compact() joins
 constexpr std::int64_t kMaxProbe = 1 << 13;        ///< elements of an operand whose matrix is found by trying each
 
-constexpr std::string_view kOwnRules[] = {"Cos", "LeakyRelu", "Max", "MaxPool", "Min", "PRelu", "Pow", "Reciprocal", "ReduceMax", "ReduceMin", "Sin"};
+constexpr std::string_view kOwnRules[] = {"Cos", "DequantizeLinear", "LeakyRelu", "Lookup", "Max", "MaxPool", "Min", "PRelu", "Pow", "QuantizeLinear", "Reciprocal", "ReduceMax", "ReduceMin", "Rescale", "Saturate", "Sin"};
 constexpr std::string_view kShapeAlone[] = {"Shape", "Size", "WindowCount"};  ///< operators whose results do not depend on what their operands hold
 
 double square(double x, const ir::Attrs&) { return x * x; }
 double square_slope(double x, const ir::Attrs&) { return 2 * x; }
 constexpr op::Curve kSquare{.f = square, .slope = square_slope, .shape = op::Curve::Shape::convex};
 
+/// A Rescale of integers and what is done to each of its numbers by itself, until something needs them: then all of it is one function that steps.
+struct Chain;
 struct Place {
   std::int32_t layer = -1;                         ///< -1: a constant, or nothing
+  std::shared_ptr<Chain> chain = {};               ///< not null: what it makes of the layer
+};
+struct Link {
+  enum class Kind : std::uint8_t { add, clip, table } kind;
+  std::int64_t a = 0, b = 0;                       ///< add: a; clip: to [a, b]; table: of the numbers from a on
+  std::vector<std::int64_t> table = {};
+  std::int64_t operator()(std::int64_t v) const {
+    if (kind == Kind::add) return v + a;
+    if (kind == Kind::clip) return std::clamp(v, a, b);
+    return table[std::size_t(std::clamp<std::int64_t>(v - a, 0, std::ssize(table) - 1))];
+  }
+};
+struct Chain {
+  std::vector<Requant> rules;                      ///< of element e: rules[e / inner % rules.size()]
+  std::int64_t inner = 1;
+  std::vector<Link> links;
+  Place made = {};                                 ///< where it was needed before
 };
 
 class Lowering {
  public:
-  explicit Lowering(Net& net) : net_(net) {}
+  Lowering(Net& net, Stored stored) : net_(net), stored_(stored) {}
 
   Result<std::vector<Place>> graph(const ir::Graph& g, const std::vector<Place>& inputs, const std::vector<const Tensor*>& input_constants);
   void outputs(const std::vector<Place>& places);
+  /// What the elements of the network's input can be, where that is less than any number.
+  using Range = std::pair<double, double>;
+  void set_input(std::vector<Range> r) { ranges_.assign(1, std::move(r)); }
 
  private:
   struct Node {                                    ///< what a rule sees
@@ -48,6 +73,11 @@ class Lowering {
     std::vector<Place> out;
     op::AttrView attrs() const { return {*n.attrs}; }
     bool variable(std::size_t i) const { return i < in.size() && in[i].layer >= 0; }
+    bool whole() const {                           ///< its first result are integers, whose sums are exact
+      const ir::Type& t = g.type(g.result(n));
+      return t.is_tensor() && is_int(t.dtype);
+    }
+    float roundings(float r) const { return whole() ? 0.0f : r; }
   };
 
   std::int32_t size(Place p) const { return net_.layers[std::size_t(p.layer)].size; }
@@ -67,6 +97,7 @@ class Lowering {
     l.bias = bias.empty() ? std::vector<float>(std::size_t(rows), 0.0f) : std::move(bias);
     l.roundings = roundings;
     l.origin = origin;
+    l.whole = roundings == 0 && sums_whole(l);
     return push(std::move(l));
   }
   Place unary(Place x, Unary u, const std::string& origin) {
@@ -76,6 +107,7 @@ class Lowering {
     l.a = x.layer;
     l.unary = std::move(u);
     l.origin = origin;
+    l.whole = (l.unary.kind == Unary::Kind::relu || l.unary.kind == Unary::Kind::steps) && (l.unary.steps || net_.layers[std::size_t(x.layer)].whole);
     return push(std::move(l));
   }
   Place product(Place a, Place b, float slack, const std::string& origin) {
@@ -93,6 +125,24 @@ class Lowering {
   Place combine(Place a, float ca, Place b, float cb, float roundings, const std::string& origin);
   Place largest(Place a, Place b, float sign, const std::string& origin);
 
+  bool sums_whole(const Layer& l);
+  const std::vector<Range>& range(std::int32_t layer);
+  double largest(std::int32_t layer) {
+    double most = 0;
+    for (auto [lo, hi] : range(layer)) most = std::max({most, std::fabs(lo), std::fabs(hi)});
+    return most;
+  }
+  Result<Place> plain(const Node& n, Place p);
+  Result<Place> linked(const Node& n, Place x, const Link& link);
+  Place clipped(Place x, double lo, double hi, const std::string& origin);
+  Place stepped(Place x, Steps steps, const std::string& origin);
+  Result<Place> rescaled(const Node& n, Place x, const Chain& c);
+  Result<bool> linked(Node& n);
+  Result<> stored_node(Node& n);
+  Result<> rescale(Node& n);
+  Result<> dequantise(Node& n);
+  Result<> quantise(Node& n);
+  Result<> exact(const Node& n);
   Result<bool> node(Node& n);
   Result<std::vector<Tensor>> run(const Node& n, const std::vector<std::pair<std::size_t, Tensor>>& given) const;
   Result<> movement(Node& n);
@@ -117,6 +167,8 @@ class Lowering {
   }
 
   Net& net_;
+  Stored stored_;
+  std::vector<std::vector<Range>> ranges_;         ///< of the first layers
   std::size_t entries_ = 0;
   std::vector<std::shared_ptr<const Tensor>> kept_;
   int depth_ = 0;
@@ -166,12 +218,21 @@ Place Lowering::largest(Place a, Place b, float sign, const std::string& origin)
   return combine(a, 1, relu(combine(b, sign, a, -sign, 0, origin), origin), sign, 0, origin);
 }
 
-/// The entry on its constants, with other tensors in some places.
+/// The entry on its constants, with other tensors, of float32, in some places. Where these stand for integers, constants of their type are float32 as well.
 Result<std::vector<Tensor>> Lowering::run(const Node& n, const std::vector<std::pair<std::size_t, Tensor>>& given) const {
   std::vector<Datum> values(n.in.size());
   std::vector<const Datum*> in(n.in.size(), nullptr);
-  for (std::size_t i = 0; i < n.in.size(); ++i)
-    if (n.data[i]) values[i] = Datum(*n.data[i]), in[i] = &values[i];
+  DType of = DType::none;
+  for (const auto& [i, t] : given) of = n.g.type(n.g.operand(n.n, i)).dtype;
+  for (std::size_t i = 0; i < n.in.size(); ++i) {
+    if (!n.data[i]) continue;
+    Tensor t = *n.data[i];
+    if (is_int(of) && t.dtype == of) {
+      t = Tensor::zeros(DType::f32, n.data[i]->dims);
+      fill<double>(t, saha::values<double>(*n.data[i]));
+    }
+    values[i] = Datum(std::move(t)), in[i] = &values[i];
+  }
   for (const auto& [i, t] : given) values[i] = Datum(t), in[i] = &values[i];
   op::Budget budget{0x1p34};
   SAHA_TRY(std::vector<Datum> out, op::run(n.def, in, *n.n.attrs, n.n.num_results, &budget));
@@ -303,7 +364,7 @@ Result<> Lowering::sum(Node& n, std::vector<float> coefficients) {
         return {};
       }
   }
-  n.out[0] = affine(std::move(terms), std::move(bias), exact ? 0.0f : float(n.in.size()), rows, n.g.describe(n.n));
+  n.out[0] = affine(std::move(terms), std::move(bias), exact ? 0.0f : n.roundings(float(n.in.size())), rows, n.g.describe(n.n));
   return {};
 }
 
@@ -316,17 +377,17 @@ Result<> Lowering::multiply(Node& n, bool divide) {
     SAHA_TRY(Place b, broadcast(n, 1, to));
     if (divide) b = unary(b, {.kind = Unary::Kind::reciprocal}, origin);
     else if (a.layer == b.layer) {
-      n.out[0] = unary(a, {.kind = Unary::Kind::curve, .curve = &kSquare, .attrs = n.n.attrs, .ulp = 1}, origin);
+      n.out[0] = unary(a, {.kind = Unary::Kind::curve, .curve = &kSquare, .attrs = n.n.attrs, .ulp = n.roundings(1)}, origin);
       return {};
     }
-    n.out[0] = product(a, b, 1, origin);
+    n.out[0] = product(a, b, n.roundings(1), origin);
     return {};
   }
   const std::size_t v = n.variable(0) ? 0 : 1;
   std::vector<float> c = broadcast_values(*n.data[1 - v], to);
   SAHA_TRY(Place x, broadcast(n, v, to));
   if (divide && v == 1) x = unary(x, {.kind = Unary::Kind::reciprocal, .ulp = 1}, origin);
-  float roundings = 1;
+  float roundings = n.roundings(1);
   if (divide && v == 0)
     for (float& k : c) {
       if (k == 0) return fail(n, "it divides by 0");
@@ -388,7 +449,7 @@ Result<> Lowering::matmul(Node& n) {
     Place products = product(select(n.in[0], left, 1, origin), select(n.in[1], right, 1, origin), 0, origin);
     std::vector<Term> terms;
     terms.push_back({products.layer, make_matrix(std::int32_t(rows), size(products), std::move(entries))});
-    n.out[0] = affine(std::move(terms), {}, float(k), std::int32_t(rows), origin);
+    n.out[0] = affine(std::move(terms), {}, n.roundings(float(k)), std::int32_t(rows), origin);
     return {};
   }
   const bool left_constant = !n.variable(0);
@@ -412,7 +473,7 @@ Result<> Lowering::matmul(Node& n) {
           }
     terms.push_back({x.layer, make_matrix(std::int32_t(rows), size(x), std::move(entries))});
   }
-  n.out[0] = affine(std::move(terms), {}, float(k), std::int32_t(rows), origin);
+  n.out[0] = affine(std::move(terms), {}, n.roundings(float(k)), std::int32_t(rows), origin);
   return {};
 }
 
@@ -461,7 +522,7 @@ Result<> Lowering::gemm(Node& n) {
     }
     roundings += 1 + (beta != 1);
   }
-  n.out[0] = affine(std::move(terms), std::move(bias), roundings, std::int32_t(m * cols), n.g.describe(n.n));
+  n.out[0] = affine(std::move(terms), std::move(bias), n.roundings(roundings), std::int32_t(m * cols), n.g.describe(n.n));
   return {};
 }
 
@@ -496,7 +557,7 @@ Result<> Lowering::conv(Node& n) {
   }
   std::vector<Term> terms;
   terms.push_back({n.in[0].layer, make_matrix(std::int32_t(num_elements(y)), size(n.in[0]), std::move(entries))});
-  n.out[0] = affine(std::move(terms), std::move(bias), float(w[1] * kernel + 1), std::int32_t(num_elements(y)), n.g.describe(n.n));
+  n.out[0] = affine(std::move(terms), std::move(bias), n.roundings(float(w[1] * kernel + 1)), std::int32_t(num_elements(y)), n.g.describe(n.n));
   return {};
 }
 
@@ -717,7 +778,7 @@ Result<> Lowering::probe(Node& n) {
     std::vector<float> bias(base[k].as<float>(), base[k].as<float>() + base[k].size());
     float roundings = 3;                             // of a coefficient here, of an engine's, of what is added
     for (const Term& t : terms[k]) roundings += float(t.matrix.widest_row);
-    n.out[k] = affine(std::move(terms[k]), std::move(bias), roundings, std::int32_t(base[k].size()), n.g.describe(n.n));
+    n.out[k] = affine(std::move(terms[k]), std::move(bias), n.roundings(roundings), std::int32_t(base[k].size()), n.g.describe(n.n));
   }
   return {};
 }
@@ -743,21 +804,363 @@ Result<> Lowering::body(Node& n) {
 }
 
 Result<> Lowering::clip(Node& n) {
-  const std::string origin = n.g.describe(n.n);
-  Place x = n.in[0];
+  double limit[2] = {-INFINITY, INFINITY};
   for (std::size_t i : {1u, 2u}) {
     if (i >= n.in.size() || (!n.data[i] && !n.variable(i))) continue;
     if (n.variable(i)) return fail(n, "its limits depend on the input");
-    const float sign = i == 1 ? 1.0f : -1.0f, c = float(n.data[i]->at(0));
-    if (sign * c <= -kHuge) continue;                // no value that has bounds is beyond
+    limit[i - 1] = n.data[i]->at(0);
+  }
+  n.out[0] = clipped(n.in[0], limit[0], limit[1], n.g.describe(n.n));
+  return {};
+}
+
+// ---- stored integers ------------------------------------------------------------------------------------------------------------------------
+
+/// What the elements of a layer can be, whatever the input is.
+const std::vector<Lowering::Range>& Lowering::range(std::int32_t layer) {
+  for (std::size_t k = ranges_.size(); k <= std::size_t(layer); ++k) {
+    const Layer& l = net_.layers[k];
+    std::vector<Range> r(std::size_t(l.size), {-INFINITY, INFINITY});
+    if (l.kind == Layer::Kind::affine) {
+      std::vector<Range> size(r.size());               // of what is summed at either end, each of which is rounded
+      for (std::size_t e = 0; e < r.size(); ++e) {
+        r[e] = {double(l.bias[e]) - double(l.absolute), double(l.bias[e]) + double(l.absolute)};
+        size[e] = {std::fabs(r[e].first), std::fabs(r[e].second)};
+      }
+      for (const Term& t : l.terms) {
+        const std::vector<Range>& x = ranges_[std::size_t(t.from)];
+        auto add = [&](std::int32_t i, std::int32_t j, double w) {
+          if (w == 0) return;
+          auto [lo, hi] = x[std::size_t(j)];
+          if (w < 0) std::swap(lo, hi);
+          r[std::size_t(i)].first += w * lo, r[std::size_t(i)].second += w * hi;
+          size[std::size_t(i)].first += std::fabs(w * lo), size[std::size_t(i)].second += std::fabs(w * hi);
+        };
+        const Matrix& m = t.matrix;
+        for (std::int32_t i = 0; i < m.rows; ++i) {
+          if (m.dense)
+            for (std::int32_t j = 0; j < m.cols; ++j) add(i, j, double(m.values[std::size_t(i) * std::size_t(m.cols) + std::size_t(j)]));
+          else
+            for (std::int32_t p = m.row_start[std::size_t(i)]; p < m.row_start[std::size_t(i) + 1]; ++p) add(i, m.column[std::size_t(p)], double(m.values[std::size_t(p)]));
+        }
+      }
+      const double off = l.whole ? 0 : double(l.roundings) * 0x1p-23 + 0x1p-30;  // what float32 loses in an engine, and float64 here
+      if (off > 0) for (std::size_t e = 0; e < r.size(); ++e) r[e].first -= size[e].first * off, r[e].second += size[e].second * off;
+    } else if (l.kind == Layer::Kind::unary) {
+      const std::vector<Range>& x = ranges_[std::size_t(l.a)];
+      for (std::int32_t e = 0; e < l.size; ++e) {
+        if (l.unary.kind == Unary::Kind::relu) r[std::size_t(e)] = {std::max(x[std::size_t(e)].first, 0.0), std::max(x[std::size_t(e)].second, 0.0)};
+        if (l.unary.kind == Unary::Kind::steps) r[std::size_t(e)] = {l.unary.steps->of(e).least(), l.unary.steps->of(e).most()};
+      }
+    } else if (l.kind == Layer::Kind::product) {
+      for (std::int32_t e = 0; e < l.size; ++e) {
+        const Range a = ranges_[std::size_t(l.a)][std::size_t(e)], b = ranges_[std::size_t(l.b)][std::size_t(e)];
+        const double corners[] = {a.first * b.first, a.first * b.second, a.second * b.first, a.second * b.second};
+        const auto [lo, hi] = std::minmax_element(corners, corners + 4);
+        if (std::isfinite(*lo) && std::isfinite(*hi)) r[std::size_t(e)] = {*lo - std::fabs(*lo) * 1e-6, *hi + std::fabs(*hi) * 1e-6};
+      }
+    }
+    ranges_.push_back(std::move(r));
+  }
+  return ranges_[std::size_t(layer)];
+}
+
+/// Integers times integers, small enough: every partial sum is exact in float32, in any order.
+bool Lowering::sums_whole(const Layer& l) {
+  auto integer = [](float v) { return v == std::trunc(v); };
+  std::vector<double> total(std::size_t(l.size), 0.0);
+  for (std::size_t e = 0; e < total.size(); ++e) {
+    if (!integer(l.bias[e])) return false;
+    total[e] = std::fabs(double(l.bias[e]));
+  }
+  for (const Term& t : l.terms) {
+    if (!net_.layers[std::size_t(t.from)].whole || !std::all_of(t.matrix.values.begin(), t.matrix.values.end(), integer)) return false;
+    const std::vector<Range>& x = range(t.from);
+    auto add = [&](std::int32_t i, std::int32_t j, float w) { total[std::size_t(i)] += std::fabs(double(w)) * (w == 0 ? 0 : std::max(std::fabs(x[std::size_t(j)].first), std::fabs(x[std::size_t(j)].second))); };
+    const Matrix& m = t.matrix;
+    for (std::int32_t i = 0; i < m.rows; ++i) {
+      if (m.dense)
+        for (std::int32_t j = 0; j < m.cols; ++j) add(i, j, m.values[std::size_t(i) * std::size_t(m.cols) + std::size_t(j)]);
+      else
+        for (std::int32_t p = m.row_start[std::size_t(i)]; p < m.row_start[std::size_t(i) + 1]; ++p) add(i, m.column[std::size_t(p)], m.values[std::size_t(p)]);
+    }
+  }
+  return std::all_of(total.begin(), total.end(), [](double v) { return v <= kWhole; });
+}
+
+/// Between ReLUs; a side that the numbers never reach needs none.
+Place Lowering::clipped(Place x, double lo, double hi, const std::string& origin) {
+  for (auto [limit, sign] : {std::pair(lo, 1.0f), std::pair(hi, -1.0f)}) {
+    if (!(std::fabs(limit) < double(kHuge))) continue;  // no value that has bounds is beyond
+    const std::vector<Range>& r = range(x.layer);
+    if (std::all_of(r.begin(), r.end(), [&](const Range& v) { return sign > 0 ? v.first >= limit : v.second <= limit; })) continue;
+    const float c = float(limit);
     const std::int32_t rows = size(x);
     std::vector<Term> shifted, back;
     shifted.push_back({x.layer, make_matrix(rows, rows, diagonal(rows, sign))});
-    Place r = relu(affine(std::move(shifted), std::vector<float>(std::size_t(rows), -sign * c), 0, rows, origin), origin);
-    back.push_back({r.layer, make_matrix(rows, rows, diagonal(rows, sign))});
+    Place y = relu(affine(std::move(shifted), std::vector<float>(std::size_t(rows), -sign * c), 0, rows, origin), origin);
+    back.push_back({y.layer, make_matrix(rows, rows, diagonal(rows, sign))});
     x = affine(std::move(back), std::vector<float>(std::size_t(rows), c), 0, rows, origin);
   }
-  n.out[0] = x;
+  return x;
+}
+
+Place Lowering::stepped(Place x, Steps steps, const std::string& origin) {
+  Unary u;
+  u.kind = Unary::Kind::steps;
+  u.steps = std::make_shared<const Steps>(std::move(steps));
+  return unary(x, std::move(u), origin);
+}
+
+/// The scaled sums as real numbers that err by the rule's rounding.
+Result<Place> Lowering::rescaled(const Node& n, Place x, const Chain& c) {
+  const double most = largest(x.layer);
+  const std::int32_t rows = size(x);
+  std::vector<Entry> entries;
+  double error = 0;
+  for (std::int32_t e = 0; e < rows; ++e) {
+    const Requant& rule = c.rules[std::size_t(e / c.inner) % c.rules.size()];
+    const Factor f = factor_of(rule, most);
+    const bool wraps = (rule.rule == Rounding::fixed_double || rule.rule == Rounding::fixed_legacy) && rule.fixed.shift > 0 && std::ldexp(most, rule.fixed.shift) >= 2147483648.0;
+    if (!(f.factor * most < 2147483000.0) || wraps) return fail(n, "what it rescales may leave 32 bits");
+    const float factor = float(f.factor);
+    error = std::max(error, f.error + std::fabs(f.factor - double(factor)) * most);
+    if (factor != 0) entries.push_back({e, e, factor});
+  }
+  std::vector<Term> terms;
+  terms.push_back({x.layer, make_matrix(rows, rows, std::move(entries))});
+  SAHA_DO(spend(std::size_t(rows)));
+  Place y = affine(std::move(terms), {}, 0, rows, n.g.describe(n.n));
+  net_.layers.back().absolute = std::nextafter(float(error), float(INFINITY)), net_.layers.back().whole = false;
+  return y;
+}
+
+/// The numbers of a chain, as a layer.
+Result<Place> Lowering::plain(const Node& n, Place p) {
+  if (!p.chain) return p;
+  Chain& c = *p.chain;
+  if (c.made.layer >= 0) return c.made;
+  const std::string origin = n.g.describe(n.n);
+  const std::vector<Range>& r = range(p.layer);
+  const std::int32_t rows = size(p);
+  Steps steps;
+  steps.whole = true;
+  std::vector<Range> domain(c.rules.size(), {INFINITY, -INFINITY});
+  for (std::int32_t e = 0; e < rows; ++e) {
+    const std::size_t k = std::size_t(e / c.inner) % c.rules.size();
+    domain[k] = {std::min(domain[k].first, r[std::size_t(e)].first), std::max(domain[k].second, r[std::size_t(e)].second)};
+    if (c.rules.size() > 1) steps.which.push_back(std::int32_t(k));
+  }
+  bool fits = true;
+  for (std::size_t k = 0; fits && k < c.rules.size(); ++k) {
+    if (domain[k].first > domain[k].second) domain[k] = {0, 0};   // a channel without elements
+    const std::int64_t lo = std::int64_t(domain[k].first), hi = std::int64_t(domain[k].second);
+    const Requant& rule = c.rules[k];
+    const double most = std::max(std::fabs(domain[k].first), std::fabs(domain[k].second));
+    if ((rule.rule == Rounding::fixed_double || rule.rule == Rounding::fixed_legacy) && rule.fixed.shift > 0 && std::ldexp(most, rule.fixed.shift) >= 2147483648.0) return fail(n, "what it rescales may leave 32 bits");
+    // What never falls comes first; a table may.
+    const auto table = std::find_if(c.links.begin(), c.links.end(), [](const Link& l) { return l.kind == Link::Kind::table; });
+    auto rising = [&](std::int64_t v) {
+      v = saha::rescale(v, rule);
+      for (auto l = c.links.begin(); l != table; ++l) v = (*l)(v);
+      return v;
+    };
+    for (std::int64_t end : {lo, hi}) {
+      std::int64_t v = saha::rescale(end, rule);
+      for (auto l = c.links.begin(); l != table; ++l)
+        if (v = (*l)(v); v > INT32_MAX || v < INT32_MIN) return fail(n, "what it rescales may leave 32 bits");
+    }
+    Steps::Table t = steps_of(lo, hi, kMaxSteps, rising);
+    fits = !t.value.empty();
+    if (fits) map_values(t, [&](std::int64_t v) {
+      for (auto l = table; l != c.links.end(); ++l) v = (*l)(v);
+      return v;
+    });
+    steps.tables.push_back(std::move(t));
+  }
+  if (fits) {
+    c.made = stepped({p.layer}, std::move(steps), origin);
+    return c.made;
+  }
+  SAHA_TRY(Place x, rescaled(n, {p.layer}, c));
+  for (const Link& l : c.links) {
+    SAHA_TRY(x, linked(n, x, l));
+  }
+  c.made = x;
+  return x;
+}
+
+/// A link's function of a layer of integers.
+Result<Place> Lowering::linked(const Node& n, Place x, const Link& link) {
+  const std::string origin = n.g.describe(n.n);
+  const std::int32_t rows = size(x);
+  if (link.kind == Link::Kind::clip) return clipped(x, double(link.a), double(link.b), origin);
+  if (link.kind == Link::Kind::add) {
+    if (link.a == 0) return x;
+    std::vector<Term> terms;
+    terms.push_back({x.layer, make_matrix(rows, rows, diagonal(rows, 1))});
+    Place y = affine(std::move(terms), std::vector<float>(std::size_t(rows), float(link.a)), 0, rows, origin);
+    net_.layers.back().absolute = float(std::fabs(double(float(link.a)) - double(link.a)));
+    return y;
+  }
+  Steps steps;
+  steps.whole = true;
+  Steps::Table t{{}, {0}};
+  for (std::size_t i = 1; i < link.table.size(); ++i) t.at.push_back(float(link.a + std::int64_t(i))), t.value.push_back(float(i));
+  map_values(t, [&](std::int64_t v) { return link.table[std::size_t(v)]; });
+  steps.tables.push_back(std::move(t));
+  return stepped(x, std::move(steps), origin);
+}
+
+/// A node that does one thing to each integer. False: it is none.
+Result<bool> Lowering::linked(Node& n) {
+  const std::string_view name = n.def.name.str();
+  if (!n.variable(0) || !n.whole() || !is_int(n.g.type(n.g.operand(n.n, 0)).dtype)) return false;
+  for (std::size_t i = 1; i < n.in.size(); ++i) if (n.variable(i) || (n.data[i] && n.data[i]->size() != 1 && name != "Lookup")) return false;
+  Link l{Link::Kind::add};
+  if (name == "Cast") {
+    n.out[0] = n.in[0];                              // what does not fit is found by exact()
+    return true;
+  }
+  if (name == "Add" || name == "Sub") {
+    SAHA_TRY(Dims from, operand_dims(n, 0));
+    SAHA_TRY(Dims to, dims(n, n.g.result(n.n)));
+    if (from != to) return false;
+    l.a = n.data[1]->int_at(0) * (name == "Sub" ? -1 : 1);
+  } else if (name == "Saturate") {
+    const IntRange r = int_range(DType(n.attrs().i("to")));
+    l = {Link::Kind::clip, r.lo, r.hi};
+  } else if (name == "Clip" || name == "Relu") {
+    const IntRange r = int_range(n.g.type(n.g.operand(n.n, 0)).dtype);
+    l = {Link::Kind::clip, r.lo, r.hi};
+    if (name == "Relu") l.a = 0;
+    if (n.data.size() > 1 && n.data[1]) l.a = n.data[1]->int_at(0);
+    if (n.data.size() > 2 && n.data[2]) l.b = n.data[2]->int_at(0);
+    if (l.a > l.b) l.a = l.b;
+  } else if (name == "Lookup") {
+    if (bits(n.g.type(n.g.operand(n.n, 0)).dtype) > 8 || !n.data[1]) return fail(n, "its table is of more than 8 bits, or no constant");
+    l = {Link::Kind::table, int_range(n.g.type(n.g.operand(n.n, 0)).dtype).lo, 0, values<std::int64_t>(*n.data[1])};
+  } else {
+    return false;
+  }
+  if (n.in[0].chain) {
+    auto longer = std::make_shared<Chain>(*n.in[0].chain);
+    longer->made = {};
+    longer->links.push_back(std::move(l));
+    n.out[0] = {n.in[0].layer, std::move(longer)};
+    return true;
+  }
+  SAHA_TRY(n.out[0], linked(n, n.in[0], l));
+  return true;
+}
+
+/// Rules and numbers stand in the node's integer form.
+Result<> Lowering::stored_node(Node& n) {
+  if (++depth_ > 8) return fail(n, "bodies within bodies");
+  SAHA_TRY(ir::Graph form, op::integer_form(n.g, n.n));
+  std::vector<Place> places;
+  std::vector<const Tensor*> constants;
+  for (std::size_t i = 0; i < n.in.size(); ++i) {
+    const ir::ValueId id = n.g.operand(n.n, i);
+    if (id == ir::ValueId::none || n.g[id].constant) continue;
+    places.push_back(n.in[i]);
+    constants.push_back(n.data[i]);
+  }
+  SAHA_TRY(std::vector<Place> out, graph(form, places, constants));
+  for (std::size_t k = 0; k < n.out.size() && k < out.size(); ++k) n.out[k] = out[k];
+  --depth_;
+  return {};
+}
+
+Result<> Lowering::rescale(Node& n) {
+  SAHA_TRY(Dims d, operand_dims(n, 0));
+  Chain c;
+  SAHA_TRY(c.rules, op::rescaling(n.attrs()));
+  if (c.rules.size() > 1) {
+    const std::int64_t rank = std::ssize(d), axis = n.attrs().i("axis");
+    for (std::int64_t i = (axis < 0 ? axis + rank : axis) + 1; i < rank; ++i) c.inner *= d[std::size_t(i)];
+  }
+  if (stored_ == Stored::steps && net_.layers[std::size_t(n.in[0].layer)].whole) {
+    n.out[0] = {n.in[0].layer, std::make_shared<Chain>(std::move(c))};
+    return {};
+  }
+  SAHA_TRY(n.out[0], rescaled(n, n.in[0], c));
+  return {};
+}
+
+/// (q - zero) * scale, rounded once.
+Result<> Lowering::dequantise(Node& n) {
+  SAHA_TRY(Dims d, operand_dims(n, 0));
+  if (!n.variable(0) || n.variable(1) || n.variable(2) || n.attrs().i("block_size") != 0) return fail(n, "its scales depend on the input, or come in blocks");
+  const std::vector<double> scale = values<double>(*n.data[1]), zero = n.in.size() > 2 && n.data[2] ? values<double>(*n.data[2]) : std::vector<double>(1, 0.0);
+  const std::int64_t rank = std::ssize(d), axis = n.attrs().i("axis");
+  std::int64_t inner = 1;
+  if (scale.size() > 1) for (std::int64_t i = (axis < 0 ? axis + rank : axis) + 1; i < rank; ++i) inner *= d[std::size_t(i)];
+  const std::int32_t rows = size(n.in[0]);
+  std::vector<Entry> entries;
+  std::vector<float> bias;
+  for (std::int32_t e = 0; e < rows; ++e) {
+    const std::size_t k = std::size_t(e / inner) % scale.size();
+    const double z = zero[zero.size() > 1 ? k : 0];
+    entries.push_back({e, e, float(scale[k])});
+    bias.push_back(float(-z * scale[k]));            // rounded: one more
+  }
+  std::vector<Term> terms;
+  terms.push_back({n.in[0].layer, make_matrix(rows, rows, std::move(entries))});
+  SAHA_DO(spend(std::size_t(rows)));
+  n.out[0] = affine(std::move(terms), std::move(bias), 3, rows, n.g.describe(n.n));
+  return {};
+}
+
+/// rint(x / scale) + zero, saturated, of a float32.
+Result<> Lowering::quantise(Node& n) {
+  if (!n.variable(0) || n.variable(1) || n.variable(2) || n.data[1]->size() != 1 || n.data[1]->dtype != DType::f32) return fail(n, "its scale depends on the input, or is not one float32");
+  const ir::Type& t = n.g.type(n.g.result(n.n));
+  if (!is_int(t.dtype) || bits(t.dtype) > 16) return fail(n, "its result is " + ir::str(t) + ", integers of up to 16 bits have bounds");
+  const float scale = n.data[1]->as<float>()[0];
+  const IntRange all = int_range(t.dtype);
+  const std::int64_t zero = n.in.size() > 2 && n.data[2] ? n.data[2]->int_at(0) : 0;
+  if (!(scale > 0)) return fail(n, "its scale is not above 0");
+  const std::string origin = n.g.describe(n.n);
+  if (stored_ == Stored::steps && bits(t.dtype) <= 8) {
+    Steps steps;
+    steps.tables.push_back(steps_of_float(kMaxSteps, [&](float x) { return std::int64_t(std::clamp(double(std::nearbyint(x / scale)) + double(zero), double(all.lo), double(all.hi))); }));
+    n.out[0] = stepped(n.in[0], std::move(steps), origin);
+    return {};
+  }
+  const std::int32_t rows = size(n.in[0]);
+  const float inverse = 1 / scale;
+  // Beyond saturation nothing errs; before it the quotient is rounded, and the inverse here.
+  const double most = double(all.hi - all.lo) + 1, error = 0.5 + most * (0x1p-23 + std::fabs(double(inverse) * double(scale) - 1));
+  std::vector<Term> terms;
+  terms.push_back({n.in[0].layer, make_matrix(rows, rows, diagonal(rows, inverse))});
+  SAHA_DO(spend(std::size_t(rows)));
+  Place y = affine(std::move(terms), std::vector<float>(std::size_t(rows), float(zero)), 0, rows, origin);
+  net_.layers.back().absolute = std::nextafter(float(error), float(INFINITY)), net_.layers.back().whole = false;
+  n.out[0] = clipped(y, double(all.lo), double(all.hi), origin);
+  return {};
+}
+
+/// Integer results that a node gives fit their type, so that none wraps around; constants that float32 does not hold are paid for.
+Result<> Lowering::exact(const Node& n) {
+  if (op::is_quantised(n.g, n.n)) return {};         // its form's nodes were looked at
+  for (std::size_t k = 0; k < n.out.size(); ++k) {
+    const ir::Type& t = n.g.type(n.g.result(n.n, k));
+    if (!t.is_tensor() || !is_int(t.dtype) || n.out[k].layer < 0 || n.out[k].chain) continue;
+    Layer& l = net_.layers[std::size_t(n.out[k].layer)];
+    double lost = 0;
+    for (const Tensor* c : n.data) {
+      if (!c || !is_int(c->dtype) || bits(c->dtype) < 32 || (n.def.traits & op::kMovement)) continue;
+      for (double v : values<double>(*c)) lost = std::max(lost, std::fabs(v - double(float(v))));
+    }
+    if (lost > 0) {
+      if (n.def.name != ir::OpName("Add") && n.def.name != ir::OpName("Sub") && n.def.name != ir::OpName("Gemm") && n.def.name != ir::OpName("Conv")) return fail(n, "a constant of its is no float32");
+      l.absolute += float(lost), l.whole = false;
+    }
+    const IntRange all = int_range(t.dtype);
+    for (auto [lo, hi] : range(n.out[k].layer))
+      if (!(lo >= double(all.lo) - double(l.absolute) - 1 && hi <= double(all.hi) + double(l.absolute) + 1)) return fail(n, "its integers may leave " + ir::str(t));
+  }
   return {};
 }
 
@@ -768,12 +1171,22 @@ Result<bool> Lowering::node(Node& n) {
     if (!r) return std::move(r.error());
     return true;
   };
-  if (op::is_quantised(n.g, n.n)) return fail(n, "it computes on stored integers, which have bounds of their own");
+  if (op::is_quantised(n.g, n.n)) return done(stored_node(n));
   for (std::size_t k = 0; k < n.n.num_results; ++k) {
     const ir::Type& t = n.g.type(n.g.result(n.n, k));
-    if (t.is_tensor() && t.dtype != DType::f32) return fail(n, "'" + n.g.name(n.g.result(n.n, k)) + "' is " + ir::str(t) + ", float32 has bounds");
+    if (t.is_tensor() && t.dtype != DType::f32 && !is_int(t.dtype)) return fail(n, "'" + n.g.name(n.g.result(n.n, k)) + "' is " + ir::str(t) + ", float32 and integers have bounds");
   }
+  SAHA_TRY(bool link, linked(n));
+  if (link) return true;
+  for (Place& p : n.in) { SAHA_TRY(p, plain(n, p)); }
   if (n.def.traits & op::kMovement) return done(movement(n));
+  if (name == "Rescale") return done(rescale(n));
+  if (name == "DequantizeLinear") return done(dequantise(n));
+  if (name == "QuantizeLinear") return done(quantise(n));
+  if (name == "Cast" && !n.whole() && is_int(n.g.type(n.g.operand(n.n, 0)).dtype)) {
+    n.out[0] = select(n.in[0], [&] { std::vector<std::int32_t> f; for (std::int32_t i = 0; i < size(n.in[0]); ++i) f.push_back(i); return f; }(), 1, n.g.describe(n.n), {}, largest(n.in[0].layer) <= 0x1p24 ? 0.0f : 1.0f);
+    return true;
+  }
   if (name == "Dropout") {
     n.out[0] = n.in[0];
     return true;
@@ -783,7 +1196,7 @@ Result<bool> Lowering::node(Node& n) {
   if (name == "Neg") return done(sum(n, {-1}));
   if (name == "Sum") return done(sum(n, std::vector<float>(n.in.size(), 1.0f)));
   if (name == "Mul") return done(multiply(n, false));
-  if (name == "Div") return done(multiply(n, true));
+  if (name == "Div" && !n.whole()) return done(multiply(n, true));
   if (name == "MatMul") return done(matmul(n));
   if (name == "Gemm") return done(gemm(n));
   if (name == "Conv") return done(conv(n));
@@ -795,6 +1208,7 @@ Result<bool> Lowering::node(Node& n) {
   if (name == "ReduceMax" || name == "ReduceMin") return done(reduce_extreme(n, name == "ReduceMax" ? 1.0f : -1.0f));
   if (name == "Softmax") return done(softmax(n));
   const std::string origin = n.g.describe(n.n);
+  if (n.whole() && (name == "Div" || !n.def.linear.in(0))) return fail(n, "the operator has no bounds on integers");
   if (name == "Relu") {
     n.out[0] = relu(n.in[0], origin);
     return true;
@@ -859,6 +1273,7 @@ Result<std::vector<Place>> Lowering::graph(const ir::Graph& g, const std::vector
     }
     SAHA_TRY(bool known, node(n));
     if (!known) return fail(n, "the operator has no bounds");
+    SAHA_DO(exact(n));
     for (std::size_t k = 0; k < n.out.size(); ++k) place[raw.first_result + k] = n.out[k];
   }
   std::vector<Place> out;
@@ -868,6 +1283,7 @@ Result<std::vector<Place>> Lowering::graph(const ir::Graph& g, const std::vector
       continue;
     }
     Place p = place[std::size_t(v)];
+    if (p.chain && depth_ == 0) { SAHA_TRY(p, plain({g, *g.producer(v), *op::find(g.producer(v)->op.str())->def, {}, {}, {}}, p)); }
     if (p.layer < 0) {
       const Tensor* t = constant[std::size_t(v)];
       if (!t) return Error{ErrorCode::unsupported, "output '" + g.name(v) + "' has no bounds"};
@@ -901,26 +1317,33 @@ void Lowering::outputs(const std::vector<Place>& places) {
 
 std::span<const std::string_view> own_rules() { return kOwnRules; }
 
-Result<Net> lower(const ir::Graph& g) {
+Result<Net> lower(const ir::Graph& g, Stored stored) {
   Net net;
+  std::vector<std::pair<double, double>> ranges;
+  bool whole = !g.inputs().empty();
   std::int64_t total = 0;
   std::vector<Dims> shapes;
   for (ir::ValueId v : g.inputs()) {
     const ir::Type& t = g.type(v);
     if (!ir::is_static(t)) return Error{ErrorCode::unsupported, "input '" + g.name(v) + "' is " + ir::str(t) + ", its dimensions must be numbers"};
-    if (t.dtype != DType::f32) return Error{ErrorCode::unsupported, "input '" + g.name(v) + "' is " + ir::str(t) + ", float32 has bounds"};
+    const bool integer = is_int(t.dtype) && bits(t.dtype) <= 16;
+    if (t.dtype != DType::f32 && !integer) return Error{ErrorCode::unsupported, "input '" + g.name(v) + "' is " + ir::str(t) + ", float32 and integers of up to 16 bits have bounds"};
+    whole &= integer;
     Dims d;
     for (const ir::Dim& x : t.dims) d.push_back(*x.known());
     total += num_elements(d);
     if (total > kMaxLayer) return Error{ErrorCode::unsupported, "the inputs have more than " + std::to_string(kMaxLayer) + " elements"};
+    ranges.resize(std::size_t(total), integer ? std::pair(double(int_range(t.dtype).lo), double(int_range(t.dtype).hi)) : std::pair(-HUGE_VAL, HUGE_VAL));
     shapes.push_back(d);
   }
   Layer input;
   input.kind = Layer::Kind::input;
   input.size = std::int32_t(total);
   input.origin = "input";
+  input.whole = whole;
   net.layers.push_back(std::move(input));
-  Lowering lowering(net);
+  Lowering lowering(net, stored);
+  lowering.set_input(std::move(ranges));
   std::vector<Place> places;
   if (shapes.size() == 1) {
     places.push_back({0});
@@ -934,7 +1357,7 @@ Result<Net> lower(const ir::Graph& g) {
       for (std::int32_t i = 0; i < n; ++i) entries.push_back({i, start + i, 1.0f});
       part.terms.push_back({0, make_matrix(n, std::int32_t(total), std::move(entries))});
       part.bias.assign(std::size_t(n), 0.0f);
-      part.origin = "input";
+      part.origin = "input", part.whole = whole;
       net.layers.push_back(std::move(part));
       places.push_back({std::int32_t(net.layers.size()) - 1});
       start += n;

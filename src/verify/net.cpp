@@ -64,7 +64,7 @@ Matrix make_matrix(std::int32_t rows, std::int32_t cols, std::vector<Entry> entr
   return m;
 }
 
-double Unary::value(double x) const {
+double Unary::value(double x, std::int32_t element) const {
   switch (kind) {
     case Kind::relu: return x < 0 ? 0 : x;
     case Kind::curve:
@@ -72,10 +72,14 @@ double Unary::value(double x) const {
     case Kind::reciprocal: return 1 / x;
     case Kind::sine: return shift != 0 ? std::cos(x) : std::sin(x);
     case Kind::relu_difference: return x;          // a sweep has lines of its own for it
+    case Kind::steps: {
+      const Steps::Table& t = steps->of(element);
+      return double(t.value[t.index(x)]);
+    }
   }
   return 0;
 }
-double Unary::slope(double x) const {
+double Unary::slope(double x, std::int32_t element) const {
   switch (kind) {
     case Kind::relu: return x > 0;
     case Kind::curve: return curve->slope(x, *attrs);
@@ -83,6 +87,13 @@ double Unary::slope(double x) const {
     case Kind::reciprocal: return -1 / (x * x);
     case Kind::sine: return shift != 0 ? -std::sin(x) : std::cos(x);
     case Kind::relu_difference: return 1;
+    case Kind::steps: {                            // of use to a search only: the mean over some steps on both sides
+      const Steps::Table& t = steps->of(element);
+      const std::size_t n = t.at.size(), i = t.index(x);
+      if (i == 0 || i == n) return 0;
+      const std::size_t a = i > 4 ? i - 4 : 0, b = std::min(i + 4, n - 1);
+      return t.at[b] > t.at[a] ? double(t.value[b + 1] - t.value[a + 1]) / double(t.at[b] - t.at[a]) : 0;
+    }
   }
   return 0;
 }
@@ -109,7 +120,7 @@ bool zero(const std::vector<float>& v) {
 }
 /// Every element is one element of another layer, or its negative, or 0.
 bool moves(const Layer& l) {
-  if (l.kind != Layer::Kind::affine || l.roundings != 0 || l.spread >= 0 || l.terms.empty() || !zero(l.bias)) return false;
+  if (l.kind != Layer::Kind::affine || l.roundings != 0 || l.absolute != 0 || l.spread >= 0 || l.terms.empty() || !zero(l.bias)) return false;
   std::vector<char> taken(std::size_t(l.size), 0);
   for (const Term& t : l.terms) {
     if (t.matrix.dense) return false;
@@ -202,6 +213,7 @@ void compact(Net& net, bool sums) {
         l.terms.insert(l.terms.end(), part.terms.begin(), part.terms.end());
         for (std::size_t e = 0; e < l.bias.size(); ++e) l.bias[e] += part.bias[e];
         l.roundings += part.roundings;
+        l.absolute += part.absolute, l.whole &= part.whole;
         if (!part.origin.empty()) l.origin = part.origin;
         changed = true;
         break;

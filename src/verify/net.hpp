@@ -11,6 +11,7 @@
 #include "base/result.hpp"
 #include "ir/graph.hpp"
 #include "op/op_def.hpp"
+#include "verify/steps.hpp"
 #include "verify/verify.hpp"
 
 namespace saha::verify {
@@ -40,14 +41,15 @@ struct Term {
 
 /// One function element by element.
 struct Unary {
-  /// curve: the entry's; stair: a curve that only steps, with its values and jumps bounded by its ends.
-  enum class Kind : std::uint8_t { relu, curve, stair, reciprocal, sine, relu_difference } kind = Kind::relu;
+  /// curve: the entry's; stair: a curve that only steps, with its values and jumps bounded by its ends; steps: one whose steps are known.
+  enum class Kind : std::uint8_t { relu, curve, stair, reciprocal, sine, steps, relu_difference } kind = Kind::relu;
   const op::Curve* curve = nullptr;
   std::shared_ptr<const ir::Attrs> attrs = {};
   double shift = 0;                                ///< sine: sin(x + shift), a quarter turn for the cosine
   float ulp = 0;                                   ///< units of 2^-24 by which an engine's value may differ, relative to the largest of the range
-  double value(double x) const;
-  double slope(double x) const;
+  std::shared_ptr<const Steps> steps = {};
+  double value(double x, std::int32_t element = 0) const;  ///< element: of a layer whose elements have steps of their own
+  double slope(double x, std::int32_t element = 0) const;
 };
 
 struct Layer {
@@ -56,6 +58,8 @@ struct Layer {
   std::vector<Term> terms;                         ///< affine: y = sum of matrix * from + bias
   std::vector<float> bias;                         ///< affine
   float roundings = 0;                             ///< affine: float32 roundings that an element's sum goes through, beside exact ones: 0 where it is only rewriting
+  float absolute = 0;                              ///< affine: every element may err by so much, in any arithmetic: what rounding to an integer does
+  bool whole = false;                              ///< every element is an integer, and so small that float32 sums of them are exact
   Unary unary;
   std::int32_t a = -1, b = -1;                     ///< unary: a; product: a * b
   std::int32_t left = -1, right = -1;              ///< unary of kind relu_difference: relu(left) - relu(right), where a is left - right. affine: left - right written anew, with what both may err
@@ -84,7 +88,11 @@ bool pair_differences(Net& net);
 /// Operators for which lower() has a rule, beside those whose facts in the table (linear, curve, body) are enough.
 std::span<const std::string_view> own_rules();
 
-/// Fails (unsupported) naming an operator that has no bounds, or a value whose size is not known.
-Result<Net> lower(const ir::Graph& g);
+/// How rounding to a stored integer is said: by its steps (exact, each with lines of its own), or as a sum that errs by half a step, between ReLUs for saturation.
+enum class Stored : std::uint8_t { steps, errors };
+
+/// Fails (unsupported) naming an operator that has no bounds, or a value whose size is not known. Inputs are float32, or integers of up to 16 bits. Nodes on stored integers are lowered
+/// by their integer form, in steps of their own; sums and products of integers are exact.
+Result<Net> lower(const ir::Graph& g, Stored stored = Stored::errors);
 
 }  // namespace saha::verify

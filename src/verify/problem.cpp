@@ -12,8 +12,8 @@ namespace {
 void allow_for_coefficients(Problem& p);
 }
 
-Problem make_problem(const Net& net, const Property& property, const Property& asked, const Options& options) {
-  Problem p{net, property, asked, options, {}, {}, {}, {}, kernels::detect_isa(), options.threads};
+Result<Problem> make_problem(const Net& net, const Property& property, const Property& asked, const Options& options, const Grid* grid) {
+  Problem p{net, property, asked, options, {}, {}, {}, {}, grid, {}, kernels::detect_isa(), options.threads};
   if (p.threads <= 0) p.threads = system::cpu().physical;
   using Key = std::pair<std::vector<std::pair<std::int32_t, double>>, std::vector<std::pair<std::int32_t, double>>>;
   std::map<Key, std::int32_t> known;
@@ -42,6 +42,21 @@ Problem make_problem(const Net& net, const Property& property, const Property& a
     }
     p.groups[it->second].push_back(std::int32_t(c));
   }
+  if (grid && grid->direct())
+    for (Box& b : p.boxes)
+      for (std::size_t i = 0; i < b.lo.size(); ++i) {
+        b.lo[i] = std::ceil(b.lo[i]), b.hi[i] = std::floor(b.hi[i]);
+        if (b.lo[i] > b.hi[i]) return Error{ErrorCode::invalid_argument, "input " + std::to_string(i) + " is an integer, and none lies within its bounds"};
+      }
+  p.outer = p.boxes;
+  if (grid)
+    for (Box& b : p.boxes) {
+      const std::vector<float> lo(b.lo.begin(), b.lo.end()), hi(b.hi.begin(), b.hi.end());
+      SAHA_TRY(const std::vector<float> first, grid->integers(lo));
+      SAHA_TRY(const std::vector<float> last, grid->integers(hi));
+      b.lo.resize(first.size()), b.hi.resize(first.size());
+      for (std::size_t i = 0; i < first.size(); ++i) b.lo[i] = double(std::min(first[i], last[i])), b.hi[i] = double(std::max(first[i], last[i]));
+    }
   allow_for_coefficients(p);
   return p;
 }
@@ -80,8 +95,13 @@ Watch::Watch(const Problem& problem, std::function<Result<std::vector<float>>(co
 bool Watch::out_of_time() const { return seconds() > problem_.options.timeout_s || (problem_.options.cancelled && problem_.options.cancelled()); }
 
 std::vector<float> Watch::inside(std::size_t group, std::span<const float> x) const {
-  const Box& box = *problem_.property.cases[std::size_t(problem_.groups[group][0])].box;
   std::vector<float> r(x.begin(), x.end());
+  if (problem_.grid) {
+    const Box& box = problem_.boxes[group];
+    for (std::size_t i = 0; i < r.size(); ++i) r[i] = float(std::clamp(double(std::nearbyint(r[i])), box.lo[i], box.hi[i]));
+    return r;
+  }
+  const Box& box = *problem_.property.cases[std::size_t(problem_.groups[group][0])].box;
   for (std::size_t i = 0; i < r.size(); ++i) {
     float lo = float(box.lo[i]), hi = float(box.hi[i]);
     if (double(lo) < box.lo[i]) lo = std::nextafter(lo, float(INFINITY));
@@ -92,11 +112,31 @@ std::vector<float> Watch::inside(std::size_t group, std::span<const float> x) co
 }
 
 bool Watch::try_point(const std::vector<float>& x) {
+  if (!problem_.grid) return judge(x).value_or(false);
+  for (std::size_t g = 0; g < problem_.groups.size(); ++g) {
+    const Box& box = problem_.boxes[g];
+    bool in = true;
+    for (std::size_t i = 0; in && i < x.size(); ++i) in = double(x[i]) >= box.lo[i] && double(x[i]) <= box.hi[i];
+    if (in && execute(g, x).value_or(false)) return true;
+  }
+  return false;
+}
+
+std::optional<bool> Watch::execute(std::size_t group, const std::vector<float>& x) {
+  if (!problem_.grid) return judge(x);
+  const Box& box = problem_.outer[group];
+  const std::vector<float> lo(box.lo.begin(), box.lo.end()), hi(box.hi.begin(), box.hi.end());
+  const auto inputs = problem_.grid->inputs(x, lo, hi);
+  if (!inputs) return {};
+  return *inputs ? judge(**inputs) : false;
+}
+
+std::optional<bool> Watch::judge(const std::vector<float>& x) {
   if (stopped()) return false;
   std::unique_lock one_at_a_time(execute_mutex_);
   Result<std::vector<float>> y = execute_(x);
   one_at_a_time.unlock();
-  if (!y) return false;
+  if (!y) return {};
   for (const Case& c : problem_.asked.cases) {
     bool in = true;
     for (std::size_t i = 0; in && i < x.size(); ++i) in = double(x[i]) >= c.box->lo[i] - 1e-7 * std::fabs(c.box->lo[i]) && double(x[i]) <= c.box->hi[i] + 1e-7 * std::fabs(c.box->hi[i]);
@@ -117,6 +157,7 @@ bool Watch::try_point(const std::vector<float>& x) {
   }
   return false;
 }
+
 
 std::optional<std::pair<std::vector<float>, std::vector<float>>> Watch::found() {
   std::lock_guard lock(mutex_);

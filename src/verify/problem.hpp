@@ -8,6 +8,7 @@
 #include <random>
 #include <vector>
 
+#include "verify/grid.hpp"
 #include "verify/sweep.hpp"
 
 namespace saha::verify {
@@ -29,11 +30,14 @@ struct Problem {
   std::vector<Query> queries;                        ///< without repeats, over the last layer and the input
   std::vector<std::vector<Limit>> cases;             ///< as in property
   std::vector<std::vector<std::int32_t>> groups;     ///< cases of one box
-  std::vector<Box> boxes;                            ///< of each group: the float32 inputs that an engine may see, outwards
+  std::vector<Box> boxes;                            ///< of each group: the float32 inputs that an engine may see, outwards; with a grid the integers that these become
+  const Grid* grid;                                  ///< not null: the net's inputs are integers
+  std::vector<Box> outer;                            ///< of each group: the float32 inputs
   kernels::Isa isa;
   int threads;
 };
-Problem make_problem(const Net& net, const Property& property, const Property& asked, const Options& options);
+/// Fails where the grid does.
+Result<Problem> make_problem(const Net& net, const Property& property, const Property& asked, const Options& options, const Grid* grid = nullptr);
 
 /// What the threads of a search share.
 class Watch {
@@ -44,14 +48,17 @@ class Watch {
   double seconds() const { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count(); }
   /// Runs x as the network ships; true, and everything stops, where that is a counterexample. x lies within the property's box.
   bool try_point(const std::vector<float>& x);
+  /// The same for a point of the group, where it matters why not: nothing where it could not be executed. Integers that no input becomes are no counterexample.
+  std::optional<bool> execute(std::size_t group, const std::vector<float>& x);
   void stop() { stop_ = true; }
   void count(std::int64_t n) { regions_ += n; }
   std::int64_t regions() const { return regions_; }
   std::optional<std::pair<std::vector<float>, std::vector<float>>> found();
-  /// x moved to float32 numbers inside the box of the group, where there are any.
+  /// x moved to float32 numbers (integers, with a grid) inside the box of the group, where there are any.
   std::vector<float> inside(std::size_t group, std::span<const float> x) const;
 
  private:
+  std::optional<bool> judge(const std::vector<float>& x);
   const Problem& problem_;
   std::function<Result<std::vector<float>>(const std::vector<float>&)> execute_;
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
@@ -106,5 +113,19 @@ class Descent {
 
 /// Gradient descent from many points, then the worst ones by sign steps: finds counterexamples within milliseconds where they are many.
 void attack(const Problem& problem, Watch& watch, std::span<const std::int32_t> cases, int steps, int restarts, std::uint64_t seed);
+
+/// Decides boxes of integers (Problem::grid) point by point.
+class Points {
+ public:
+  explicit Points(const Problem& problem);
+  static double count(std::span<const float> lo, std::span<const float> hi);
+  /// Every integer point of [lo, hi] against the open cases of the group. True: none is a counterexample, or one was found (the watch has stopped). False: one could not be executed.
+  bool run(Watch& watch, std::size_t group, std::span<const float> lo, std::span<const float> hi, std::span<const std::int32_t> open);
+
+ private:
+  static constexpr int kLanes = 64;
+  const Problem& problem_;
+  Sweep sweep_;
+};
 
 }  // namespace saha::verify

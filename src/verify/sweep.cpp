@@ -143,7 +143,7 @@ void Sweep::affine(std::size_t layer) {
         const std::size_t at = std::size_t(e) * std::size_t(b) + std::size_t(q), to = std::size_t(e) * std::size_t(width) + std::size_t(q);
         const float lo = f.lo[at], hi = f.hi[at], mid = 0.5f * lo + 0.5f * hi;
         centre[to] = mid;
-        radius[to] = std::max(hi - mid, mid - lo) * (1 + 4 * kUnit) + std::fabs(mid) * kUnit + kTiny;
+        radius[to] = l.whole ? hi - mid : std::max(hi - mid, mid - lo) * (1 + 4 * kUnit) + std::fabs(mid) * kUnit + kTiny;
         if (lo == hi) radius[to] = 0;
         largest[to] = std::max(std::fabs(lo), std::fabs(hi));
       }
@@ -164,16 +164,16 @@ void Sweep::affine(std::size_t layer) {
     for (float& v : spread) v *= l.spread_units * kUnit;
   }
   const State *left = l.left >= 0 ? &state_[std::size_t(l.left)] : nullptr, *right = l.right >= 0 ? &state_[std::size_t(l.right)] : nullptr;
-  const bool moving = inference == 0 && roundings == 0 && l.spread < 0;
+  const bool moving = inference == 0 && roundings == 0 && l.spread < 0 && l.absolute == 0;
   for (std::int32_t e = 0; e < l.size; ++e) {
     const float bias = l.bias[std::size_t(e)];
     for (std::int64_t q = 0; q < b; ++q) {
       const std::size_t at = std::size_t(e) * std::size_t(b) + std::size_t(q), from = std::size_t(e) * std::size_t(width) + std::size_t(q);
       const float size = a[from], bound = std::fabs(bias);
-      const float error = 1.01f * kUnit * ((inference + roundings) * size + (inference + (bias != 0 ? kCarried : 0)) * bound) + spread[std::size_t(q)] + (moving ? 0 : kTiny) +
+      const float error = 1.01f * kUnit * ((inference + roundings) * size + (inference + (bias != 0 ? kCarried : 0)) * bound) + spread[std::size_t(q)] + l.absolute + (moving ? 0 : kTiny) +
                           (left ? left->error[at] + right->error[at] + 2 * kUnit * (size + bound) : 0);
       s.error[at] = error;
-      const float mine = r[from] * (1 + (terms + 4) * kUnit) + 1.01f * kUnit * (terms + 6) * (size + bound) + error;
+      const float mine = l.whole ? r[from] : r[from] * (1 + (terms + 4) * kUnit) + 1.01f * kUnit * (terms + 6) * (size + bound) + error;
       float lo = c[from] + bias - mine, hi = c[from] + bias + mine;
       if (!(hi < kHuge && lo > -kHuge)) broken_[std::size_t(q)] = 1, lo = -kHuge, hi = kHuge;
       s.lo[at] = std::max(s.lo[at], lo), s.hi[at] = std::min(s.hi[at], hi);
@@ -207,11 +207,13 @@ void Sweep::lines(std::size_t layer) {
       if (s.lo[i] > s.hi[i]) std::swap(s.lo[i], s.hi[i]);
       s.slack[i] = kUnit * (adds * std::max(-lo, hi) + kCarried * std::max(std::fabs(s.cl[i]), std::fabs(s.cu[i]))) + kTiny;
     }
+  } else if (l.unary.kind == Unary::Kind::steps) {
+    step_lines(layer);
   } else {
+    Unary u = l.unary;
+    if (arithmetic_ == Arithmetic::real) u.ulp = 0;
     for (std::size_t i = 0; i < n; ++i) {
       const float lo = f.lo[i], hi = f.hi[i];
-      Unary u = l.unary;
-      if (arithmetic_ == Arithmetic::real) u.ulp = 0;
       const Line line = line_of(u, lo, hi);
       if (!line.ok) {
         broken_[i % std::size_t(lanes_)] = 1;
@@ -226,6 +228,35 @@ void Sweep::lines(std::size_t layer) {
     }
   }
   narrow_active(layer);
+}
+
+void Sweep::step_lines(std::size_t layer) {
+  const Layer& l = net_.layers[layer];
+  State& s = state_[layer];
+  const State& f = state_[std::size_t(l.a)];
+  const float adds = f.readers > 1 ? 10 : 2;
+  for (std::size_t i = 0; i < s.lo.size(); ++i) {
+    const float lo = f.lo[i], hi = f.hi[i];
+    const Steps::Table& t = l.unary.steps->of(std::int32_t(i / std::size_t(lanes_)));
+    const std::size_t a = t.index(double(lo)), b = t.index(double(hi));
+    if (a == b) {
+      const float v = t.value[a];
+      s.al[i] = s.au[i] = 0, s.cl[i] = s.cu[i] = s.lo[i] = s.hi[i] = v, s.slack[i] = kUnit * kCarried * std::fabs(v);
+      continue;
+    }
+    const Line line = line_of(t, l.unary.steps->whole, a, b, double(lo), double(hi));
+    const auto [least, most] = std::minmax_element(t.value.begin() + std::ptrdiff_t(a), t.value.begin() + std::ptrdiff_t(b) + 1);
+    s.lo[i] = *least, s.hi[i] = *most;
+    s.al[i] = line.al, s.au[i] = line.au, s.cl[i] = line.cl, s.cu[i] = line.cu;
+    s.slack[i] = kUnit * (adds * std::max(std::fabs(line.al), std::fabs(line.au)) * std::max(std::fabs(lo), std::fabs(hi)) + kCarried * std::max(std::fabs(line.cl), std::fabs(line.cu))) + kTiny;
+  }
+}
+
+float Sweep::gap(std::size_t layer, std::int32_t element, int lane) const {
+  const State& s = state_[layer];
+  const State& f = state_[std::size_t(net_.layers[layer].a)];
+  const std::size_t at = std::size_t(element) * std::size_t(lanes_) + std::size_t(lane);
+  return (s.au[at] - s.al[at]) * 0.5f * (f.lo[at] + f.hi[at]) + s.cu[at] - s.cl[at];
 }
 
 /// x y between its McCormick planes: of the two on each side the one that is nearer in the middle.
@@ -251,15 +282,18 @@ void Sweep::product_lines(std::size_t layer) {
   }
 }
 
-/// Elements of a ReLU that are 0 in every lane need no more work, here and before.
+/// Elements of a ReLU or of steps that are 0 in every lane need no more work, here and before.
 void Sweep::narrow_active(std::size_t layer) {
   const Layer& l = net_.layers[layer];
   State& s = state_[layer];
-  if (l.unary.kind != Unary::Kind::relu || pointwise_) return;
+  if ((l.unary.kind != Unary::Kind::relu && l.unary.kind != Unary::Kind::steps) || pointwise_) return;
   s.active.clear();
   for (std::int32_t e = 0; e < l.size; ++e) {
     bool on = false;
-    for (int q = 0; q < lanes_; ++q) on |= s.au[std::size_t(e) * std::size_t(lanes_) + std::size_t(q)] != 0;
+    for (int q = 0; q < lanes_; ++q) {
+      const std::size_t at = std::size_t(e) * std::size_t(lanes_) + std::size_t(q);
+      on |= s.lo[at] != 0 || s.hi[at] != 0;
+    }
     if (on) s.active.push_back(e);
   }
   State& f = state_[std::size_t(l.a)];
@@ -308,15 +342,18 @@ void Sweep::loose(std::size_t layer, std::vector<std::int32_t>& rows) const {
   rows.clear();
   const State& s = state_[layer];
   bool relu = true;
+  const Steps* steps = nullptr;                      // of the only reader
   for (std::size_t k = layer + 1; k < net_.layers.size(); ++k) {
     const Layer& l = net_.layers[k];
-    if (l.a == std::int32_t(layer) || l.b == std::int32_t(layer)) relu &= l.kind == Layer::Kind::unary && l.unary.kind == Unary::Kind::relu;
+    if (l.a != std::int32_t(layer) && l.b != std::int32_t(layer)) continue;
+    relu &= l.kind == Layer::Kind::unary && l.unary.kind == Unary::Kind::relu;
+    if (s.readers == 1 && l.kind == Layer::Kind::unary) steps = l.unary.steps.get();
   }
   if (s.exact_box) return;
   for (std::int32_t e = 0; e < net_.layers[layer].size; ++e)
     for (int q = 0; q < lanes_; ++q) {
       const std::size_t at = std::size_t(e) * std::size_t(lanes_) + std::size_t(q);
-      if (relu ? s.lo[at] < 0 && s.hi[at] > 0 : s.hi[at] - s.lo[at] > 1e-6f * (std::fabs(s.lo[at]) + std::fabs(s.hi[at]))) {
+      if (steps ? steps->of(e).index(double(s.lo[at])) != steps->of(e).index(double(s.hi[at])) : relu ? s.lo[at] < 0 && s.hi[at] > 0 : s.hi[at] - s.lo[at] > 1e-6f * (std::fabs(s.lo[at]) + std::fabs(s.hi[at]))) {
         rows.push_back(e);
         break;
       }
@@ -335,7 +372,8 @@ void Sweep::refine(std::size_t layer, std::span<const std::int32_t> rows, float*
   for (std::size_t i = 0; i < rows.size(); ++i)
     for (std::size_t q = 0; q < b; ++q) {
       const std::size_t at = std::size_t(rows[i]) * b + q;
-      const float lo = std::nextafter(float(out[2 * i * b + q]), -INFINITY), hi = std::nextafter(float(-out[(2 * i + 1) * b + q]), float(INFINITY));
+      float lo = std::nextafter(float(out[2 * i * b + q]), -INFINITY), hi = std::nextafter(float(-out[(2 * i + 1) * b + q]), float(INFINITY));
+      if (net_.layers[layer].whole) lo = std::ceil(lo), hi = std::floor(hi);
       if (lo > s.lo[at]) s.lo[at] = lo;
       if (hi < s.hi[at]) s.hi[at] = hi;
       if (s.lo[at] > s.hi[at]) std::swap(s.lo[at], s.hi[at]);
@@ -508,14 +546,14 @@ const float* Sweep::evaluate(const float* x, bool keep) {
     } else if (l.unary.kind == Unary::Kind::relu_difference) {
       for (std::size_t i = 0; i < s.lo.size(); ++i) s.lo[i] = std::max(state_[std::size_t(l.left)].lo[i], 0.0f) - std::max(state_[std::size_t(l.right)].lo[i], 0.0f);
     } else {
-      for (std::size_t i = 0; i < s.lo.size(); ++i) s.lo[i] = float(l.unary.value(double(state_[std::size_t(l.a)].lo[i])));
+      for (std::size_t i = 0; i < s.lo.size(); ++i) s.lo[i] = float(l.unary.value(double(state_[std::size_t(l.a)].lo[i]), std::int32_t(i / b)));
     }
     if (!keep) continue;
     if (l.kind == Layer::Kind::unary) {
       const float* z = state_[std::size_t(l.a)].lo.data();
       const bool relu = l.unary.kind == Unary::Kind::relu;
       for (std::size_t i = 0; i < s.lo.size(); ++i) {
-        float slope = relu ? (z[i] > 0 ? 1.0f : 0.0f) : float(l.unary.slope(double(z[i])));
+        float slope = relu ? (z[i] > 0 ? 1.0f : 0.0f) : float(l.unary.slope(double(z[i]), std::int32_t(i / b)));
         if (!relu && std::fabs(slope) < 1e-6f) slope = std::copysign(1e-6f, slope);  // saturated: a direction is still wanted
         s.al[i] = s.au[i] = slope;
       }

@@ -20,6 +20,8 @@ struct Line {
   bool ok = true;
 };
 Line line_of(const Unary& f, double lo, double hi);
+/// The same of one element's steps, from index a to index b.
+Line line_of(const Steps::Table& t, bool whole, std::size_t a, std::size_t b, double lo, double hi);
 /// The values that f takes on [lo, hi], widened by what an engine's evaluation may be off.
 std::pair<double, double> range_of(const Unary& f, double lo, double hi);
 
@@ -59,6 +61,8 @@ class Sweep {
   void forward(std::size_t layer);
   /// Elements of a critical layer whose nonlinear reader is not linear over them in some lane.
   void loose(std::size_t layer, std::vector<std::int32_t>& rows) const;
+  /// How far apart the two lines of an element of a layer of steps are, in the middle.
+  float gap(std::size_t layer, std::int32_t element, int lane) const;
   /// Tightens these elements by linear bounds. `slopes`, if not null: for each row, input element and lane the larger magnitude of the two bounds' slopes.
   void refine(std::size_t layer, std::span<const std::int32_t> rows, float* slopes = nullptr);
   /// Lower bounds of queries on a layer: out[query][lane]. `slopes`: [query][input element][lane], the bound's linear part. `seen` is called after each chunk
@@ -122,6 +126,7 @@ class Sweep {
   void affine(std::size_t layer);
   void lines(std::size_t layer);
   void product_lines(std::size_t layer);
+  void step_lines(std::size_t layer);
   void narrow_active(std::size_t layer);
   void prune(std::size_t layer);
   bool scatter(std::size_t layer, std::span<const Query* const> queries, std::int64_t per);

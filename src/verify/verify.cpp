@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "op/builder.hpp"
+#include "passes/gather_quantised.hpp"
 #include "passes/simplify.hpp"
 #include "verify/problem.hpp"
 #include "verify/record.hpp"
@@ -23,13 +24,20 @@ std::string_view name(Verdict v) {
 }
 
 namespace {
-/// Passes that change no arithmetic: constants are computed, movement and what is not needed goes.
 /// Up to so many inputs are split themselves; up to so many both searches take turns, since neither is always the faster.
 constexpr std::size_t kFewInputs = 12, kSomeInputs = 100;
+/// Passes that change no arithmetic: constants are computed, movement and what is not needed goes.
 constexpr std::string_view kExact[] = {"remove_dead", "close_over_constants", "resolve_branches", "fold_constants", "resolve_shapes", "remove_identities", "compose_views"};
 
-Result<> check(const Property& p, const Net& net) {
-  if (p.inputs != net.inputs()) return Error{ErrorCode::invalid_argument, "the property has " + std::to_string(p.inputs) + " inputs, the network " + std::to_string(net.inputs())};
+/// "int8" where values of so many bits are stored; empty: none.
+std::string integers_of(const ir::Graph& g) {
+  int widest = 0;
+  for (const ir::Value& v : g.values()) if (v.type->quant && !v.constant) widest = std::max(widest, bits(v.type->dtype));
+  return widest ? "int" + std::to_string(widest) : "";
+}
+
+Result<> check(const Property& p, const Net& net, std::int64_t inputs) {
+  if (p.inputs != inputs) return Error{ErrorCode::invalid_argument, "the property has " + std::to_string(p.inputs) + " inputs, the network " + std::to_string(inputs)};
   if (p.outputs > net.outputs()) return Error{ErrorCode::invalid_argument, "the property has " + std::to_string(p.outputs) + " outputs, the network " + std::to_string(net.outputs())};
   for (const Case& c : p.cases) {
     if (!c.box || c.box->lo.size() != std::size_t(p.inputs) || c.box->hi.size() != std::size_t(p.inputs)) return Error{ErrorCode::invalid_argument, "a case of the property has no box over all inputs"};
@@ -117,21 +125,44 @@ End search(const Problem& problem, const Problem* paired, Watch& watch, std::siz
 Result<Outcome> prove(const ir::Graph& g, const Property& property, const Options& options) {
   passes::Options exact;
   std::vector<std::string> only(std::begin(kExact), std::end(kExact));
-  SAHA_TRY(passes::Simplified simple, passes::simplify(g, exact, {}, only));
-  SAHA_TRY(Net net, lower(simple.graph));
-  SAHA_DO(check(property, net));
+  SAHA_TRY(const ir::Graph gathered, passes::gather_quantised(g, 8));  // as the native engine does
+  SAHA_TRY(passes::Simplified simple, passes::simplify(gathered, exact, {}, only));
   Outcome out;
+  out.integers = integers_of(simple.graph);
+  std::size_t varying = 0;
+  bool rows_of_inputs = false;
+  for (const Case& c : property.cases) {
+    std::size_t n = 0;
+    for (std::size_t i = 0; c.box && i < c.box->lo.size() && i < c.box->hi.size(); ++i) n += c.box->lo[i] < c.box->hi[i];
+    varying = std::max(varying, n);
+    for (const Row& r : c.rows) rows_of_inputs |= !r.x.empty();
+  }
+  std::optional<Cut> parts;
+  if (!out.integers.empty()) { SAHA_TRY(parts, cut(simple.graph)); }
+  if (parts && rows_of_inputs && !parts->grid.direct()) parts.reset();
+  SAHA_TRY(Net net, lower(parts ? parts->rest : simple.graph, varying <= kFewInputs ? Stored::steps : Stored::errors));
+  std::int64_t elements = 0;
+  for (ir::ValueId v : g.inputs()) {
+    std::int64_t n = 1;
+    for (const ir::Dim& d : g.type(v).dims) n *= d.known().value_or(1);
+    elements += n;
+  }
+  SAHA_DO(check(property, net, elements));
   if (property.cases.empty()) {
     out.verdict = property.empty_cases ? Verdict::unknown : Verdict::holds;
     out.why = property.empty_cases ? "every case's box is empty" : "";
     out.method = "nothing to refute";
     return out;
   }
-  Problem problem = make_problem(net, property, property, options);
+  const Grid* grid = parts ? &parts->grid : nullptr;
+  SAHA_TRY(const Problem problem, make_problem(net, property, property, options, grid));
   Net differences = net;
   Property over = property;
   std::optional<Problem> paired;
-  if (pair_differences(differences) || over_differences(differences, over)) paired.emplace(make_problem(differences, over, property, options));
+  if (pair_differences(differences) || over_differences(differences, over)) {
+    SAHA_TRY(Problem p, make_problem(differences, over, property, options, grid));
+    paired.emplace(std::move(p));
+  }
   std::vector<Dims> shapes;
   for (ir::ValueId v : g.inputs()) {
     Dims d;
@@ -142,8 +173,8 @@ Result<Outcome> prove(const ir::Graph& g, const Property& property, const Option
     std::vector<Datum> in;
     std::size_t at = 0;
     for (const Dims& d : shapes) {
-      Tensor t = Tensor::zeros(DType::f32, d);
-      std::copy_n(x.begin() + std::ptrdiff_t(at), t.size(), t.as<float>());
+      Tensor t = Tensor::zeros(g.type(g.inputs()[in.size()]).dtype, d);
+      fill<double>(t, std::vector<double>(x.begin() + std::ptrdiff_t(at), x.begin() + std::ptrdiff_t(at) + t.size()));
       at += std::size_t(t.size());
       in.emplace_back(t);
     }
@@ -164,12 +195,6 @@ Result<Outcome> prove(const ir::Graph& g, const Property& property, const Option
   out.method = "attack";
   End end = End::stopped;
   if (!watch.stopped()) {
-    std::size_t varying = 0;
-    for (const Box& b : problem.boxes) {
-      std::size_t n = 0;
-      for (std::size_t i = 0; i < b.lo.size(); ++i) n += b.lo[i] < b.hi[i];
-      varying = std::max(varying, n);
-    }
     end = search(problem, paired ? &*paired : nullptr, watch, varying, out);
   }
   out.regions = watch.regions();

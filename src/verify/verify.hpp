@@ -47,10 +47,12 @@ struct Outcome {
   std::string why;                                 ///< of unknown and timeout: one sentence
   std::string method;                              ///< what decided: "attack", "bounds", "input splits", "activation splits"
   std::vector<float> x, y;                         ///< violated: the counterexample, all inputs and all outputs flattened
+  std::string integers;                            ///< "int8": it was proved as a function of the integers that the network computes on; empty: of real numbers
   std::int64_t regions = 0;                        ///< sub-problems that were bounded
   double seconds = 0;                              ///< wall
 };
 
+/// A graph that computes on stored integers, or says so by QuantizeLinear and DequantizeLinear, is proved as the native engine runs it: integer by integer, with the roundings of its rules.
 /// Every free dimension of g is bound before. Fails (unsupported) naming an operator that has no bounds; (invalid_argument) where the property's
 /// numbers of inputs and outputs are not the graph's, or a box is empty or not finite. Threads: one call at a time per process uses `threads` of them.
 Result<Outcome> prove(const ir::Graph& g, const Property& property, const Options& options = {});
