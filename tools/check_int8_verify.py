@@ -110,7 +110,7 @@ def quantised(model, samples, work):
         plain = ort.InferenceSession(f"{work}/{name}.onnx", providers=["CPUExecutionProvider"]).get_inputs()[0]
         shape = [1 if isinstance(d, str) else d for d in plain.shape]
         np.savez(data, **{plain.name: samples.astype(np.float32).reshape([-1] + shape[1:])})
-        subprocess.run([args.saha, "quantize", f"{work}/{name}.onnx", "-o", path, "--data", data, "--quiet"], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        subprocess.run([args.saha, "quantize", f"{work}/{name}.onnx", "-o", path, "--data", data, "--calibrate", "minmax", "--quiet"], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     options = ort.SessionOptions()
     options.add_session_config_entry("session.x64quantprecision", "1")
     options.intra_op_num_threads = 1

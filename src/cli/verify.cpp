@@ -34,7 +34,7 @@ constexpr Argument kArguments[] = {{"MODEL", "an ONNX file, also packed by gzip,
                                    {"PROPERTY", "a VNN-LIB file, 1.0 or 2.0, also packed by gzip: what a counterexample would be"}};
 constexpr Option kOptions[] = {
     {"timeout", 0, "S", "seconds from the start; the verdict is then 'timeout'", false, "60"},
-    {"arithmetic", 0, "HOW", "float32: sums in any order, with and without FMA; real: exact sums", false, "float32"},
+    {"arithmetic", 0, "HOW", "float32: sums in any order, with and without FMA; real: exact sums; integers are as they are stored", false, "float32"},
     {"backend", 0, "BACKEND", "the engine that a counterexample is executed on before it is told", false, "native"},
     {"shape", 0, "NAME=1x3x224x224", "shape of an input with free dims, which are otherwise what the property declares, or 1", true},
     {"network", 0, "NAME=FILE", "the model of a further network that a 2.0 property declares; MODEL is the first, those declared equal-to need none", true},
@@ -156,7 +156,7 @@ std::string summary(const verify::Vnnlib& v, const verify::Outcome& o, std::opti
   const std::string cases = p.cases.size() == 1 ? "the rows" : "the rows of any of the " + std::to_string(p.cases.size()) + " cases";
   switch (o.verdict) {
     case verify::Verdict::holds:
-      return "holds: no input of " + std::string(verify::extent(p).boxes == 1 ? "the box" : "the boxes") + " satisfies " + cases + ", in " + (arithmetic == verify::Arithmetic::real ? "exact sums" : "float32 sums of any order") + "; " + effort;
+      return "holds: no input of " + std::string(verify::extent(p).boxes == 1 ? "the box" : "the boxes") + " satisfies " + cases + ", in " + (!o.integers.empty() ? o.integers + " as it computes" : arithmetic == verify::Arithmetic::real ? "exact sums" : "float32 sums of any order") + "; " + effort;
     case verify::Verdict::violated: {
       const auto& rows = p.cases[*which].rows;
       const auto of_outputs = std::ranges::find_if(rows, [](const verify::Row& r) { return !r.y.empty(); });
@@ -178,7 +178,7 @@ Json json(const Args& args, const verify::Vnnlib& v, const Subjects& subjects, c
   };
   auto text = [](const std::string& s) { return s.empty() ? Json() : Json(s); };
   Json j{{"schema", "saha.verify/1"}, {"saha", SAHA_VERSION}, {"model", args.arguments[0]}, {"model_sha256", hash(args.arguments[0])}, {"property", args.arguments[1]},
-         {"property_sha256", hash(args.arguments[1])}, {"verdict", word(o.verdict)}, {"method", text(o.method)}, {"why", text(o.why)}, {"arithmetic", args.get("arithmetic")},
+         {"property_sha256", hash(args.arguments[1])}, {"verdict", word(o.verdict)}, {"method", text(o.method)}, {"why", text(o.why)}, {"arithmetic", o.integers.empty() ? args.get("arithmetic") : o.integers},
          {"backend", args.get("backend")}, {"inputs", v.elements()}, {"inputs_varying", e.vary}, {"outputs", v.property.outputs}, {"cases", v.property.cases.size()},
          {"regions", o.regions}, {"seconds", seconds}, {"counterexample", nullptr}};
   if (v.networks.size() > 1) {
