@@ -891,7 +891,7 @@ bool Lowering::sums_whole(const Layer& l) {
 /// Between ReLUs; a side that the numbers never reach needs none.
 Place Lowering::clipped(Place x, double lo, double hi, const std::string& origin) {
   for (auto [limit, sign] : {std::pair(lo, 1.0f), std::pair(hi, -1.0f)}) {
-    if (!(std::fabs(limit) < double(kHuge))) continue;  // no value that has bounds is beyond
+    if (double(sign) * limit <= -double(kHuge)) continue;  // no value that has bounds is beyond
     const std::vector<Range>& r = range(x.layer);
     if (std::all_of(r.begin(), r.end(), [&](const Range& v) { return sign > 0 ? v.first >= limit : v.second <= limit; })) continue;
     const float c = float(limit);
