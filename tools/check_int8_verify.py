@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Proves properties of networks that saha quantised to int8, as they are deployed, and checks every verdict by executing the file in onnxruntime.
 
-  tools/check_int8_verify.py SAHA --shared DIR [--family acasxu | mnist_fc] [--timeout 116] [--threads 2] [--count N] [--samples 2000]
+  tools/check_int8_verify.py SAHA --shared DIR [--family acasxu | mnist_fc] [--timeout 116] [--threads 2] [--count N] [--every N] [--samples 2000]
 
 DIR/data/vnn holds the networks and properties of VNN-COMP (instances.csv names them). acasxu: all its properties on the quantised networks, calibrated on samples of the input
 box. mnist_fc: the decision within 1, 2 and 3 grey levels of the properties' images. sat: the counterexample satisfies the property in onnxruntime as well. unsat: none of so many
@@ -27,6 +27,7 @@ args.add_argument("--family", choices=["acasxu", "mnist_fc"])
 args.add_argument("--timeout", type=float, default=116)
 args.add_argument("--threads", type=int, default=2)
 args.add_argument("--count", type=int, default=10**9, help="instances of a family")
+args.add_argument("--every", type=int, default=1, help="of acasxu, one property of so many")
 args.add_argument("--samples", type=int, default=2000)
 args = args.parse_args()
 root, failed = f"{args.shared}/data/vnn", []
@@ -159,7 +160,7 @@ with tempfile.TemporaryDirectory() as work, open(f"{root}/instances.csv") as f:
     if args.family in (None, "acasxu"):
         rng = np.random.default_rng(0)
         lo, hi = np.array([-0.328422877, -0.5, -0.5, -0.5, -0.5]), np.array([0.6798577687, 0.5, 0.5, 0.5, 0.5])
-        rows, results = [r for r in instances if r["family"] == "acasxu"][:args.count], []
+        rows, results = [r for r in instances if r["family"] == "acasxu"][::args.every][:args.count], []
         for r in rows:
             model, execute = quantised(f"{root}/{r['onnx']}", rng.uniform(lo, hi, (2000, 5)), work)
             results.append(decide(os.path.basename(r["onnx"])[13:16] + " " + os.path.basename(r["vnnlib"])[:-10], model, execute, Property(unpacked(f"{root}/{r['vnnlib']}").decode()), work))

@@ -218,22 +218,20 @@ Place Lowering::largest(Place a, Place b, float sign, const std::string& origin)
   return combine(a, 1, relu(combine(b, sign, a, -sign, 0, origin), origin), sign, 0, origin);
 }
 
-/// The entry on its constants, with other tensors, of float32, in some places. Where these stand for integers, constants of their type are float32 as well.
+/// The entry on its constants, with other tensors in some places: float32 that stands for what varies, or constants. Where integers vary, what is linear beside them is
+/// float32 as well; what only says which elements are meant keeps its type.
 Result<std::vector<Tensor>> Lowering::run(const Node& n, const std::vector<std::pair<std::size_t, Tensor>>& given) const {
   std::vector<Datum> values(n.in.size());
   std::vector<const Datum*> in(n.in.size(), nullptr);
-  DType of = DType::none;
-  for (const auto& [i, t] : given) of = n.g.type(n.g.operand(n.n, i)).dtype;
-  for (std::size_t i = 0; i < n.in.size(); ++i) {
-    if (!n.data[i]) continue;
-    Tensor t = *n.data[i];
-    if (is_int(of) && t.dtype == of) {
-      t = Tensor::zeros(DType::f32, n.data[i]->dims);
-      fill<double>(t, saha::values<double>(*n.data[i]));
-    }
-    values[i] = Datum(std::move(t)), in[i] = &values[i];
-  }
-  for (const auto& [i, t] : given) values[i] = Datum(t), in[i] = &values[i];
+  bool integers = false;
+  for (std::size_t i = 0; i < n.in.size(); ++i) integers |= n.variable(i) && is_int(n.g.type(n.g.operand(n.n, i)).dtype);
+  auto put = [&](std::size_t i, const Tensor& t) {
+    Tensor as = t;
+    if (integers && is_int(t.dtype) && n.def.linear.in(i)) as = Tensor::zeros(DType::f32, t.dims), fill<double>(as, saha::values<double>(t));
+    values[i] = Datum(std::move(as)), in[i] = &values[i];
+  };
+  for (std::size_t i = 0; i < n.in.size(); ++i) if (n.data[i]) put(i, *n.data[i]);
+  for (const auto& [i, t] : given) put(i, t);
   op::Budget budget{0x1p34};
   SAHA_TRY(std::vector<Datum> out, op::run(n.def, in, *n.n.attrs, n.n.num_results, &budget));
   std::vector<Tensor> r;
@@ -901,6 +899,7 @@ Place Lowering::clipped(Place x, double lo, double hi, const std::string& origin
     Place y = relu(affine(std::move(shifted), std::vector<float>(std::size_t(rows), -sign * c), 0, rows, origin), origin);
     back.push_back({y.layer, make_matrix(rows, rows, diagonal(rows, sign))});
     x = affine(std::move(back), std::vector<float>(std::size_t(rows), c), 0, rows, origin);
+    if (double(c) != limit) net_.layers.back().absolute = std::nextafter(float(std::fabs(double(c) - limit)), float(INFINITY)), net_.layers.back().whole = false;
   }
   return x;
 }

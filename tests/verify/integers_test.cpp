@@ -8,6 +8,7 @@
 #include "op/builder.hpp"
 #include "passes/gather_quantised.hpp"
 #include "verify/problem.hpp"
+#include "verify/record.hpp"
 
 namespace saha::verify {
 namespace {
@@ -233,6 +234,20 @@ void enclosed(Kind kind, unsigned seed) {
 TEST(Integers, verdicts_are_those_of_executing_every_point) {
   for (unsigned seed = 0; seed < 24; ++seed)
     for (Kind kind : {Kind::pairs, Kind::standardised, Kind::stored}) agree(kind, seed);
+}
+TEST(Integers, certificates_are_refused) {
+  for (Kind kind : {Kind::pairs, Kind::standardised, Kind::stored}) {
+    Random net(kind, 1);
+    auto g = net.graph(1);
+    ASSERT_TRUE(g) << g.error().message;
+    const Box box = net.box(9);
+    const std::int64_t width = std::ssize(execute(net, std::vector<float>(std::size_t(net.inputs()), 0.0f))[0]);
+    Record record;
+    auto o = prove(*g, {net.inputs(), width, {Case{std::make_shared<const Box>(box), {Row{.y = {{0, 1.0}}, .bound = -1e6}}}}, 0}, {.threads = 1, .record = &record});
+    ASSERT_FALSE(o);
+    EXPECT_EQ(o.error().message, "proofs of integer networks are not written yet");
+    EXPECT_FALSE(record.complete());
+  }
 }
 TEST(Integers, bounds_enclose_every_output) {
   for (unsigned seed = 100; seed < 130; ++seed)
