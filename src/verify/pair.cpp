@@ -99,7 +99,7 @@ class Pairing {
         if (!opposite || !alike(l.terms[i].from, l.terms[j].from)) continue;
         const std::int32_t d = difference(l.terms[i].from, l.terms[j].from);
         if (d < 0) continue;
-        l.terms[i].from = -1 - d;
+        l.terms[i].from = -1 - d, l.whole = false;  // bounds of a difference are no integers
         l.terms.erase(l.terms.begin() + std::ptrdiff_t(j));
         any = true;
         break;
