@@ -23,7 +23,7 @@ constexpr std::size_t kMaxSteps = 1 << 12;         ///< values of a function tha
 constexpr double kWhole = 1 << 21;                 ///< sums of integers and halves up to here are exact in float32, with room for what compact() joins
 constexpr std::int64_t kMaxProbe = 1 << 13;        ///< elements of an operand whose matrix is found by trying each
 
-constexpr std::string_view kOwnRules[] = {"Cos", "DequantizeLinear", "LeakyRelu", "Lookup", "Max", "MaxPool", "Min", "PRelu", "Pow", "QuantizeLinear", "Reciprocal", "ReduceMax", "ReduceMin", "Rescale", "Saturate", "Sin"};
+constexpr std::string_view kOwnRules[] = {"Cos", "LeakyRelu", "Max", "MaxPool", "Min", "PRelu", "Pow", "Reciprocal", "ReduceMax", "ReduceMin", "Sin"};
 constexpr std::string_view kShapeAlone[] = {"Shape", "Size", "WindowCount"};  ///< operators whose results do not depend on what their operands hold
 
 double square(double x, const ir::Attrs&) { return x * x; }
