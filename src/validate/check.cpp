@@ -31,6 +31,7 @@ void Checker::run() {
   node_ = &r_.node;
   for (const Quantifier& q : r_.assertion.quantifiers) quantifier(q);
   condition(r_.assertion.body, "the assertion");
+  r_.run_on.assign(run_on_.begin(), run_on_.end());
   if (diagnostics_.errors() > errors_before_) return;  // the lint reads what has types
   for (const Quantifier& q : r_.assertion.quantifiers) {
     if (q.where) premise(*q.where);

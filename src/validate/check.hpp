@@ -38,6 +38,15 @@ struct Scope {
   struct Metric {
     std::string name, unit = {};  ///< `evaluate.NAME` of saha.yaml; "%" makes it a fraction
   };
+  /// `model.reject`: which inputs are answered by a rejection. By a score of the answer, "softmax", "entropy" or "energy".
+  struct Reject {
+    std::string score, output = {};          ///< output: "" the one that decides
+    std::string data = {};                   ///< on which the threshold is chosen; "": calibration_set()
+    double accept = 0.95;                    ///< the share of its samples that are accepted
+    std::optional<double> confidence = {};   ///< with which that share holds, given these samples
+    std::optional<double> threshold = {};    ///< stated: rejected where the score is above
+  };
+  std::optional<Reject> reject;
   std::vector<std::string> models = {"original", "candidate", "deployed", "previous"};
   std::vector<Input> inputs;
   std::vector<Output> outputs;
@@ -58,6 +67,12 @@ void read_model(Scope& scope, const yaml::Value& model, yaml::Diagnostics& diagn
 
 /// `inherited` (what the life cycle and the loaded model say) with the file's own model, data, models and units laid over it.
 Scope scope_of(const RequirementFile& file, Scope inherited, yaml::Diagnostics& diagnostics);
+
+/// Lays `reject` of a model section over the scope.
+void read_reject(Scope& scope, const yaml::Value& model, yaml::Diagnostics& diagnostics);
+
+/// The data set that thresholds are chosen on where a requirement names none: calibration, else val; "" where neither is declared.
+std::string calibration_set(const Scope& scope);
 
 /// Types, units and lint of every requirement; sets `vacuous`. Errors and warnings go to `diagnostics`; true without errors.
 bool check(RequirementFile& file, const Scope& scope, yaml::Diagnostics& diagnostics);

@@ -1,6 +1,7 @@
 // Calls: who is called, how many arguments, of which kind, and numbers that make a region empty.
 #include "base/figures.hpp"
 #include "validate/checker.hpp"
+#include "validate/strangeness.hpp"
 
 namespace saha::validate {
 
@@ -47,7 +48,10 @@ Type Checker::word_call(const Expr& e, const Word& w, Place word_place) {
   bool per_model = w.group == WordGroup::statistic || w.group == WordGroup::measurement;
   if (e.path.size() == 2 && !per_model)
     return error(word_place, "'" + std::string(w.name) + "' is no property of a model", "write it without '" + e.path[0] + ".'");
-  if (!arguments(e, w.arguments, w.least, w.repeats)) return {};
+  comparing_ = w.group == WordGroup::comparison || w.name == "n";
+  const bool sound = arguments(e, w.arguments, w.least, w.repeats);
+  comparing_ = false;
+  if (!sound || !calibration(e, w)) return {};
   check_constants(e, w);
   if (w.name == "slices") return of(Kind::slices);
   Type t = note(w, e.place);
@@ -61,6 +65,38 @@ Type Checker::word_call(const Expr& e, const Word& w, Place word_place) {
     t.fraction = first.fraction && w.name != "abs";
   }
   return t;
+}
+
+// What is chosen on a data set proves nothing on the same one.
+bool Checker::calibration(const Expr& e, const Word& w) {
+  auto apart = [&](const std::string& seen, bool given) {
+    if (seen.empty()) return error(e.place, "'" + e.path.back() + "' has no data set to choose a threshold on", "declare data.calibration or data.val"), false;
+    if (!given && data_set(seen, e.place, true).kind != Kind::data) return false;
+    for (std::size_t i = 0; i < e.args.size(); ++i) {
+      if (!e.arg_names[i].empty() || e.args[i].path.size() != 1) continue;
+      const std::string& name = e.args[i].path[0];
+      const auto bound = bound_.find(name);
+      const bool slice = bound != bound_.end() && bound->second.kind == Kind::data;
+      const bool sample = bound != bound_.end() && name == "x" && r_.over;
+      if ((slice ? (r_.over ? r_.over->data : "test") : sample ? r_.over->data : name) != seen) continue;
+      return error(e.args[i].place, "'" + name + "' is judged by what was chosen on the same samples ('" + seen + "'), which proves nothing", "choose on another data set"), false;
+    }
+    return true;
+  };
+  for (const NamedArgument& a : w.named) {
+    if (a.kind != Argument::data) continue;
+    const Expr* given = argument_of(e, a.name);
+    if (a.name == "known") {
+      const auto score = strangeness(argument_of(e, "score")->path[0]);
+      if (!given && !(score && needs_fit(*score))) continue;
+      if (!apart(given ? given->path[0] : "train", given != nullptr)) return false;
+    } else if (!apart(given ? given->path[0] : calibration_set(scope_), given != nullptr)) {
+      return false;
+    }
+  }
+  const bool by_rule = w.name == "reject" || w.name == "rejected" || w.name == "selective_accuracy";
+  if (!by_rule || !scope_.reject || scope_.reject->threshold) return true;
+  return apart(scope_.reject->data.empty() ? calibration_set(scope_) : scope_.reject->data, false);
 }
 
 // Numbers that make a region empty or a share impossible.
@@ -88,6 +124,7 @@ bool Checker::arguments(const Expr& e, const std::vector<Argument>& wanted, std:
   std::string n = e.path.back();
   std::vector<std::optional<double>> constants;
   std::vector<const Expr*> plain;
+  const Word* word = find_word(n);
   bool ok = true;
   for (std::size_t i = 0; i < e.args.size(); ++i) {
     const std::string& key = e.arg_names[i];
@@ -95,24 +132,30 @@ bool Checker::arguments(const Expr& e, const std::vector<Argument>& wanted, std:
       plain.push_back(&e.args[i]);
       continue;
     }
-    bool statistic_class = key == "class" && (n == "precision" || n == "recall" || n == "f1");
-    if (statistic_class) {
-      ok = argument(e.args[i], Argument::label, n) && ok;
-    } else if (key == "except" && n == "same") {
-      ok = (e.args[i].kind == Expr::Kind::name && e.args[i].path.size() == 1 && (field(e.args[i].path[0]) || !has_fields())) ||
-           (error(e.args[i].place, "'except' wants a field", field_hint(e.args[i])), false);
-    } else {
-      error(e.args[i].place, "'" + n + "' has no argument '" + key + "'");
+    const NamedArgument* known = word ? word->named_argument(key) : nullptr;
+    if (!known) {
+      std::vector<std::string> names;
+      for (const NamedArgument& a : word ? word->named : std::vector<NamedArgument>{}) names.emplace_back(a.name);
+      error(e.args[i].place, "'" + n + "' has no argument '" + key + "'", yaml::did_you_mean(key, names));
       ok = false;
+    } else if (std::ranges::find(e.arg_names.begin(), e.arg_names.begin() + static_cast<std::ptrdiff_t>(i), key) != e.arg_names.begin() + static_cast<std::ptrdiff_t>(i)) {
+      error(e.args[i].place, "'" + key + "' is given twice to '" + n + "'");
+      ok = false;
+    } else {
+      ok = named_argument(e.args[i], *known, n) && ok;
     }
+  }
+  for (const NamedArgument& a : word ? word->named : std::vector<NamedArgument>{}) {
+    if (!a.required || std::ranges::find(e.arg_names, a.name) != e.arg_names.end()) continue;
+    error(e.place, "'" + n + "' wants the argument '" + std::string(a.name) + "'", "like '" + example(a) + "'");
+    ok = false;
   }
   std::size_t most = repeats ? 64 : std::max(least, wanted.size());
   if (plain.size() < least || plain.size() > most) {
     std::string want = least == most ? figures::counted(std::int64_t(least), "argument")
                        : repeats     ? "at least " + figures::counted(std::int64_t(least), "argument")
                                      : std::to_string(least) + " to " + figures::counted(std::int64_t(most), "argument");
-    const Word* w = find_word(n);
-    error(e.place, "'" + n + "' wants " + want + ", not " + std::to_string(plain.size()), w ? "like '" + usage(*w) + "'" : "");
+    error(e.place, "'" + n + "' wants " + want + ", not " + std::to_string(plain.size()), word ? "like '" + usage(*word) + "'" : "");
     return false;
   }
   Type first;
@@ -125,6 +168,45 @@ bool Checker::arguments(const Expr& e, const std::vector<Argument>& wanted, std:
   constants_ = std::move(constants);
   last_argument_ = first;
   return ok;
+}
+
+bool Checker::named_argument(const Expr& e, const NamedArgument& a, const std::string& of_word) {
+  auto bare = [&] { return e.kind == Expr::Kind::name && e.path.size() == 1; };
+  const std::string wants = "'" + std::string(a.name) + "' of '" + of_word + "' wants ";
+  switch (a.kind) {
+    case Argument::word: {
+      std::vector<std::string> words(a.words.begin(), a.words.end());
+      if (bare() && std::ranges::find(words, e.path[0]) != words.end()) return true;
+      std::string all;
+      for (const std::string& w : words) all += (all.empty() ? "" : w == words.back() ? " or " : ", ") + w;
+      return error(e.place, wants + all + ", not '" + print(e) + "'", bare() ? yaml::did_you_mean(e.path[0], words) : ""), false;
+    }
+    case Argument::output_name:
+      if (bare() && (scope_.output(e.path[0]) || !scope_.outputs_known)) return true;
+      return error(e.place, wants + "the name of an output", outputs_hint()), false;
+    case Argument::data:
+      if (bare() && !bound_.contains(e.path[0])) return data_set(e.path[0], e.place, true).kind == Kind::data;
+      return error(e.place, wants + "a data set"), false;
+    case Argument::share: {
+      const Type t = type(e);
+      if (t.constant && t.dimension.pure() && !t.difference && *t.constant > 0 && *t.constant < 1) return true;
+      return t.kind != Kind::broken && (error(e.place, wants + "a share between 0 % and 100 %, like 90 %"), false);
+    }
+    case Argument::number: {
+      const Type t = type(e);
+      if (t.constant && t.dimension.pure()) return true;
+      return t.kind != Kind::broken && (error(e.place, wants + "a number"), false);
+    }
+    case Argument::whole: {
+      const Type t = type(e);
+      if (t.constant && t.bare && *t.constant >= 1 && *t.constant <= 1e9 && *t.constant == static_cast<double>(static_cast<std::int64_t>(*t.constant))) return true;
+      return t.kind != Kind::broken && (error(e.place, wants + "a whole number above 0"), false);
+    }
+    case Argument::field:
+      if (bare() && (field(e.path[0]) || !has_fields())) return true;
+      return error(e.place, wants + "a field", field_hint(e)), false;
+    default: return argument(e, a.kind, of_word);
+  }
 }
 
 bool Checker::has_fields() const {
@@ -204,6 +286,7 @@ bool Checker::argument(const Expr& e, Argument wanted, const std::string& of_wor
       if (t.kind == Kind::number && t.bare) return refuse(t, "an angle", "write '" + print(e) + " deg'");
       return (t.kind == Kind::number && t.dimension == yaml::Dimension{{{"rad", 1}}}) || refuse(t, "an angle like 10 deg");
     }
+    default: break;  // stand under a name only
   }
   return false;
 }

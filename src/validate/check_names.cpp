@@ -35,14 +35,15 @@ bool Checker::is_data(const std::string& name) const {
   return std::ranges::find(names, name) != names.end();
 }
 
-Type Checker::data_set(const std::string& name, Place p) {
+Type Checker::data_set(const std::string& name, Place p, bool to_calibrate) {
   if (!is_data(name)) {
     return error(p, "unknown data set '" + name + "'",
                  data_names().empty() ? "no data is declared: add  data: {" + name + ": FILE OR FOLDER}  here, or take it from a life cycle: saha validate --data saha.yaml"
                                       : yaml::did_you_mean(name, data_names()));
   }
   used_data.insert(name);
-  if (name == "calibration" || name == "train") {
+  if (!comparing_) run_on_.insert(name);
+  if (!to_calibrate && (name == "calibration" || name == "train")) {
     warn(p, "'" + name + "' was seen while the model was made; a requirement on it proves little", "use 'test'");
   }
   return of(Kind::data);
@@ -108,13 +109,22 @@ Type Checker::unit_type(const std::string& base, const std::string& shown) {
   return t;
 }
 
+std::string_view Checker::example(Argument a) {
+  static constexpr std::string_view kExamples[] = {"test",  "x",      "score(x)", "1",   "1 unit", "1 %",  "10 deg", "label",
+                                                   "column", "latency", "ram",     "field", "90 %",  "10", "word",   "score"};
+  return kExamples[static_cast<std::size_t>(a)];
+}
+
+std::string Checker::example(const NamedArgument& a) {
+  return std::string(a.name) + "=" + std::string(a.kind == Argument::data ? "calibration" : a.kind == Argument::word ? a.words[0] : example(a.kind));
+}
+
 std::string Checker::usage(const Word& w) {
   std::string out = std::string(w.name) + "(";
-  for (std::size_t i = 0; i < w.arguments.size(); ++i) {
-    if (i >= std::max<std::size_t>(w.least, 1)) break;
-    static constexpr std::string_view kNames[] = {"test",   "x",     "score(x)", "1",       "1 unit", "1 %",
-                                                  "10 deg", "label", "column",   "latency", "ram"};
-    out += (i > 0 ? ", " : "") + std::string(kNames[static_cast<std::size_t>(w.arguments[i])]);
+  for (std::size_t i = 0; i < w.arguments.size() && i < std::max<std::size_t>(w.least, 1); ++i)
+    out += (i > 0 ? ", " : "") + std::string(example(w.arguments[i]));
+  for (const NamedArgument& a : w.named) {
+    if (a.required) out += ", " + example(a);
   }
   return out + ")";
 }

@@ -37,7 +37,7 @@ class Checker {
   Checker(Requirement& requirement, const Scope& scope, yaml::Diagnostics& diagnostics)
       : r_(requirement), scope_(scope), diagnostics_(diagnostics) {}
 
-  std::set<std::string> used_data;
+  std::set<std::string> used_data;   ///< that are named
 
   void run();
 
@@ -56,13 +56,16 @@ class Checker {
   std::vector<std::string> known_names(bool calls) const;
   std::vector<std::string> data_names() const;
   bool is_data(const std::string& name) const;
-  Type data_set(const std::string& name, Place p);
+  /// `to_calibrate`: the set is meant to have been seen before.
+  Type data_set(const std::string& name, Place p, bool to_calibrate = false);
   Type quantity(const std::string& unit);
   const Scope::Field* field(std::string_view name) const { return scope_.field(name); }
   Type output_type(const Scope::Output* o);
   Type given_by(const Word& w);
   Type unit_type(const std::string& base, const std::string& shown);
   bool is_model(const std::string& name) const { return std::ranges::find(scope_.models, name) != scope_.models.end(); }
+  static std::string_view example(Argument a);
+  static std::string example(const NamedArgument& a);
   static std::string usage(const Word& w);
   Type note(const Word& w, Place p);
   Type name(const Expr& e);
@@ -73,10 +76,12 @@ class Checker {
   Type call(const Expr& e);
   std::string outputs_hint() const;
   Type word_call(const Expr& e, const Word& w, Place word_place);
+  bool calibration(const Expr& e, const Word& w);
   // Numbers that make a region empty or a share impossible.
   void check_constants(const Expr& e, const Word& w);
   void of_argument(const Expr& a);
   bool arguments(const Expr& e, const std::vector<Argument>& wanted, std::size_t least, bool repeats);
+  bool named_argument(const Expr& e, const NamedArgument& a, const std::string& of_word);
   bool has_fields() const;
   std::string field_hint(const Expr& e) const;
   bool argument(const Expr& e, Argument wanted, const std::string& of_word);
@@ -115,7 +120,8 @@ class Checker {
   const yaml::Node* node_ = nullptr;
   std::size_t errors_before_ = 0;
   std::map<std::string, Type> bound_;
-  bool over_samples_ = false, under_points_ = false;
+  bool over_samples_ = false, under_points_ = false, comparing_ = false;
+  std::set<std::string> run_on_;   ///< the models of the requirement
   std::optional<Place> statistic_, measurement_, point_, region_, needs_domain_;
   Type last_argument_;
   std::vector<std::optional<double>> constants_;

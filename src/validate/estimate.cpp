@@ -6,12 +6,11 @@
 #include <numeric>
 
 #include "base/figures.hpp"
+#include "validate/calibrated.hpp"
+#include "validate/estimate_parts.hpp"
 #include "validate/statistics.hpp"
 
 namespace saha::validate {
-namespace {
-
-constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 Error lacking(std::string message) { return {ErrorCode::invalid_data, std::move(message)}; }
 
@@ -22,22 +21,6 @@ std::vector<std::int64_t> rows_of(const Slice& slice, std::size_t n) {
   return all;
 }
 
-template <class T>
-Result<std::vector<T>> picked(const std::vector<T>& values, const Slice& slice, const std::string& what) {
-  if (values.empty()) return lacking(what);
-  std::vector<T> out;
-  for (std::int64_t i : rows_of(slice, values.size())) {
-    if (i < 0 || static_cast<std::size_t>(i) >= values.size()) {
-      return lacking("data set '" + slice.data + "' has " + std::to_string(values.size()) + " results, sample " + std::to_string(i) +
-                     " was asked for");
-    }
-    out.push_back(values[static_cast<std::size_t>(i)]);
-  }
-  if (out.empty()) return lacking("no sample in '" + (slice.name.empty() ? slice.data : slice.name) + "'");
-  return out;
-}
-
-// k of n, with Clopper-Pearson bounds.
 void proportion(Estimate& e, std::int64_t k, std::int64_t n) {
   e.point = static_cast<double>(k) / static_cast<double>(n);
   e.lower = [k, n](double confidence) { return proportion_lower(k, n, confidence); };
@@ -64,6 +47,10 @@ void mean(Estimate& e, std::vector<double> values, bool root) {
   };
   e.figures = {{e.name, e.point, "", e.how}, {"samples", static_cast<double>(m.n), "", "counted"}};
 }
+
+namespace {
+
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
 struct ClassCounts {
   std::int64_t hits = 0, predicted = 0, actual = 0;
@@ -357,7 +344,9 @@ Result<Estimate> estimate(const Expr& atom, const std::string& model, const Slic
   Estimate e;
   std::string word = atom.path.back();
   std::string who = atom.path.size() == 2 ? atom.path[0] : model;
-  e.name = who + "." + (atom.kind == Expr::Kind::call ? word + "(" + (atom.args.empty() ? "" : print(atom.args[0])) + ")" : word);
+  Expr unnamed = atom;
+  unnamed.path = {word};
+  e.name = who + "." + print(unnamed);
   const Word* w = find_word(word);
   if (!w) {
     auto metric = std::ranges::find(scope.metrics, word, &Scope::Metric::name);
@@ -368,6 +357,7 @@ Result<Estimate> estimate(const Expr& atom, const std::string& model, const Slic
   e.gives = w->gives;
   if (!w->missing.empty()) return Error{ErrorCode::unsupported, "'" + word + "' " + std::string(w->missing)};
   if (w->group == WordGroup::measurement) return measurement(std::move(e), word, who, level, recall);
+  if (is_calibrated(*w)) return calibrated(std::move(e), atom, who, slice, scope, recall);
   return statistic(std::move(e), atom, who, slice, scope, recall);
 }
 

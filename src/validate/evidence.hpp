@@ -23,6 +23,8 @@ struct Samples {
   std::vector<double> value, target;     ///< regression: answer and truth
   std::vector<double> score;             ///< two classes: of class 1, for auc
   std::vector<double> iou;               ///< masks: intersection over union with the truth
+  std::string decisive = {};             ///< the output that the class or the value is read from
+  std::string meaning = {};              ///< what it holds: "logits", "probabilities"; "logit", "probability" (of class 1); "value", ..; "" not known
 };
 
 /// How a figure was got.

@@ -1,5 +1,6 @@
 // A requirement said in plain English: who must, what, over what, how surely, and what happens otherwise.
 #include <algorithm>
+#include <map>
 
 #include "base/figures.hpp"
 #include "validate/check.hpp"
@@ -123,22 +124,29 @@ class English {
     if (double q = percentile_of(e.path.back()); q > 0 && e.path.back() != "p50")
       text = "the " + figures::shortest(q * 100) + "th percentile of latency{m}";
     std::vector<std::string> plain;
-    std::string except;
+    std::map<std::string_view, std::string> phrases;
+    auto phrase = [&](const NamedArgument* a, const Expr& with) {
+      if (!a) return;
+      std::string said(a->english);
+      if (std::size_t k = said.find("{}"); k != std::string::npos) said.replace(k, 2, a->kind == Argument::word || a->kind == Argument::output_name ? print(with) : value(with));
+      phrases[a->name] = said;
+    };
     for (std::size_t i = 0; i < e.args.size(); ++i) {
-      if (e.arg_names[i] == "except") except = " in everything but " + value(e.args[i]);
-      else if (e.arg_names[i] == "class") except = " for class " + value(e.args[i]);
-      else if (is_class(w, plain.size())) except = " for class " + value(e.args[i]);
+      if (!e.arg_names[i].empty()) phrase(w.named_argument(e.arg_names[i]), e.args[i]);
+      else if (is_class(w, plain.size())) phrase(w.named_argument("class"), e.args[i]);
       else plain.push_back(value(e.args[i]));
     }
     auto put = [&](const std::string& what, const std::string& with) {
-      if (std::size_t k = text.find(what); k != std::string::npos) text.replace(k, what.size(), with);
+      std::size_t k = text.find(what);
+      if (k != std::string::npos) text.replace(k, what.size(), with);
+      return k != std::string::npos;
     };
     for (std::size_t i = 0; i < plain.size(); ++i) put("{" + std::to_string(i) + "}", plain[i]);
     put("{*}", joined(plain, "and"));
     put("{m}", model_of(e));
-    bool has_place = text.find("{except}") != std::string::npos;
-    put("{except}", except);
-    return has_place ? text : text + except;
+    for (const NamedArgument& a : w.named)
+      if (!put("{" + std::string(a.name) + "}", phrases[a.name])) text += phrases[a.name];
+    return text;
   }
 
   const Requirement& r_;

@@ -155,22 +155,42 @@ Result<PointValue> Interpreter::name(const Expr& e) {
   return v;
 }
 
-Result<PointValue> Interpreter::output(const Expr& e, const std::string& model) {
-  SAHA_TRY(PointValue point, value(e.args[0]));
-  if (point.kind != Kind::sample) return lacking("'" + print(e.args[0]) + "' is no sample of a data set");
-  PointValue v;
-  v.kind = Kind::values;
-  if (point.sample.changes.empty()) {
-    const auto& out = recall_.output(model, point.sample.data, point.sample.sample, e.path.back());
+Result<Altered> Interpreter::point(const Expr& e) {
+  SAHA_TRY(PointValue v, value(e));
+  if (v.kind != Kind::sample) return lacking("'" + print(e) + "' is no sample of a data set");
+  return std::move(v.sample);
+}
+
+Result<std::vector<double>> Interpreter::given(const Altered& at, const std::string& model, const std::string& output) {
+  std::vector<double> values;
+  if (at.changes.empty()) {
+    const auto& out = recall_.output(model, at.data, at.sample, output);
     if (!out) return out.error();
-    v.values = *out;
+    values = *out;
   } else {
     if (!recall_.trials()) return Error{ErrorCode::unsupported, "inputs that no data set holds need the models, which are not at hand here"};
-    SAHA_TRY(v.values, recall_.trials()->output(model, point.sample, e.path.back()));
+    SAHA_TRY(values, recall_.trials()->output(model, at, output));
   }
-  if (v.values.empty()) return lacking("output '" + e.path.back() + "' of '" + model + "' is empty");
+  if (values.empty()) return lacking("output '" + output + "' of '" + model + "' is empty");
+  return values;
+}
+
+Result<PointValue> Interpreter::output(const Expr& e, const std::string& model) {
+  SAHA_TRY(const Altered at, point(e.args[0]));
+  PointValue v;
+  v.kind = Kind::values;
+  SAHA_TRY(v.values, given(at, model, e.path.back()));
   for (double& y : v.values) { SAHA_TRY(y, stated(e.path.back(), y)); }
   return v;
+}
+
+Result<PointValue> Interpreter::rejected(const Expr& e) {
+  SAHA_TRY(const Altered at, point(e.args[0]));
+  if (!rejector_) rejector_ = rejector(model_, at.data, scope_, recall_);
+  if (!*rejector_) return rejector_->error();
+  SAHA_TRY(const std::vector<double> out, given(at, model_, (*rejector_)->output));
+  SAHA_TRY(const double score, (*rejector_)->strange(out));
+  return truth((*rejector_)->rejects(score));
 }
 
 Result<double> Interpreter::stated(const std::string& output, double number) const {
@@ -185,14 +205,16 @@ Result<PointValue> Interpreter::call(const Expr& e) {
   const std::string& n = e.path.back();
   const std::string& model = e.path.size() == 2 ? e.path[0] : model_;
   if (const Bound* b = e.path.size() == 1 ? variable(n) : nullptr; b && b->transform) {
-    SAHA_TRY(PointValue point, value(e.args[0]));
-    if (point.kind != Kind::sample) return lacking("'" + print(e.args[0]) + "' is no sample of a data set");
-    point.sample.changes.push_back(*b->transform);
-    return point;
+    PointValue v;
+    v.kind = Kind::sample;
+    SAHA_TRY(v.sample, point(e.args[0]));
+    v.sample.changes.push_back(*b->transform);
+    return v;
   }
   const Word* w = find_word(n);
   if (!w) return output(e, model);
   if (!w->missing.empty()) return Error{ErrorCode::unsupported, "'" + n + "' " + std::string(w->missing)};
+  if (n == "reject") return rejected(e);
   std::vector<PointValue> args;
   std::vector<double> all;
   for (const Expr& a : e.args) {

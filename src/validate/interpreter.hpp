@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "validate/calibrated.hpp"
 #include "validate/estimate.hpp"
 #include "validate/trials.hpp"
 
@@ -46,8 +47,12 @@ class Interpreter {
   const Bound* variable(const std::string& name) const;
   std::int64_t row() const { return bound.front().sample; }
   Result<PointValue> name(const Expr& e);
+  Result<Altered> point(const Expr& e);   // fails (invalid_data) where `e` is no sample
+  // What the network itself gives at a point, before the output's scale.
+  Result<std::vector<double>> given(const Altered& at, const std::string& model, const std::string& output);
   Result<PointValue> output(const Expr& e, const std::string& model);
   Result<PointValue> call(const Expr& e);
+  Result<PointValue> rejected(const Expr& e);
   Result<PointValue> arithmetic(const Expr& e);
   Result<PointValue> scalar(PointValue v, const Expr& e);
   Result<bool> compared(const PointValue& l, Op op, const PointValue& r, const Expr& e);
@@ -57,6 +62,7 @@ class Interpreter {
   const std::string model_;
   const Scope& scope_;
   Recall& recall_;
+  std::optional<Result<Rejector>> rejector_;   // found at its first use
 };
 
 }  // namespace saha::validate

@@ -232,6 +232,14 @@ yaml::Schema model_section() {
           {"scale", Schema::text(), "what the network gives in that unit, a linear expression of x: x*373.95+7.5"},
           {"names", Schema::list(Schema::text()), "of its components, usable in requirements"},
       })), "outputs by name"},
+      {"reject", Schema::map("the rejection", {
+          {"score", Schema::choice({"softmax", "entropy", "energy"}), "how strange an answer is: 1 - largest probability, their entropy, or - log sum exp of the logits", Required::yes},
+          {"output", Schema::text(), "the output it is read from; default: the one that decides"},
+          {"data", Schema::text(), "the data set the threshold is chosen on; default: calibration, else val"},
+          {"accept", Schema::fraction(), "the share of these samples that is accepted", Required::no, "95 %"},
+          {"confidence", Schema::fraction(), "with which that share holds, given these samples; default: on average"},
+          {"threshold", Schema::number(), "stated instead: rejected where the score is above"},
+      }), "which inputs are rejected: reject(x), rejected(test), selective_accuracy(test) in requirements"},
       {"labels", Schema::one_of({Schema::text(), Schema::list(Schema::text()), Schema::map("the labels", {
           {"file", Schema::text(), "one label a line"},
           {"names", Schema::list(Schema::text()), "index i is label i"},
@@ -248,6 +256,7 @@ yaml::Schema data_section() {
       {"test", set, "samples that only requirements see"},
       {"val", set, "samples to choose by"},
       {"calibration", set, "samples that quantisation sees; never overlaps test"},
+      {"sets", Schema::names(set), "further sets by name, which requirements may speak of"},
       {"split", Schema::any(), "shares to cut one set into"},
       {"slices", Schema::list(Schema::text()), "columns to break results down by"},
       {"loader", Schema::any(), "python or command that yields the samples"},

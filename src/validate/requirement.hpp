@@ -61,6 +61,7 @@ struct Requirement {
   yaml::Node node = {}, id_node = {};     ///< the assertion and the id as written, for messages
   std::vector<yaml::Node> model_nodes = {};
   yaml::Location location = {};           ///< of the assertion, for reports
+  std::vector<std::string> run_on = {};   ///< set by check: the data sets on which its models must have been run; slices stand for test
   std::string vacuous = {};               ///< set by check: why a premise or region is empty
 };
 

@@ -118,6 +118,27 @@ const Scope::Field* Scope::field(std::string_view name) const {
   return nullptr;
 }
 
+void read_reject(Scope& scope, const yaml::Value& model, yaml::Diagnostics& diagnostics) {
+  const yaml::Value& v = model["reject"];
+  if (!v) return;
+  Scope::Reject r{.score = v["score"].text()};
+  if (v.has("output")) r.output = v["output"].text();
+  if (v.has("data")) r.data = v["data"].text();
+  r.accept = v["accept"].number();
+  if (v.has("confidence")) r.confidence = v["confidence"].number();
+  if (v.has("threshold")) r.threshold = v["threshold"].number();
+  if (!(r.accept > 0 && r.accept < 1)) diagnostics.error(v["accept"].at(), "'accept' wants a share between 0 % and 100 %");
+  if (r.confidence && !(*r.confidence > 0 && *r.confidence < 1)) diagnostics.error(v["confidence"].at(), "'confidence' wants a share between 0 % and 100 %");
+  if (r.threshold && (v.has("data") || v["accept"].given() || r.confidence)) diagnostics.error(v["threshold"].at(), "'threshold' states what 'data', 'accept' and 'confidence' would find: give one of the two");
+  scope.reject = std::move(r);
+}
+
+std::string calibration_set(const Scope& scope) {
+  for (const char* name : {"calibration", "val"})
+    if (!scope.data_known || scope.find_data(name)) return name;
+  return {};
+}
+
 Scope scope_of(const RequirementFile& file, Scope scope, yaml::Diagnostics& diagnostics) {
   for (const auto& [name, value] : file.units) {
     auto m = yaml::measure(value.text);
@@ -135,12 +156,15 @@ Scope scope_of(const RequirementFile& file, Scope scope, yaml::Diagnostics& diag
     if (std::ranges::find(scope.models, m.name) == scope.models.end()) scope.models.push_back(m.name);
   }
   read_model(scope, file.model, diagnostics);
+  read_reject(scope, file.model, diagnostics);
   std::vector<std::string> slices;
   for (const yaml::Value& s : file.data["slices"].items()) slices.push_back(s.text());
   for (const auto& [name, value] : file.data.entries()) {
     if (name != "train" && name != "test" && name != "val" && name != "calibration") continue;
     if (!scope.find_data(name)) scope.data.push_back({name, {}});
   }
+  for (const auto& [name, value] : file.data["sets"].entries())
+    if (!scope.find_data(name)) scope.data.push_back({name, {}});
   for (Scope::Data& d : scope.data) {
     for (const std::string& s : slices) {
       if (std::ranges::find(d.columns, s) == d.columns.end()) d.columns.push_back(s);

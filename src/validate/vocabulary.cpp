@@ -9,12 +9,22 @@ std::span<const Word> vocabulary() {
   using A = Argument;
   using G = Gives;
   static constexpr std::string_view kProver = "needs the verifier";
+  static const NamedArgument kClass{"class", A::label, " for class {}"};
+  // Of what is calibrated: on which data, at which level, how sure given these data, from which output.
+  static const NamedArgument kConformal{"conformal", A::data, ", calibrated on {}", true}, kLevel{"level", A::share, " at level {}", true},
+      kConfidence{"confidence", A::share, ", reached with confidence {}"}, kOutput{"output", A::output_name, ", read from output {}"};
+  static const NamedArgument kSets{"method", A::word, " by {}", false, {"lac", "aps", "raps"}};
+  static const NamedArgument kIntervals{"method", A::word, " by {}", false, {"residual", "cqr"}};
+  static const NamedArgument kEither{"method", A::word, " by {}", false, {"lac", "aps", "raps", "residual", "cqr"}};
+  static const NamedArgument kScore{"score", A::word, " by the score {}", true, {"softmax", "entropy", "energy", "mahalanobis", "knn"}};
+  static const NamedArgument kFpr{"fpr", A::share, " at a threshold for {} false positives", true}, kCalibrate{"calibrate", A::data, ", chosen on {}"},
+      kKnown{"known", A::data, ", as far from {}"}, kNeighbours{"k", A::whole, ", to the neighbour number {}"};
   static const std::vector<Word> kWords = {
       // Statistics of a data set or slice. `class` may be given to precision, recall, f1.
       {"accuracy", statistic, G::fraction, {A::data}, 1, false, "the share of right answers{m} on {0}", ""},
-      {"precision", statistic, G::fraction, {A::data, A::label}, 1, false, "the precision{m} on {0}", ""},
-      {"recall", statistic, G::fraction, {A::data, A::label}, 1, false, "the recall{m} on {0}", ""},
-      {"f1", statistic, G::fraction, {A::data, A::label}, 1, false, "the F1 score{m} on {0}", ""},
+      {"precision", statistic, G::fraction, {A::data, A::label}, 1, false, "the precision{m} on {0}", "", {kClass}},
+      {"recall", statistic, G::fraction, {A::data, A::label}, 1, false, "the recall{m} on {0}", "", {kClass}},
+      {"f1", statistic, G::fraction, {A::data, A::label}, 1, false, "the F1 score{m} on {0}", "", {kClass}},
       {"auc", statistic, G::fraction, {A::data}, 1, false, "the area under the ROC curve{m} on {0}", ""},
       {"mae", statistic, G::output_unit, {A::data}, 1, false, "the mean absolute error{m} on {0}", ""},
       {"rmse", statistic, G::output_unit, {A::data}, 1, false, "the root mean square error{m} on {0}", ""},
@@ -27,6 +37,64 @@ std::span<const Word> vocabulary() {
        false,
        "the mean average precision{m} on {0}",
        "needs boxes, which this version does not score"},
+      // Split conformal prediction: src/validate/conformal.hpp.
+      {"coverage",
+       statistic,
+       G::fraction,
+       {A::data},
+       1,
+       false,
+       "the share of truths within the conformal sets or intervals{m} on {0}",
+       "",
+       {kConformal, kLevel, kEither, kConfidence, kOutput}},
+      {"set_size",
+       statistic,
+       G::number,
+       {A::data},
+       1,
+       false,
+       "the mean number of classes in the conformal set{m} on {0}",
+       "",
+       {kConformal, kLevel, kSets, kConfidence, kOutput}},
+      {"width",
+       statistic,
+       G::output_unit,
+       {A::data},
+       1,
+       false,
+       "the mean width of the conformal interval{m} on {0}",
+       "",
+       {kConformal, kLevel, kIntervals, kConfidence, kOutput}},
+      // Inputs told from known ones by a score: src/validate/strangeness.hpp. Strange is positive.
+      {"tpr",
+       statistic,
+       G::fraction,
+       {A::data},
+       1,
+       false,
+       "the true positive rate{m} on the strange inputs {0}",
+       "",
+       {kScore, kFpr, kCalibrate, kConfidence, kKnown, kNeighbours, kOutput}},
+      {"fpr",
+       statistic,
+       G::fraction,
+       {A::data},
+       1,
+       false,
+       "the false positive rate{m} on the known inputs {0}",
+       "",
+       {kScore, kFpr, kCalibrate, kConfidence, kKnown, kNeighbours, kOutput}},
+      {"auroc",
+       statistic,
+       G::fraction,
+       {A::data, A::data},
+       2,
+       false,
+       "the area under the ROC curve{m} that tells {1} from {0}",
+       "",
+       {kScore, kKnown, kNeighbours, kOutput}},
+      {"rejected", statistic, G::fraction, {A::data}, 1, false, "the share of rejections{m} on {0}", ""},
+      {"selective_accuracy", statistic, G::fraction, {A::data}, 1, false, "the share of right answers{m} among those on {0} that are not rejected", ""},
       // Measurements of the thing that ships.
       {"p50", measurement, G::seconds, {A::word_latency}, 1, false, "the median latency{m}", ""},
       {"p90", measurement, G::seconds, {A::word_latency}, 1, false, "the 90th percentile of latency{m}", ""},
@@ -88,8 +156,8 @@ std::span<const Word> vocabulary() {
       {"maxabs", function, G::output_unit, {A::output}, 1, false, "the largest absolute value in {0}", ""},
       {"rank", function, G::number, {A::output, A::label}, 2, false, "the rank of {1} in {0} (1: the largest)", ""},
       {"conf", function, G::fraction, {A::output}, 1, false, "the largest share in {0}", ""},
-      {"same", function, G::boolean, {A::point, A::point}, 2, false, "{0} and {1} agree{except}", kProver},
-      {"reject", function, G::boolean, {A::point}, 1, false, "{0} is rejected", "needs the rejection test"},
+      {"same", function, G::boolean, {A::point, A::point}, 2, false, "{0} and {1} agree{except}", kProver, {{"except", A::field, " in everything but {}"}}},
+      {"reject", function, G::boolean, {A::point}, 1, false, "{0} is rejected", ""},
       {"n", function, G::count, {A::data}, 1, false, "the number of samples in {0}", ""},
   };
   return kWords;
@@ -110,6 +178,16 @@ const Word* find_word(std::string_view name) {
   auto row =
       std::ranges::find(words, percentile_of(name) > 0 && name != "p50" && name != "p99" ? std::string_view("p90") : name, &Word::name);
   return row == words.end() ? nullptr : &*row;
+}
+
+const NamedArgument* Word::named_argument(std::string_view argument) const {
+  auto found = std::ranges::find(named, argument, &NamedArgument::name);
+  return found == named.end() ? nullptr : &*found;
+}
+
+const Expr* argument_of(const Expr& call, std::string_view name) {
+  auto found = std::ranges::find(call.arg_names, name);
+  return found == call.arg_names.end() ? nullptr : &call.args[static_cast<std::size_t>(found - call.arg_names.begin())];
 }
 
 std::vector<std::string> word_names() {

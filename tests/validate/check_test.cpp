@@ -162,7 +162,7 @@ TEST(Check, arguments_are_counted_and_typed) {
   EXPECT_EQ(says("argmax(label) == label", image_scope(), kOverTest), "'argmax' wants an output or a number, not a class");
   EXPECT_EQ(says("score(test) <= 1", image_scope(), kOverTest), "'score' wants an input, not a data set");
   EXPECT_EQ(says("precision(test, class=person) >= 80 %"), "");
-  EXPECT_EQ(says("for all a, b in domain where same(a, b, except=wer): risk(b) >= risk(a)", table_scope()), "'except' wants a field (did you mean 'wear'?)");
+  EXPECT_EQ(says("for all a, b in domain where same(a, b, except=wer): risk(b) >= risk(a)", table_scope()), "'except' of 'same' wants a field (did you mean 'wear'?)");
   EXPECT_EQ(says("for all a in domain: a.wer <= 5 min", table_scope()), "'a' has no field 'wer' (did you mean 'wear'?)");
 }
 

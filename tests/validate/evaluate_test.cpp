@@ -96,7 +96,6 @@ TEST(Evaluate, what_needs_the_verifier_says_so_by_name) {
   EXPECT_EQ(said("for all d in Linf(x, 2): argmax(score(d)) == label", e, ", for: {data: test}, level: test(50)", s), "inconclusive | test 50 | data set 'test' is not here");
   e.labels_of[{"test"}] = {0, 1};
   EXPECT_EQ(said("for all t in rotate(-10 deg, 10 deg): argmax(score(t(x))) == argmax(score(x))", e, ", for: {data: test}, level: test(5000)", s), "inconclusive | test 5000 | inputs that no data set holds need the models, which are not at hand here");
-  EXPECT_EQ(said("reject(x)", e, ", for: {data: test}", s), "inconclusive | prove | 'reject' needs the rejection test");
 }
 
 TEST(Evaluate, a_vacuous_requirement_never_passes) {
