@@ -259,6 +259,8 @@ Result<int> run(const Args& args) {
     else classifier &= out[k].is_tensor() && out[k].tensor.size() == 1;
   }
   if (!labels.empty() && classifier) SAHA_DO(labels_fit(labels.size(), classes_of, args.has("labels") ? ErrorCode::invalid_file : ErrorCode::invalid_model));
+  std::optional<validate::Rejector> rejector;
+  if (subject.bundle) { SAHA_TRY(rejector, stored_rejector(subject.bundle->manifest())); }
   Json j{{"schema", "saha.infer/1"}, {"saha", SAHA_VERSION}, {"model", file}, {"backend", backend}, {"outputs", Json::array()}};
   std::string text;
   for (std::size_t k = 0; k < out.size(); ++k) {
@@ -298,6 +300,13 @@ Result<int> run(const Args& args) {
         table.add({"  " + std::to_string(index), label, figures::significant(value, 6)});
       }
       if (listed) text += table.str();
+    }
+    if (rejector && rejector->output == subject.outputs[k].name && t.dtype != DType::string && !is_complex(t.dtype)) {
+      SAHA_TRY(const double score, rejector->strange(values<double>(t)));
+      const bool rejected = rejector->rejects(score);
+      j["rejected"] = rejected;
+      j["reject"] = {{"score", validate::name(rejector->score)}, {"value", std::isfinite(score) ? Json(score) : Json()}, {"threshold", rejector->threshold}};
+      text += std::string(rejected ? "  rejected: " : "  accepted: ") + std::string(validate::name(rejector->score)) + " " + figures::significant(score, 4) + (rejected ? " is above " : " is at most ") + figures::significant(rejector->threshold, 4) + "\n";
     }
     if (t.dtype != DType::string && !is_complex(t.dtype) && t.size() <= 10'000) {
       o["values"] = Json::array();

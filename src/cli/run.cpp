@@ -46,7 +46,7 @@ std::string tree(const std::vector<lifecycle::Planned>& plan) {
     const std::string head = slash == std::string::npos ? "" : p.name.substr(0, slash);
     if (!head.empty() && head != group) text += head + "\n";
     group = head;
-    text += fixed(head.empty() ? p.name : "  " + p.name.substr(slash + 1), 34) + p.state + "\n";
+    text += fixed(head.empty() ? p.name : "  " + p.name.substr(slash + 1) + " ", 34) + p.state + "\n";
   }
   return text;
 }
@@ -56,7 +56,7 @@ std::string table(const std::vector<lifecycle::Planned>& plan) {
   double seconds = 0;
   bool all_known = true;
   for (const auto& p : plan) {
-    text += "  " + fixed(p.state, 8) + fixed(p.name, 34) + (p.why.empty() ? taken(p.seconds) : fixed(taken(p.seconds), 22) + p.why) + "\n";
+    text += "  " + fixed(p.state, 8) + fixed(p.name + " ", 34) + (p.why.empty() ? taken(p.seconds) : fixed(taken(p.seconds), 22) + p.why) + "\n";
     if (p.state != "make" && p.state != "wait") continue;
     ++made;
     seconds += p.seconds.value_or(0);
@@ -168,7 +168,7 @@ Result<int> run(const Args& args) {
     bar.reset();
     if (json) return;
     std::string seconds = l.seconds <= 0 ? "-" : system::short_duration(l.seconds);
-    print("  " + fixed(l.status, 8) + fixed(l.name, 34) + fixed(seconds, 12) + l.note + "\n");
+    print("  " + fixed(l.status, 8) + fixed(l.name + " ", 34) + fixed(seconds, 12) + l.note + "\n");
     if (!l.help.empty()) std::fprintf(stderr, "help: %s\n", l.help.c_str());
   };
   options.stop = [] { return system::interrupted(); };

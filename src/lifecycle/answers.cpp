@@ -126,7 +126,10 @@ Result<Answers> answer(runtime::Program& program, const data::Dataset& data, con
         if (d.meaning == "probabilities") d.meaning = "probability";
         else if (d.meaning == "logits") d.meaning = "logit";
       }
-      if (d.found) { a.decisive = program.outputs()[d.output].name; a.meaning = d.meaning; }
+      if (d.found) {
+        a.samples.decisive = a.decisive = program.outputs()[d.output].name;
+        a.samples.meaning = a.meaning = d.meaning;
+      }
     }
     for (std::int64_t i = 0; i < n; ++i) {
       for (std::size_t k = 0; k < out->size(); ++k) {
@@ -175,8 +178,9 @@ Result<Answers> answer(runtime::Program& program, const data::Dataset& data, con
         a.confidence.push_back(float(top));
         if (v.size() == 2) a.samples.score.push_back(v[1]);
       }
-      auto right = data.accepted(at + i);
       a.samples.predicted.push_back(label);
+      if (!data.has_labels()) continue;
+      auto right = data.accepted(at + i);
       a.samples.correct.push_back(std::find(right.begin(), right.end(), label) != right.end());
     }
     if (go_on && !go_on(at + n)) return Error{ErrorCode::cancelled, "interrupted after " + std::to_string(at + n) + " of " + std::to_string(data.size()) + " samples"};
@@ -186,7 +190,7 @@ Result<Answers> answer(runtime::Program& program, const data::Dataset& data, con
 
 Json summary(const Answers& a, const data::Dataset& data) {
   Json j{{"samples", data.size()}, {"output", a.decisive}, {"meaning", a.meaning}};
-  if (!a.samples.predicted.empty()) {
+  if (!a.samples.correct.empty()) {
     auto n = std::int64_t(a.samples.correct.size());
     auto k = std::int64_t(std::count(a.samples.correct.begin(), a.samples.correct.end(), 1));
     auto interval = validate::proportion_interval(k, n, 0.95);
@@ -242,6 +246,8 @@ Answers answers_of(const Json& k) {
   Answers a;
   a.decisive = k["decisive"];
   a.meaning = k["meaning"];
+  a.samples.decisive = a.decisive;
+  a.samples.meaning = a.meaning;
   a.samples.correct = k["correct"].get<std::vector<std::uint8_t>>();
   a.samples.predicted = k["predicted"].get<std::vector<std::int32_t>>();
   a.samples.value = reals(k["value"]);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cctype>
 #include <cmath>
+#include <set>
 #include <utility>
 
 #include "backends/registry.hpp"
@@ -317,6 +318,12 @@ void Reader::read(Config& c) {
     const Value& v = root_["data"][name];
     if (v) c.data[name] = set(v, slices);
   }
+  for (const auto& [name, v] : root_["data"]["sets"].entries()) {
+    const bool plain = !name.empty() && std::isalpha(static_cast<unsigned char>(name[0])) && std::all_of(name.begin(), name.end(), [](unsigned char ch) { return std::isalnum(ch) || ch == '_'; });
+    if (!plain || name == "leaks") d_.error(root_["data"]["sets"].key_at(name), "'" + name + "' cannot stand in a requirement: a name is letters, digits and _");
+    else if (validate::find_word(name) || name == "train" || name == "val" || name == "test" || name == "calibration") d_.error(root_["data"]["sets"].key_at(name), "'" + name + "' has a meaning already: the set needs another name");
+    else c.data[name] = set(v, slices);
+  }
   c.skip_bad = root_["data"] ? root_["data"]["skip_bad"].number() : 0;
   split(c);
   compress(c);
@@ -330,6 +337,8 @@ void Reader::read(Config& c) {
   }
   if (c.split) for (const auto& [part, share] : c.split->parts) c.scope.data.push_back({part, slices});
   c.scope.data_known = true;
+  validate::read_reject(c.scope, root_["model"], d_);
+  if (c.scope.reject && !c.scope.reject->data.empty() && !c.scope.find_data(c.scope.reject->data)) d_.error(root_["model"]["reject"]["data"].at(), "there is no data set '" + c.scope.reject->data + "'");
   c.scope.labels = c.labels;
   life_cycle_ = c.scope;
   c.requirements = assertions(root_["require"], c, "R");
@@ -475,6 +484,18 @@ std::optional<Config> validation_config(const std::string& model, const std::str
   yaml::set(*root, "model.file", quoted(fs::absolute(model).string()), "MODEL", diagnostics);
   yaml::set(*root, "require", "[" + quoted(fs::absolute(requirements).string()) + "]", "--requirements", diagnostics);
   return config_of(std::move(*root), requirements, diagnostics);
+}
+
+std::vector<std::string> further_sets(const Config& config) {
+  std::set<std::string> names;
+  auto add = [&](const std::vector<validate::Requirement>& list) {
+    for (const auto& r : list) names.insert(r.run_on.begin(), r.run_on.end());
+  };
+  add(config.requirements);
+  for (const Target& t : config.targets) add(t.requirements);
+  if (config.scope.reject && !config.scope.reject->threshold) names.insert(config.scope.reject->data.empty() ? validate::calibration_set(config.scope) : config.scope.reject->data);
+  std::erase_if(names, [](const std::string& n) { return n == "test" || n.empty(); });
+  return {names.begin(), names.end()};
 }
 
 std::optional<Config> read_config(const std::vector<std::string>& files, const std::vector<std::string>& overrides, yaml::Diagnostics& diagnostics) {

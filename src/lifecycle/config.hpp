@@ -90,7 +90,7 @@ struct Config {
   std::string name;
   std::filesystem::path model;              ///< empty where `train` makes it
   std::optional<Train> train;
-  std::map<std::string, data::DataSpec> data;      ///< train, val, test, calibration
+  std::map<std::string, data::DataSpec> data;      ///< train, val, test, calibration, and those of data.sets by name
   std::optional<data::SplitSpec> split;     ///< of the set `train`
   std::vector<OwnMetric> metrics;
   std::vector<data::InputSpec> inputs;      ///< preprocessing by input name; may be empty
@@ -123,6 +123,8 @@ std::optional<Config> read_config(const std::vector<std::string>& files, const s
 /// What `saha validate` judges: one model against one *.req.yaml, whose own model and data sections say the rest. `inherited` is a saha.yaml
 /// whose data and model sections stand below those, or "".
 std::optional<Config> validation_config(const std::string& model, const std::string& requirements, const std::string& inherited, yaml::Diagnostics& diagnostics);
+/// The data sets beside `test` on which the requirements want the models to be run.
+std::vector<std::string> further_sets(const Config& config);
 /// The schema of saha.yaml.
 yaml::Schema config_schema();
 

@@ -43,6 +43,7 @@ Schema config_schema() {
           {"val", data_set(), "samples to choose by"},
           {"test", data_set(), "samples that only requirements see"},
           {"calibration", data_set(), "samples that quantisation sees; never overlaps test"},
+          {"sets", Schema::names(data_set()), "further sets by name, which requirements may speak of: strange inputs, another site"},
           {"split", Schema::map("the split", {
               {"test", Schema::fraction(), "share of train that becomes test"},
               {"val", Schema::fraction(), "share of train that becomes val"},

@@ -78,14 +78,19 @@ Result<std::vector<Step>> Pipeline::steps() {
   targets_ = c_.targets;
   std::vector<std::string> last;   // what the choice waits for, beside the measurement
   const bool proves = !proofs().empty();
+  std::vector<std::string> sets = further_sets(c_);
+  sets.insert(sets.begin(), "test");
+  auto validate_stage = [](const std::string& variant, const std::string& backend, const std::string& set) { return "validate/" + variant + "/" + backend + (set == "test" ? "" : "/" + set); };
   auto judge = [&](const std::string& variant, const std::string& backend, const std::string& need, bool foreign) {
-    last.push_back("validate/" + variant + "/" + backend);
-    list.push_back({.name = last.back(), .needs = {need}, .work = [this, variant, backend] { return evaluate(variant, backend); }, .foreign = foreign});
+    for (const std::string& set : sets) {
+      last.push_back(validate_stage(variant, backend, set));
+      list.push_back({.name = last.back(), .needs = {need}, .work = [this, variant, backend, set] { return evaluate(variant, backend, set); }, .foreign = foreign});
+    }
   };
   // Waits until the model was run: `where: correct` asks that.
   auto prove_too = [&](const std::string& variant, const std::string& backend) {
     if (!proves) return;
-    const std::string need = last.back();
+    const std::string need = validate_stage(variant, backend, "test");
     last.push_back("prove/" + variant + "/" + backend);
     list.push_back({.name = last.back(), .needs = {need}, .work = [this, variant, backend, name = last.back()]() -> Result<> {
       if (has_variant(variant)) return prove(variant, backend);
@@ -115,13 +120,15 @@ Result<std::vector<Step>> Pipeline::steps() {
       compressed.push_back("compress/" + c.name);
       list.push_back({.name = compressed.back(), .needs = {"simplify"}, .work = [this, &c] { return compress(c); }, .optional = true});
       for (const std::string& b : backends_) {
-        const std::string stage_name = "validate/" + c.name + "/" + b;
-        last.push_back(stage_name);
-        list.push_back({.name = stage_name, .needs = {compressed.back()}, .work = [this, &c, b, stage_name]() -> Result<> {
-          if (has_variant(c.name)) return evaluate(c.name, b);
-          line("skip", stage_name, 0, "needs compress/" + c.name);
-          return {};
-        }, .optional = true, .foreign = b != "native"});
+        for (const std::string& set : sets) {
+          const std::string stage_name = validate_stage(c.name, b, set);
+          last.push_back(stage_name);
+          list.push_back({.name = stage_name, .needs = {compressed.back()}, .work = [this, &c, b, stage_name, set]() -> Result<> {
+            if (has_variant(c.name)) return evaluate(c.name, b, set);
+            line("skip", stage_name, 0, "needs compress/" + c.name);
+            return {};
+          }, .optional = true, .foreign = b != "native"});
+        }
         prove_too(c.name, b);
       }
     }

@@ -18,20 +18,24 @@ namespace fs = std::filesystem;
 validate::RecordedEvidence Pipeline::recorded(const std::string& candidate, const std::string& engine) const {
   validate::RecordedEvidence e;
   auto record = [&](const std::string& name, const std::string& variant, const std::string& backend) {
-    auto it = answers_.find({variant, backend});
-    if (it == answers_.end()) return;
-    e.samples_of[{name, "test"}] = it->second.samples;
-    for (const auto& [metric, value] : it->second.own) e.metric_of[{metric, {name, "test"}}] = value;
-    for (const auto& [output, rows] : it->second.outputs) e.outputs_of[{{name, "test"}, output}] = rows;
+    auto add = [&](const std::string& set, const Answers& a) {
+      e.samples_of[{name, set}] = a.samples;
+      for (const auto& [metric, value] : a.own) e.metric_of[{metric, {name, set}}] = value;
+      for (const auto& [output, rows] : a.outputs) e.outputs_of[{{name, set}, output}] = rows;
+    };
+    if (auto it = answers_.find({variant, backend}); it != answers_.end()) add("test", it->second);
+    if (auto it = further_.find({variant, backend}); it != further_.end())
+      for (const auto& [set, a] : it->second) add(set, a);
   };
   record("candidate", candidate, engine);
   record("original", "original", o_.as_given ? o_.backend : "native");
-  if (auto it = sets_.find("test"); it != sets_.end()) {
-    auto& labels = e.labels_of["test"];
-    for (std::int64_t i = 0; i < it->second.size(); ++i) labels.push_back(it->second.label(i));
-    for (const std::string& column : it->second.columns()) {
-      auto& values = e.columns_of[{"test", column}];
-      for (std::int64_t i = 0; i < it->second.size(); ++i) values.push_back(it->second.column(column, i));
+  for (const auto& [name, set] : sets_) {
+    if (name != "test" && std::none_of(e.samples_of.begin(), e.samples_of.end(), [&](const auto& s) { return s.first.second == name; })) continue;
+    auto& labels = e.labels_of[name];
+    for (std::int64_t i = 0; i < set.size(); ++i) labels.push_back(set.label(i));
+    for (const std::string& column : set.columns()) {
+      auto& values = e.columns_of[{name, column}];
+      for (std::int64_t i = 0; i < set.size(); ++i) values.push_back(set.column(column, i));
     }
   }
   std::map<std::string, TrialModel> models;

@@ -12,6 +12,7 @@
 #include "system/file.hpp"
 #include "system/hash.hpp"
 #include "system/machine.hpp"
+#include "validate/calibrated.hpp"
 
 namespace saha::lifecycle {
 namespace fs = std::filesystem;
@@ -41,6 +42,18 @@ Result<> Pipeline::package(const Target& t) {
     }
     steps[specs[i].name] = Json::parse(outside.str(), nullptr, false);
   }
+  Json reject;   // how the delivered model tells inputs that it must not answer
+  if (c_.scope.reject) {
+    auto recorded = this->evidence(*chosen, t);
+    validate::Recall recall(recorded);
+    auto r = validate::rejector("candidate", "test", c_.scope, recall);
+    if (!r) return std::move(r.error()).within("model.reject");
+    reject = {{"score", validate::name(r->score)}, {"output", r->output}, {"meaning", r->meaning}, {"threshold", r->threshold}};
+    if (r->calibrated_on > 0) {
+      reject["calibrated"] = {{"data", r->data}, {"samples", r->calibrated_on}, {"accept", c_.scope.reject->accept}};
+      if (c_.scope.reject->confidence) reject["calibrated"]["confidence"] = *c_.scope.reject->confidence;
+    }
+  }
   Json evidence = chosen->json();
   for (auto& r : evidence["requirements"]) r.erase("seconds");   // equal evidence is an equal package
   static const std::map<std::string, std::string> kFileOf = {{"onnx", "model.onnx"}, {"tflite", "model.tflite"}, {"openvino", "model.xml"}, {"saha", "model.saha"}};
@@ -52,6 +65,7 @@ Result<> Pipeline::package(const Target& t) {
   // What a bundle says beside the model, and what its plans are made for.
   Json about{{"preprocess", steps}, {"labels", c_.labels}, {"meaning", c_.output_meaning}, {"metrics", {{"accuracy", evidence["accuracy"]}, {"p50_ms", evidence["p50_ms"]}, {"p90_ms", evidence["p90_ms"]}, {"how", evidence["how"]}}},
              {"evidence", {{"life_cycle", c_.name}, {"target", t.name}, {"machine", system::cpu().model}, {"data", set_hash_}, {"candidate", evidence}}}};
+  if (!reject.is_null()) about["reject"] = manifest["reject"] = reject;
   std::string folded;   // the file, where it is another than the chosen one
   if (form.fold) {
     SAHA_TRY(folded, onnx::export_bytes(model));

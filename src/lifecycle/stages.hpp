@@ -64,7 +64,7 @@ class Pipeline {
   Result<> train();
   Result<> simplify();
   Result<> compress(const Compression& c);
-  Result<> evaluate(const std::string& variant, const std::string& backend);
+  Result<> evaluate(const std::string& variant, const std::string& backend, const std::string& set = "test");
   Result<> measure(const Target& t);
   Result<> prove(const std::string& variant, const std::string& backend);
   Result<> export_queries(const std::string& variant, const std::string& backend);
@@ -97,7 +97,8 @@ class Pipeline {
   std::map<std::string, data::Dataset> sets_;
   std::map<std::string, std::string> set_hash_;
   std::vector<Variant> variants_;
-  std::map<std::pair<std::string, std::string>, Answers> answers_;   // variant, backend
+  std::map<std::pair<std::string, std::string>, Answers> answers_;   ///< to the test set, by variant and backend
+  std::map<std::pair<std::string, std::string>, std::map<std::string, Answers>> further_;   ///< to other sets, by their name
   std::map<std::pair<std::string, std::string>, std::vector<validate::Outcome>> proved_;   ///< variant, backend: in the order of proofs()
   std::vector<Candidate> candidates_;
   std::optional<Planned> planned_;                  ///< by stage(), in a plan
