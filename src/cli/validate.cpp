@@ -18,6 +18,7 @@
 #include "system/interrupt.hpp"
 #include "system/progress.hpp"
 #include "system/terminal.hpp"
+#include "validate/plan.hpp"
 #include "validate/prove.hpp"
 #include "validate/prove_import.hpp"
 #include "validate/report.hpp"
@@ -25,7 +26,7 @@
 
 namespace saha::cli {
 namespace {
-constexpr Argument kArguments[] = {{"MODEL", "an ONNX, TensorFlow Lite or OpenVINO IR file, or a bundle"}};
+constexpr Argument kArguments[] = {{"MODEL", "an ONNX, TensorFlow Lite or OpenVINO IR file, or a bundle; --plan needs none", true}};
 constexpr Option kOptions[] = {
     {"requirements", 0, "R.req.yaml", "what must hold; its data section says on what"},
     {"data", 0, "saha.yaml", "a life cycle whose data and model sections hold here too"},
@@ -37,6 +38,10 @@ constexpr Option kOptions[] = {
     {"vnnlib", 0, "1|2", "version of the files that are exported", false, "1"},
     {"import", 0, "F.vnnlib", "make a *.req.yaml, -o, of a VNN-LIB file about MODEL, and stop"},
     {"output", 'o', "OUT.req.yaml", "of --import; without it the text goes to stdout"},
+    {"plan", 0, "R.req.yaml", "say how many samples each requirement asks for and stop"},
+    {"expect", 0, "RATE", "of --plan: the true rate that is reckoned with, like '97 %'; else two beyond each limit"},
+    {"power", 0, "SHARE", "of --plan: how surely the requirement shall be shown at that rate", false, "80 %"},
+    {"differ", 0, "SHARE", "of --plan: the share of samples on which two compared models differ", false, "5 %"},
     {"report", 0, "FILE", "also write a report: .html, .json, .xml (JUnit) or .sarif", true},
 };
 
@@ -61,7 +66,47 @@ Result<int> import_property(const Args& args) {
   return 0;
 }
 
+/// A share on the command line, above 0 and below 1.
+Result<double> share(const Args& args, const std::string& option) {
+  const auto v = yaml::fraction(args.get(option));
+  if (!v || !(*v > 0 && *v < 1)) return Error{ErrorCode::invalid_file, "--" + option + " is '" + args.get(option) + "', a share above 0 % and below 100 % is taken", "--" + option + " '97 %'"};
+  return *v;
+}
+
+Result<int> planned(const Args& args) {
+  validate::PlanOptions options;
+  if (args.has("expect")) { SAHA_TRY(options.expect, share(args, "expect")); }
+  SAHA_TRY(options.power, share(args, "power"));
+  SAHA_TRY(options.differ, share(args, "differ"));
+  yaml::Diagnostics diagnostics;
+  validate::Scope scope;
+  if (args.has("data")) {
+    if (auto config = lifecycle::read_config({args.get("data")}, {}, diagnostics)) scope = config->scope;
+  }
+  std::optional<validate::RequirementFile> file;
+  if (const auto root = diagnostics.ok() ? yaml::load(args.get("plan"), diagnostics) : std::nullopt) file = validate::read_requirements(*root, diagnostics);
+  if (file) {
+    scope = validate::scope_of(*file, scope, diagnostics);
+    validate::check(*file, scope, diagnostics);
+  }
+  const std::string said = diagnostics.render(diagnostics.ok() ? "" : "nothing was planned");
+  if (!diagnostics.ok() && args.json()) print(diagnostics.json());
+  if (!said.empty() && (!diagnostics.ok() || !args.quiet())) std::fputs(said.c_str(), stderr);
+  if (!diagnostics.ok() || !file) return 2;
+  std::vector<validate::PlannedSamples> rows;
+  for (const auto& r : file->requirements) {
+    const auto more = validate::plan(r, scope, options);
+    rows.insert(rows.end(), more.begin(), more.end());
+  }
+  if (args.json()) print(validate::plan_json(rows, options, SAHA_VERSION));
+  else if (rows.empty()) print("no requirement asks for a number of samples\n");
+  else print(validate::plan_table(rows, options));
+  return 0;
+}
+
 Result<int> run(const Args& args) {
+  if (args.has("plan")) return planned(args);
+  if (args.arguments.empty()) return Error{ErrorCode::invalid_file, "'saha validate' needs a MODEL", "saha " + std::string(kValidate.example)};
   if (args.has("import")) return import_property(args);
   std::string file = args.get("requirements");
   if (file.empty()) return Error{ErrorCode::invalid_file, "'saha validate' needs --requirements R.req.yaml", "saha " + std::string(kValidate.example)};
@@ -136,6 +181,8 @@ Result<int> run(const Args& args) {
   }
   if (args.json()) print(validate::json(result->outcomes, subject));
   else print(validate::table(result->outcomes, subject, {.width = std::size_t(std::max(0, system::terminal_width(STDOUT_FILENO))), .color = system::use_color(system::ColorMode::automatic, STDOUT_FILENO)}));
+  if (result->report.contains("mistakes"))
+    if (const auto& weak = result->report["mistakes"]["weak_slices"]; !weak["found"].empty()) say(args, "note: weak slices: " + weak["text"].get<std::string>());
   return validate::exit_code(result->outcomes, args.has("strict"));
 }
 }  // namespace

@@ -207,6 +207,14 @@ std::string data_page(const Json& r) {
     for (const auto& x : d["ranges"]) if (t.rows.size() < 200) t.rows.push_back({text(x["name"]), text(x["min"]), text(x["max"]), text(x["mean"]), text(x["std"]), text(x["count"]), text(x["missing"])});
     s += details("ranges, shapes, duplicates", t.str() + "<p class=\"mono\">" + escape(d["shapes"].dump()) + "</p>" + (d["duplicate_list"].empty() ? "" : "<p class=\"mono\">" + escape(d["duplicate_list"].dump()) + "</p>"));
   }
+  if (r.contains("shift") && !r["shift"].is_null()) {
+    const Json& shift = r["shift"];
+    Table t{"How test differs from train, the furthest columns first", {"column", "distance", "p (Benjamini-Hochberg)", "PSI", "moved by (Wasserstein)"}, {false, true, true, true, true}, {}, {}};
+    auto number = [](const Json& v) { return v.is_number() ? figures::significant(v.get<double>(), 3) : std::string("-"); };
+    for (const auto& c : shift["columns"]) t.rows.push_back({text(c["name"]), column::percent(c["distance"]), number(c["p"]), number(c["psi"]), number(c["wasserstein"])});
+    if (!t.rows.empty()) s += t.str();
+    if (!shift["told_apart"].is_null()) s += "<p>A linear classifier tells test from train in " + text(shift["told_apart"]["right"]) + " of " + text(shift["told_apart"]["of"]) + " samples (p " + number(shift["told_apart"]["p"]) + "; half is chance). " + text(shift["look_alike"]) + " samples of test look like one of train.</p>";
+  }
   for (auto& [held, l] : r["data"]["leaks"].items()) s += "<p>" + escape(held) + " against " + text(l["against"]) + ": " + text(l["count"]) + " samples in both, by content.</p>";
   return s;
 }
@@ -232,6 +240,11 @@ std::string mistakes(const Json& r) {
       s += "</tr>";
     }
     s += "</tbody></table></div>";
+  }
+  if (m.contains("weak_slices") && !m["weak_slices"]["found"].empty()) {
+    Table t{"Slices in which it fails more often than elsewhere, of " + text(m["weak_slices"]["searched"]) + " searched (Fisher's exact test, Holm)", {"slice", "right", "of", "accuracy", "at most, 95 %", "p"}, {false, true, true, true, true, true}, {}, {}};
+    for (const auto& x : m["weak_slices"]["found"]) t.rows.push_back({text(x["slice"]), text(x["right"]), text(x["samples"]), column::percent(x["rate"]), column::percent(x["upper"]), figures::significant(real(x, "p"), 2)});
+    s += t.str();
   }
   for (auto& [column, rows] : m["slices"].items()) {
     Table t{"Accuracy by " + column + ", 95 % intervals", {escape(column), "right", "of", "accuracy", "interval"}, {false, true, true, true, false}, {}, {}};

@@ -4,12 +4,14 @@
 #include "backends/registry.hpp"
 #include "base/figures.hpp"
 #include "formats/formats.hpp"
+#include "lifecycle/contents.hpp"
 #include "lifecycle/picture.hpp"
 #include "lifecycle/stages.hpp"
 #include "lifecycle/trials.hpp"
 #include "lifecycle/witness.hpp"
 #include "validate/prove.hpp"
 #include "validate/statistics.hpp"
+#include "validate/weak_slices.hpp"
 
 namespace saha::lifecycle {
 namespace fs = std::filesystem;
@@ -29,10 +31,11 @@ validate::RecordedEvidence Pipeline::recorded(const std::string& candidate, cons
   };
   record("candidate", candidate, engine);
   record("original", "original", o_.as_given ? o_.backend : "native");
+  e.contents_of = contents_;
   for (const auto& [name, set] : sets_) {
-    if (name != "test" && std::none_of(e.samples_of.begin(), e.samples_of.end(), [&](const auto& s) { return s.first.second == name; })) continue;
     auto& labels = e.labels_of[name];
     for (std::int64_t i = 0; i < set.size(); ++i) labels.push_back(set.label(i));
+    if (name != "test" && std::none_of(e.samples_of.begin(), e.samples_of.end(), [&](const auto& s) { return s.first.second == name; })) continue;
     for (const std::string& column : set.columns()) {
       auto& values = e.columns_of[{name, column}];
       for (std::int64_t i = 0; i < set.size(); ++i) values.push_back(set.column(column, i));
@@ -94,9 +97,40 @@ std::optional<Candidate::Quality> Pipeline::quality(const Candidate& c) const {
   return std::nullopt;
 }
 
+namespace {
+
+/// Where the model fails more often than elsewhere: {"searched", "found": [{"slice", "samples", "right", "upper", "p"}], "text"}.
+Json weak_slices_of(const data::Dataset& test, const std::vector<std::uint8_t>& correct) {
+  constexpr std::size_t kMostColumns = 16;
+  std::vector<std::pair<std::string, std::vector<std::string>>> columns;
+  for (const std::string& name : test.columns()) {
+    if (columns.size() >= kMostColumns) break;
+    auto& values = columns.emplace_back(name, std::vector<std::string>()).second;
+    for (std::int64_t i = 0; i < test.size(); ++i) values.push_back(test.column(name, i));
+  }
+  const auto found = validate::weak_slices(columns, correct);
+  Json list = Json::array();
+  std::string text;
+  for (const auto& w : found.found) {
+    if (list.size() >= 20) break;
+    list.push_back({{"slice", w.name}, {"samples", w.n}, {"right", w.n - w.failures}, {"rate", w.rate}, {"upper", w.upper}, {"p", w.p}});
+    if (list.size() <= 3) text += (text.empty() ? "" : "; ") + w.name + " " + std::to_string(w.n - w.failures) + " of " + std::to_string(w.n) + " right = " + figures::percent(w.rate) + ", at most " + figures::percent(w.upper);
+  }
+  if (!text.empty()) text += " (" + figures::counted(std::int64_t(found.found.size()), "slice") + " of " + std::to_string(found.searched) + " searched, Holm)";
+  return {{"searched", found.searched}, {"found", list}, {"text", text}};
+}
+
+}  // namespace
+
 Result<> Pipeline::decide(const Target& t) {
   std::vector<validate::Requirement> wanted = c_.requirements;
   wanted.insert(wanted.end(), t.requirements.begin(), t.requirements.end());
+  for (const auto& r : wanted)
+    for (const std::string& name : r.compared) {
+      const auto set = sets_.find(name);
+      if (set == sets_.end() || contents_.count(name)) continue;
+      SAHA_TRY(contents_[name], contents_of(set->second, [&](std::int64_t) { return !(o_.stop && o_.stop()); }));
+    }
   std::vector<Candidate*> here;
   for (Candidate& c : candidates_) if (c.target == t.name) here.push_back(&c);
   for (Candidate* c : here) {
@@ -137,7 +171,7 @@ Result<> Pipeline::decide(const Target& t) {
 void Pipeline::mistakes(const Candidate& of) {
   auto it = sets_.find("test");
   auto a = answers_.find({of.variant, of.backend});
-  if (it == sets_.end() || a == answers_.end() || a->second.samples.predicted.empty() || report_.contains("mistakes")) return;
+  if (it == sets_.end() || a == answers_.end() || a->second.samples.correct.empty() || report_.contains("mistakes")) return;
   const data::Dataset& test = it->second;
   const Answers& y = a->second;
   std::vector<std::int64_t> wrong;
@@ -166,8 +200,10 @@ void Pipeline::mistakes(const Candidate& of) {
     }
     slices[column] = rows;
   }
+  const Json weak = weak_slices_of(test, y.samples.correct);
+  if (!weak["found"].empty()) line("ok", "slices", 0, "weak: " + weak["text"].get<std::string>());
   Json s = summary(y, test);
-  report_["mistakes"] = {{"of", of.id()}, {"wrong", wrong.size()}, {"worst", worst}, {"slices", slices}, {"confusion", s.contains("confusion") ? s["confusion"] : Json()}, {"classes", c_.labels.empty() ? test.classes() : c_.labels}};
+  report_["mistakes"] = {{"of", of.id()}, {"weak_slices", weak}, {"wrong", wrong.size()}, {"worst", worst}, {"slices", slices}, {"confusion", s.contains("confusion") ? s["confusion"] : Json()}, {"classes", c_.labels.empty() ? test.classes() : c_.labels}};
 }
 
 }  // namespace saha::lifecycle

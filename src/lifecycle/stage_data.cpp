@@ -4,8 +4,11 @@
 
 #include "base/figures.hpp"
 #include "data/audit.hpp"
+#include "lifecycle/contents.hpp"
 #include "lifecycle/stages.hpp"
 #include "system/hash.hpp"
+#include "validate/comparison.hpp"
+#include "validate/shift.hpp"
 
 namespace saha::lifecycle {
 namespace fs = std::filesystem;
@@ -37,6 +40,26 @@ Result<std::string> content_hash(const data::DataSpec& s) {
   h.update(s.where).update(std::to_string(s.take.value_or(-1)) + " " + std::to_string(s.seed));
   return system::hex(h.finish());
 }
+/// How test differs from train, on at most kCompared samples of each: look-alikes, columns, and whether a classifier tells them apart.
+Result<Json> Pipeline::shift() const {
+  constexpr std::int64_t kCompared = 2000;
+  constexpr int kAlike = 2;   // of 64 bits
+  auto go_on = [&](std::int64_t) { return !(o_.stop && o_.stop()); };
+  SAHA_TRY(const auto train, contents_of(sets_.at("train").take(kCompared, 0), go_on));
+  SAHA_TRY(const auto test, contents_of(sets_.at("test").take(kCompared, 0), go_on));
+  const auto distances = validate::column_distances(train, test);
+  Json columns = Json::array();
+  for (const auto& c : distances)
+    if (columns.size() < 20) columns.push_back({{"name", c.name}, {"distance", c.distance}, {"p", c.p}, {"psi", c.kinds ? Json() : Json(c.psi)}, {"wasserstein", c.kinds ? Json() : Json(c.wasserstein)}});
+  std::vector<std::vector<double>> a, b;
+  for (const auto& [name, x] : train.numbers)
+    for (const auto& [other, y] : test.numbers)
+      if (name == other) a.push_back(x), b.push_back(y);
+  const auto told = validate::classifier_test(a, b, 0);
+  return Json{{"samples", kCompared}, {"compared", distances.size()}, {"columns", columns}, {"look_alike", validate::duplicates(train, test, kAlike).count},
+              {"told_apart", told.n ? Json{{"right", told.right}, {"of", told.n}, {"p", told.p}} : Json()}};
+}
+
 Result<> Pipeline::data() {
   Json inputs = Json::object();
   for (const auto& [name, spec] : specs_) {
@@ -91,6 +114,7 @@ Result<> Pipeline::data() {
                      "take them out of '" + std::string(against) + "': a figure on samples that were trained on proves nothing"};
     }
     j["leaks"] = leaks;
+    if (sets_.count("train") && sets_.count("test")) { SAHA_TRY(j["shift"], shift()); }
     return j;
   };
   auto note = [&](const Json& j) -> std::string {
@@ -101,10 +125,20 @@ Result<> Pipeline::data() {
       if (auto d = j[name]["duplicates"].get<std::int64_t>()) s += " (" + figures::counted(d, "duplicate") + ")";
     }
     if (s.empty()) return std::string("no data: accuracy is not judged");
-    return s + (sets_.size() > 1 ? "; no leakage" : "");
+    s += sets_.size() > 1 ? "; no leakage" : "";
+    if (!j.contains("shift")) return s;
+    const Json& shift = j["shift"];
+    const auto alike = shift["look_alike"].get<std::int64_t>();
+    std::int64_t differ = 0;
+    for (const Json& c : shift["columns"]) differ += c["p"].get<double>() <= 0.01;
+    if (alike > 0) s += "; " + figures::counted(alike, "picture") + " of test look" + (alike == 1 ? "s" : "") + " like one of train";
+    if (differ > 0) s += "; test differs from train in " + std::to_string(differ) + " of " + figures::counted(std::int64_t(shift["compared"].get<std::int64_t>()), "column") + ", most in '" + shift["columns"][0]["name"].get<std::string>() + "' (" + figures::percent(shift["columns"][0]["distance"]) + ")";
+    return s;
   };
-  SAHA_TRY(Stored s, stage("data", 1, inputs, make, note));
+  SAHA_TRY(Stored s, stage("data", 2, inputs, make, note));
   report_["data"] = s.result;
+  report_["shift"] = s.result.value("shift", Json());
+  report_["data"].erase("shift");
   return {};
 }
 

@@ -61,6 +61,7 @@ class Pipeline {
   Result<> goals();
   Result<> split();
   Result<> data();
+  Result<Json> shift() const;
   Result<> train();
   Result<> simplify();
   Result<> compress(const Compression& c);
@@ -96,6 +97,7 @@ class Pipeline {
   std::map<std::string, data::DataSpec> specs_;     ///< as written; after split() with its parts
   std::map<std::string, data::Dataset> sets_;
   std::map<std::string, std::string> set_hash_;
+  std::map<std::string, validate::Contents> contents_;   ///< of sets that requirements compare
   std::vector<Variant> variants_;
   std::map<std::pair<std::string, std::string>, Answers> answers_;   ///< to the test set, by variant and backend
   std::map<std::pair<std::string, std::string>, std::map<std::string, Answers>> further_;   ///< to other sets, by their name

@@ -32,6 +32,7 @@ void Checker::run() {
   for (const Quantifier& q : r_.assertion.quantifiers) quantifier(q);
   condition(r_.assertion.body, "the assertion");
   r_.run_on.assign(run_on_.begin(), run_on_.end());
+  r_.compared.assign(compared_.begin(), compared_.end());
   if (diagnostics_.errors() > errors_before_) return;  // the lint reads what has types
   for (const Quantifier& q : r_.assertion.quantifiers) {
     if (q.where) premise(*q.where);

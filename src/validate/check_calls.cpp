@@ -48,9 +48,9 @@ Type Checker::word_call(const Expr& e, const Word& w, Place word_place) {
   bool per_model = w.group == WordGroup::statistic || w.group == WordGroup::measurement;
   if (e.path.size() == 2 && !per_model)
     return error(word_place, "'" + std::string(w.name) + "' is no property of a model", "write it without '" + e.path[0] + ".'");
-  comparing_ = w.group == WordGroup::comparison || w.name == "n";
+  use_ = w.group == WordGroup::comparison ? Use::compare : w.name == "n" ? Use::count : Use::run;
   const bool sound = arguments(e, w.arguments, w.least, w.repeats);
-  comparing_ = false;
+  use_ = Use::run;
   if (!sound || !calibration(e, w)) return {};
   check_constants(e, w);
   if (w.name == "slices") return of(Kind::slices);

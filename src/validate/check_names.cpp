@@ -42,8 +42,8 @@ Type Checker::data_set(const std::string& name, Place p, bool to_calibrate) {
                                       : yaml::did_you_mean(name, data_names()));
   }
   used_data.insert(name);
-  if (!comparing_) run_on_.insert(name);
-  if (!to_calibrate && (name == "calibration" || name == "train")) {
+  if (use_ != Use::count) (use_ == Use::compare ? compared_ : run_on_).insert(name);
+  if (!to_calibrate && use_ == Use::run && (name == "calibration" || name == "train")) {
     warn(p, "'" + name + "' was seen while the model was made; a requirement on it proves little", "use 'test'");
   }
   return of(Kind::data);
@@ -132,7 +132,8 @@ std::string Checker::usage(const Word& w) {
 Type Checker::note(const Word& w, Place p) {
   if (w.group == WordGroup::statistic) statistic_ = p;
   if (w.group == WordGroup::measurement) measurement_ = p;
-  if ((w.group == WordGroup::statistic || w.group == WordGroup::measurement) && under_points_) {
+  if (w.group == WordGroup::comparison) statistic_ = p;
+  if ((w.group == WordGroup::statistic || w.group == WordGroup::comparison || w.group == WordGroup::measurement) && under_points_) {
     return error(p, "'" + std::string(w.name) + "' speaks of a whole set or device and cannot stand where single inputs are spoken of");
   }
   return given_by(w);

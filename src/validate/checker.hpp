@@ -120,8 +120,9 @@ class Checker {
   const yaml::Node* node_ = nullptr;
   std::size_t errors_before_ = 0;
   std::map<std::string, Type> bound_;
-  bool over_samples_ = false, under_points_ = false, comparing_ = false;
-  std::set<std::string> run_on_;   ///< the models of the requirement
+  bool over_samples_ = false, under_points_ = false;
+  enum class Use : std::uint8_t { run, compare, count } use_ = Use::run;   ///< what the data set that is read now is named for
+  std::set<std::string> run_on_, compared_;   ///< data sets the models are run on, and those that are held against each other
   std::optional<Place> statistic_, measurement_, point_, region_, needs_domain_;
   Type last_argument_;
   std::vector<std::optional<double>> constants_;

@@ -7,6 +7,7 @@
 
 #include "base/figures.hpp"
 #include "validate/calibrated.hpp"
+#include "validate/comparison.hpp"
 #include "validate/estimate_parts.hpp"
 #include "validate/statistics.hpp"
 
@@ -317,6 +318,10 @@ const Result<std::vector<double>>& Recall::output(const std::string& model, cons
   return at->second.second;
 }
 
+const Result<Contents>& Recall::contents(const std::string& data) {
+  return once(contents_, data, [&] { return evidence_.contents(data); });
+}
+
 Result<std::int64_t> Recall::size(const Slice& slice) {
   if (slice.rows) return static_cast<std::int64_t>(slice.rows->size());
   const auto& n = count(slice.data);
@@ -357,6 +362,10 @@ Result<Estimate> estimate(const Expr& atom, const std::string& model, const Slic
   e.gives = w->gives;
   if (!w->missing.empty()) return Error{ErrorCode::unsupported, "'" + word + "' " + std::string(w->missing)};
   if (w->group == WordGroup::measurement) return measurement(std::move(e), word, who, level, recall);
+  if (w->group == WordGroup::comparison) {
+    e.name = print(unnamed);
+    return comparison(std::move(e), atom, slice, 0, recall);
+  }
   if (is_calibrated(*w)) return calibrated(std::move(e), atom, who, slice, scope, recall);
   return statistic(std::move(e), atom, who, slice, scope, recall);
 }

@@ -33,6 +33,7 @@ class Recall {
                                             const std::string& output);
   Evidence& evidence() { return evidence_; }   ///< for what is asked once only
   Trials* trials() { return evidence_.trials(); }   ///< null: there are none
+  const Result<Contents>& contents(const std::string& data);
   /// How many samples a slice has.
   Result<std::int64_t> size(const Slice& slice);
 
@@ -44,6 +45,7 @@ class Recall {
   std::map<std::string, Result<Samples>> samples_;
   std::map<std::string, Result<Metric>> metrics_;
   std::map<std::string, Result<Measurement>> measurements_;
+  std::map<std::string, Result<Contents>> contents_;
   std::map<std::string, std::pair<std::int64_t, Result<std::vector<double>>>> outputs_;
 };
 

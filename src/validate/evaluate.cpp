@@ -167,14 +167,14 @@ class Judge {
         if (!numerator) return fixed(Verdict::inconclusive, numerator.error().message);
         if (!positive) return fixed(Verdict::inconclusive, "'" + print(left) + "' divides by what may be negative");
         append(*numerator, *divisor, -limit->constant);
-        return judge_relation(std::move(*numerator), op, level_);
+        return judge_relation(std::move(*numerator), op, level_, r_.seed);
       }
     }
     auto f = form(left), g = form(right);
     if (!f) return fixed(Verdict::inconclusive, f.error().message);
     if (!g) return fixed(Verdict::inconclusive, g.error().message);
     append(*f, *g, -1);
-    return judge_relation(std::move(*f), op, level_);
+    return judge_relation(std::move(*f), op, level_, r_.seed);
   }
 
   Result<Form> form(const Expr& e) {

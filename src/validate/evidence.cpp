@@ -42,6 +42,11 @@ Result<std::shared_ptr<const Network>> Evidence::network(std::string_view) { ret
 Result<std::vector<double>> Evidence::point(std::string_view, std::int64_t) { return no_prover("a region around a sample"); }
 Result<Outputs> Evidence::execute(std::string_view, std::span<const double>) { return no_prover("a counterexample"); }
 Result<verify::Outcome> Evidence::prove(const Query&) { return no_prover("'prove'"); }
+Result<Contents> Evidence::contents(std::string_view data) { return absent("what data set " + quoted(data) + " holds was not read"); }
+
+Result<Contents> RecordedEvidence::contents(std::string_view data) {
+  return found(contents_of, std::string(data), "what data set " + quoted(data) + " holds was not read");
+}
 
 // The largest table decides: a model that was run on fewer samples lacks some, which must show.
 Result<std::int64_t> RecordedEvidence::count(std::string_view data) {

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -57,6 +58,14 @@ struct Metric {
   std::vector<double> per_sample;
 };
 
+/// What a data set holds, where two are compared. The lists are as long as the set or empty.
+struct Contents {
+  std::vector<std::string> hashes;                                            ///< of each sample's content; "": unreadable
+  std::vector<std::optional<std::uint64_t>> looks;                            ///< perceptual hashes of pictures; none of what shows nothing
+  std::vector<std::pair<std::string, std::vector<double>>> numbers;           ///< columns, or features of pictures and sounds; NaN: missing
+  std::vector<std::pair<std::string, std::vector<std::string>>> words;        ///< columns of words; "label" among them
+};
+
 /// Models are named as in the requirement: candidate, original, previous, deployed or a name of the file.
 class Evidence {
  public:
@@ -71,6 +80,7 @@ class Evidence {
   /// All values of an output for one sample, flattened.
   virtual Result<std::vector<double>> output(std::string_view model, std::string_view data, std::int64_t sample,
                                              std::string_view output) = 0;
+  virtual Result<Contents> contents(std::string_view data);   ///< who brings none leaves it: it fails
 
   // What a proof asks for. Who brings no prover leaves these as they are: they fail (unsupported).
   virtual Result<std::shared_ptr<const Network>> network(std::string_view model);
@@ -94,6 +104,7 @@ class RecordedEvidence : public Evidence {
   std::map<std::pair<Quantity, std::string>, Measurement> measurement_of;           ///< by quantity and model
   std::map<std::pair<Pair, std::string>, std::vector<std::vector<double>>> outputs_of;  ///< by model and data set, output; then by sample
   std::shared_ptr<Trials> models;                                                   ///< may be null
+  std::map<std::string, Contents> contents_of;                                      ///< by data set
 
   Result<std::int64_t> count(std::string_view data) override;
   Result<std::vector<std::int32_t>> labels(std::string_view data) override;
@@ -103,6 +114,7 @@ class RecordedEvidence : public Evidence {
   Result<Measurement> measure(Quantity quantity, std::string_view model, std::int64_t samples) override;
   Result<std::vector<double>> output(std::string_view model, std::string_view data, std::int64_t sample, std::string_view output) override;
   Trials* trials() override { return models.get(); }
+  Result<Contents> contents(std::string_view data) override;
 };
 
 }  // namespace saha::validate

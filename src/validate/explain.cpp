@@ -156,7 +156,7 @@ class English {
 std::string level_words(const Level& l) {
   switch (l.kind) {
     case Level::Kind::prove: return "proved for every such input";
-    case Level::Kind::bound: return "shown with " + figures::percent(l.confidence) + " confidence";
+    case Level::Kind::bound: return "shown with " + figures::percent(l.confidence) + " confidence" + (l.sequential ? ", looking at one sample after another until it is decided" : "");
     case Level::Kind::test: return l.tries > 0 ? "tested with " + std::to_string(l.tries) + " tries" : "tested with every sample";
   }
   return "?";

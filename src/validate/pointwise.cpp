@@ -8,6 +8,7 @@
 
 #include "base/figures.hpp"
 #include "validate/interpreter.hpp"
+#include "validate/sequential.hpp"
 #include "validate/statistics.hpp"
 
 namespace saha::validate {
@@ -45,7 +46,7 @@ bool is_data_region(const Expr& e, const Scope& scope) {
 bool is_aggregate(const Expr& e, const Scope& scope) {
   if (e.kind != Expr::Kind::name && e.kind != Expr::Kind::call) return false;
   const Word* w = find_word(e.path.back());
-  if (w) return w->group == WordGroup::statistic || w->group == WordGroup::measurement || w->name == "n";
+  if (w) return w->group == WordGroup::statistic || w->group == WordGroup::comparison || w->group == WordGroup::measurement || w->name == "n";
   return e.kind == Expr::Kind::call && std::ranges::any_of(scope.metrics, [&](const Scope::Metric& m) { return m.name == e.path.back(); });
 }
 
@@ -122,16 +123,21 @@ PointVerdict run_on_samples(const Requirement& r, const std::string& model, cons
   if (*count <= 0) return give_up("data set '" + data + "' is empty");
 
   const std::int64_t take = r.over ? r.over->take : 0;
-  const auto order = order_of(*count, take > 0 || (level.tries > 0 && level.tries < *count), r.seed);
+  const auto order = order_of(*count, take > 0 || level.sequential || (level.tries > 0 && level.tries < *count), r.seed);
 
   Interpreter run(r, model, scope, recall);
   run.data = data;
   auto started = std::chrono::steady_clock::now();
   std::int64_t tried = 0, failed = 0, most = level.tries > 0 ? level.tries : *count;
   if (take > 0) most = std::min(most, take);
-  bool timeout = false;
+  bool timeout = false, decided = false;
+  // A sequential level is decided where the evidence for or against the accepted share reaches 1 / error.
+  const double accepted_share = r.accept.proved, needed = -std::log1p(-level.confidence);
+  const bool sequential = level.sequential && r.accept.given && accepted_share > 0 && accepted_share < 1;
   for (std::int64_t sample : order) {
-    if (tried >= most) break;
+    if (sequential && tried > 0)
+      decided = log_evidence_above(tried - failed, tried, accepted_share) >= needed || log_evidence_above(failed, tried, 1 - accepted_share) >= needed;
+    if (tried >= most || decided) break;
     if (std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count() > r.timeout_s) {
       timeout = true;
       break;
@@ -177,9 +183,11 @@ PointVerdict run_on_samples(const Requirement& r, const std::string& model, cons
   double share = static_cast<double>(held) / static_cast<double>(tried);
   if (level.kind == Level::Kind::bound) {
     if (!r.accept.given) return give_up("level " + print(level) + " over samples needs accept: {proved: '>= 95 %'}");
-    double lower = proportion_lower(held, tried, level.confidence), upper = proportion_upper(held, tried, level.confidence);
+    const double lower = level.sequential ? anytime_lower(held, tried, level.confidence) : proportion_lower(held, tried, level.confidence);
+    const double upper = level.sequential ? anytime_upper(held, tried, level.confidence) : proportion_upper(held, tried, level.confidence);
     bool enough = r.accept.more_than ? lower > r.accept.proved : lower >= r.accept.proved;
     out.text = text + ", lower bound " + figures::percent(lower);
+    if (level.sequential) out.text += "; " + std::to_string(tried) + " of " + std::to_string(most) + " samples used";
     out.figures.push_back({"lower bound", lower, "", "bound"});
     if (upper < r.accept.proved) out.verdict = Verdict::violated;
     else if (enough && !timeout) out.verdict = Verdict::passed;

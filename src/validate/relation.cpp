@@ -4,8 +4,11 @@
 #include <cmath>
 #include <cstdio>
 #include <memory>
+#include <numeric>
+#include <random>
 
 #include "base/figures.hpp"
+#include "validate/sequential.hpp"
 #include "validate/statistics.hpp"
 
 namespace saha::validate {
@@ -89,7 +92,7 @@ std::pair<double, double> bounds_of(const Form& f, double confidence) {
 std::string told_alone(const Form& f, Op op, Verdict v, double confidence, bool point_only, const std::string& short_of) {
   const auto& [a, c] = f.terms[0];
   Op own = c > 0 ? op : flipped(op);
-  double limit = -f.constant / c;
+  double limit = 0 - f.constant / c;  // never -0
   std::string who;  // says what is measured where the text alone does not
   if (std::string_view word = std::string_view(a.name).substr(a.name.find('.') + 1); word.substr(0, 8) != "accuracy")
     who = std::string(word.substr(0, word.find('('))) + " ";
@@ -132,6 +135,45 @@ std::string told(const Form& f, Op op, Verdict v, double confidence, bool point_
   return out + (short_of.empty() ? "" : "; " + short_of);
 }
 
+// Shares, and differences of shares on the same samples, looked at one sample after another: passed and violated are e-processes against
+// the limit, so the verdict of any scale is whether the most evidence seen reaches 1 / error.
+Judgement judge_sequentially(const Form& f, Op op, const Level& level, std::uint64_t seed) {
+  const bool pair = paired(f);
+  const Estimate& a = f.terms[0].first;
+  const double c = f.terms[0].second;
+  if (!a.binary || a.per_sample.empty() || (f.terms.size() != 1 && !pair) || op == Op::eq || op == Op::ne)
+    return fixed(Verdict::inconclusive, "a sequential bound is one of a share, or of a difference of two shares on the same samples, against a limit");
+  const Op own = c > 0 ? op : flipped(op);
+  const double limit = -f.constant / c, scaled = pair ? (1 + limit) / 2 : limit;
+  std::vector<double> values = a.per_sample;
+  if (pair)
+    for (std::size_t i = 0; i < values.size(); ++i) values[i] = (1 + values[i] - f.terms[1].first.per_sample[i]) / 2;
+  std::mt19937_64 random(seed);
+  for (std::size_t i = values.size(); i > 1; --i) std::swap(values[i - 1], values[random() % i]);
+  const double error = 1 - level.confidence;
+  const Stop stop = first_decision(values, scaled, error), whole = first_decision(values, scaled, error, true);
+  const bool at_least = own == Op::ge || own == Op::gt;
+  Judgement j;
+  j.levels.insert(print(level));
+  j.at = [=](double scale) {
+    const double needed = -std::log(error * scale);
+    // Both sides cannot have it but by an error; the one with more is meant.
+    const bool above = whole.log_above >= needed && whole.log_above >= whole.log_below, below = whole.log_below >= needed && !above;
+    return above ? (at_least ? Verdict::passed : Verdict::violated) : below ? (at_least ? Verdict::violated : Verdict::passed) : Verdict::inconclusive;
+  };
+  const auto n = static_cast<std::int64_t>(values.size());
+  const double seen = std::accumulate(values.begin(), values.begin() + stop.used, 0.0) / static_cast<double>(stop.used);
+  const std::string shown = pair ? "difference " + figures::shortest(std::round((2 * seen - 1) * 10000) / 100) + " pp" : a.name.substr(a.name.find('.') + 1, a.name.find('(') - a.name.find('.') - 1) + " " + figures::percent(seen);
+  j.text = [=, at = j.at](double scale) {
+    const bool decided = at(scale) != Verdict::inconclusive;
+    const std::string evidence = figures::significant(std::exp(std::min(700.0, std::max(stop.log_above, stop.log_below))), 3);
+    return shown + " after " + std::to_string(stop.used) + " of " + std::to_string(n) + " samples" + (decided ? ", decided" : ", not decided") + " (evidence " + evidence + ", " +
+           figures::significant(1 / error, 3) + " decides)" + (at(scale) == Verdict::violated ? " (limit " + (pair ? figures::shortest(limit * 100) + " pp" : figures::percent(limit)) + ")" : "");
+  };
+  j.figures = {{a.name, seen, "", "measured"}, {"samples used", static_cast<double>(stop.used), "", "counted"}, {"samples", static_cast<double>(n), "", "counted"}};
+  return j;
+}
+
 }  // namespace
 
 void append(Form& into, const Form& from, double factor) {
@@ -145,7 +187,7 @@ void append(Form& into, const Form& from, double factor) {
   std::erase_if(into.terms, [](const auto& t) { return t.second == 0; });
 }
 
-Judgement judge_relation(Form f, Op op, const std::optional<Level>& wanted) {
+Judgement judge_relation(Form f, Op op, const std::optional<Level>& wanted, std::uint64_t seed) {
   Judgement j;
   j.exact = std::ranges::all_of(f.terms, [](const auto& t) { return t.first.exact; });
   if (f.terms.empty()) {
@@ -160,6 +202,7 @@ Judgement judge_relation(Form f, Op op, const std::optional<Level>& wanted) {
   }
   if (statistic) level = {Level::Kind::bound, 0.95, 0};
   if (wanted) level = *wanted;
+  if (level.sequential && statistic) return judge_sequentially(f, op, level, seed);
   j.levels.insert(print(level));
   bool point_only = statistic && level.kind == Level::Kind::test;
   double error = 1 - level.confidence;

@@ -27,7 +27,4 @@ std::string json(std::span<const Outcome> outcomes, const Subject& subject);
 std::string junit(std::span<const Outcome> outcomes, const Subject& subject);
 std::string sarif(std::span<const Outcome> outcomes, const Subject& subject);
 
-/// `--plan`: how many samples a requirement asks for, before any is collected. One line each; empty where no number can be said.
-std::vector<std::string> plan(const Requirement& requirement, const Scope& scope);
-
 }  // namespace saha::validate

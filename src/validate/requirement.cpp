@@ -38,7 +38,7 @@ Schema requirement_schema() {
                            {"where", Schema::text(), "only those for which this holds: correct, label != other"},
                        }),
            "the samples it speaks of; binds x, label and the columns"},
-          {"level", Schema::text(), "prove, bound(95 %) or test(5000); default by what is asserted"},
+          {"level", Schema::text(), "prove, bound(95 %), bound(95 %, sequential) or test(5000); default by what is asserted"},
           {"arithmetic", Schema::choice({"real", "float32", "int8"}), "what a proof is about; default: what the model computes in"},
           {"accept",
            Schema::map("an 'accept'",
@@ -167,7 +167,7 @@ std::string_view name(Arithmetic a) {
 std::string print(const Level& level) {
   switch (level.kind) {
     case Level::Kind::prove: return "prove";
-    case Level::Kind::bound: return "bound " + figures::percent(level.confidence);
+    case Level::Kind::bound: return "bound " + figures::percent(level.confidence) + (level.sequential ? ", sequential" : "");
     case Level::Kind::test: return level.tries > 0 ? "test " + std::to_string(level.tries) : "test";
   }
   return "?";
@@ -194,6 +194,12 @@ Result<Level> parse_level(std::string_view text) {
   if (word == "prove") return inner.empty() ? Result<Level>(Level{}) : wrong("write 'prove'");
   if (word == "bound") {
     Level l{Level::Kind::bound, 0.95, 0};
+    const std::size_t comma = inner.rfind(',');
+    const std::string_view last = trimmed(comma == std::string_view::npos ? inner : inner.substr(comma + 1));
+    if (last == "sequential") {
+      l.sequential = true;
+      inner = comma == std::string_view::npos ? std::string_view() : trimmed(inner.substr(0, comma));
+    }
     if (inner.empty()) return l;
     auto confidence = yaml::fraction(inner);
     if (!confidence || *confidence < 0.5 || *confidence >= 1) return wrong("a confidence from 50 % to below 100 %, like bound(95 %)");

@@ -23,6 +23,7 @@ struct Level {
   Kind kind = Kind::prove;
   double confidence = 0.95;  ///< of bound
   std::int64_t tries = 0;    ///< of test; 0: all there are
+  bool sequential = false;   ///< of bound: looked at after each sample, ends at the first that decides
   bool operator==(const Level&) const = default;
 };
 std::string print(const Level& level);  ///< "prove", "bound 95 %", "test 5000"
@@ -62,6 +63,7 @@ struct Requirement {
   std::vector<yaml::Node> model_nodes = {};
   yaml::Location location = {};           ///< of the assertion, for reports
   std::vector<std::string> run_on = {};   ///< set by check: the data sets on which its models must have been run; slices stand for test
+  std::vector<std::string> compared = {}; ///< set by check: those whose contents are compared
   std::string vacuous = {};               ///< set by check: why a premise or region is empty
 };
 

@@ -77,7 +77,7 @@ double bounded_mean_upper(std::span<const double> values, double lo, double hi, 
   return lo + hi - bounded_mean_lower(mirrored, lo, hi, confidence);
 }
 
-Stop first_decision(std::span<const double> values, double limit, double error) {
+Stop first_decision(std::span<const double> values, double limit, double error, bool whole) {
   Stop stop;
   const double needed = -std::log(error);
   // A limit at or beyond an end cannot be shown by samples: one side has no evidence.
@@ -101,7 +101,7 @@ Stop first_decision(std::span<const double> values, double limit, double error) 
     if (can_below) stop.log_below = std::max(stop.log_below, log_below);
     stop.above = stop.log_above >= needed;
     stop.below = stop.log_below >= needed;
-    if (stop.above || stop.below) break;
+    if (!whole && (stop.above || stop.below)) break;
   }
   return stop;
 }

@@ -43,7 +43,7 @@ struct Stop {
   double log_below = 0;        ///< and for "below"
   bool above = false, below = false;   ///< shown at the error asked for
 };
-/// Looks at the values in their order, each 0 or 1 or, with `error` > 0 for the bets, anything between.
-Stop first_decision(std::span<const double> values, double limit, double error);
+/// Looks at the values in [0, 1] in their order. `whole`: goes on to the last, for the evidence of all.
+Stop first_decision(std::span<const double> values, double limit, double error, bool whole = false);
 
 }  // namespace saha::validate

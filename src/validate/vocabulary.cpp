@@ -95,6 +95,11 @@ std::span<const Word> vocabulary() {
        {kScore, kKnown, kNeighbours, kOutput}},
       {"rejected", statistic, G::fraction, {A::data}, 1, false, "the share of rejections{m} on {0}", ""},
       {"selective_accuracy", statistic, G::fraction, {A::data}, 1, false, "the share of right answers{m} among those on {0} that are not rejected", ""},
+      // Data against data: src/validate/comparison.hpp.
+      {"duplicates", comparison, G::count, {A::data, A::data}, 2, false, "the number of samples of {1} that stand in {0} too{near}", "", {{"near", A::whole, ", or differ from one in {} of 64 bits of a perceptual hash at most"}}},
+      {"shared", comparison, G::count, {A::data, A::data}, 2, false, "the number of values{by} that stand in {0} and in {1}", "", {{"by", A::column, " of column {}", true}}},
+      {"drift", comparison, G::fraction, {A::data, A::data}, 2, false, "the largest distance between the distributions of a column in {0} and in {1}", ""},
+      {"distinguishable", comparison, G::fraction, {A::data, A::data}, 2, false, "the share of samples that a classifier tells rightly to be of {0} or of {1}", ""},
       // Measurements of the thing that ships.
       {"p50", measurement, G::seconds, {A::word_latency}, 1, false, "the median latency{m}", ""},
       {"p90", measurement, G::seconds, {A::word_latency}, 1, false, "the 90th percentile of latency{m}", ""},

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <random>
 
+#include "validate/plan.hpp"
 #include "validate/report.hpp"
 
 using namespace saha::validate;
@@ -442,13 +443,25 @@ TEST(Report, sarif_points_at_the_assertion) {
 }
 
 TEST(Report, the_plan_counts_samples_before_any_is_collected) {
-  yaml::Diagnostics d;
-  auto file = read_requirements("saha: 1\nrequirements:\n  - {id: A, assert: \"accuracy(test) >= 85 % and p99(latency) <= 5 ms\"}\n  - {id: B, assert: \"argmax(score(x)) == label\", for: {data: test}, level: test(5000)}\n", "r", d);
-  auto lines = plan(file->requirements[0], usual_scope());
-  ASSERT_EQ(lines.size(), 2u);
-  EXPECT_EQ(lines[0].substr(0, 75), "A: accuracy(test) >= 85 % at bound 95 %: 19 samples if none is wrong, 69 at");
-  EXPECT_EQ(lines[1], "A: p99(latency) <= 5 ms at test 200: 299 calls (a bound of p99 needs that many)");
-  EXPECT_EQ(plan(file->requirements[1], usual_scope())[0], "B: 5000 tries; without a failure they show a failure rate < 0.0599 % at 95 %");
+  auto planned = [](const std::string& requirement, const PlanOptions& options = {}) {
+    yaml::Diagnostics d;
+    auto file = read_requirements("saha: 1\nrequirements:\n  - {id: A, " + requirement + "}\n", "r", d);
+    if (file) check(*file, usual_scope(), d);
+    EXPECT_TRUE(file && d.ok()) << d.render();
+    std::string out;
+    for (const PlannedSamples& p : plan(file->requirements[0], usual_scope(), options))
+      out += (out.empty() ? "" : "; ") + (p.samples ? std::to_string(*p.samples) : "-") + (p.without_failure ? " without failure" : p.expected ? " at " + std::to_string(*p.expected).substr(0, 6) : "") + " " + p.note;
+    return out;
+  };
+  EXPECT_EQ(planned("assert: \"accuracy(test) >= 95 % and p99(latency) <= 5 ms\"", {.expect = 0.97}), "59 without failure samples; 694 at 0.9700 samples; 299 calls; a bound of p99 needs that many");
+  EXPECT_EQ(planned("assert: \"accuracy(test) >= 95 %\"", {.expect = 0.95}), "59 without failure samples; - at 0.9500 no number shows it: the rate does not clear the limit");
+  EXPECT_EQ(planned("assert: \"1 - recall(test, cat) <= 5 %\"").substr(0, 41), "59 without failure samples of the class; ");
+  EXPECT_EQ(planned("assert: \"argmax(score(x)) == label\", for: {data: test}, level: test(5000)"), "5000 tries; without a failure they show a failure rate < 0.0599 % at 95 %");
+  EXPECT_EQ(planned("assert: \"argmax(score(x)) == label\", for: {data: test}, level: bound(95 %), accept: {proved: '>= 99 %'}").substr(0, 27), "299 without failure tries; ");
+  EXPECT_EQ(planned("assert: \"accuracy(test) >= previous.accuracy(test) - 1 pp\""), "3162 at 0.0000 samples, paired, if the models differ on 5 % of them");
+  EXPECT_EQ(planned("assert: \"for each s in slices(camera): accuracy(s) >= 90 %\"").substr(0, 67), "29 without failure samples in each slice, before Holm's correction;");
+  EXPECT_EQ(planned("assert: \"size <= 1 MiB\""), "");
+  EXPECT_EQ(planned("assert: \"coverage(test, conformal=val, level=90 %) >= 88 %\"").substr(0, 51), "24 without failure samples; and 9 of val at least; ");
 }
 
 // Whatever the answers: a pass means that the bound clears the limit, a violation that the opposite bound misses it.
@@ -469,7 +482,7 @@ RC_GTEST_PROP(Evaluate, a_verdict_never_contradicts_the_bounds, ()) {
 // Any text in place of an assertion is an error with a place or a verdict; nothing else.
 RC_GTEST_PROP(Evaluate, any_assertion_is_refused_or_judged, ()) {
   static const std::vector<std::string> kParts = {"accuracy", "(", ")", "test", ">=", "<=", "85 %", "5 ms", "p90", "latency", "and", "or", "not", "=>", "for all ", "d", " in ", "slices", "camera",
-                                                  ":", "score", "x", "label", "argmax", "==", "-", "+", "*", "/", "2", ",", "abs", "max", "n", "previous.", "where", "near", "1 pp", "[", "]", "="};
+                                                  ":", "score", "x", "label", "argmax", "==", "-", "+", "*", "/", "2", ",", "abs", "max", "n", "previous.", "where", "near", "1 pp", "[", "]", "=", "coverage(test, conformal=", "val", ", level=90 %", "drift(val, ", "tpr(", "score=energy", "fpr=1 %", "rejected", "reject", "set_size", "auroc", "duplicates"};
   std::string text;
   for (int i = *rc::gen::inRange(1, 14); i > 0; --i) text += kParts[*rc::gen::inRange<std::size_t>(0, kParts.size())] + " ";
   yaml::Diagnostics d;
