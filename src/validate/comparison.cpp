@@ -53,7 +53,7 @@ std::vector<ColumnDistance> column_distances(const Contents& a, const Contents& 
     std::map<std::string, std::pair<std::int64_t, std::int64_t>> counts;
     for (const auto& w : x) ++counts[w].first;
     for (const auto& w : *y) ++counts[w].second;
-    if (counts.size() > kMostKinds || 2 * counts.size() > x.size() + y->size()) continue;
+    if (counts.size() > kMostKinds || 10 * counts.size() > x.size() + y->size()) continue;   // chi-square wants more of each kind, too
     ColumnDistance c{.name = name, .n = static_cast<std::int64_t>(x.size()), .m = static_cast<std::int64_t>(y->size()), .kinds = static_cast<std::int64_t>(counts.size())};
     std::vector<std::int64_t> p, q;
     for (const auto& [word, k] : counts) {
