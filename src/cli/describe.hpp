@@ -9,7 +9,6 @@
 #include "data/preprocess.hpp"
 #include "ir/graph.hpp"
 #include "measure/inputs.hpp"
-#include "validate/calibrated.hpp"
 
 namespace saha::cli {
 
@@ -28,8 +27,6 @@ Result<ir::Graph> with_shapes(const ir::Graph& graph, const measure::Shapes& sha
 /// What a manifest says of an input's preparation and of the classes; empty where it says nothing.
 Result<data::Preprocess> stored_steps(const nlohmann::ordered_json& manifest, const std::string& input);
 std::vector<std::string> stored_labels(const nlohmann::ordered_json& manifest);
-/// How a bundle says that answers are rejected; nothing where it says none. Fails (invalid_model) where that makes no sense.
-Result<std::optional<validate::Rejector>> stored_rejector(const nlohmann::ordered_json& manifest);
 
 /// A bundle in lines for 'saha inspect': sections, plans and whether this machine starts from one, labels, evidence.
 Result<std::string> bundle_text(const bundle::Bundle& b);

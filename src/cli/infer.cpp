@@ -12,6 +12,7 @@
 #include "backends/registry.hpp"
 #include "base/figures.hpp"
 #include "cli/describe.hpp"
+#include "cli/rejection.hpp"
 #include "cli/verbs.hpp"
 #include "data/csv.hpp"
 #include "data/npy.hpp"

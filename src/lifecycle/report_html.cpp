@@ -213,7 +213,8 @@ std::string data_page(const Json& r) {
     auto number = [](const Json& v) { return v.is_number() ? figures::significant(v.get<double>(), 3) : std::string("-"); };
     for (const auto& c : shift["columns"]) t.rows.push_back({text(c["name"]), column::percent(c["distance"]), number(c["p"]), number(c["psi"]), number(c["wasserstein"])});
     if (!t.rows.empty()) s += t.str();
-    if (!shift["told_apart"].is_null()) s += "<p>A linear classifier tells test from train in " + text(shift["told_apart"]["right"]) + " of " + text(shift["told_apart"]["of"]) + " samples (p " + number(shift["told_apart"]["p"]) + "; half is chance). " + text(shift["look_alike"]) + " samples of test look like one of train.</p>";
+    if (!shift["told_apart"].is_null()) s += "<p>A linear classifier tells test from train in " + text(shift["told_apart"]["right"]) + " of " + text(shift["told_apart"]["of"]) + " samples (p " + number(shift["told_apart"]["p"]) + "; half is chance). "
+           + text(shift["look_alike"]) + " samples of test look like one of train.</p>";
   }
   for (auto& [held, l] : r["data"]["leaks"].items()) s += "<p>" + escape(held) + " against " + text(l["against"]) + ": " + text(l["count"]) + " samples in both, by content.</p>";
   return s;

@@ -482,7 +482,8 @@ RC_GTEST_PROP(Evaluate, a_verdict_never_contradicts_the_bounds, ()) {
 // Any text in place of an assertion is an error with a place or a verdict; nothing else.
 RC_GTEST_PROP(Evaluate, any_assertion_is_refused_or_judged, ()) {
   static const std::vector<std::string> kParts = {"accuracy", "(", ")", "test", ">=", "<=", "85 %", "5 ms", "p90", "latency", "and", "or", "not", "=>", "for all ", "d", " in ", "slices", "camera",
-                                                  ":", "score", "x", "label", "argmax", "==", "-", "+", "*", "/", "2", ",", "abs", "max", "n", "previous.", "where", "near", "1 pp", "[", "]", "=", "coverage(test, conformal=", "val", ", level=90 %", "drift(val, ", "tpr(", "score=energy", "fpr=1 %", "rejected", "reject", "set_size", "auroc", "duplicates"};
+                                                  ":", "score", "x", "label", "argmax", "==", "-", "+", "*", "/", "2", ",", "abs", "max", "n", "previous.", "where", "near", "1 pp", "[", "]", "=",
+                                                  "coverage(test, conformal=", "val", ", level=90 %", "drift(val, ", "tpr(", "score=energy", "fpr=1 %", "rejected", "reject", "set_size", "auroc", "duplicates"};
   std::string text;
   for (int i = *rc::gen::inRange(1, 14); i > 0; --i) text += kParts[*rc::gen::inRange<std::size_t>(0, kParts.size())] + " ";
   yaml::Diagnostics d;
