@@ -176,17 +176,20 @@ Result<verify::Outcome> LiveEvidence::prove(const validate::Query& q) {
   return verify::prove(q.graph, q.property, o);
 }
 
-Result<std::vector<std::string>> write_witness(const fs::path& folder, const validate::Witness& w) {
+Result<std::vector<std::string>> write_witness(const fs::path& folder, const validate::Witness& w, const std::vector<double>& sample) {
   std::vector<std::string> files;
   SAHA_DO(system::make_folders(folder));
   std::string header, rows;
+  const auto varies = [&](const validate::Witness::Point& p) { return p.values != sample; };
+  const auto varying = std::ranges::count_if(w.points, varies);
   for (const auto& p : w.points) {
     std::size_t first = 0;
     for (const auto& [input, dims] : p.inputs) {
       const auto size = std::size_t(num_elements(dims));
       const Tensor t = Tensor::of(DType::f32, dims, std::span(p.values).subspan(first, size));
       first += size;
-      const std::string name = p.name + (p.inputs.size() > 1 ? "." + input : "");
+      const bool only = w.points.size() == 1 || (varies(p) && varying == 1);
+      const std::string name = (only ? "witness" : p.name) + (p.inputs.size() > 1 ? "." + input : "");
       SAHA_TRY(const auto bytes, data::write_npy(t));
       files.push_back(name + ".npy");
       SAHA_DO(system::write_file(folder / files.back(), system::Bytes(bytes)));

@@ -68,8 +68,9 @@ class LiveEvidence final : public validate::RecordedEvidence {
   std::map<std::string, data::Dataset, std::less<>> raw_sets_;
 };
 
-/// What stands in `folder` of a counterexample: NAME.npy for each point (raw units, a batch of 1; NAME.INPUT.npy where there are several inputs),
-/// NAME.png where it is a picture, witness.csv with a row a point where values have names. Returns the files' names.
-Result<std::vector<std::string>> write_witness(const std::filesystem::path& folder, const validate::Witness& witness);
+/// What stands in `folder` of a counterexample: witness.npy, the point that varies, or NAME.npy for each where several do, as for samples beside it
+/// (raw units, a batch of 1; NAME.INPUT.npy where there are several inputs), a .png of a picture, witness.csv with a row a point where values
+/// have names. `sample`: the raw values of the witness's sample, which does not vary; empty: none. Returns the files' names.
+Result<std::vector<std::string>> write_witness(const std::filesystem::path& folder, const validate::Witness& witness, const std::vector<double>& sample);
 
 }  // namespace saha::lifecycle

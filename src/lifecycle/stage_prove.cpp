@@ -143,7 +143,11 @@ Result<> Pipeline::prove(const std::string& name, const std::string& backend) {
         continue;
       }
       validate::Outcome o = validate::evaluate(r, c_.scope, e);
-      if (o.witness && !o.witness->points.empty()) { SAHA_TRY(o.witness->files, write_witness(folder / r.id, *o.witness)); }
+      if (o.witness && !o.witness->points.empty()) {
+        std::vector<double> sample;
+        if (!o.witness->data.empty()) { SAHA_TRY(sample, e.point(o.witness->data, o.witness->sample)); }
+        SAHA_TRY(o.witness->files, write_witness(folder / r.id, *o.witness, sample));
+      }
       made.push_back(kept_outcome(o));
     }
     return Json{{"outcomes", made}};

@@ -51,6 +51,8 @@ class GraphMaker {
       if (at == made.end()) at = made.emplace(std::pair(r.model, r.point), b_.inline_graph(net->graph, inputs_of(net->graph, p_.points[r.point]))).first;
       for (std::size_t k = 0; k < net->graph.outputs().size(); ++k)
         if (net->graph.name(net->graph.outputs()[k]) == r.output && k < at->second.size()) outputs.push_back(at->second[k]);
+      if (!outputs.empty() && !b_.failed() && b_.producer(outputs.back()))
+        b_.rename(outputs.back(), p_.runs.size() == 1 ? r.output : r.model + "." + r.output + "." + std::to_string(outputs.size()));
     }
     if (p_.runs.empty()) outputs.push_back(b_.op("Identity", {inputs_[0]}));   // a graph has an output, though nothing is said of it
     if (b_.failed()) return Error(*b_.error());

@@ -97,8 +97,8 @@ requirements:
         self.assertEqual(r["verdict"], "violated")
         self.assertEqual(r["proof"]["violated"], 1)
         files = {pathlib.Path(f).name: self.folder / f for f in r["witness"]["files"]}
-        self.assertIn("d.npy", files)
-        d = np.load(files["d.npy"]).ravel()
+        self.assertEqual(sorted(files), ["witness.npy", "witness.png", "x.npy", "x.png"])
+        d = np.load(files["witness.npy"]).ravel()
         self.assertTrue(np.all(d == np.round(d)) and d.min() >= 0 and d.max() <= 255)
         data = np.load(self.folder / "gray.npz")
         i = r["witness"]["sample"]
