@@ -31,14 +31,7 @@ Json kept_outcome(const validate::Outcome& o) {
 
 validate::Outcome outcome_of(const validate::Requirement& r, const Json& j) {
   using validate::Verdict;
-  validate::Outcome o;
-  o.id = r.id;
-  o.why = r.why;
-  o.text = r.text;
-  o.importance = r.importance;
-  o.models = r.models;
-  o.tags = r.tags;
-  o.location = r.location;
+  validate::Outcome o = validate::outcome_for(r);
   o.verdict = j["verdict"] == "passed" ? Verdict::passed : j["verdict"] == "violated" ? Verdict::violated : Verdict::inconclusive;
   o.level = j["level"];
   o.evidence = j["evidence"];

@@ -68,6 +68,9 @@ struct Outcome {
   double seconds = 0;
 };
 
+/// What an outcome repeats of its requirement; the verdict is not there yet.
+Outcome outcome_for(const Requirement& r);
+
 /// Judges one checked requirement. Errors of the evidence become reasons; only the program's own faults stop it.
 Outcome evaluate(const Requirement& requirement, const Scope& scope, Evidence& evidence);
 

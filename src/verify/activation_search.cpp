@@ -55,7 +55,7 @@ class GroupSearch final : public Search {
   void ascend_layer(std::size_t layer, const std::vector<std::int32_t>& rows);
   void cases();
   void work(unsigned thread);
-  bool tighten(Ascent& ascent, std::vector<Domain*>& domains, std::vector<std::vector<Ascent::Choice>>& choices);
+  void tighten(Ascent& ascent, std::vector<Domain*>& domains, std::vector<std::vector<Ascent::Choice>>& choices);
   void batch(Ascent& ascent, Descent& descent, std::vector<Domain>& domains, std::vector<Domain>& children);
   template <class F> void on_threads(F f) {
     std::vector<std::thread> others;
@@ -282,7 +282,7 @@ void GroupSearch::cases() {
 
 /// Bounds of hidden layers under the domains' own splits, those of the ReLUs that cost most, layer by layer, each with multipliers of its own. A domain whose bounds cross has
 /// no points: its `of` becomes -1.
-bool GroupSearch::tighten(Ascent& ascent, std::vector<Domain*>& domains, std::vector<std::vector<Ascent::Choice>>& choices) {
+void GroupSearch::tighten(Ascent& ascent, std::vector<Domain*>& domains, std::vector<std::vector<Ascent::Choice>>& choices) {
   const auto& open = ascent.open();
   const std::size_t n = open.size();
   std::vector<std::shared_ptr<std::vector<float>>> known;
@@ -298,7 +298,6 @@ bool GroupSearch::tighten(Ascent& ascent, std::vector<Domain*>& domains, std::ve
     std::int32_t open;
   };
   std::vector<double> lower(static_cast<std::size_t>(columns_)), enough(lower.size(), 0.0);
-  bool crossed = false;
   for (std::int32_t layer : root_.critical()) {
     std::vector<Job> jobs;
     for (std::size_t d = 0; d < domains.size(); ++d) {
@@ -323,12 +322,11 @@ bool GroupSearch::tighten(Ascent& ascent, std::vector<Domain*>& domains, std::ve
         const Job& job = jobs[first + j];
         float &lo = (*known[job.domain])[std::size_t(job.open)], &hi = (*known[job.domain])[n + std::size_t(job.open)];
         lo = std::max(lo, std::nextafter(float(lower[2 * j]), -INFINITY)), hi = std::min(hi, std::nextafter(float(-lower[2 * j + 1]), float(INFINITY)));
-        if (lo > hi) domains[job.domain]->of = -1, crossed = true;
+        if (lo > hi) domains[job.domain]->of = -1;
       }
     }
   }
   for (std::size_t d = 0; d < domains.size(); ++d) domains[d]->known = known[d], domains[d]->known_at = domains[d]->splits.size();
-  return crossed;
 }
 
 void GroupSearch::batch(Ascent& ascent, Descent& descent, std::vector<Domain>& domains, std::vector<Domain>& children) {

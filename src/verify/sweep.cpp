@@ -37,7 +37,6 @@ Sweep::Sweep(const Net& net, const Loops& loops, int lanes, int columns, Arithme
     const std::size_t n = std::size_t(l.size) * std::size_t(lanes);
     s.lo.assign(n, 0), s.hi.assign(n, 0);
     s.active.assign(all_.begin(), all_.begin() + l.size);
-    s.only_unary = true;
     if (l.kind == Layer::Kind::affine) {
       s.error.assign(n, 0);
       s.pruned.resize(l.terms.size()), s.back.resize(l.terms.size()), s.ahead.resize(l.terms.size()), s.magnitude.resize(l.terms.size());
@@ -51,20 +50,17 @@ Sweep::Sweep(const Net& net, const Loops& loops, int lanes, int columns, Arithme
       for (auto* v : {&s.al, &s.au, &s.cl, &s.cu, &s.slack}) v->assign(n, 0);
       if (l.kind == Layer::Kind::product) s.bl.assign(n, 0), s.bu.assign(n, 0);
     }
-    auto read = [&](std::int32_t from, bool nonlinear, bool is_unary) {
+    auto read = [&](std::int32_t from, bool nonlinear) {
       State& f = state_[std::size_t(from)];
       ++f.readers;
-      f.only_unary &= is_unary;
       if (nonlinear && from > 0 && !f.critical) f.critical = true, critical_.push_back(from);
     };
-    for (const Term& t : l.terms) read(t.from, false, false);
-    if (l.a >= 0) read(l.a, true, l.kind == Layer::Kind::unary);
-    if (l.b >= 0) read(l.b, true, false);
+    for (const Term& t : l.terms) read(t.from, false);
+    if (l.a >= 0) read(l.a, true);
+    if (l.b >= 0) read(l.b, true);
     s.coefficient.assign(std::size_t(l.size) * std::size_t(ld_), 0);
   }
   std::sort(critical_.begin(), critical_.end());
-  const std::size_t n = std::size_t(widest) * std::size_t(lanes);
-  centre_.resize(n), radius_.resize(n), largest_.resize(n), product_.resize(n), spread_.resize(n);
 }
 
 void Sweep::start() {
@@ -74,12 +70,6 @@ void Sweep::start() {
     for (auto& p : state_[k].pruned) p = nullptr;
     if (state_[k].active.size() != std::size_t(net_.layers[k].size)) state_[k].active.assign(all_.begin(), all_.begin() + net_.layers[k].size);
   }
-}
-
-void Sweep::set_lower_slope(std::size_t layer, std::int32_t element, int lane, float slope) {
-  State& s = state_[layer];
-  const std::size_t at = std::size_t(element) * std::size_t(lanes_) + std::size_t(lane);
-  if (s.cu[at] > 0 && slope >= 0 && slope <= 1) s.al[at] = slope;
 }
 
 // ---- forwards -----------------------------------------------------------------------------------------------------------------------------

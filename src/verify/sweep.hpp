@@ -90,8 +90,6 @@ class Sweep {
   std::int64_t stride() const { return ld_; }
   /// Elements of the layer that matter: the others are constant in every lane.
   const std::vector<std::int32_t>& active(std::size_t layer) const { return state_[layer].active; }
-  /// Slope of the lower line where a ReLU's sign is open, for one lane; others than the default are as sound.
-  void set_lower_slope(std::size_t layer, std::int32_t element, int lane, float slope);
 
   /// Values at points: x is [element][lane]; the result is the last layer's. With `keep`, lo() and hi() of every layer are the values, for gradients().
   const float* evaluate(const float* x, bool keep = false);
@@ -119,7 +117,6 @@ class Sweep {
     std::vector<std::shared_ptr<const Pruned>> pruned;  ///< one a term; null: the matrix itself
     std::int32_t readers = 0;
     bool critical = false, exact_box = false, has = false;
-    bool only_unary = false;
   };
 
   static const State& root_state(const Sweep& root, std::size_t layer) { return root.state_[layer]; }
@@ -147,7 +144,6 @@ class Sweep {
   std::vector<std::int32_t> critical_, all_;
   std::vector<char> broken_;
   std::vector<double> sum_;
-  std::vector<float> centre_, radius_, largest_, product_, spread_;
   bool pointwise_ = false;                           ///< lines are slopes at points: no constants, no errors
 };
 
