@@ -8,7 +8,7 @@
 namespace saha::check_proof {
 namespace {
 using Json = nlohmann::ordered_json;
-constexpr std::string_view kMagic = "saha-proof\n", kSchema = "saha.proof/1";
+constexpr std::string_view kMagic = "saha-proof\n", kSchema = "saha.proof/2";
 constexpr std::size_t kMostHeader = 1 << 16;
 static_assert(std::endian::native == std::endian::little);
 

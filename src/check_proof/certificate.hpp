@@ -2,17 +2,17 @@
 // Certificate: why a network has no counterexample to a property, as a file. "saha-proof\n", the length of a JSON header as 4 bytes (little endian), the header, and
 // the payload: a tree in depth-first order. Numbers are LEB128 unless said otherwise; float32 little endian.
 //
-//   payload = trees, then for each: a list of cases (count, numbers), then a node over the box that these cases share
-//   node    = 0 refuted: count, then for each: case, a float32 weight for each of its rows; what has none is refuted by single rows
-//           | 1 input split: input, float32 value, the node with the input at most value, the node with it at least value
-//           | 2 clip: count, then for each: input, float32 lo, float32 hi; a node over what is left
-//           | 3 sign split: ReLU layer, element, the node with its operand at least 0, the node with it at most 0
-//           | 4 refine: bounds of all hidden elements by linear bounds with default slopes; a node
-//           | 5 slopes: count, then for each: ReLU layer, element (ascending): what later slopes speak of; a node
-//           | 6 claims: count, then for each (ascending layers): ReLU layer, 2 * element + (1: upper bound), slopes of earlier layers, multipliers; a node
-//           | 7 refuted by slopes: count, then for each: case, float32 weights of its rows, slopes, multipliers
-//           | 8 cases: count, then for each: a list of cases, a node
-//   slopes are 16 bits each, in units of 1 / 65535; multipliers are a float32 for each sign split on the way from the root, in that order.
+//   payload = trees, then for each: a list of cases (count, numbers), then a box, at first the one that these cases share
+//   box     = 0 refuted: count, then for each: case, a float32 weight for each of its rows; what has none is refuted by single rows
+//           | 1 input split: input, float32 value, the box with the input at most value, the box with it at least value
+//           | 2 clip: the box becomes what the rows' linear bounds leave of it; a box
+//           | 3 signs: a node
+//   node    = 4 places: count, then for each: ReLU, element of its result (ascending): what all below speaks of, by its number in this list; a node
+//           | 5 claims: count, then for each (ascending): 2 * place + (1: upper bound of the ReLU's operand, 0: lower), a node that bounds it; a node for which these bounds hold
+//           | 6 goals: count, then for each: case, float32 weights of its rows, a node that bounds their sum
+//           | 7 sign split: place, the node with its operand at least 0, the node with it at most 0
+//           | 8 bounded: slopes, a byte each in units of 1 / 255, of the places of ReLUs before what is bounded; a float32 multiplier for each sign split on the way, in that
+//             order, or -1 where the sign is not made use of
 #include <cstdint>
 #include <cstring>
 #include <filesystem>
@@ -24,7 +24,7 @@
 
 namespace saha::check_proof {
 
-enum class Tag : std::uint8_t { refuted, input_split, clip, sign_split, refine, slopes, claims, refuted_by_slopes, cases };
+enum class Tag : std::uint8_t { refuted, input_split, clip, signs, places, claims, goals, sign_split, bounded };
 
 inline constexpr std::uint64_t kMostBytes = std::uint64_t{1} << 32;
 
@@ -40,36 +40,35 @@ class Writer {
     bytes_ += char(v);
     return *this;
   }
-  void real(float v) { put(&v, 4); }
-  void slope(float v) {
-    const auto n = std::uint16_t(v * 65535.0f + 0.5f);
-    put(&n, 2);
+  Writer& real(float v) {
+    bytes_.append(reinterpret_cast<const char*>(&v), 4);
+    return *this;
+  }
+  Writer& append(std::string_view bytes) {
+    bytes_ += bytes;
+    return *this;
   }
   const std::string& bytes() const { return bytes_; }
-  void append(std::string_view bytes) { bytes_ += bytes; }
 
  private:
-  void put(const void* p, std::size_t n) { bytes_.append(static_cast<const char*>(p), n); }
   std::string bytes_;
 };
 
 /// Reads what Writer wrote; past the end, and after a number that is none, everything is 0 and ok() is false.
 class Reader {
  public:
-  explicit Reader(std::string_view bytes) : bytes_(bytes) {}
+  explicit Reader(std::string_view bytes) : left_(bytes) {}
   bool ok() const { return ok_; }
-  bool at_end() const { return at_ == bytes_.size(); }
-  std::size_t left() const { return bytes_.size() - at_; }
-  std::size_t at() const { return at_; }
+  bool at_end() const { return left_.empty(); }
   Tag tag() {
-    const auto v = std::uint8_t(*take(1));
-    ok_ &= v <= std::uint8_t(Tag::cases);
+    const auto v = std::uint8_t(take(1)[0]);
+    ok_ &= v <= std::uint8_t(Tag::bounded);
     return Tag(v);
   }
   std::uint64_t number() {
     std::uint64_t v = 0;
     for (int shift = 0; shift < 35; shift += 7) {
-      const auto b = std::uint8_t(*take(1));
+      const auto b = std::uint8_t(take(1)[0]);
       v |= std::uint64_t(b & 127) << shift;
       if (b < 128) return v;
     }
@@ -79,36 +78,26 @@ class Reader {
   /// A number of things of which each takes at least `bytes`.
   std::size_t count(std::size_t bytes) {
     const std::uint64_t n = number();
-    if (n <= left() / bytes) return std::size_t(n);
+    if (n <= left_.size() / bytes) return std::size_t(n);
     ok_ = false;
     return 0;
   }
   float real() {
     float v;
-    std::memcpy(&v, take(4), 4);
+    std::memcpy(&v, take(4).data(), 4);
     return v;
   }
-  double slope() {
-    std::uint16_t v;
-    std::memcpy(&v, take(2), 2);
-    return double(v) / 65535;
-  }
-  /// n bytes, to be read later.
-  std::string_view skip(std::size_t n) {
-    if (n > left()) return ok_ = false, std::string_view();
-    at_ += n;
-    return bytes_.substr(at_ - n, n);
+  /// n bytes; where there are fewer, 4 that are 0.
+  std::string_view take(std::size_t n) {
+    static constexpr char kNone[4] = {};
+    if (n > left_.size()) return ok_ = false, left_ = {}, std::string_view(kNone, 4);
+    const std::string_view bytes = left_.substr(0, n);
+    left_.remove_prefix(n);
+    return bytes;
   }
 
  private:
-  const char* take(std::size_t n) {
-    static constexpr char kNone[8] = {};
-    if (n > left()) return ok_ = false, at_ = bytes_.size(), kNone;
-    at_ += n;
-    return bytes_.data() + at_ - n;
-  }
-  std::string_view bytes_;
-  std::size_t at_ = 0;
+  std::string_view left_;
   bool ok_ = true;
 };
 

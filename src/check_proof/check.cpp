@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
-#include <functional>
+#include <deque>
 #include <optional>
 
 #include "check_proof/region.hpp"
@@ -11,20 +11,26 @@ namespace saha::check_proof {
 namespace {
 constexpr int kDeepest = 3000, kOwnSplits = 8;
 
-/// Boxes, what is known of hidden elements in them, and what slopes speak of: shared by all nodes below that change none of it.
-struct Base {
+/// A box, what is known of hidden elements in it, and the cases that may hold there: none, where nothing is left.
+struct Boxed {
   std::vector<double> lo, hi;
   std::shared_ptr<const Known> known;                ///< null: nothing
-  std::shared_ptr<const std::vector<std::pair<std::int32_t, std::int32_t>>> sloped;
-  bool empty = false;                                ///< no run is in it
-};
-using BaseRef = std::shared_ptr<const Base>;
-
-struct Place {
-  BaseRef base;
   std::vector<std::int32_t> cases;
-  std::vector<Split> path;
-  int depth = 0;
+};
+
+/// What a node's leaves bound together.
+struct Goal {
+  Query query;
+  std::size_t slopes = 0;                            ///< places before what is bounded
+  double least = INFINITY;
+};
+
+/// Runs with these signs.
+struct Signs {
+  std::vector<Split> path = {};
+  std::shared_ptr<const std::vector<double>> known = {};  ///< Query::known; null: nothing
+  Goal* goal = nullptr;
+  bool none = false;                                 ///< there are none
 };
 
 /// What one row says of inputs: its sum is at least constant + slope * x.
@@ -74,33 +80,22 @@ class Walk {
     return false;
   }
   bool trees();
-  bool node(Place place);
-  bool leaf(const Place& place);
-  bool clip(Place& place);
-  bool slopes(Place& place);
-  bool claims(Place& place);
-  bool sloped_leaf(const Place& place);
-  bool cases(Place& place);
-  bool flush();
+  std::optional<Tag> next(int depth);
+  bool weights(std::size_t& of, std::vector<double>& to);
+  Query query(std::size_t of, std::span<const double> weights) const;
 
-  bool list(const std::vector<std::int32_t>* among, std::vector<std::int32_t>& to);
-  std::optional<std::pair<std::int32_t, std::int32_t>> hidden();
-  bool multipliers(std::vector<Split>& path);
-  bool weights(std::int32_t of, std::vector<double>& to);
-  std::vector<double> read_slopes(std::size_t n) {
-    std::vector<double> v(std::min(n, in_.left() / 2));
-    for (double& x : v) x = in_.slope();
-    return v;
-  }
-  bool enter(const Base& b, bool refined);
-  BaseRef with_known(const Base& b, bool run) const {
-    Base next = b;
-    next.known = std::make_shared<const Known>(region_.known()), next.empty |= !run;
-    return std::make_shared<const Base>(std::move(next));
-  }
-  Query query(std::int32_t of, std::span<const double> weights) const;
+  bool box(Boxed b, int depth);
+  bool leaf(const Boxed& b);
+  bool enter(const Boxed& b) { return ++regions_, region_.enter(b.lo, b.hi, b.known.get()); }
   void look(std::vector<std::int32_t>& open, const Mixes& mixes, std::vector<double>* lo, std::vector<double>* hi);
-  bool refute(const Base& base, std::vector<std::int32_t> open, const Mixes& mixes, int splits);
+  bool refute(const Boxed& b, const Mixes& mixes, int splits);
+
+  bool node(Signs s, int depth);
+  bool places(const Signs& s);
+  bool claims(Signs& s, int depth);
+  bool goals(const Signs& s, int depth);
+  bool bounded(const Signs& s);
+  void flush();
 
   const Layers& net_;
   const Claim& claim_;
@@ -108,56 +103,32 @@ class Walk {
   Reader in_;
   std::string why_;
   std::int64_t nodes_ = 0, regions_ = 0, spare_ = 4096;
-  const Base* entered_ = nullptr;                    ///< what region_ was last entered with, unrefined
-  BaseRef held_;                                     ///< keeps it alive
-  std::shared_ptr<const std::vector<std::pair<std::int32_t, std::int32_t>>> sloped_;
+  std::vector<std::int32_t> open_;                   ///< cases of the box whose signs are split
+  std::vector<Layers::Place> places_;
+  std::vector<std::size_t> before_;                  ///< of each place, how many are of ReLUs before its own
   struct Waiting {
-    std::int32_t of;
-    std::vector<double> slopes, weights;
-    std::vector<Split> splits;
-    std::int64_t node;
+    Goal* goal;
+    std::string_view slopes;
+    Signs signs;
   };
-  std::vector<Waiting> waiting_;                     ///< leaves of one base
-  BaseRef waiting_base_;
+  std::vector<Waiting> waiting_;                     ///< leaves that are bounded together
 };
 
-bool Walk::enter(const Base& b, bool refined) {
-  ++regions_;
-  if (b.sloped != sloped_) region_.set_sloped(b.sloped ? std::span<const std::pair<std::int32_t, std::int32_t>>(*b.sloped) : std::span<const std::pair<std::int32_t, std::int32_t>>()), sloped_ = b.sloped;
-  return region_.enter(b.lo, b.hi, b.known.get(), refined);
-}
-
-// ---- what the file may say ------------------------------------------------------------------------------------------------------------------
-
-bool Walk::list(const std::vector<std::int32_t>* among, std::vector<std::int32_t>& to) {
-  const std::size_t n = in_.count(1);
-  for (std::size_t i = 0; i < n; ++i) {
-    const std::uint64_t c = in_.number();
-    if (c >= claim_.cases.size() || (!to.empty() && std::int32_t(c) <= to.back())) return fail("a list of cases has case " + std::to_string(c) + " of " + std::to_string(claim_.cases.size()) + ", or twice");
-    if (among && !std::ranges::binary_search(*among, std::int32_t(c))) continue;  // refuted before
-    to.push_back(std::int32_t(c));
-  }
-  return in_.ok();
-}
-
-std::optional<std::pair<std::int32_t, std::int32_t>> Walk::hidden() {
-  const std::uint64_t relu = in_.number(), element = in_.number();
-  if (relu < net_.relus.size() && element < std::uint64_t(net_.all[std::size_t(net_.relus[relu])].size)) return std::pair(std::int32_t(relu), std::int32_t(element));
-  fail("ReLU layer " + std::to_string(relu) + " has no element " + std::to_string(element));
+/// A node begins. Nothing: the walk ends.
+std::optional<Tag> Walk::next(int depth) {
+  ++nodes_, spare_ += 2;
+  const Tag tag = in_.tag();
+  if (!in_.ok()) fail("the certificate ends early, or has no such kind of node");
+  else if (depth > kDeepest) fail("the tree is deeper than " + std::to_string(kDeepest));
+  else return tag;
   return {};
 }
 
-bool Walk::multipliers(std::vector<Split>& path) {
-  for (Split& s : path) {
-    s.multiplier = double(in_.real());
-    if (!(s.multiplier >= 0 && s.multiplier < 1e30)) return fail("a multiplier is " + std::to_string(s.multiplier));
-  }
-  return in_.ok();
-}
-
-bool Walk::weights(std::int32_t of, std::vector<double>& to) {
+bool Walk::weights(std::size_t& of, std::vector<double>& to) {
+  of = in_.number();
+  if (of >= claim_.cases.size()) return fail("there is no case " + std::to_string(of));
   double total = 0;
-  for (std::size_t r = 0; r < claim_.cases[std::size_t(of)].rows.size() && in_.ok(); ++r) {
+  for (std::size_t r = 0; r < claim_.cases[of].rows.size(); ++r) {
     to.push_back(double(in_.real()));
     if (!(to.back() >= 0 && to.back() < 1e30)) return fail("a row's weight is " + std::to_string(to.back()));
     total += to.back();
@@ -165,28 +136,27 @@ bool Walk::weights(std::int32_t of, std::vector<double>& to) {
   return total > 0 ? in_.ok() : fail("all rows' weights are 0");
 }
 
-// ---- boxes ------------------------------------------------------------------------------------------------------------------------------------
-
 /// The weighted sum of a case's rows.
-Query Walk::query(std::int32_t of, std::span<const double> weights) const {
+Query Walk::query(std::size_t of, std::span<const double> weights) const {
   Query q;
-  const auto& rows = claim_.cases[std::size_t(of)].rows;
-  for (std::size_t r = 0; r < rows.size(); ++r) {
+  for (std::size_t r = 0; r < weights.size(); ++r) {
     if (weights[r] == 0) continue;
-    for (auto [e, v] : rows[r].y) q.terms.push_back({net_.outputs[std::size_t(e)].layer, net_.outputs[std::size_t(e)].element, weights[r] * v});
-    for (auto [e, v] : rows[r].x) q.terms.push_back({0, e, weights[r] * v});
+    for (auto [e, v] : claim_.cases[of].rows[r].y) q.terms.push_back({net_.outputs[std::size_t(e)].layer, net_.outputs[std::size_t(e)].element, weights[r] * v});
+    for (auto [e, v] : claim_.cases[of].rows[r].x) q.terms.push_back({0, e, weights[r] * v});
   }
   return q;
 }
 
+// ---- boxes ------------------------------------------------------------------------------------------------------------------------------------
+
 /// Bounds the rows of the cases that are open in the region as entered; those that cannot hold go. lo, hi, if not null: the hull of what the others leave.
 void Walk::look(std::vector<std::int32_t>& open, const Mixes& mixes, std::vector<double>* lo, std::vector<double>* hi) {
   std::vector<Query> queries;
-  for (std::int32_t c : open) {
-    const std::size_t m = claim_.cases[std::size_t(c)].rows.size();
-    std::vector<double> one(m, 0.0);
-    for (std::size_t r = 0; r < m; ++r) one[r] = 1, queries.push_back(query(c, one)), one[r] = 0;
-  }
+  for (std::int32_t c : open)
+    for (std::size_t r = 0, m = claim_.cases[std::size_t(c)].rows.size(); r < m; ++r) {
+      std::vector<double> one(m, 0.0);
+      one[r] = 1, queries.push_back(query(std::size_t(c), one));
+    }
   const std::size_t n = region_.inputs();
   std::vector<Bound> bounds(queries.size());
   std::vector<double> linear(queries.size() * n), sum(n);
@@ -194,13 +164,14 @@ void Walk::look(std::vector<std::int32_t>& open, const Mixes& mixes, std::vector
   const auto box_lo = std::span(region_.known().lo).first(n), box_hi = std::span(region_.known().hi).first(n);
   std::size_t at = 0;
   std::erase_if(open, [&](std::int32_t c) {
-    const auto& rows = claim_.cases[std::size_t(c)].rows;
     std::vector<Plane> planes;
-    for (const Claim::Row& r : rows) planes.push_back({bounds[at].constant, linear.data() + at * n, r.bound, r.strict}), ++at;
-    for (std::size_t r = 0; r < rows.size(); ++r)
-      if (const double v = bounds[at - rows.size() + r].least; v > rows[r].bound || (rows[r].strict && v >= rows[r].bound)) return true;
+    bool refuted = false;
+    for (const Claim::Row& r : claim_.cases[std::size_t(c)].rows) {
+      planes.push_back({bounds[at].constant, linear.data() + at * n, r.bound, r.strict});
+      refuted |= bounds[at].least > r.bound || (r.strict && bounds[at].least >= r.bound), ++at;
+    }
     std::vector<double> a(box_lo.begin(), box_lo.end()), z(box_hi.begin(), box_hi.end());
-    if (cut(planes, a, z)) return true;
+    if (refuted || cut(planes, a, z)) return true;
     for (const auto& [of, weights] : mixes) {
       if (of != c) continue;
       Plane mix{0, sum.data(), 0, false};
@@ -210,276 +181,245 @@ void Walk::look(std::vector<std::int32_t>& open, const Mixes& mixes, std::vector
         mix.constant += weights[r] * planes[r].constant, mix.bound += weights[r] * planes[r].bound, off += weights[r] * (std::fabs(planes[r].constant) + std::fabs(planes[r].bound));
         for (std::size_t d = 0; d < n; ++d) sum[d] += weights[r] * planes[r].slope[d], off += weights[r] * std::fabs(planes[r].slope[d]) * std::max(std::fabs(a[d]), std::fabs(z[d]));
       }
-      mix.constant -= double(rows.size() + n + 8) * 0x1p-50 * off;
+      mix.constant -= double(planes.size() + n + 8) * 0x1p-50 * off;
       if (least(mix, a, z) > 0) return true;
     }
-    if (lo)
-      for (std::size_t d = 0; d < n; ++d) (*lo)[d] = std::min((*lo)[d], a[d]), (*hi)[d] = std::max((*hi)[d], z[d]);
+    for (std::size_t d = 0; lo && d < n; ++d) (*lo)[d] = std::min((*lo)[d], a[d]), (*hi)[d] = std::max((*hi)[d], z[d]);
     return false;
   });
 }
 
-/// Shows that no case holds in a box, else in its halves.
-bool Walk::refute(const Base& base, std::vector<std::int32_t> open, const Mixes& mixes, int splits) {
-  if (!enter(base, true)) return true;
-  look(open, mixes, nullptr, nullptr);
-  if (open.empty()) return true;
+/// Shows that no case holds in a box, else in its halves: where the search's choice of slopes was luckier, or rounding made this bound miss what the search's did not.
+bool Walk::refute(const Boxed& b, const Mixes& mixes, int splits) {
+  Boxed half = b;
+  if (!enter(b)) return true;
+  look(half.cases, mixes, nullptr, nullptr);
+  if (half.cases.empty()) return true;
   if (splits == 0 || --spare_ < 0) return false;
-  // Rounding made this bound miss what the search's did not, or the search's choice of slopes was luckier.
-  Base half = base;
   half.known = std::make_shared<const Known>(region_.known());
-  std::vector<Query> queries;
-  for (std::int32_t c : open) queries.push_back(query(c, std::vector<double>(claim_.cases[std::size_t(c)].rows.size(), 1.0)));
-  std::vector<Bound> bounds(queries.size());
-  std::vector<double> linear(queries.size() * base.lo.size());
-  region_.bound(queries, bounds.data(), linear.data());
+  const std::size_t first = std::size_t(half.cases[0]);
+  const Query all = query(first, std::vector<double>(claim_.cases[first].rows.size(), 1.0));
+  Bound bound;
+  std::vector<double> linear(b.lo.size());
+  region_.bound({&all, 1}, &bound, linear.data());
   std::size_t along = 0;
-  double widest = -1;
-  for (std::size_t i = 0; i < linear.size(); ++i)
-    if (const std::size_t d = i % base.lo.size(); std::fabs(linear[i]) * (base.hi[d] - base.lo[d]) > widest) widest = std::fabs(linear[i]) * (base.hi[d] - base.lo[d]), along = d;
-  const double middle = 0.5 * (base.lo[along] + base.hi[along]);
-  half.hi[along] = middle;
-  if (!refute(half, open, mixes, splits - 1)) return false;
-  half.hi[along] = base.hi[along], half.lo[along] = middle;
-  return refute(half, open, mixes, splits - 1);
+  for (std::size_t d = 0; d < linear.size(); ++d)
+    if (std::fabs(linear[d]) * (b.hi[d] - b.lo[d]) > std::fabs(linear[along]) * (b.hi[along] - b.lo[along])) along = d;
+  half.hi[along] = 0.5 * (b.lo[along] + b.hi[along]);
+  if (!refute(half, mixes, splits - 1)) return false;
+  half.lo[along] = half.hi[along], half.hi[along] = b.hi[along];
+  return refute(half, mixes, splits - 1);
 }
 
-bool Walk::leaf(const Place& place) {
-  Mixes mixes;
-  const std::size_t n = in_.count(1);
-  for (std::size_t i = 0; i < n && in_.ok(); ++i) {
-    const std::uint64_t c = in_.number();
-    if (c >= claim_.cases.size()) return fail("a leaf speaks of case " + std::to_string(c));
-    mixes.emplace_back(std::int32_t(c), std::vector<double>());
-    if (!weights(mixes.back().first, mixes.back().second)) return false;
+bool Walk::leaf(const Boxed& b) {
+  Mixes mixes(in_.count(2));
+  for (auto& [of, to] : mixes) {
+    std::size_t c = 0;
+    if (!weights(c, to)) return false;
+    of = std::int32_t(c);
   }
-  if (place.base->empty || place.cases.empty() || !in_.ok()) return in_.ok();
-  entered_ = nullptr;
-  return refute(*place.base, place.cases, mixes, kOwnSplits) || fail("a box is not refuted");
+  return in_.ok() && (b.cases.empty() || refute(b, mixes, kOwnSplits) || fail("a box is not refuted"));
 }
 
-/// The box becomes a part of it; that no case holds in the rest follows from the rows' planes, or from bounds over that rest.
-bool Walk::clip(Place& place) {
-  const std::size_t n = in_.count(9);
-  Base next = *place.base;
-  for (std::size_t i = 0; i < n && in_.ok(); ++i) {
-    const std::uint64_t d = in_.number();
-    const double lo = double(in_.real()), hi = double(in_.real());
-    if (d >= next.lo.size() || !(lo <= hi) || !(lo >= next.lo[d]) || !(hi <= next.hi[d])) return fail("a box is clipped to what it does not hold");
-    next.lo[d] = lo, next.hi[d] = hi;
-  }
-  if (next.empty || !in_.ok()) return in_.ok();
-  entered_ = nullptr;
-  const Base& base = *place.base;
-  const bool run = enter(base, true);
-  next.known = std::make_shared<const Known>(region_.known()), next.empty = !run;
-  std::vector<double> lo(base.lo.size(), INFINITY), hi(base.lo.size(), -INFINITY);
-  if (run) look(place.cases, {}, &lo, &hi);
-  Base rest = base;                                  // what the planes leave, and of that what the clip cut off
-  rest.known = next.known;
-  if (run && !place.cases.empty()) {
-    for (std::size_t d = 0; d < lo.size(); ++d) rest.lo[d] = std::max(lo[d], base.lo[d]), rest.hi[d] = std::min(hi[d], base.hi[d]);
-    for (std::size_t d = 0; d < lo.size(); ++d)
-      for (const bool above : {false, true}) {
-        if (place.cases.empty() || (above ? rest.hi[d] <= next.hi[d] : rest.lo[d] >= next.lo[d])) continue;
-        Base sliver = rest;
-        (above ? sliver.lo : sliver.hi)[d] = above ? next.hi[d] : next.lo[d];
-        if (!refute(sliver, place.cases, {}, kOwnSplits)) return fail("what a clip of input " + std::to_string(d) + " cuts off is not refuted");
-        (above ? rest.hi : rest.lo)[d] = above ? next.hi[d] : next.lo[d];
-        if (rest.lo[d] > rest.hi[d]) place.cases.clear();  // all that was left is outside the clip
+bool Walk::box(Boxed b, int depth) {
+  for (;; ++depth) {
+    const auto tag = next(depth);
+    if (!tag) return false;
+    switch (*tag) {
+      case Tag::refuted: return leaf(b);
+      case Tag::input_split: {
+        const std::uint64_t d = in_.number();
+        const double at = double(in_.real());
+        if (d >= b.lo.size() || !(std::fabs(at) < 1e30)) return fail("input " + std::to_string(d) + " is split at " + std::to_string(at));
+        Boxed low = b;
+        low.hi[d] = std::min(at, b.hi[d]), b.lo[d] = std::max(at, b.lo[d]);
+        if (low.lo[d] > low.hi[d]) low.cases.clear();
+        if (b.lo[d] > b.hi[d]) b.cases.clear();
+        if (!box(std::move(low), depth + 1)) return false;
+        break;
       }
+      case Tag::clip: {
+        if (b.cases.empty()) break;
+        std::vector<double> lo(b.lo.size(), INFINITY), hi(b.lo.size(), -INFINITY);
+        if (enter(b)) look(b.cases, {}, &lo, &hi);
+        else b.cases.clear();
+        b.lo = std::move(lo), b.hi = std::move(hi), b.known = std::make_shared<const Known>(region_.known());
+        break;
+      }
+      case Tag::signs: {
+        Signs all;
+        places_.clear(), region_.set_places({});
+        all.none = b.cases.empty() || !enter(b);
+        open_ = std::move(b.cases);
+        return node(std::move(all), depth + 1);
+      }
+      default: return fail("a box is no node of signs");
+    }
   }
-  next.empty |= place.cases.empty();
-  place.base = std::make_shared<const Base>(std::move(next));
-  return true;
 }
 
 // ---- signs of ReLUs -----------------------------------------------------------------------------------------------------------------------------
 
-bool Walk::slopes(Place& place) {
-  const std::size_t n = in_.count(2);
-  std::vector<std::pair<std::int32_t, std::int32_t>> v;
-  for (std::size_t i = 0; i < n; ++i) {
-    const auto h = hidden();
-    if (!h) return false;
-    if (!v.empty() && *h <= v.back()) return fail("the elements that slopes speak of are out of order");
-    v.push_back(*h);
+/// Bounds the leaves that wait.
+void Walk::flush() {
+  std::vector<Query> queries;
+  for (const Waiting& w : waiting_) {
+    queries.push_back(w.goal->query);
+    queries.back().slopes = w.slopes, queries.back().splits = w.signs.path;
+    if (w.signs.known) queries.back().known = *w.signs.known;
   }
-  Base next = *place.base;
-  next.sloped = std::make_shared<const std::vector<std::pair<std::int32_t, std::int32_t>>>(std::move(v));
-  place.base = std::make_shared<const Base>(std::move(next));
+  std::vector<Bound> bounds(queries.size());
+  region_.bound(queries, bounds.data(), nullptr);
+  for (std::size_t i = 0; i < bounds.size(); ++i) waiting_[i].goal->least = std::min(waiting_[i].goal->least, bounds[i].least);
+  waiting_.clear();
+}
+
+bool Walk::bounded(const Signs& s) {
+  Waiting w{s.goal, in_.take(s.goal->slopes), s};
+  for (Split& p : w.signs.path) {
+    p.multiplier = in_.real();
+    if (!(p.multiplier == -1 || (p.multiplier >= 0 && p.multiplier < 1e30f))) return fail("a multiplier is " + std::to_string(p.multiplier));
+  }
+  if (!in_.ok()) return fail("the certificate ends early");
+  if (!s.none) waiting_.push_back(std::move(w));
+  if (std::ssize(waiting_) == kColumns) flush();
+  return true;
+}
+
+bool Walk::places(const Signs& s) {
+  if (s.goal) return fail("places change below a goal");
+  places_.clear(), before_.clear();
+  std::pair<std::uint64_t, std::uint64_t> last;
+  for (std::size_t n = in_.count(2); n > 0; --n) {
+    const std::pair next{in_.number(), in_.number()};
+    if (next.first >= net_.relus.size() || next.second >= net_.relus[next.first].at.size() || (!places_.empty() && next <= last)) return fail("ReLU " + std::to_string(next.first) + " has no element " + std::to_string(next.second) + ", or it is out of order");
+    before_.push_back(before_.empty() || next.first != last.first ? places_.size() : before_.back());
+    places_.push_back({net_.relus[next.first].layer, net_.relus[next.first].at[next.second]}), last = next;
+  }
+  region_.set_places(places_);
   return in_.ok();
 }
 
-/// Bounds of hidden elements under the splits so far, in order of layers.
-bool Walk::claims(Place& place) {
-  if (!flush()) return false;
-  entered_ = nullptr;
-  const Base& base = *place.base;
-  bool run = !base.empty && enter(base, false);
-  for (const Split& s : place.path) run = run && region_.narrow(s.relu, s.element, s.sign > 0 ? 0 : -INFINITY, s.sign > 0 ? INFINITY : 0);
-  if (run && !place.path.empty()) run = region_.pass(1, net_.all.size(), false);
-  const std::size_t n = in_.count(2);
-  std::int32_t layer = -1;
-  std::vector<Query> queries;
-  std::vector<std::vector<double>> slopes;
-  std::vector<std::vector<Split>> splits;
-  auto settle = [&] {                                // those of one layer, read so far
-    for (std::size_t i = 0; i < queries.size(); ++i) queries[i].slopes = slopes[i], queries[i].splits = splits[i];
-    std::vector<Bound> bounds(queries.size());
-    if (run) region_.bound(queries, bounds.data(), nullptr);
-    for (std::size_t i = 0; run && i < queries.size(); ++i) {
-      const auto& t = queries[i].terms[0];
-      run = region_.narrow(layer, t.element, t.factor > 0 ? bounds[i].least : -INFINITY, t.factor > 0 ? INFINITY : -bounds[i].least);
-    }
-    if (run && layer >= 0) run = region_.pass(std::size_t(net_.all[std::size_t(net_.relus[std::size_t(layer)])].operand) + 1, net_.all.size(), false);
-    queries.clear(), slopes.clear(), splits.clear();
+/// Bounds of sums before ReLUs. Of all runs they hold in the region, of those with signs in what is known of the places.
+bool Walk::claims(Signs& s, int depth) {
+  struct Claimed {
+    std::size_t place;
+    bool upper;
+    Goal goal;
   };
-  for (std::size_t i = 0; i < n && in_.ok(); ++i) {
-    const std::uint64_t relu = in_.number(), side = in_.number();
-    if (relu >= net_.relus.size() || side / 2 >= std::uint64_t(net_.all[std::size_t(net_.relus[relu])].size) || std::int32_t(relu) < layer) return fail("a claim on ReLU layer " + std::to_string(relu) + " is out of order or of no element");
-    if (std::int32_t(relu) > layer) settle(), layer = std::int32_t(relu);
-    queries.push_back({{{net_.all[std::size_t(net_.relus[relu])].operand, std::int32_t(side / 2), side % 2 ? -1.0 : 1.0}}});
-    std::size_t before = 0;
-    if (base.sloped) before = std::size_t(std::ranges::lower_bound(*base.sloped, std::pair(layer, std::int32_t(0))) - base.sloped->begin());
-    slopes.push_back(read_slopes(before));
-    splits.push_back(place.path);
-    if (!multipliers(splits.back())) return false;
+  std::deque<Claimed> claims;                        // of one layer
+  std::vector<double> known;
+  if (s.goal && s.known) known = *s.known;
+  else if (s.goal) for (Layers::Place p : places_) known.push_back(region_.lo(p)), known.push_back(region_.hi(p));
+  auto narrow = [&](std::size_t p, bool upper, double to) {
+    double &lo = s.goal ? known[2 * p] : region_.lo(places_[p]), &hi = s.goal ? known[2 * p + 1] : region_.hi(places_[p]);
+    if (upper) hi = std::min(hi, to);
+    else lo = std::max(lo, to);
+    s.none |= lo > hi;
+  };
+  auto settle = [&] {
+    flush();
+    for (const Claimed& c : claims) narrow(c.place, c.upper, c.upper ? -c.goal.least : c.goal.least);
+    if (s.goal) s.known = std::make_shared<const std::vector<double>>(known);
+    else if (!claims.empty()) s.none = s.none || !region_.pass(std::size_t(places_[claims[0].place].layer));
+    claims.clear();
+  };
+  for (const Split& p : s.path) narrow(std::size_t(p.place), p.sign < 0, 0);
+  settle();
+  for (std::size_t n = in_.count(2); n > 0; --n) {
+    const std::uint64_t side = in_.number();
+    if (side / 2 >= places_.size()) return fail("a claim is of place " + std::to_string(side / 2));
+    const Layers::Place p = places_[side / 2];
+    if (!claims.empty() && places_[claims[0].place].layer != p.layer) settle();
+    Claimed& c = claims.emplace_back(side / 2, side % 2 != 0);
+    c.goal.query = {{{p.layer, p.element, c.upper ? -1.0 : 1.0}}, true};
+    c.goal.slopes = before_[side / 2];
+    Signs below = s;
+    below.goal = &c.goal;
+    if (!node(std::move(below), depth + 1)) return false;
   }
   settle();
-  if (base.empty || !in_.ok()) return in_.ok();
-  place.base = with_known(base, run);
-  return true;
+  return in_.ok();
 }
 
-bool Walk::sloped_leaf(const Place& place) {
-  const std::size_t n = in_.count(1);
-  std::vector<std::int32_t> open = place.cases;
-  for (std::size_t i = 0; i < n && in_.ok(); ++i) {
-    const std::uint64_t c = in_.number();
-    if (c >= claim_.cases.size()) return fail("a leaf speaks of case " + std::to_string(c));
-    Waiting w{std::int32_t(c), {}, {}, place.path, nodes_};
-    if (!weights(w.of, w.weights)) return false;
-    w.slopes = read_slopes(place.base->sloped ? place.base->sloped->size() : 0);
-    if (!multipliers(w.splits)) return false;
-    if (place.base->empty || !std::erase(open, w.of)) continue;
-    if (waiting_base_ != place.base || std::ssize(waiting_) >= kColumns)
-      if (!flush()) return false;
-    waiting_base_ = place.base;
-    waiting_.push_back(std::move(w));
+bool Walk::goals(const Signs& s, int depth) {
+  if (s.goal) return fail("goals stand below a goal");
+  struct Asked {
+    std::size_t of;
+    std::vector<double> weights;
+    Goal goal;
+  };
+  std::deque<Asked> all(in_.count(2));
+  for (Asked& a : all) {
+    if (!weights(a.of, a.weights)) return false;
+    a.goal.query = query(a.of, a.weights), a.goal.slopes = places_.size();
+    Signs below = s;
+    below.goal = &a.goal, below.none |= !std::ranges::binary_search(open_, std::int32_t(a.of));
+    if (!node(std::move(below), depth + 1)) return false;
   }
-  if (!in_.ok()) return false;
-  return place.base->empty || open.empty() || fail("a leaf says nothing of case " + std::to_string(open[0]));
-}
-
-bool Walk::flush() {
-  if (waiting_.empty()) return true;
-  std::vector<Waiting> leaves = std::move(waiting_);
-  waiting_.clear();
-  if (entered_ != waiting_base_.get()) {
-    if (!enter(*waiting_base_, false)) return true;
-    entered_ = waiting_base_.get(), held_ = waiting_base_;
-  }
-  std::vector<Query> queries;
-  for (const Waiting& w : leaves) queries.push_back(query(w.of, w.weights)), queries.back().slopes = w.slopes, queries.back().splits = w.splits;
-  std::vector<Bound> bounds(queries.size());
-  region_.bound(queries, bounds.data(), nullptr);
-  for (std::size_t i = 0; i < leaves.size(); ++i) {
-    const auto& rows = claim_.cases[std::size_t(leaves[i].of)].rows;
+  flush();
+  for (const Asked& a : all) {
     double bound = 0, size = 0;
     bool strict = false;                             // one strict row in a sum makes it strict
-    for (std::size_t r = 0; r < rows.size(); ++r) bound += leaves[i].weights[r] * rows[r].bound, size += std::fabs(leaves[i].weights[r] * rows[r].bound), strict |= rows[r].strict && leaves[i].weights[r] > 0;
-    if (std::ranges::count_if(leaves[i].weights, [](double w) { return w != 0; }) > 1) bound += double(rows.size() + 4) * 0x1p-52 * size;
-    if (bounds[i].least > bound || (strict && bounds[i].least >= bound)) continue;
-    nodes_ = leaves[i].node;
-    return fail("case " + std::to_string(leaves[i].of + 1) + " is not refuted: its rows are bounded by " + std::to_string(bounds[i].least) + " and refuted above " + std::to_string(bound));
+    for (std::size_t r = 0; r < a.weights.size(); ++r) {
+      const Claim::Row& row = claim_.cases[a.of].rows[r];
+      bound += a.weights[r] * row.bound, size += a.weights[r] * std::fabs(row.bound), strict |= row.strict && a.weights[r] > 0;
+    }
+    bound += double(a.weights.size() + 4) * 0x1p-52 * size;
+    if (a.goal.least > bound || (strict && a.goal.least >= bound)) std::erase(open_, std::int32_t(a.of));
+    else if (!s.none) return fail("case " + std::to_string(a.of + 1) + " is not refuted: its rows are bounded by " + std::to_string(a.goal.least) + " and refuted above " + std::to_string(bound));
   }
-  return true;
+  return s.none || open_.empty() || fail("nothing is said of case " + std::to_string(open_[0] + 1));
 }
 
-// ---- the tree -----------------------------------------------------------------------------------------------------------------------------------
-
-bool Walk::cases(Place& place) {
-  const std::size_t n = in_.count(2);
-  std::vector<std::int32_t> open = place.cases;
-  for (std::size_t i = 0; i < n; ++i) {
-    Place part = place;
-    part.cases.clear();
-    if (!list(&place.cases, part.cases)) return false;
-    for (std::int32_t c : part.cases) std::erase(open, c);
-    if (!node(std::move(part))) return false;
-  }
-  return open.empty() || place.base->empty || fail("nothing is said of case " + std::to_string(open[0] + 1));
-}
-
-bool Walk::node(Place place) {
-  for (;;) {
-    if (!in_.ok()) return fail("the certificate ends early");
-    if (++place.depth > kDeepest) return fail("the tree is deeper than " + std::to_string(kDeepest));
-    ++nodes_, spare_ += 2;
-    const Tag tag = in_.tag();
-    if (!in_.ok()) return fail("no such kind of node");
-    switch (tag) {
-      case Tag::refuted: return leaf(place);
-      case Tag::refuted_by_slopes: return sloped_leaf(place);
-      case Tag::cases: return cases(place);
-      case Tag::input_split: {
-        const std::uint64_t d = in_.number();
-        const double at = double(in_.real());
-        if (d >= region_.inputs() || !(at >= place.base->lo[d] && at <= place.base->hi[d])) return fail("input " + std::to_string(d) + " is split at " + std::to_string(at) + ", outside its interval");
-        Base low = *place.base, high = *place.base;
-        low.hi[d] = high.lo[d] = at;
-        Place first = place;
-        first.base = std::make_shared<const Base>(std::move(low)), place.base = std::make_shared<const Base>(std::move(high));
-        if (!node(std::move(first))) return false;
-        break;
-      }
-      case Tag::sign_split: {
-        const auto h = hidden();
-        if (!h) return false;
-        Place first = place;
-        first.path.push_back({h->first, h->second, 1}), place.path.push_back({h->first, h->second, -1});
-        if (!node(std::move(first))) return false;
-        break;
-      }
-      case Tag::clip:
-        if (!clip(place)) return false;
-        break;
-      case Tag::refine:
-        entered_ = nullptr;
-        if (!place.base->empty) {
-          const bool run = enter(*place.base, true);
-          place.base = with_known(*place.base, run);
-        }
-        break;
-      case Tag::slopes:
-        if (!slopes(place)) return false;
-        break;
+bool Walk::node(Signs s, int depth) {
+  for (;; ++depth) {
+    const auto tag = next(depth);
+    if (!tag) return false;
+    if (!s.goal && (*tag == Tag::sign_split || *tag == Tag::bounded)) return fail("nothing is to be bounded");
+    switch (*tag) {
+      case Tag::goals: return goals(s, depth);
+      case Tag::bounded: return bounded(s);
       case Tag::claims:
-        if (!claims(place)) return false;
+        if (!claims(s, depth)) return false;
         break;
+      case Tag::places:
+        if (!places(s)) return false;
+        break;
+      case Tag::sign_split: {
+        const std::uint64_t place = in_.number();
+        if (place >= places_.size()) return fail("place " + std::to_string(place) + " is split");
+        Signs first = s;
+        first.path.push_back({std::int32_t(place), 1}), s.path.push_back({std::int32_t(place), -1});
+        if (!node(std::move(first), depth + 1)) return false;
+        break;
+      }
+      default: return fail("a node of signs is no box");
     }
   }
 }
+
+// ---- the whole ----------------------------------------------------------------------------------------------------------------------------------
 
 bool Walk::trees() {
   std::vector<char> done(claim_.cases.size(), 0);
-  const std::size_t n = in_.count(2);
-  for (std::size_t i = 0; i < n; ++i) {
-    Place root;
-    if (!list(nullptr, root.cases) || root.cases.empty()) return fail("a tree is of no cases");
+  for (std::size_t n = in_.count(2); n > 0; --n) {
+    Boxed root;
+    for (std::size_t i = in_.count(1); i > 0; --i) {
+      const std::uint64_t c = in_.number();
+      if (c >= done.size() || (!root.cases.empty() && std::int32_t(c) <= root.cases.back())) return fail("a list of cases has case " + std::to_string(c) + " of " + std::to_string(done.size()) + ", or twice");
+      root.cases.push_back(std::int32_t(c)), done[c] = 1;
+    }
+    if (root.cases.empty()) return fail("a tree is of no cases");
     const Claim::Box& box = *claim_.cases[std::size_t(root.cases[0])].box;
     for (std::int32_t c : root.cases) {
       const Claim::Box& other = *claim_.cases[std::size_t(c)].box;
       if (&other != &box && (other.lo != box.lo || other.hi != box.hi)) return fail("a tree is of cases with different boxes");
-      done[std::size_t(c)] = 1;
     }
-    Base base{box.lo, box.hi, nullptr, nullptr};
     // The float32 numbers that an engine may be given for a point of the box.
-    for (double& v : base.lo) v = double(double(float(v)) <= v ? float(v) : std::nextafter(float(v), -INFINITY));
-    for (double& v : base.hi) v = double(double(float(v)) >= v ? float(v) : std::nextafter(float(v), float(INFINITY)));
-    root.base = std::make_shared<const Base>(std::move(base));
-    if (!node(std::move(root)) || !flush()) return false;
+    for (double v : box.lo) root.lo.push_back(double(double(float(v)) <= v ? float(v) : std::nextafter(float(v), -INFINITY)));
+    for (double v : box.hi) root.hi.push_back(double(double(float(v)) >= v ? float(v) : std::nextafter(float(v), float(INFINITY))));
+    if (!this->box(std::move(root), 0)) return false;
   }
   if (!in_.ok() || !in_.at_end()) return fail("the certificate does not end with its last tree");
   for (std::size_t c = 0; c < done.size(); ++c) if (!done[c]) return fail("nothing is said of case " + std::to_string(c + 1));

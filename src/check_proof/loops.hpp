@@ -12,8 +12,8 @@ struct Sums {
   Gather sparse, dense;
   /// centre[row[k]] += w[k] c, radius += |w[k]| r, size += |w[k]| s; row null: k itself
   void (*scatter)(const std::int32_t* row, const double* w, std::int64_t n, double c, double r, double s, double* centre, double* radius, double* size);
-  using Relu = void (*)(const double* x, const double* al, const double* au, const double* cu, double error, double* out, double* sum, std::int64_t columns);
-  /// Of coefficients x of a ReLU's element: out += x+ al + x- au; sum += x- cu - |x| error. Of the second, al, au and cu have one number a column, else one for all.
+  using Relu = void (*)(double* x, const double* al, const double* au, const double* cu, double error, double* sum, std::int64_t columns);
+  /// Of coefficients x of a ReLU's element: sum += x- cu - |x| error; x = x+ al + x- au. Of the second, al, au and cu have one number a column, else one for all.
   Relu relu, relu_each;
   /// sum += x bias - |x| error
   void (*constant)(const double* x, double bias, double error, double* sum, std::int64_t columns);

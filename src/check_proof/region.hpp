@@ -1,8 +1,7 @@
 #pragma once
 // Region: sound linear lower bounds over one box of inputs, in float64. What its own roundings and those of the network's float32 sums can do is subtracted from each.
-#include <memory>
 #include <span>
-#include <utility>
+#include <string_view>
 #include <vector>
 
 #include "check_proof/layers.hpp"
@@ -10,26 +9,28 @@
 
 namespace saha::check_proof {
 
-/// Intervals of all layers' elements, one layer after another: every run of a point in a region has them.
+/// Intervals of the sums of all layers, one layer after another: every run of a point in a region has them.
 struct Known {
   std::vector<double> lo, hi;
 };
 
-/// The operand of a ReLU is at least 0 (sign 1) or at most 0 (-1); `multiplier` >= 0 of that, in the bound.
+/// The sum before a ReLU is at least 0 (sign 1) or at most 0 (-1), as many times as `multiplier` says in the bound; below 0: that is not made use of.
 struct Split {
-  std::int32_t relu, element;
-  double sign, multiplier = 0;
+  std::int32_t place;                                ///< of Region::set_places()
+  float sign, multiplier = 0;
 };
 
-/// A sum of elements of layers (and of inputs: layer 0) that is bounded from below.
+/// What is bounded from below: a sum of elements of layers (and of inputs: layer 0).
 struct Query {
   struct Term {
     std::int32_t layer, element;
     double factor;
   };
   std::vector<Term> terms;
-  std::span<const double> slopes = {};               ///< of the elements in Region::set_sloped(), in its order; may be shorter
+  bool sums = false;                                 ///< terms are of the sums before ReLUs
+  std::string_view slopes = {};                      ///< in units of 1 / 255, of places in their order; may be shorter
   std::span<const Split> splits = {};
+  std::span<const double> known = {};                ///< of each place lo, hi, for runs that have the signs of `splits`; empty: as of the region
 };
 
 /// What holds for all runs: sum >= constant + slope * x, and >= least where x is in the box.
@@ -41,34 +42,44 @@ class Region {
  public:
   Region(const Layers& net, bool float32);
   std::size_t inputs() const { return std::size_t(net_.all[0].size); }
-  const Layers& net() const { return net_; }
-  /// Intervals from the box, met with `known` (null: with nothing). With `refined`, elements whose ReLU is open also by linear bounds. False: no run is in the region.
-  bool enter(std::span<const double> lo, std::span<const double> hi, const Known* known, bool refined);
-  /// The same of the layers from `first` on after known() was narrowed.
-  bool pass(std::size_t first, std::size_t end, bool refined);
+  /// Intervals from the box, met with `known` (null: with nothing); elements whose ReLU is open also by linear bounds. False: no run is in the region.
+  bool enter(std::span<const double> lo, std::span<const double> hi, const Known* known);
+  /// Intervals of the layers behind one again whose own were narrowed. False: no run is in the region.
+  bool pass(std::size_t layer) { return lines(layer), forward(layer + 1, false); }
   const Known& known() const { return known_; }
-  /// Narrows an interval of a ReLU layer's operand. False: it is empty.
-  bool narrow(std::int32_t relu, std::int32_t element, double lo, double hi);
-  /// Which elements queries' slopes speak of: (ReLU, element), ascending.
-  void set_sloped(std::span<const std::pair<std::int32_t, std::int32_t>> sloped);
+  double& lo(Layers::Place p) { return known_.lo[std::size_t(state_[std::size_t(p.layer)].first + p.element)]; }
+  double& hi(Layers::Place p) { return known_.hi[std::size_t(state_[std::size_t(p.layer)].first + p.element)]; }
+  /// Elements of ReLUs that queries' slopes, splits and known bounds speak of.
+  void set_places(std::span<const Layers::Place> places);
   /// `linear`, if not null: the slopes, inputs() for each query. Any number of queries.
   void bound(std::span<const Query> queries, Bound* bounds, double* linear);
 
  private:
+  /// al z <= relu(z) <= au z + cu on an interval.
+  struct Line {
+    double al = 0, au = 0, cu = 0;
+  };
+  static Line line(double lo, double hi);
   struct State {
     std::int64_t first = 0;                          ///< of its elements, in known_
-    std::vector<double> error, al, au, cu;           ///< error: of a sum, or of a ReLU's lines, for each unit of its coefficient
-    std::vector<std::int32_t> live;                  ///< elements that are not 0 whatever happens
+    std::vector<double> error, line_error;           ///< of a sum, and of its line, for each unit of a coefficient
+    std::vector<Line> line;
+    std::vector<std::int32_t> live;                  ///< elements whose value is not 0 whatever happens
     std::vector<double> coefficient;                 ///< [element][column]
-    std::vector<std::int32_t> slope;                 ///< place in a query's slopes, or -1; empty: none has one
-    std::int32_t ordinal = -1;                       ///< of a ReLU
+    std::vector<std::int32_t> place;                 ///< of each element, or -1; empty: there is none
     bool touched = false;
   };
+  struct Seed {
+    std::int32_t layer, element, column;
+    double factor;
+  };
+  bool forward(std::size_t first, bool refined);
   bool sums(std::size_t k);
   void lines(std::size_t k);
   bool refine(std::size_t k);
   void touch(std::size_t k, std::int64_t columns);
-  void down(std::size_t k, std::span<const Query> queries, std::int64_t columns, std::span<const Query::Term> seeds, std::span<const std::int32_t> seed_column);
+  void relus(std::size_t k, std::span<const Query> queries, std::int64_t columns);
+  void down(std::size_t k, std::int64_t columns, std::span<const Seed> seeds);
 
   const Layers& net_;
   const Sums& sums_;
@@ -77,12 +88,11 @@ class Region {
   std::vector<State> state_;
   Known known_;
   std::vector<double> sum_, work_;
-  struct Override {
-    std::int32_t relu, element, column;
-    double sign, multiplier;
+  struct Assumed {
+    std::int32_t column;
+    float sign, multiplier;
   };
-  std::vector<Override> overrides_;                  ///< of one block, last layer first
-  std::size_t next_override_ = 0;
+  std::vector<std::vector<Assumed>> assumed_;        ///< of each place, in the queries that are bounded now
   bool broken_ = false;                              ///< no bound of this box holds
 };
 

@@ -20,6 +20,7 @@ struct Domain {
   std::shared_ptr<const std::vector<float>> slopes;  ///< null: the root's
   std::shared_ptr<const std::vector<float>> known;   ///< bounds of the open ReLUs' operands, valid under the first `known_at` splits; null: the root's
   std::size_t known_at = 0;
+  std::int64_t node = -1;                            ///< of the record
   bool polish = false;                               ///< no open activation matters any more: what is left is to raise the bound as far as it goes
   double lower = -INFINITY, weight = 1;
 };
@@ -53,6 +54,8 @@ class GroupSearch final : public Search {
   bool readers_are_relus(std::size_t layer) const;
   void attack_open(double seconds);
   void ascend_layer(std::size_t layer, const std::vector<std::int32_t>& rows);
+  std::string places(const Ascent& a) const;
+  void record_cases(const std::vector<Domain>& refuted);
   void cases();
   void work(unsigned thread);
   void tighten(Ascent& ascent, std::vector<Domain*>& domains, std::vector<std::vector<Ascent::Choice>>& choices);
@@ -65,13 +68,18 @@ class GroupSearch final : public Search {
   }
   Ascent& ascent(unsigned thread) {
     if (ascents_.size() < std::size_t(problem_.threads)) ascents_.resize(std::size_t(problem_.threads));
-    if (!ascents_[thread]) ascents_[thread] = std::make_unique<Ascent>(net_, loops_, columns_, problem_.options.arithmetic);
+    if (!ascents_[thread]) {
+      ascents_[thread] = std::make_unique<Ascent>(net_, loops_, columns_, problem_.options.arithmetic);
+      if (record_) ascents_[thread]->keep_best();
+    }
     return *ascents_[thread];
   }
 
   const Problem& problem_;
   Watch& watch_;
-  Record* record_;
+  Record* record_;                                   ///< null: nothing is recorded
+  std::int64_t tree_ = -1;                           ///< the record's
+  check_proof::Writer hidden_;                       ///< what it begins with: bounds of hidden layers
   std::size_t group_;
   const Net& net_;
   const Loops& loops_;
@@ -93,6 +101,7 @@ class GroupSearch final : public Search {
 /// Both signs of these rows, each raised by itself.
 void GroupSearch::ascend_layer(std::size_t layer, const std::vector<std::int32_t>& rows) {
   std::vector<double> lower(rows.size() * 2, -INFINITY);
+  std::vector<std::string> proofs(record_ ? lower.size() : 0);
   std::atomic<std::size_t> next{0};
   const std::size_t per = std::size_t(columns_);
   on_threads([&](unsigned thread) {
@@ -105,14 +114,19 @@ void GroupSearch::ascend_layer(std::size_t layer, const std::vector<std::int32_t
       const std::size_t n = std::min(per, lower.size() - first);
       for (std::size_t i = 0; i < n; ++i) a.set(int(i), {{{rows[(first + i) / 2], (first + i) % 2 ? -1.0f : 1.0f}}}, {}, nullptr);
       a.run(layer, int(n), tune_.root_steps, tune_.root_slope, 0, lower.data() + first, enough.data());
+      for (std::size_t i = 0; record_ && i < n; ++i) proofs[first + i] = bytes_of(a.best(int(i), a.places_before(layer)));
     }
   });
+  Claims claims;
   for (std::size_t i = 0; i < rows.size(); ++i) {
     float &lo = root_.lo(layer)[rows[i]], &hi = root_.hi(layer)[rows[i]];
+    if (record_ && lower[2 * i] > double(lo)) claims.add(ascent(0).place(layer, rows[i]), false, proofs[2 * i]);
+    if (record_ && -lower[2 * i + 1] < double(hi)) claims.add(ascent(0).place(layer, rows[i]), true, proofs[2 * i + 1]);
     lo = std::max(lo, std::nextafter(float(lower[2 * i]), -INFINITY));
     hi = std::min(hi, std::nextafter(float(-lower[2 * i + 1]), float(INFINITY)));
     if (lo > hi) std::swap(lo, hi);
   }
+  if (record_) hidden_.append(places(ascent(0))).append(claims.bytes());
 }
 
 /// Linear bounds of every layer, once; leaves the cases that they do not refute on the stack. False: the time given to it is over, and the bounds are what they are by then.
@@ -153,6 +167,7 @@ void GroupSearch::split_bounds(double until) {
     std::shared_ptr<const std::vector<float>> slopes;
     std::int32_t choice = -1;
     double lower = -INFINITY;
+    Part part = {};                                  // for the record
   };
   struct Job {
     std::int32_t element;
@@ -202,11 +217,17 @@ void GroupSearch::split_bounds(double until) {
             Job& job = jobs[active[first + i]];
             const bool whole = job.pieces.back().choice < 0;  // the first time: not split yet, both columns are the same
             const double parent = job.pieces.back().lower;
+            const Part of_parent = std::move(job.pieces.back().part);
             job.pieces.pop_back();
             for (int side = 0; side < (whole ? 1 : 2); ++side) {
               const int c = int(2 * i) + side;
               Piece p;
               p.lower = std::max(parent, lower[std::size_t(c)]);
+              if (record_) {
+                for (const Split& s : a.splits(c)) p.part.path.emplace_back(s.open, s.sign > 0);
+                p.part.bounding = lower[std::size_t(c)] >= parent ? a.best(c, a.places_before(layer)) : of_parent.bounding;
+                p.part.bounding.multipliers.resize(p.part.path.size(), -1);  // the parent's bound, without the last sign
+              }
               if (p.lower < 0) {
                 p.splits = a.splits(c);
                 auto slopes = std::make_shared<std::vector<float>>(a.open().size());
@@ -226,15 +247,22 @@ void GroupSearch::split_bounds(double until) {
       });
       if (jobs[active[0]].pieces.empty()) break;
     }
-    for (const Job& job : jobs) {
+    Claims claims;
+    for (Job& job : jobs) {
       double least = INFINITY;
       for (const Piece& p : job.pieces) least = std::min(least, p.lower);
       if (job.pieces.empty() || !std::isfinite(least)) continue;
+      if (record_) {
+        std::vector<Part> parts;
+        for (Piece& p : job.pieces) parts.push_back(std::move(p.part));
+        claims.add(ascent(0).place(layer, job.element), job.sign < 0, bytes_of(std::move(parts)));
+      }
       if (job.sign > 0) root_.lo(layer)[job.element] = std::max(root_.lo(layer)[job.element], std::nextafter(float(least), -INFINITY));
       else root_.hi(layer)[job.element] = std::min(root_.hi(layer)[job.element], std::nextafter(float(-least), float(INFINITY)));
       float &lo = root_.lo(layer)[job.element], &hi = root_.hi(layer)[job.element];
       if (lo > hi) std::swap(lo, hi);
     }
+    if (record_) hidden_.append(places(ascent(0))).append(claims.bytes());
   }
   for (std::size_t k = 1; k < net_.layers.size(); ++k) root_.forward(k);
 }
@@ -267,6 +295,7 @@ void GroupSearch::cases() {
   std::vector<double> lower(queries.size());
   root_.bound(last, queries, lower.data());
   stack_.clear();
+  std::vector<Domain> none;
   for (std::int32_t c : problem_.groups[group_]) {
     Domain d;
     d.of = c;
@@ -276,8 +305,52 @@ void GroupSearch::cases() {
       refuted |= refutes(l, v);
       if (v - l.bound >= d.lower) d.lower = v - l.bound, d.limit = l;
     }
-    if (!refuted) stack_.push_back(std::move(d));
+    (refuted ? none : stack_).push_back(std::move(d));
   }
+  if (record_) record_cases(none);
+}
+
+/// What claims, splits and slopes of the record speak of: the elements that are open in `a`.
+std::string GroupSearch::places(const Ascent& a) const {
+  check_proof::Writer w;
+  w.tag(check_proof::Tag::places).number(a.open().size());
+  std::int32_t relu = -1, k = 0;
+  for (const Ascent::Place& p : a.open()) {
+    for (; k <= p.layer; ++k) relu += net_.layers[std::size_t(k)].kind == Layer::Kind::unary;
+    w.number(std::uint64_t(relu)).number(std::uint64_t(p.element));
+  }
+  return w.bytes();
+}
+
+/// The record's tree begins anew: bounds of hidden layers as they are now, then a goal for each case; those on the stack are still to be reached.
+void GroupSearch::record_cases(const std::vector<Domain>& refuted) {
+  using check_proof::Tag;
+  if (tree_ < 0) tree_ = record_->root(problem_.groups[group_]);
+  record_->cut(tree_);
+  if (stack_.empty() && hidden_.bytes().empty()) {
+    record_->add(tree_, check_proof::Writer().tag(Tag::refuted).number(0).bytes(), 0);
+    return;
+  }
+  Ascent& a = ascent(0);
+  a.begin(root_);
+  Bounding lines{std::string(a.open().size(), 0), {}};
+  std::vector<float> slopes(a.open().size());
+  a.get_slopes(0, slopes.data());
+  for (std::size_t i = 0; i < slopes.size(); ++i) lines.slopes[i] = char(slopes[i] > 0 ? 255 : 0);
+  const std::size_t count = refuted.size() + stack_.size();
+  std::int64_t next = record_->add(tree_, check_proof::Writer().tag(Tag::signs).append(hidden_.bytes()).append(places(a)).tag(Tag::goals).number(count).bytes(), int(count));
+  auto goal = [&](const Domain& d) {
+    check_proof::Writer w;
+    w.number(std::uint64_t(d.of));
+    bool found = false;
+    for (const Limit& l : problem_.cases[std::size_t(d.of)]) {
+      const bool this_one = !found && l.query == d.limit.query && l.bound == d.limit.bound;
+      w.real(this_one), found |= this_one;
+    }
+    return record_->add(next++, w.bytes(), 1);
+  };
+  for (const Domain& d : refuted) record_->add(goal(d), bytes_of(lines), 0);
+  for (Domain& d : stack_) d.node = goal(d);
 }
 
 /// Bounds of hidden layers under the domains' own splits, those of the ReLUs that cost most, layer by layer, each with multipliers of its own. A domain whose bounds cross has
@@ -298,6 +371,7 @@ void GroupSearch::tighten(Ascent& ascent, std::vector<Domain*>& domains, std::ve
     std::int32_t open;
   };
   std::vector<double> lower(static_cast<std::size_t>(columns_)), enough(lower.size(), 0.0);
+  std::vector<Claims> claims(domains.size());
   for (std::int32_t layer : root_.critical()) {
     std::vector<Job> jobs;
     for (std::size_t d = 0; d < domains.size(); ++d) {
@@ -321,12 +395,20 @@ void GroupSearch::tighten(Ascent& ascent, std::vector<Domain*>& domains, std::ve
       for (std::size_t j = 0; j < count; ++j) {
         const Job& job = jobs[first + j];
         float &lo = (*known[job.domain])[std::size_t(job.open)], &hi = (*known[job.domain])[n + std::size_t(job.open)];
+        for (const bool upper : {false, true})
+          if (record_ && (upper ? -lower[2 * j + 1] < double(hi) : lower[2 * j] > double(lo)))
+            claims[job.domain].add(job.open, upper, bytes_of(ascent.best(int(2 * j) + upper, ascent.places_before(std::size_t(layer)))));
         lo = std::max(lo, std::nextafter(float(lower[2 * j]), -INFINITY)), hi = std::min(hi, std::nextafter(float(-lower[2 * j + 1]), float(INFINITY)));
         if (lo > hi) domains[job.domain]->of = -1;
       }
     }
   }
-  for (std::size_t d = 0; d < domains.size(); ++d) domains[d]->known = known[d], domains[d]->known_at = domains[d]->splits.size();
+  for (std::size_t d = 0; d < domains.size(); ++d) {
+    domains[d]->known = known[d], domains[d]->known_at = domains[d]->splits.size();
+    if (!record_) continue;
+    domains[d]->node = record_->add(domains[d]->node, claims[d].bytes(), 1);
+    if (domains[d]->of < 0) record_->add(domains[d]->node, bytes_of(Bounding{std::string(n, 0), std::vector<float>(domains[d]->splits.size(), 0.0f)}), 0);
+  }
 }
 
 void GroupSearch::batch(Ascent& ascent, Descent& descent, std::vector<Domain>& domains, std::vector<Domain>& children) {
@@ -348,6 +430,7 @@ void GroupSearch::batch(Ascent& ascent, Descent& descent, std::vector<Domain>& d
   for (std::size_t i = 0; i < domains.size(); ++i) {
     Domain& d = domains[i];
     if (refutes(d.limit, lower[i])) {
+      if (record_) record_->add(d.node, bytes_of(ascent.best(int(i), ascent.open().size())), 0);
       std::lock_guard lock(mutex_);
       done_ += d.weight;
       continue;
@@ -444,8 +527,10 @@ void GroupSearch::batch(Ascent& ascent, Descent& descent, std::vector<Domain>& d
       ++end;
     }
     const Candidate& c = candidates[best];
+    if (record_) domains[c.domain].node = record_->add(domains[c.domain].node, check_proof::Writer().tag(check_proof::Tag::sign_split).number(std::uint64_t(c.choice.open)).bytes(), 2);
     for (float sign : {1.0f, -1.0f}) {
       Domain child = domains[c.domain];
+      child.node += sign < 0;
       child.slopes = c.slopes, child.weight /= 2;
       child.splits.push_back({c.choice.open, sign});
       children.push_back(std::move(child));
@@ -501,7 +586,6 @@ void GroupSearch::work(unsigned thread) {
 End GroupSearch::run(double until) {
   until_ = until;
   if (!rooted_) {
-    const std::int64_t tree = record_ ? record_->root(problem_.groups[group_]) : -1;
     const double limit = problem_.options.timeout_s;
     if (!first_bounds(watch_.seconds() + 0.1 * limit)) {  // a large network: what is found at all is found by descents
       attack_open(0.2 * limit);
@@ -509,10 +593,7 @@ End GroupSearch::run(double until) {
     } else if (!stack_.empty()) {
       attack_open(std::min(1.0, 0.01 * limit));
     }
-    if (stack_.empty() && !watch_.stopped()) {
-      if (record_) record_->add(tree, check_proof::Writer().tag(check_proof::Tag::refuted).number(0).bytes(), 0);
-      return End::proved;
-    }
+    if (stack_.empty() && !watch_.stopped()) return End::proved;
     if (!root_.stop()) raise_bounds();
     if (watch_.out_of_time()) watch_.stop();
     if (watch_.stopped()) return End::stopped;

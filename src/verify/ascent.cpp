@@ -7,6 +7,8 @@
 namespace saha::verify {
 namespace {
 constexpr float kUnit = 0x1p-24f;
+/// A slope as a certificate has it.
+std::uint8_t written(float slope) { return std::uint8_t(slope * 255 + 0.5f); }
 }
 Ascent::Ascent(const Net& net, const Loops& loops, int columns, Arithmetic arithmetic)
     : Sweep(net, loops, (columns + loops.vector - 1) / loops.vector * loops.vector, columns, arithmetic), extra_(net.layers.size()), splits_(std::size_t(lanes_)), moments_(std::size_t(lanes_)),
@@ -48,6 +50,37 @@ void Ascent::begin(const Sweep& root) {
   for (const Place& p : open_) root_known_.push_back(root_state(root, std::size_t(p.operand)).lo[std::size_t(p.element)]);
   for (const Place& p : open_) root_known_.push_back(root_state(root, std::size_t(p.operand)).hi[std::size_t(p.element)]);
   for (auto& s : splits_) s.clear();
+  if (keeps_) keep_best();
+}
+
+void Ascent::keep_best() {
+  keeps_ = true;
+  best_slopes_.assign(open_.size() * std::size_t(ld_), 0), best_multipliers_.resize(std::size_t(lanes_));
+}
+
+void Ascent::keep(int used, const std::vector<char>& better) {
+  for (std::size_t i = 0; i < open_.size(); ++i) {
+    const float* al = state_[std::size_t(open_[i].layer)].al.data() + std::size_t(open_[i].element) * std::size_t(ld_);
+    std::uint8_t* to = best_slopes_.data() + i * std::size_t(ld_);
+    for (std::size_t c = 0; c < std::size_t(used); ++c) to[c] = better[c] ? written(al[c]) : to[c];
+  }
+  for (std::size_t c = 0; c < std::size_t(used); ++c) {
+    if (!better[c]) continue;
+    best_multipliers_[c].clear();
+    for (const Split& s : splits_[c]) best_multipliers_[c].push_back(s.multiplier);
+  }
+}
+
+Bounding Ascent::best(int c, std::size_t places) const {
+  Bounding b{std::string(places, 0), best_multipliers_[std::size_t(c)]};
+  for (std::size_t i = 0; i < places; ++i) b.slopes[i] = char(best_slopes_[i * std::size_t(ld_) + std::size_t(c)]);
+  return b;
+}
+
+std::size_t Ascent::places_before(std::size_t layer) const {
+  std::size_t n = 0;
+  while (n < open_.size() && open_[n].operand != std::int32_t(layer)) ++n;
+  return n;
 }
 
 void Ascent::set(int c, const Query& q, std::vector<Split> splits, const float* known) {
@@ -160,6 +193,7 @@ void Ascent::run(std::size_t layer, int used, int steps, float slope_step, float
     for (Extra& x : extra_) std::fill(x.mean.begin(), x.mean.end(), 0.0f), std::fill(x.square.begin(), x.square.end(), 0.0f);
   std::vector<const Query*> asked;
   for (int c = 0; c < used; ++c) asked.push_back(&queries_[std::size_t(c)]);
+  std::vector<char> better(static_cast<std::size_t>(used));
   float mean_left = 1, square_left = 1;
   for (int t = 0; t < steps; ++t) {
     State& top = state_[layer];
@@ -184,9 +218,11 @@ void Ascent::run(std::size_t layer, int used, int steps, float slope_step, float
     bool done = true;
     for (int c = 0; c < used; ++c) {
       const double v = sum_[std::size_t(c)];
-      if (v == v && !broken_[std::size_t(c)]) out[c] = std::max(out[c], v);
+      better[std::size_t(c)] = v > out[c] && !broken_[std::size_t(c)];
+      if (better[std::size_t(c)]) out[c] = v;
       done &= out[c] > enough[c];
     }
+    if (keeps_) keep(used, better);
     if (done || t + 1 == steps) return;
     primal(columns);
     mean_left *= 0.9f, square_left *= 0.99f;
@@ -196,6 +232,10 @@ void Ascent::run(std::size_t layer, int used, int steps, float slope_step, float
       if (extra_[k].mean.empty() || !s.has || k > layer) continue;
       const List j{s.active.data(), std::int32_t(s.active.size())};
       loops_.ascend(j, s.coefficient.data(), extra_[std::size_t(net_.layers[k].a)].value.data(), s.cu.data(), s.al.data(), extra_[k].mean.data(), extra_[k].square.data(), rate, square_scale, ld_, columns);
+    }
+    for (std::size_t i = 0; keeps_ && i < open_.size(); ++i) {
+      float* al = state_[std::size_t(open_[i].layer)].al.data() + std::size_t(open_[i].element) * std::size_t(ld_);
+      for (std::int64_t c = 0; c < columns; ++c) al[c] = float(written(al[c])) / 255.0f;
     }
     if (t == 0) scale_multipliers(used);
     for (int c = 0; c < used; ++c)

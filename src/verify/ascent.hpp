@@ -2,6 +2,7 @@
 // Ascent: every column a problem of its own - its own query, its own signs of split activations - whose linear lower bound is raised by gradient steps on the lower
 // slopes of ReLUs (alpha-CROWN, Xu et al. 2021) and on the multipliers of the split signs (beta-CROWN, Wang et al. 2021). Any slopes and multipliers give a sound
 // bound, so nothing here can make one wrong.
+#include "verify/record.hpp"
 #include "verify/sweep.hpp"
 
 namespace saha::verify {
@@ -34,6 +35,13 @@ class Ascent : public Sweep {
   /// Runs `steps` ascents of columns [0, used) on `layer`; out[c] is the best lower bound met, as bound() would give it. A column whose bound reaches `enough[c]` needs no
   /// more; the run ends when all have. steps 1: no ascent, one bound.
   void run(std::size_t layer, int used, int steps, float slope_step, float multiplier_step, double* out, const double* enough);
+  /// From now on run() keeps how each column's best bound was found, with slopes in units of 1 / 255, so that a certificate can have them as they are.
+  void keep_best();
+  /// Of the last run: slopes of the first `places` of open().
+  Bounding best(int c, std::size_t places) const;
+  /// How many of open() are of ReLUs before that of operand `layer`; which one its element is.
+  std::size_t places_before(std::size_t layer) const;
+  std::int32_t place(std::size_t layer, std::int32_t element) const { return place_[layer][std::size_t(element)]; }
   /// After run(): how much each open ReLU's relaxation may cost column c: the largest first.
   struct Choice {
     std::int32_t open;                               ///< which of open()
@@ -47,6 +55,7 @@ class Ascent : public Sweep {
   void after_unary(std::size_t layer, std::int64_t columns) override;
   void primal(std::int64_t columns);
   void scale_multipliers(int used);
+  void keep(int used, const std::vector<char>& better);
 
   struct Extra {
     std::vector<float> value, mean, square;          ///< [element][column]
@@ -59,6 +68,9 @@ class Ascent : public Sweep {
   std::vector<std::vector<float>> scales_;
   std::vector<Query> queries_;
   std::vector<float> root_known_, box_lo_, box_hi_;
+  bool keeps_ = false;
+  std::vector<std::uint8_t> best_slopes_;            ///< [open][column]
+  std::vector<std::vector<float>> best_multipliers_; ///< of each column
   std::vector<std::vector<std::int32_t>> place_;     ///< of an operand's element: its number among the open ones, or -1
 };
 

@@ -329,10 +329,9 @@ void InputSearch::batch(Sweep& sweep, Descent& descent, Points* exact, std::vect
     child.hi[along] = middle, other.lo[along] = exact ? middle + 1 : middle;
     if (record_) {
       check_proof::Writer w;
-      std::uint64_t clipped = 0;
-      for (std::size_t d = 0; d < n; ++d) clipped += lo[d] > r.lo[d] || hi[d] < r.hi[d];
-      if (clipped) w.tag(check_proof::Tag::clip), w.number(clipped);
-      for (std::size_t d = 0; d < n; ++d) if (lo[d] > r.lo[d] || hi[d] < r.hi[d]) w.number(d), w.real(lo[d]), w.real(hi[d]);
+      bool clipped = false;
+      for (std::size_t d = 0; d < n; ++d) clipped |= lo[d] > r.lo[d] || hi[d] < r.hi[d];
+      if (clipped) w.tag(check_proof::Tag::clip);
       w.tag(check_proof::Tag::input_split), w.number(along), w.real(middle);
       child.node = record_->add(r.node, w.bytes(), 2), other.node = child.node + 1;
     }

@@ -89,7 +89,7 @@ class Search {
 /// `record`, if not null, grows a tree for each box, complete where the search proves.
 std::unique_ptr<Search> input_search(const Problem& problem, Watch& watch, Record* record);
 /// Bounds the whole box, then splits on the signs of ReLUs until every case is refuted. For many inputs.
-/// `record` is complete where the first bounds prove.
+/// `record`, if not null, grows a tree for each box, complete where the search proves.
 std::unique_ptr<Search> activation_search(const Problem& problem, Watch& watch, Record* record);
 
 /// Projected gradient descent of a batch of points, each towards a counterexample of its own case.

@@ -45,15 +45,15 @@ void scatter(const std::int32_t* row, const double* w, std::int64_t n, double c,
 
 /// What is not a number stays so in one of the two sums.
 template <bool each>
-void relu(const double* x, const double* al, const double* au, const double* cu, double error, double* out, double* sum, std::int64_t columns) {
-  const U *xs = reinterpret_cast<const U*>(x), *als = reinterpret_cast<const U*>(al), *aus = reinterpret_cast<const U*>(au), *cus = reinterpret_cast<const U*>(cu);
-  U *outs = reinterpret_cast<U*>(out), *sums = reinterpret_cast<U*>(sum);
+void relu(double* x, const double* al, const double* au, const double* cu, double error, double* sum, std::int64_t columns) {
+  const U *als = reinterpret_cast<const U*>(al), *aus = reinterpret_cast<const U*>(au), *cus = reinterpret_cast<const U*>(cu);
+  U *xs = reinterpret_cast<U*>(x), *sums = reinterpret_cast<U*>(sum);
   const V zero{};
   const double l = *al, u = *au, c = *cu;
   for (std::int64_t v = 0; v < columns / kLanes; ++v) {
     const V xv = xs[v], up = xv > zero ? xv : zero, down = xv < zero ? xv : zero, size = xv < zero ? -xv : xv;
-    if constexpr (each) outs[v] += up * als[v] + down * aus[v], sums[v] += down * cus[v] - size * error;
-    else outs[v] += up * l + down * u, sums[v] += down * c - size * error;
+    if constexpr (each) xs[v] = up * als[v] + down * aus[v], sums[v] += down * cus[v] - size * error;
+    else xs[v] = up * l + down * u, sums[v] += down * c - size * error;
   }
 }
 
