@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "verify/ascent.hpp"
+#include "verify/fixed_signs.hpp"
 #include "verify/problem.hpp"
 #include "verify/record.hpp"
 
@@ -21,7 +22,6 @@ struct Domain {
   std::shared_ptr<const std::vector<float>> known;   ///< bounds of the open ReLUs' operands, valid under the first `known_at` splits; null: the root's
   std::size_t known_at = 0;
   std::int64_t node = -1;                            ///< of the record
-  bool polish = false;                               ///< no open activation matters any more: what is left is to raise the bound as far as it goes
   double lower = -INFINITY, weight = 1;
 };
 
@@ -49,6 +49,7 @@ class GroupSearch final : public Search {
 
  private:
   bool first_bounds(double until);
+  void raise_cases();
   void raise_bounds();
   void split_bounds(double until);
   bool readers_are_relus(std::size_t layer) const;
@@ -59,6 +60,7 @@ class GroupSearch final : public Search {
   void cases();
   void work(unsigned thread);
   void tighten(Ascent& ascent, std::vector<Domain*>& domains, std::vector<std::vector<Ascent::Choice>>& choices);
+  bool settle(Ascent& ascent, Domain& d, const std::vector<float>& slopes, std::vector<Ascent::Choice>& choices);
   void batch(Ascent& ascent, Descent& descent, std::vector<Domain>& domains, std::vector<Domain>& children);
   template <class F> void on_threads(F f) {
     std::vector<std::thread> others;
@@ -71,6 +73,7 @@ class GroupSearch final : public Search {
     if (!ascents_[thread]) {
       ascents_[thread] = std::make_unique<Ascent>(net_, loops_, columns_, problem_.options.arithmetic);
       if (record_) ascents_[thread]->keep_best();
+      ascents_[thread]->stop = [this] { return watch_.stopped() || watch_.out_of_time(); };
     }
     return *ascents_[thread];
   }
@@ -93,6 +96,7 @@ class GroupSearch final : public Search {
   int busy_ = 0;
   double until_ = 0, root_until_ = INFINITY;
   bool rooted_ = false;
+  std::size_t bounded_ = 0;                          ///< layers whose first bounds are done
   double split_at_ = 0;                              ///< when split_bounds() was due last
   bool given_up_ = false;
   double total_ = 1, done_ = 0;
@@ -110,7 +114,7 @@ void GroupSearch::ascend_layer(std::size_t layer, const std::vector<std::int32_t
     std::vector<double> enough(per, 0.0);
     for (;;) {
       const std::size_t first = next.fetch_add(per);
-      if (first >= lower.size() || watch_.stopped() || watch_.out_of_time()) return;
+      if (first >= lower.size() || root_.stop()) return;
       const std::size_t n = std::min(per, lower.size() - first);
       for (std::size_t i = 0; i < n; ++i) a.set(int(i), {{{rows[(first + i) / 2], (first + i) % 2 ? -1.0f : 1.0f}}}, {}, nullptr);
       a.run(layer, int(n), tune_.root_steps, tune_.root_slope, 0, lower.data() + first, enough.data());
@@ -129,22 +133,44 @@ void GroupSearch::ascend_layer(std::size_t layer, const std::vector<std::int32_t
   if (record_) hidden_.append(places(ascent(0))).append(claims.bytes());
 }
 
-/// Linear bounds of every layer, once; leaves the cases that they do not refute on the stack. False: the time given to it is over, and the bounds are what they are by then.
+/// Linear bounds of every layer, once; leaves the cases that they do not refute on the stack. False: the time given to it is over, and the bounds are what they are by then; the next
+/// call goes on with the layers that are left.
 bool GroupSearch::first_bounds(double until) {
   root_until_ = until;
-  root_.start();
+  if (bounded_ == 0) root_.start();
   std::vector<std::int32_t> rows;
-  for (std::size_t k = 1; k < net_.layers.size(); ++k) {
+  for (std::size_t k = std::max<std::size_t>(1, bounded_); k < net_.layers.size(); ++k) {
     root_.forward(k);
-    if (!root_.is_critical(k)) continue;
-    root_.loose(k, rows);
-    if (!root_.stop()) root_.refine(k, rows);
+    if (root_.is_critical(k) && !root_.stop()) {
+      root_.loose(k, rows);
+      root_.refine(k, rows);
+    }
+    if (!root_.stop()) bounded_ = k + 1;
   }
   watch_.count(1);
   const bool complete = !root_.stop();
   root_until_ = INFINITY;
   cases();
   return complete;
+}
+
+/// The open cases' own bounds, over the hidden ones as they are: costs far less than raising those, and may be enough.
+void GroupSearch::raise_cases() {
+  Ascent& a = ascent(0);
+  a.begin(root_);
+  const std::size_t per = std::size_t(columns_);
+  std::vector<double> lower(per), enough(per);
+  std::vector<Domain> left;
+  for (std::size_t first = 0; first < stack_.size() && !root_.stop(); first += per) {
+    const std::size_t n = std::min(per, stack_.size() - first);
+    for (std::size_t i = 0; i < n; ++i) {
+      const Limit& l = stack_[first + i].limit;
+      a.set(int(i), problem_.queries[std::size_t(l.query)], {}, nullptr), enough[i] = l.bound;
+    }
+    a.run(net_.layers.size() - 1, int(n), 3 * tune_.steps, tune_.slope, 0, lower.data(), enough.data());
+    for (std::size_t i = 0; i < n; ++i) if (!refutes(stack_[first + i].limit, lower[i])) left.push_back(std::move(stack_[first + i]));
+  }
+  if (!root_.stop()) stack_ = std::move(left);
 }
 
 /// Once more, each bound raised by itself.
@@ -230,7 +256,7 @@ void GroupSearch::split_bounds(double until) {
               }
               if (p.lower < 0) {
                 p.splits = a.splits(c);
-                auto slopes = std::make_shared<std::vector<float>>(a.open().size());
+                auto slopes = std::make_shared<std::vector<float>>(a.num_slopes());
                 a.get_slopes(c, slopes->data());
                 p.slopes = std::move(slopes);
                 const auto choice = a.choices(c, 1);
@@ -411,6 +437,34 @@ void GroupSearch::tighten(Ascent& ascent, std::vector<Domain*>& domains, std::ve
   }
 }
 
+/// No open activation costs the domain's bound anything: what is left is linear. True: it is refuted, a counterexample was found, or it stays open. False: the best multipliers
+/// have made activations matter, `choices`.
+bool GroupSearch::settle(Ascent& ascent, Domain& d, const std::vector<float>& slopes, std::vector<Ascent::Choice>& choices) {
+  const Query& q = problem_.queries[std::size_t(d.limit.query)];
+  const float* known = d.known ? d.known->data() : nullptr;
+  std::vector<float> point(std::size_t(net_.inputs()));
+  if (best_multipliers(ascent, q, d.limit.bound, d.splits, known, slopes.data(), point)) {
+    if (watch_.try_point(watch_.inside(group_, point))) return true;
+    double lower = -INFINITY;
+    const double never = INFINITY;
+    ascent.set(0, q, d.splits, known);
+    ascent.set_slopes(0, slopes.data());
+    ascent.run(net_.layers.size() - 1, 1, 1, 0, 0, &lower, &never);
+    d.lower = lower;
+    if (refutes(d.limit, lower)) {
+      if (record_) record_->add(d.node, bytes_of(ascent.best(0, ascent.open().size())), 0);
+      std::lock_guard lock(mutex_);
+      done_ += d.weight;
+      return true;
+    }
+    choices = ascent.choices(0, std::size_t(tune_.look));
+    if (!choices.empty()) return false;
+  }
+  std::lock_guard lock(mutex_);
+  given_up_ = true;
+  return true;
+}
+
 void GroupSearch::batch(Ascent& ascent, Descent& descent, std::vector<Domain>& domains, std::vector<Domain>& children) {
   const std::size_t last = net_.layers.size() - 1, n = std::size_t(net_.inputs());
   std::vector<double> lower(domains.size()), enough(domains.size());
@@ -420,13 +474,13 @@ void GroupSearch::batch(Ascent& ascent, Descent& descent, std::vector<Domain>& d
     ascent.set(int(i), problem_.queries[std::size_t(d.limit.query)], std::move(d.splits), d.known ? d.known->data() : nullptr);
     if (d.slopes) ascent.set_slopes(int(i), d.slopes->data());
     enough[i] = d.limit.bound;
-    steps = std::max(steps, d.polish ? 20 * tune_.steps : d.slopes ? tune_.steps : 3 * tune_.steps);
+    steps = std::max(steps, d.slopes ? tune_.steps : 3 * tune_.steps);
   }
   ascent.run(last, int(domains.size()), steps, tune_.slope, tune_.multiplier, lower.data(), enough.data());
   watch_.count(std::ssize(domains));
   std::vector<std::vector<float>> points;
   std::vector<std::int32_t> point_of;
-  std::vector<std::size_t> left, stale;
+  std::vector<std::size_t> left, stale, leaves;
   for (std::size_t i = 0; i < domains.size(); ++i) {
     Domain& d = domains[i];
     if (refutes(d.limit, lower[i])) {
@@ -460,7 +514,7 @@ void GroupSearch::batch(Ascent& ascent, Descent& descent, std::vector<Domain>& d
     std::vector<Domain*> which;
     std::vector<std::vector<Ascent::Choice>> choices;
     for (std::size_t i : left) {
-      auto s = std::make_shared<std::vector<float>>(ascent.open().size());
+      auto s = std::make_shared<std::vector<float>>(ascent.num_slopes());
       ascent.get_slopes(int(i), s->data());
       domains[i].slopes = std::move(s);
     }
@@ -478,21 +532,16 @@ void GroupSearch::batch(Ascent& ascent, Descent& descent, std::vector<Domain>& d
     return;
   }
   for (std::size_t i : left) {
-    slopes[i] = std::make_shared<std::vector<float>>(ascent.open().size());
+    slopes[i] = std::make_shared<std::vector<float>>(ascent.num_slopes());
     ascent.get_slopes(int(i), slopes[i]->data());
     domains[i].lower = lower[i];
-    auto choices = ascent.choices(int(i), std::size_t(tune_.look));
-    if (choices.empty()) {
-      if (!domains[i].polish) {
-        domains[i].polish = true, domains[i].slopes = slopes[i];
-        children.push_back(domains[i]);
-        continue;
-      }
-      std::lock_guard lock(mutex_);
-      given_up_ = true;
-      continue;
-    }
-    domains[i].polish = false;
+    const auto choices = ascent.choices(int(i), std::size_t(tune_.look));
+    if (choices.empty()) leaves.push_back(i);
+    for (const auto& c : choices) candidates.push_back({i, c, slopes[i], {}, -INFINITY});
+  }
+  for (std::size_t i : leaves) {
+    std::vector<Ascent::Choice> choices;
+    if (settle(ascent, domains[i], *slopes[i], choices)) continue;
     for (const auto& c : choices) candidates.push_back({i, c, slopes[i], {}, -INFINITY});
   }
   if (tune_.look > 1) {
@@ -587,14 +636,17 @@ End GroupSearch::run(double until) {
   until_ = until;
   if (!rooted_) {
     const double limit = problem_.options.timeout_s;
-    if (!first_bounds(watch_.seconds() + 0.1 * limit)) {  // a large network: what is found at all is found by descents
+    if (!first_bounds(watch_.seconds() + 0.25 * limit)) {  // a large network: what is found at all is found by descents
       attack_open(0.2 * limit);
       if (!watch_.stopped()) first_bounds(INFINITY);
     } else if (!stack_.empty()) {
       attack_open(std::min(1.0, 0.01 * limit));
     }
+    if (!record_ && !stack_.empty()) raise_cases();  // a certificate has the case's bound where it stands at the end
     if (stack_.empty() && !watch_.stopped()) return End::proved;
+    root_until_ = watch_.seconds() + 0.2 * limit;
     if (!root_.stop()) raise_bounds();
+    root_until_ = INFINITY;
     if (watch_.out_of_time()) watch_.stop();
     if (watch_.stopped()) return End::stopped;
     cases();

@@ -12,13 +12,16 @@ std::uint8_t written(float slope) { return std::uint8_t(slope * 255 + 0.5f); }
 }
 Ascent::Ascent(const Net& net, const Loops& loops, int columns, Arithmetic arithmetic)
     : Sweep(net, loops, (columns + loops.vector - 1) / loops.vector * loops.vector, columns, arithmetic), extra_(net.layers.size()), splits_(std::size_t(lanes_)), moments_(std::size_t(lanes_)),
-      queries_(std::size_t(lanes_)), place_(net.layers.size()) {
+      queries_(std::size_t(lanes_)), fresh_(std::size_t(lanes_), 1), place_(net.layers.size()) {
   for (std::size_t k = 0; k < net.layers.size(); ++k) {
     const Layer& l = net.layers[k];
     extra_[k].value.assign(std::size_t(l.size) * std::size_t(ld_), 0);
     extra_[k].primal.resize(l.terms.size());
     if (l.kind == Layer::Kind::unary && l.unary.kind == Unary::Kind::relu) {
       extra_[k].mean.assign(std::size_t(l.size) * std::size_t(ld_), 0), extra_[k].square.assign(std::size_t(l.size) * std::size_t(ld_), 0);
+    } else if (l.kind == Layer::Kind::product) {
+      for (auto* v : {&extra_[k].mean, &extra_[k].square, &extra_[k].weight}) v->assign(2 * std::size_t(l.size) * std::size_t(ld_), 0);
+      num_weights_ += 2 * std::size_t(l.size);
     }
   }
 }
@@ -40,6 +43,14 @@ void Ascent::begin(const Sweep& root) {
     };
     spread(r.lo, s.lo), spread(r.hi, s.hi), spread(r.error, s.error), spread(r.al, s.al), spread(r.au, s.au), spread(r.bl, s.bl), spread(r.bu, s.bu), spread(r.cl, s.cl), spread(r.cu, s.cu);
     spread(r.slack, s.slack);
+    if (net_.layers[k].kind == Layer::Kind::product) {  // what a mixture of planes may be rounded
+      const State &a = root_state(root, std::size_t(net_.layers[k].a)), &b = root_state(root, std::size_t(net_.layers[k].b));
+      for (std::size_t e = 0; e < a.lo.size(); ++e) {
+        const float more = 16 * kUnit * std::max(std::fabs(a.lo[e]), std::fabs(a.hi[e])) * std::max(std::fabs(b.lo[e]), std::fabs(b.hi[e]));
+        for (std::size_t c = 0; c < m; ++c) s.slack[e * m + c] += more;
+      }
+      continue;
+    }
     if (extra_[k].mean.empty()) continue;
     const std::int32_t operand = net_.layers[k].a;
     auto& place = place_[std::size_t(operand)];
@@ -100,23 +111,37 @@ void Ascent::set(int c, const Query& q, std::vector<Split> splits, const float* 
     const std::size_t i = std::size_t(s.open);
     s.sign > 0 ? put(i, std::max(known[i], 0.0f), std::max(known[n + i], 0.0f), true) : put(i, std::min(known[i], 0.0f), std::min(known[n + i], 0.0f), true);
   }
+  fresh_[std::size_t(c)] = 1;
   moments_[std::size_t(c)].assign(splits.size(), {0, 0});
   splits_[std::size_t(c)] = std::move(splits);
 }
 
 void Ascent::get_slopes(int c, float* to) const {
-  for (std::size_t i = 0; i < open_.size(); ++i) to[i] = state_[std::size_t(open_[i].layer)].al[std::size_t(open_[i].element) * std::size_t(ld_) + std::size_t(c)];
+  const std::size_t m = std::size_t(ld_);
+  for (const Place& p : open_) *to++ = state_[std::size_t(p.layer)].al[std::size_t(p.element) * m + std::size_t(c)];
+  for (const Extra& x : extra_) for (std::size_t at = std::size_t(c); at < x.weight.size(); at += m) *to++ = x.weight[at];
 }
 void Ascent::set_slopes(int c, const float* from) {
-  for (std::size_t i = 0; i < open_.size(); ++i) {
-    State& s = state_[std::size_t(open_[i].layer)];
-    const std::size_t at = std::size_t(open_[i].element) * std::size_t(ld_) + std::size_t(c);
-    if (s.cu[at] > 0) s.al[at] = from[i];
+  const std::size_t m = std::size_t(ld_);
+  for (const Place& p : open_) {
+    State& s = state_[std::size_t(p.layer)];
+    const std::size_t at = std::size_t(p.element) * m + std::size_t(c);
+    if (s.cu[at] > 0) s.al[at] = *from;
+    ++from;
   }
+  for (Extra& x : extra_) for (std::size_t at = std::size_t(c); at < x.weight.size(); at += m) x.weight[at] = *from++;
+  fresh_[std::size_t(c)] = 0;
+}
+
+Planes Ascent::planes(std::size_t layer) {
+  State &s = state_[layer], &a = state_[std::size_t(net_.layers[layer].a)], &b = state_[std::size_t(net_.layers[layer].b)];
+  Extra& x = extra_[layer];
+  return {a.lo.data(), a.hi.data(), b.lo.data(), b.hi.data(), s.al.data(), s.au.data(), s.bl.data(), s.bu.data(), s.cl.data(), s.cu.data(), x.weight.data(), x.mean.data(), x.square.data(),
+          std::int64_t(net_.layers[layer].size) * ld_};
 }
 
 void Ascent::after_unary(std::size_t layer, std::int64_t columns) {
-  if (extra_[layer].mean.empty()) return;
+  if (net_.layers[layer].unary.kind != Unary::Kind::relu) return;
   const std::int32_t operand = net_.layers[layer].a;
   for (std::int64_t c = 0; c < columns; ++c)
     for (const Split& s : splits_[std::size_t(c)])
@@ -191,6 +216,14 @@ void Ascent::run(std::size_t layer, int used, int steps, float slope_step, float
   const List all{all_.data(), net_.inputs()};
   if (steps > 1)
     for (Extra& x : extra_) std::fill(x.mean.begin(), x.mean.end(), 0.0f), std::fill(x.square.begin(), x.square.end(), 0.0f);
+  for (std::size_t k = 1; k < net_.layers.size(); ++k) {
+    auto& weight = extra_[k].weight;
+    if (weight.empty()) continue;
+    for (int c = 0; c < columns; ++c)
+      if (fresh_[std::size_t(c)]) for (std::size_t at = std::size_t(c); at < weight.size(); at += std::size_t(ld_)) weight[at] = 0.5f;
+    if (k <= layer) loops_.mix(planes(k), {all_.data(), net_.layers[k].size}, nullptr, nullptr, nullptr, 0, 0, ld_, columns);
+  }
+  std::fill_n(fresh_.begin(), columns, 0);
   std::vector<const Query*> asked;
   for (int c = 0; c < used; ++c) asked.push_back(&queries_[std::size_t(c)]);
   std::vector<char> better(static_cast<std::size_t>(used));
@@ -218,12 +251,12 @@ void Ascent::run(std::size_t layer, int used, int steps, float slope_step, float
     bool done = true;
     for (int c = 0; c < used; ++c) {
       const double v = sum_[std::size_t(c)];
-      better[std::size_t(c)] = v > out[c] && !broken_[std::size_t(c)];
+      better[std::size_t(c)] = v > out[c] && v < INFINITY && !broken_[std::size_t(c)];
       if (better[std::size_t(c)]) out[c] = v;
       done &= out[c] > enough[c];
     }
     if (keeps_) keep(used, better);
-    if (done || t + 1 == steps) return;
+    if (done || t + 1 == steps || (stop && stop())) return;
     primal(columns);
     mean_left *= 0.9f, square_left *= 0.99f;
     const float rate = slope_step / (1 - mean_left), square_scale = 1 / (1 - square_left);
@@ -231,6 +264,10 @@ void Ascent::run(std::size_t layer, int used, int steps, float slope_step, float
       State& s = state_[k];
       if (extra_[k].mean.empty() || !s.has || k > layer) continue;
       const List j{s.active.data(), std::int32_t(s.active.size())};
+      if (net_.layers[k].kind == Layer::Kind::product) {
+        loops_.mix(planes(k), j, s.coefficient.data(), extra_[std::size_t(net_.layers[k].a)].value.data(), extra_[std::size_t(net_.layers[k].b)].value.data(), rate, square_scale, ld_, columns);
+        continue;
+      }
       loops_.ascend(j, s.coefficient.data(), extra_[std::size_t(net_.layers[k].a)].value.data(), s.cu.data(), s.al.data(), extra_[k].mean.data(), extra_[k].square.data(), rate, square_scale, ld_, columns);
     }
     for (std::size_t i = 0; keeps_ && i < open_.size(); ++i) {

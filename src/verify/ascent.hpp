@@ -1,6 +1,6 @@
 #pragma once
 // Ascent: every column a problem of its own - its own query, its own signs of split activations - whose linear lower bound is raised by gradient steps on the lower
-// slopes of ReLUs (alpha-CROWN, Xu et al. 2021) and on the multipliers of the split signs (beta-CROWN, Wang et al. 2021). Any slopes and multipliers give a sound
+// slopes of ReLUs (alpha-CROWN, Xu et al. 2021), on how the bounds of products mix their planes, and on the multipliers of the split signs (beta-CROWN, Wang et al. 2021). Any slopes and multipliers give a sound
 // bound, so nothing here can make one wrong.
 #include "verify/record.hpp"
 #include "verify/sweep.hpp"
@@ -29,6 +29,8 @@ class Ascent : public Sweep {
   const std::vector<float>& root_known() const { return root_known_; }
   /// Column c bounds query q of a layer, under splits. `known`: lower bounds of the open ReLUs' operands, then upper ones, valid under these splits; null: root's.
   void set(int c, const Query& q, std::vector<Split> splits, const float* known);
+  /// What is raised but for multipliers: slopes of the open ReLUs, then weights of the products' planes. Without set_slopes() a column starts from the slopes of its lines and from halves.
+  std::size_t num_slopes() const { return open_.size() + num_weights_; }
   void get_slopes(int c, float* to) const;
   void set_slopes(int c, const float* from);
   const std::vector<Split>& splits(int c) const { return splits_[std::size_t(c)]; }
@@ -57,8 +59,11 @@ class Ascent : public Sweep {
   void scale_multipliers(int used);
   void keep(int used, const std::vector<char>& better);
 
+  Planes planes(std::size_t layer);
+
   struct Extra {
-    std::vector<float> value, mean, square;          ///< [element][column]
+    std::vector<float> value, mean, square;          ///< [element][column]; of a product mean and square of the lower planes, then of the upper ones
+    std::vector<float> weight;                       ///< of a product: of the first of two planes, lower then upper
     std::vector<Panel> primal;
   };
   std::vector<Extra> extra_;
@@ -67,6 +72,8 @@ class Ascent : public Sweep {
   std::vector<std::vector<std::array<float, 2>>> moments_;  ///< of multipliers
   std::vector<std::vector<float>> scales_;
   std::vector<Query> queries_;
+  std::size_t num_weights_ = 0;
+  std::vector<char> fresh_;                          ///< columns whose planes are to begin at halves
   std::vector<float> root_known_, box_lo_, box_hi_;
   bool keeps_ = false;
   std::vector<std::uint8_t> best_slopes_;            ///< [open][column]

@@ -6,10 +6,19 @@
 #include "verify/problem.hpp"
 
 namespace saha::verify {
+namespace {
+constexpr double kNear = 1e-6;                       ///< an engine's roundings may tip what is that near
+constexpr int kLooks = 64, kWalks = 60;              ///< batches of random points, and of steps from the best one
+}
 
 Descent::Descent(const Problem& problem, std::uint64_t seed)
-    : problem_(problem), sweep_(problem.net, loops(problem.isa), loops(problem.isa).vector, loops(problem.isa).vector * 8, Arithmetic::real), random_(seed + 1), group_of_(problem.cases.size()) {
+    : problem_(problem.sought ? *problem.sought : problem), sweep_(problem_.net, loops(problem.isa), loops(problem.isa).vector, loops(problem.isa).vector * 8, Arithmetic::real), random_(seed + 1),
+      group_of_(problem.cases.size()) {
   for (std::size_t g = 0; g < problem.groups.size(); ++g) for (std::int32_t c : problem.groups[g]) group_of_[std::size_t(c)] = g;
+  std::vector<float> lo(std::size_t(problem.net.inputs()), INFINITY), hi(lo.size(), -INFINITY);
+  for (const Box& box : problem.boxes)
+    for (std::size_t i = 0; i < lo.size(); ++i) lo[i] = std::min(lo[i], float(box.lo[i])), hi[i] = std::max(hi[i], float(box.hi[i]));
+  sweep_.slope_stairs(lo, hi);
 }
 
 void Descent::random_start(std::span<float> x, std::int32_t of, std::size_t restart) {
@@ -43,7 +52,7 @@ void Descent::run(Watch& watch, std::span<const std::vector<float>> starts, std:
         const double s = excess(l, x.data(), y, q);
         if (s > worst) worst = s, asked[q] = l.query;
       }
-      if (worst > 1e-6 || tried[q] > 3) continue;    // an engine's roundings may tip what is that near
+      if (worst > kNear || tried[q] > 3) continue;
       ++tried[q];
       std::vector<float> point(n);
       for (std::size_t i = 0; i < n; ++i) point[i] = x[i * b + q];
@@ -70,6 +79,32 @@ void Descent::run(Watch& watch, std::span<const std::vector<float>> starts, std:
   }
 }
 
+void Descent::wander(Watch& watch, std::span<const float> lo, std::span<const float> hi, std::int32_t of) {
+  const std::size_t n = lo.size(), b = std::size_t(lanes()), group = group_of_[std::size_t(of)];
+  const Box& box = problem_.boxes[group];
+  std::vector<float> x(n * b), best(lo.begin(), lo.end());
+  double least = INFINITY, radius = 0.1;
+  std::uniform_real_distribution<float> unit(0, 1);
+  std::normal_distribution<float> normal;
+  for (int t = 0; t < kLooks + kWalks && !watch.stopped(); ++t) {
+    const bool look = t < kLooks;
+    for (std::size_t q = 0; q < b; ++q)
+      for (std::size_t i = 0; i < n; ++i)
+        x[i * b + q] = look ? lo[i] + (hi[i] - lo[i]) * unit(random_)
+                            : std::clamp(best[i] + (unit(random_) < 0.5f ? float(radius * (box.hi[i] - box.lo[i])) * normal(random_) : 0.0f), float(box.lo[i]), float(box.hi[i]));
+    const float* y = sweep_.evaluate(x.data());
+    std::size_t nearest = b;
+    for (std::size_t q = 0; q < b; ++q)
+      if (const double e = worst(of, x.data(), y, q); e < least) least = e, nearest = q;
+    if (nearest == b) {
+      if (!look) radius *= 0.7;
+      continue;
+    }
+    for (std::size_t i = 0; i < n; ++i) best[i] = x[i * b + nearest];
+    if (least <= kNear && watch.try_point(watch.inside(group, best))) return;
+  }
+}
+
 bool Descent::screen(Watch& watch, std::span<const std::vector<float>> points, std::span<const std::int32_t> of) {
   const std::size_t n = std::size_t(problem_.net.inputs()), b = std::size_t(lanes());
   std::vector<float> x(n * b);
@@ -78,9 +113,7 @@ bool Descent::screen(Watch& watch, std::span<const std::vector<float>> points, s
       for (std::size_t i = 0; i < n; ++i) x[i * b + q] = points[std::min(first + q, points.size() - 1)][i];
     const float* y = sweep_.evaluate(x.data());
     for (std::size_t q = 0; q < b && first + q < points.size(); ++q) {
-      double worst = -INFINITY;
-      for (const Limit& l : problem_.cases[std::size_t(of[first + q])]) worst = std::max(worst, excess(l, x.data(), y, q));
-      if (worst <= 1e-6 && watch.try_point(points[first + q])) return true;
+      if (worst(of[first + q], x.data(), y, q) <= kNear && watch.try_point(points[first + q])) return true;
     }
   }
   return false;
@@ -93,6 +126,12 @@ double Descent::excess(const Limit& l, const float* x, const float* y, std::size
   for (auto& [e, v] : problem_.queries[std::size_t(l.query)].terms) s += double(v) * double(y[std::size_t(e) * b + lane]);
   for (auto& [e, v] : problem_.queries[std::size_t(l.query)].inputs) s += double(v) * double(x[std::size_t(e) * b + lane]);
   return s;
+}
+
+double Descent::worst(std::int32_t of, const float* x, const float* y, std::size_t lane) const {
+  double r = -INFINITY;
+  for (const Limit& l : problem_.cases[std::size_t(of)]) r = std::max(r, excess(l, x, y, lane));
+  return r;
 }
 
 void attack(const Problem& problem, Watch& watch, std::span<const std::int32_t> cases, int steps, int restarts, std::uint64_t seed) {

@@ -11,6 +11,7 @@
 namespace saha::verify {
 namespace {
 constexpr double kFewPoints = 1024;                  ///< integers of a box that are executed rather than split
+constexpr double kHope = 2;                          ///< seconds
 
 struct Region {
   std::vector<float> lo, hi;                         ///< inputs
@@ -60,6 +61,7 @@ class InputSearch final : public Search {
   int busy_ = 0;
   double until_ = 0;
   bool given_up_ = false;
+  double hopeless_ = INFINITY;                       ///< when to end the search, which may find a counterexample but prove nothing any more
   double total_ = 1, done_ = 0;
 };
 
@@ -127,9 +129,27 @@ void InputSearch::batch(Sweep& sweep, Descent& descent, Points* exact, std::vect
   std::vector<std::vector<std::int32_t>> loose(net_.layers.size());
   for (std::size_t k = 1; k < net_.layers.size(); ++k) {
     sweep.forward(k);
+    if (few && sweep.passes(k)) {                    // the slopes of what it moves
+      for (const Term& t : net_.layers[k].terms) {
+        const std::size_t from = std::size_t(t.from);
+        const Layer& source = net_.layers[from];
+        const Matrix* direct = source.terms.size() == 1 && source.terms[0].from == 0 ? &source.terms[0].matrix : nullptr;
+        for (std::int32_t e = 0; e < t.matrix.rows; ++e) {
+          const std::int32_t at = t.matrix.row_start[std::size_t(e)];
+          if (at == t.matrix.row_start[std::size_t(e) + 1]) continue;
+          const std::int32_t of = t.matrix.column[std::size_t(at)];
+          const auto row = std::lower_bound(loose[from].begin(), loose[from].end(), of);
+          const bool known = row != loose[from].end() && *row == of;
+          if (!known && !direct) continue;
+          loose[k].push_back(e);
+          if (known) slopes[k].insert(slopes[k].end(), slopes[from].begin() + (row - loose[from].begin()) * std::ptrdiff_t(n * b), slopes[from].begin() + (row - loose[from].begin() + 1) * std::ptrdiff_t(n * b));
+          else for (std::size_t d = 0; d < n; ++d) slopes[k].insert(slopes[k].end(), b, std::fabs(direct->at(of, std::int32_t(d))));
+        }
+      }
+    }
     if (!sweep.is_critical(k)) continue;
     sweep.loose(k, loose[k]);
-    if (few) slopes[k].resize(loose[k].size() * n * b);
+    if (few) slopes[k].assign(loose[k].size() * n * b, 0.0f);
     sweep.refine(k, loose[k], few ? slopes[k].data() : nullptr);
     if (watch_.stopped()) return;
   }
@@ -317,6 +337,7 @@ void InputSearch::batch(Sweep& sweep, Descent& descent, Points* exact, std::vect
     }
     if (along == n) {                                // what is left is as small as float32 sees, and not decided
       std::lock_guard lock(mutex_);
+      if (!given_up_) hopeless_ = 2 * watch_.seconds() + kHope;
       given_up_ = true;
       continue;
     }
@@ -356,7 +377,7 @@ void InputSearch::work(bool first_thread) {
     {
       std::unique_lock lock(mutex_);
       changed_.wait(lock, [&] { return !stack_.empty() || busy_ == 0 || watch_.stopped(); });
-      if (watch_.stopped() || watch_.seconds() > until_ || (stack_.empty() && busy_ == 0)) break;
+      if (watch_.stopped() || watch_.seconds() > std::min(until_, hopeless_) || (stack_.empty() && busy_ == 0)) break;
       regions.clear();
       // Two threads share a short stack evenly.
       const std::size_t take = std::min<std::size_t>(std::size_t(sweep.lanes()), std::max<std::size_t>(1, problem_.threads > 1 && stack_.size() < 2 * std::size_t(sweep.lanes()) ? (stack_.size() + 1) / 2 : stack_.size()));
@@ -376,6 +397,13 @@ void InputSearch::work(bool first_thread) {
         for (std::size_t d = 0; d < r.lo.size(); ++d) starts[q][d] = r.lo[d] + (r.hi[d] - r.lo[d]) * (q < regions.size() ? 0.5f : float(random() % 1024) / 1023.0f);
       }
       descent.run(watch_, starts, of, 12, 0.05f);
+    }
+    if (rounds % 64 == 36) {                         // over all of the box, and where it is open
+      const Region& r = regions[0];
+      const std::int32_t c = r.open[random() % r.open.size()];
+      const Box& box = problem_.boxes[std::size_t(r.group)];
+      const std::vector<float> lo(box.lo.begin(), box.lo.end()), hi(box.hi.begin(), box.hi.end());
+      if (problem_.cases[std::size_t(c)].size() > 1 && !problem_.grid) (rounds / 64) % 2 ? descent.wander(watch_, r.lo, r.hi, c) : descent.wander(watch_, lo, hi, c);
     }
     children.clear();
     batch(sweep, descent, points ? &*points : nullptr, regions, children);
@@ -401,7 +429,7 @@ End InputSearch::run(double until) {
   work(true);
   for (std::thread& t : others) t.join();
   if (watch_.stopped()) return End::stopped;
-  if (!stack_.empty()) return End::paused;
+  if (!stack_.empty() && watch_.seconds() <= hopeless_) return End::paused;
   return given_up_ ? End::given_up : End::proved;
 }
 }  // namespace

@@ -21,6 +21,15 @@ struct Lines {
   std::int64_t lanes = 1;
 };
 
+/// McCormick's planes of products x y over la <= x <= ha, lb <= y <= hb: below lb x + la y - la lb and hb x + ha y - ha hb, above hb x + la y - la hb and lb x + ha y - ha lb. What
+/// a bound takes is a mixture, `weight` of the first plane; element by element in rows of `ld`, of `weight`, `mean` and `square` the upper ones `upper` floats after the lower.
+struct Planes {
+  const float *la = nullptr, *ha = nullptr, *lb = nullptr, *hb = nullptr;
+  float *al = nullptr, *au = nullptr, *bl = nullptr, *bu = nullptr, *cl = nullptr, *cu = nullptr;
+  float *weight = nullptr, *mean = nullptr, *square = nullptr;
+  std::int64_t upper = 0;
+};
+
 struct Loops {
   int vector;
   /// c[j] (+)= sum over k of w(j, k) a[k]. `panels`: six j at a time, for each k their six weights.
@@ -46,6 +55,9 @@ struct Loops {
   /// `step` has the bias correction in it.
   void (*ascend)(List j, const float* coefficient, const float* x, const float* open, float* slope, float* mean, float* square, float step, float square_scale, std::int64_t ld,
                  std::int64_t columns);
+  /// Lines of products from their planes, and one step of the same kind on the weights of the planes: that of the first lower plane times coefficient+, of the first upper one times
+  /// coefficient-. x, y: values of the operands. `step` 0: the lines only.
+  void (*mix)(const Planes& planes, List j, const float* coefficient, const float* x, const float* y, float step, float square_scale, std::int64_t ld, std::int64_t columns);
 };
 
 const Loops& loops(kernels::Isa isa);

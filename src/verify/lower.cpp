@@ -55,7 +55,7 @@ struct Chain {
 
 class Lowering {
  public:
-  Lowering(Net& net, Stored stored) : net_(net), stored_(stored) {}
+  Lowering(Net& net, Stored stored, bool scores) : net_(net), stored_(stored), scores_(scores) {}
 
   Result<std::vector<Place>> graph(const ir::Graph& g, const std::vector<Place>& inputs, const std::vector<const Tensor*>& input_constants);
   void outputs(const std::vector<Place>& places);
@@ -168,6 +168,7 @@ class Lowering {
 
   Net& net_;
   Stored stored_;
+  bool scores_;
   std::vector<std::vector<Range>> ranges_;         ///< of the first layers
   std::size_t entries_ = 0;
   std::vector<std::shared_ptr<const Tensor>> kept_;
@@ -703,29 +704,33 @@ Result<> Lowering::softmax(Node& n) {
   std::int64_t outer = 1, inner = 1;
   const std::int64_t k = x[std::size_t(axis)];
   for (std::int64_t i = 0; i < rank; ++i) (i < axis ? outer : inner) *= i == axis ? 1 : x[std::size_t(i)];
+  if (scores_ && depth_ == 0 && outer == 1 && inner == 1 && n.g.outputs().size() == 1 && n.g.outputs()[0] == n.g.result(n.n)) {
+    n.out[0] = n.in[0];
+    return {};
+  }
   const std::string origin = n.g.describe(n.n);
-  std::vector<Entry> differences, sums;
-  std::int32_t next = 0;
+  std::vector<Entry> differences, sums, signs;         // of each pair once, and with both signs
+  std::int32_t pairs = 0, next = 0;
   const std::int32_t rows = std::int32_t(outer * k * inner);
   if (std::int64_t(rows) * k > kMaxLayer) return fail(n, "it compares more than " + std::to_string(kMaxLayer) + " pairs");
   std::vector<float> ones(std::size_t(rows), 1.0f);
   for (std::int64_t o = 0; o < outer; ++o)
-    for (std::int64_t i = 0; i < k; ++i)
-      for (std::int64_t c = 0; c < inner; ++c) {
-        const std::int32_t at = std::int32_t((o * k + i) * inner + c);
-        for (std::int64_t j = 0; j < k; ++j) {
-          if (j == i) continue;
-          differences.push_back({next, std::int32_t((o * k + j) * inner + c), 1.0f});
-          differences.push_back({next, at, -1.0f});
-          sums.push_back({at, next, 1.0f});
-          ++next;
+    for (std::int64_t c = 0; c < inner; ++c)
+      for (std::int64_t i = 0; i < k; ++i)
+        for (std::int64_t j = i + 1; j < k; ++j, ++pairs) {
+          const std::int32_t at = std::int32_t((o * k + i) * inner + c), other = std::int32_t((o * k + j) * inner + c);
+          differences.push_back({pairs, other, 1.0f});
+          differences.push_back({pairs, at, -1.0f});
+          signs.push_back({next, pairs, 1.0f}), sums.push_back({at, next++, 1.0f});
+          signs.push_back({next, pairs, -1.0f}), sums.push_back({other, next++, 1.0f});
         }
-      }
-  std::vector<Term> terms, total;
-  terms.push_back({n.in[0].layer, make_matrix(next, size(n.in[0]), std::move(differences))});
+  std::vector<Term> terms, both, total;
+  terms.push_back({n.in[0].layer, make_matrix(pairs, size(n.in[0]), std::move(differences))});
   SAHA_DO(spend(std::size_t(next) * 3));
-  Place d = affine(std::move(terms), {}, 2, next, origin);
+  Place d = affine(std::move(terms), {}, 2, pairs, origin);
   net_.layers.back().spread = n.in[0].layer, net_.layers.back().spread_units = 4;
+  both.push_back({d.layer, make_matrix(next, pairs, std::move(signs))});
+  d = affine(std::move(both), {}, 0, next, origin);
   Place e = unary(d, {.kind = Unary::Kind::curve, .curve = &op::find("Exp")->def->curve, .attrs = n.n.attrs, .ulp = 8}, origin);
   total.push_back({e.layer, make_matrix(rows, next, std::move(sums))});
   Place s = affine(std::move(total), std::move(ones), float(k + 1), rows, origin);
@@ -1316,7 +1321,7 @@ void Lowering::outputs(const std::vector<Place>& places) {
 
 std::span<const std::string_view> own_rules() { return kOwnRules; }
 
-Result<Net> lower(const ir::Graph& g, Stored stored) {
+Result<Net> lower(const ir::Graph& g, Stored stored, bool scores) {
   Net net;
   std::vector<std::pair<double, double>> ranges;
   bool whole = !g.inputs().empty();
@@ -1341,7 +1346,7 @@ Result<Net> lower(const ir::Graph& g, Stored stored) {
   input.origin = "input";
   input.whole = whole;
   net.layers.push_back(std::move(input));
-  Lowering lowering(net, stored);
+  Lowering lowering(net, stored, scores);
   lowering.set_input(std::move(ranges));
   std::vector<Place> places;
   if (shapes.size() == 1) {

@@ -118,18 +118,6 @@ bool identity(const Matrix& m) {
 bool zero(const std::vector<float>& v) {
   return std::all_of(v.begin(), v.end(), [](float x) { return x == 0; });
 }
-/// Every element is one element of another layer, or its negative, or 0.
-bool moves(const Layer& l) {
-  if (l.kind != Layer::Kind::affine || l.roundings != 0 || l.absolute != 0 || l.spread >= 0 || l.terms.empty() || !zero(l.bias)) return false;
-  std::vector<char> taken(std::size_t(l.size), 0);
-  for (const Term& t : l.terms) {
-    if (t.matrix.dense) return false;
-    for (float v : t.matrix.values) if (v != 1 && v != -1) return false;
-    for (std::int32_t i = 0; i < l.size; ++i)
-      if (std::int32_t n = t.matrix.row_start[std::size_t(i) + 1] - t.matrix.row_start[std::size_t(i)]; n && (n > 1 || taken[std::size_t(i)]++)) return false;
-  }
-  return true;
-}
 void add_term(std::vector<Term>& terms, Term t) {
   for (Term& known : terms)
     if (known.from == t.from) {
@@ -179,6 +167,18 @@ std::vector<std::int32_t> uses(const Net& net) {
   return n;
 }
 }  // namespace
+
+bool moves(const Layer& l) {
+  if (l.kind != Layer::Kind::affine || l.roundings != 0 || l.absolute != 0 || l.spread >= 0 || l.terms.empty() || !zero(l.bias)) return false;
+  std::vector<char> taken(std::size_t(l.size), 0);
+  for (const Term& t : l.terms) {
+    if (t.matrix.dense) return false;
+    for (float v : t.matrix.values) if (v != 1 && v != -1) return false;
+    for (std::int32_t i = 0; i < l.size; ++i)
+      if (std::int32_t n = t.matrix.row_start[std::size_t(i) + 1] - t.matrix.row_start[std::size_t(i)]; n && (n > 1 || taken[std::size_t(i)]++)) return false;
+  }
+  return true;
+}
 
 void compact(Net& net, bool sums) {
   std::set<std::pair<std::size_t, std::int32_t>> apart;  // layers, and movement that stays before them

@@ -76,6 +76,9 @@ struct Net {
   std::int32_t outputs() const { return layers.back().size; }
 };
 
+/// Every element of the layer is one element of another, or its negative, or 0: nothing is computed.
+bool moves(const Layer& l);
+
 /// Joins layers where that changes neither a real number nor the count of roundings: movement into what follows it, a sum into the product before it. Drops
 /// what nothing uses. `sums` false: movement only.
 void compact(Net& net, bool sums = true);
@@ -92,7 +95,8 @@ std::span<const std::string_view> own_rules();
 enum class Stored : std::uint8_t { steps, errors };
 
 /// Fails (unsupported) naming an operator that has no bounds, or a value whose size is not known. Inputs are float32, or integers of up to 16 bits. Nodes on stored integers are lowered
-/// by their integer form, in steps of their own; sums and products of integers are exact.
-Result<Net> lower(const ir::Graph& g, Stored stored = Stored::errors);
+/// by their integer form, in steps of their own; sums and products of integers are exact. `scores`: where the output is a softmax over all of its numbers, the outputs are what it is taken
+/// of, which are in the same order.
+Result<Net> lower(const ir::Graph& g, Stored stored = Stored::errors, bool scores = false);
 
 }  // namespace saha::verify

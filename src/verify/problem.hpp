@@ -35,6 +35,7 @@ struct Problem {
   std::vector<Box> outer;                            ///< of each group: the float32 inputs
   kernels::Isa isa;
   int threads;
+  const Problem* sought = nullptr;                   ///< not null: where descents look for counterexamples, the same cases over a net with better slopes
 };
 /// Fails where the grid does.
 Result<Problem> make_problem(const Net& net, const Property& property, const Property& asked, const Options& options, const Grid* grid = nullptr);
@@ -100,11 +101,15 @@ class Descent {
   void random_start(std::span<float> x, std::int32_t of, std::size_t restart);
   /// From `lanes()` starts; step lengths begin at `first_step` of the box's widths and shrink by a tenth each.
   void run(Watch& watch, std::span<const std::vector<float>> starts, std::span<const std::int32_t> of, int steps, float first_step);
+  /// From the best of random points of [lo, hi], random steps that shorten where they gain nothing, within the case's box: for rows that must hold together in few inputs, where a descent
+  /// along the worst of them goes to and fro.
+  void wander(Watch& watch, std::span<const float> lo, std::span<const float> hi, std::int32_t of);
   /// Evaluates points, each for its case; those near enough go to watch.try_point(). True where one was a counterexample.
   bool screen(Watch& watch, std::span<const std::vector<float>> points, std::span<const std::int32_t> of);
 
  private:
   double excess(const Limit& l, const float* x, const float* y, std::size_t lane) const;
+  double worst(std::int32_t of, const float* x, const float* y, std::size_t lane) const;
   const Problem& problem_;
   Sweep sweep_;
   std::mt19937_64 random_;

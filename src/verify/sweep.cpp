@@ -50,17 +50,28 @@ Sweep::Sweep(const Net& net, const Loops& loops, int lanes, int columns, Arithme
       for (auto* v : {&s.al, &s.au, &s.cl, &s.cu, &s.slack}) v->assign(n, 0);
       if (l.kind == Layer::Kind::product) s.bl.assign(n, 0), s.bu.assign(n, 0);
     }
-    auto read = [&](std::int32_t from, bool nonlinear) {
-      State& f = state_[std::size_t(from)];
-      ++f.readers;
-      if (nonlinear && from > 0 && !f.critical) f.critical = true, critical_.push_back(from);
-    };
-    for (const Term& t : l.terms) read(t.from, false);
-    if (l.a >= 0) read(l.a, true);
-    if (l.b >= 0) read(l.b, true);
+    for (const Term& t : l.terms) ++state_[std::size_t(t.from)].readers;
+    // Signs of ReLUs and steps are looked at in the layer itself.
+    const bool through = l.kind == Layer::Kind::product || (l.kind == Layer::Kind::unary && (l.unary.kind == Unary::Kind::curve || l.unary.kind == Unary::Kind::reciprocal));
+    for (std::int32_t from : {l.a, l.b}) {
+      if (from < 0) continue;
+      ++state_[std::size_t(from)].readers;
+      read_by_nonlinear(from, through);
+    }
     s.coefficient.assign(std::size_t(l.size) * std::size_t(ld_), 0);
   }
   std::sort(critical_.begin(), critical_.end());
+}
+
+void Sweep::read_by_nonlinear(std::int32_t from, bool through) {
+  State& f = state_[std::size_t(from)];
+  if (from == 0 || f.critical || (f.passes && through)) return;
+  if (through && moves(net_.layers[std::size_t(from)])) {
+    f.passes = true;
+    for (const Term& t : net_.layers[std::size_t(from)].terms) read_by_nonlinear(t.from, true);
+  } else {
+    f.critical = true, critical_.push_back(from);
+  }
 }
 
 void Sweep::start() {
@@ -335,11 +346,14 @@ void Sweep::loose(std::size_t layer, std::vector<std::int32_t>& rows) const {
   const Steps* steps = nullptr;                      // of the only reader
   for (std::size_t k = layer + 1; k < net_.layers.size(); ++k) {
     const Layer& l = net_.layers[k];
+    if (state_[k].passes) for (const Term& t : l.terms) relu &= t.from != std::int32_t(layer);
     if (l.a != std::int32_t(layer) && l.b != std::int32_t(layer)) continue;
     relu &= l.kind == Layer::Kind::unary && l.unary.kind == Unary::Kind::relu;
     if (s.readers == 1 && l.kind == Layer::Kind::unary) steps = l.unary.steps.get();
   }
   if (s.exact_box) return;
+  // What a function of one element takes on over its operand's bounds is no wider than what its lines leave. (Where inputs are split, the slopes of these rows say which.)
+  if (lanes_ == 1 && net_.layers[layer].kind == Layer::Kind::unary && net_.layers[layer].unary.kind != Unary::Kind::relu_difference) return;
   for (std::int32_t e = 0; e < net_.layers[layer].size; ++e)
     for (int q = 0; q < lanes_; ++q) {
       const std::size_t at = std::size_t(e) * std::size_t(lanes_) + std::size_t(q);
@@ -350,15 +364,59 @@ void Sweep::loose(std::size_t layer, std::vector<std::int32_t>& rows) const {
     }
 }
 
+/// Where rows are many more than the elements of which each is the sum of two, as the differences of a softmax are, linear bounds of the elements are made once and summed: float64, the lower
+/// bound of each row, then of its negative. False: the layer is not such a one, or its elements have no bounds.
+bool Sweep::bound_over(std::size_t layer, std::span<const std::int32_t> rows, double* out) {
+  const Layer& l = net_.layers[layer];
+  if (lanes_ != 1 || l.kind != Layer::Kind::affine || l.terms.size() != 1 || l.terms[0].matrix.dense || l.terms[0].from == 0) return false;
+  const Matrix& m = l.terms[0].matrix;
+  if (m.widest_row > 2 || rows.size() < 2 * std::size_t(m.cols)) return false;
+  const std::size_t n = std::size_t(net_.inputs());
+  const State& input = state_[0];
+  std::vector<Query> queries;
+  for (std::int32_t e = 0; e < m.cols; ++e) queries.push_back({{{e, 1.0f}}}), queries.push_back({{{e, -1.0f}}});
+  std::vector<double> constant(queries.size()), size(queries.size());
+  std::vector<float> slopes(queries.size() * n);
+  bound(std::size_t(l.terms[0].from), queries, constant.data(), slopes.data());
+  constexpr double kLost = 1e-11;                    // of sums in float64, relative to the sizes of what is summed
+  for (std::size_t i = 0; i < queries.size(); ++i) {
+    if (!(constant[i] > -INFINITY)) return false;
+    size[i] = std::fabs(constant[i]);
+    for (std::size_t d = 0; d < n; ++d) {
+      const double w = double(slopes[i * n + d]);
+      constant[i] -= std::min(w * double(input.lo[d]), w * double(input.hi[d]));
+      size[i] += std::fabs(w) * double(std::max(std::fabs(input.lo[d]), std::fabs(input.hi[d])));
+    }
+  }
+  std::vector<double> slope(n);
+  for (std::size_t r = 0; r < rows.size(); ++r)
+    for (std::size_t side = 0; side < 2; ++side) {
+      const std::size_t row = std::size_t(rows[r]);
+      double sum = (side ? -1 : 1) * double(l.bias[row]) - double(state_[layer].error[row]), lost = std::fabs(double(l.bias[row]));
+      std::fill(slope.begin(), slope.end(), 0.0);
+      for (std::int32_t k = m.row_start[row]; k < m.row_start[row + 1]; ++k) {
+        const double w = double(m.values[std::size_t(k)]);
+        const std::size_t i = 2 * std::size_t(m.column[std::size_t(k)]) + ((w < 0) != (side == 1));
+        sum += std::fabs(w) * constant[i], lost += std::fabs(w) * size[i];
+        for (std::size_t d = 0; d < n; ++d) slope[d] += std::fabs(w) * double(slopes[i * n + d]);
+      }
+      for (std::size_t d = 0; d < n; ++d) sum += std::min(slope[d] * double(input.lo[d]), slope[d] * double(input.hi[d]));
+      out[2 * r + side] = sum - kLost * lost;
+    }
+  return true;
+}
+
 void Sweep::refine(std::size_t layer, std::span<const std::int32_t> rows, float* slopes) {
   if (rows.empty()) return;
   State& s = state_[layer];
   const std::size_t b = std::size_t(lanes_), n = std::size_t(net_.inputs());
-  std::vector<Query> queries;
-  for (std::int32_t r : rows) queries.push_back({{{r, 1.0f}}}), queries.push_back({{{r, -1.0f}}});
-  std::vector<double> out(queries.size() * b);
-  std::vector<float> parts(slopes ? queries.size() * n * b : 0);
-  bound(layer, queries, out.data(), slopes ? parts.data() : nullptr);
+  std::vector<double> out(2 * rows.size() * b);
+  std::vector<float> parts(slopes ? 2 * rows.size() * n * b : 0);
+  if (slopes || !bound_over(layer, rows, out.data())) {
+    std::vector<Query> queries;
+    for (std::int32_t r : rows) queries.push_back({{{r, 1.0f}}}), queries.push_back({{{r, -1.0f}}});
+    bound(layer, queries, out.data(), slopes ? parts.data() : nullptr);
+  }
   for (std::size_t i = 0; i < rows.size(); ++i)
     for (std::size_t q = 0; q < b; ++q) {
       const std::size_t at = std::size_t(rows[i]) * b + q;
@@ -542,7 +600,9 @@ const float* Sweep::evaluate(const float* x, bool keep) {
     if (l.kind == Layer::Kind::unary) {
       const float* z = state_[std::size_t(l.a)].lo.data();
       const bool relu = l.unary.kind == Unary::Kind::relu;
-      for (std::size_t i = 0; i < s.lo.size(); ++i) {
+      if (!chords_.empty() && l.unary.kind == Unary::Kind::stair) {
+        for (std::size_t i = 0; i < s.lo.size(); ++i) s.al[i] = s.au[i] = chords_[k][i / b];
+      } else for (std::size_t i = 0; i < s.lo.size(); ++i) {
         float slope = relu ? (z[i] > 0 ? 1.0f : 0.0f) : float(l.unary.slope(double(z[i]), std::int32_t(i / b)));
         if (!relu && std::fabs(slope) < 1e-6f) slope = std::copysign(1e-6f, slope);  // saturated: a direction is still wanted
         s.al[i] = s.au[i] = slope;
@@ -554,6 +614,23 @@ const float* Sweep::evaluate(const float* x, bool keep) {
     s.active.assign(all_.begin(), all_.begin() + l.size);
   }
   return state_.back().lo.data();
+}
+
+void Sweep::slope_stairs(std::span<const float> lo, std::span<const float> hi) {
+  if (std::ranges::none_of(net_.layers, [](const Layer& l) { return l.kind == Layer::Kind::unary && l.unary.kind == Unary::Kind::stair; })) return;
+  Sweep box(net_, loops_, 1, 1, Arithmetic::real);
+  std::ranges::copy(lo, box.lo(0)), std::ranges::copy(hi, box.hi(0));
+  box.start();
+  chords_.assign(net_.layers.size(), {});
+  for (std::size_t k = 1; k < net_.layers.size(); ++k) {
+    box.forward(k);
+    const Layer& l = net_.layers[k];
+    if (l.kind != Layer::Kind::unary || l.unary.kind != Unary::Kind::stair) continue;
+    for (std::int32_t e = 0; e < l.size; ++e) {
+      const double a = double(box.lo(std::size_t(l.a))[e]), z = double(box.hi(std::size_t(l.a))[e]), rise = l.unary.value(z) - l.unary.value(a);
+      chords_[k].push_back(rise != 0 && z > a ? float(rise / (z - a)) : 0.0f);
+    }
+  }
 }
 
 void Sweep::gradients(std::span<const Query> queries, float* slopes) {

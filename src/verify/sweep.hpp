@@ -51,9 +51,11 @@ class Sweep {
   float* hi(std::size_t layer) { return state_[layer].hi.data(); }
   /// Lanes in which something was not finite: no bound of theirs holds.
   bool broken(int lane) const { return broken_[std::size_t(lane)] != 0; }
-  /// Layers that a nonlinear one reads: their bounds are worth tightening.
+  /// Layers that a nonlinear one reads: their bounds are worth tightening. Where a product or a curve reads what a layer only moves, what is moved stands for it.
   const std::vector<std::int32_t>& critical() const { return critical_; }
   bool is_critical(std::size_t layer) const { return state_[layer].critical; }
+  /// The layer only moves critical ones.
+  bool passes(std::size_t layer) const { return state_[layer].passes; }
 
   /// Forgets all bounds but the input's.
   void start();
@@ -93,6 +95,8 @@ class Sweep {
 
   /// Values at points: x is [element][lane]; the result is the last layer's. With `keep`, lo() and hi() of every layer are the values, for gradients().
   const float* evaluate(const float* x, bool keep = false);
+  /// Stairs have no slope at a point: from here on that of the chord over what their operands take on in the box, by intervals.
+  void slope_stairs(std::span<const float> lo, std::span<const float> hi);
   /// After evaluate(x, true): slopes of queries at the points, [query][input][lane].
   void gradients(std::span<const Query> queries, float* slopes);
 
@@ -116,14 +120,16 @@ class Sweep {
     std::vector<Panel> ahead, magnitude;
     std::vector<std::shared_ptr<const Pruned>> pruned;  ///< one a term; null: the matrix itself
     std::int32_t readers = 0;
-    bool critical = false, exact_box = false, has = false;
+    bool critical = false, passes = false, exact_box = false, has = false;
   };
 
   static const State& root_state(const Sweep& root, std::size_t layer) { return root.state_[layer]; }
+  void read_by_nonlinear(std::int32_t from, bool through);
   void affine(std::size_t layer);
   void lines(std::size_t layer);
   void product_lines(std::size_t layer);
   void step_lines(std::size_t layer);
+  bool bound_over(std::size_t layer, std::span<const std::int32_t> rows, double* out);
   void narrow_active(std::size_t layer);
   void prune(std::size_t layer);
   bool scatter(std::size_t layer, std::span<const Query* const> queries, std::int64_t per);
@@ -144,6 +150,7 @@ class Sweep {
   std::vector<std::int32_t> critical_, all_;
   std::vector<char> broken_;
   std::vector<double> sum_;
+  std::vector<std::vector<float>> chords_;           ///< of stairs, by layer and element
   bool pointwise_ = false;                           ///< lines are slopes at points: no constants, no errors
 };
 

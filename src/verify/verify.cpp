@@ -81,6 +81,14 @@ bool over_differences(Net& net, Property& property) {
   return true;
 }
 
+/// Every row compares two outputs, and nothing else.
+bool compares(const Property& p) {
+  for (const Case& c : p.cases)
+    for (const Row& r : c.rows)
+      if (!r.x.empty() || r.bound != 0 || r.y.size() != 2 || r.y[0].second != -r.y[1].second) return false;
+  return true;
+}
+
 /// The searches take turns, each twice as long as the one before, until one ends. `paired`: the same problem with differences as layers of their own, or null; a certificate
 /// is not written of that one.
 End search(const Problem& problem, const Problem* paired, Watch& watch, std::size_t varying, Outcome& out) {
@@ -157,7 +165,16 @@ Result<Outcome> prove(const ir::Graph& g, const Property& property, const Option
     return out;
   }
   const Grid* grid = parts ? &parts->grid : nullptr;
-  SAHA_TRY(const Problem problem, make_problem(net, property, property, options, grid));
+  SAHA_TRY(Problem problem, make_problem(net, property, property, options, grid));
+  // A softmax at the end is flat almost everywhere: descents go by the numbers before it.
+  std::optional<Net> scores;
+  std::optional<Problem> before;
+  if (!parts && compares(property)) { SAHA_TRY(scores, lower(simple.graph, Stored::errors, true)); }
+  if (scores && scores->layers.size() < net.layers.size()) {
+    SAHA_TRY(Problem p, make_problem(*scores, property, property, options));
+    before.emplace(std::move(p));
+    problem.sought = &*before;
+  }
   Net differences = net;
   Property over = property;
   std::optional<Problem> paired;

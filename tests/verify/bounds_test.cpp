@@ -282,7 +282,7 @@ std::string below_ascent(const Net& net, const Points& box, const Loops& loops, 
     for (std::int32_t i = 0; i < net.outputs(); ++i) q.terms.emplace_back(i, 4 * unit() - 2);
     if (c % 2) q.inputs.emplace_back(std::int32_t(random() % box.lo.size()), 4 * unit() - 2);
     ascent.set(c, q, std::move(splits), ascent.root_known().data());
-    std::vector<float> slopes(ascent.open().size());
+    std::vector<float> slopes(ascent.num_slopes());
     for (float& s : slopes) s = random() % 4 ? unit() : coin(random) ? 1.0f : 0.0f;
     ascent.set_slopes(c, slopes.data());
   }

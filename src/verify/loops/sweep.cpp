@@ -153,20 +153,44 @@ void shift(const float* bias, List j, float* x, int64_t ld, int64_t columns) {
   }
 }
 
+/// Adam upwards along g, within [0, 1].
+inline V climb(V old, V g, float* mean, float* square, float step, float square_scale) {
+  const V a = fma(splat(0.1f), g - load(mean), load(mean)), s = fma(splat(0.01f), g * g - load(square), load(square));
+  store(mean, a), store(square, s);
+  return min(max(old + splat(step) * a / (sqrt(s * splat(square_scale)) + splat(1e-8f)), V{}), splat(1.f));
+}
+
 void ascend(List j, const float* coefficient, const float* x, const float* open, float* slope, float* mean, float* square, float step, float square_scale, int64_t ld, int64_t columns) {
   for (int32_t r = 0; r < j.n; ++r) {
     const int64_t row = int64_t(j.at[r]) * ld;
     for (int64_t m = row; m < row + columns; m += W) {
-      const V g = max(load(coefficient + m), V{}) * load(x + m);
-      const V a = fma(splat(0.1f), g - load(mean + m), load(mean + m)), s = fma(splat(0.01f), g * g - load(square + m), load(square + m));
-      store(mean + m, a), store(square + m, s);
-      const V old = load(slope + m), moved = min(max(old + splat(step) * a / (sqrt(s * splat(square_scale)) + splat(1e-8f)), V{}), splat(1.f));
+      const V g = max(load(coefficient + m), V{}) * load(x + m), old = load(slope + m);
+      const V moved = climb(old, g, mean + m, square + m, step, square_scale);
       store(slope + m, select(load(open + m) > V{}, moved, old));
+    }
+  }
+}
+
+void mix(const Planes& p, List j, const float* coefficient, const float* x, const float* y, float step, float square_scale, int64_t ld, int64_t columns) {
+  for (int32_t r = 0; r < j.n; ++r) {
+    const int64_t row = int64_t(j.at[r]) * ld;
+    for (int64_t m = row; m < row + columns; m += W) {
+      const V la = load(p.la + m), ha = load(p.ha + m), lb = load(p.lb + m), hb = load(p.hb + m);
+      V low = load(p.weight + m), high = load(p.weight + p.upper + m);
+      if (step != 0) {
+        const V c = load(coefficient + m), a = load(x + m), b = load(y + m), along = (la - ha) * b;
+        low = climb(low, max(c, V{}) * (fma(lb - hb, a, along) + (ha * hb - la * lb)), p.mean + m, p.square + m, step, square_scale);
+        high = climb(high, min(c, V{}) * (fma(hb - lb, a, along) + (ha * lb - la * hb)), p.mean + p.upper + m, p.square + p.upper + m, step, square_scale);
+        store(p.weight + m, low), store(p.weight + p.upper + m, high);
+      }
+      const V other = splat(1.f) - low, rest = splat(1.f) - high;
+      store(p.al + m, fma(low, lb, other * hb)), store(p.bl + m, fma(low, la, other * ha)), store(p.cl + m, -fma(low, la * lb, other * (ha * hb)));
+      store(p.au + m, fma(high, hb, rest * lb)), store(p.bu + m, fma(high, la, rest * ha)), store(p.cu + m, -fma(high, la * hb, rest * (ha * lb)));
     }
   }
 }
 }  // namespace
 
-const Loops kLoops{W, dense, sparse, unary, product, constant, box, corner, chosen, shift, ascend};
+const Loops kLoops{W, dense, sparse, unary, product, constant, box, corner, chosen, shift, ascend, mix};
 
 }  // namespace saha::verify::SAHA_ISA
