@@ -154,14 +154,14 @@ Plane pixelate(Plane p, int s, Random&) {
   return out;
 }
 
-/// A cloud of the picture's size in [0, 1]: diamonds and squares whose heights fall by `decay` at each halving (the authors' plasma_fractal).
+/// A cloud of the picture's size in [0, 1]: diamonds and squares whose heights fall by the square of `decay` at each halving (the authors' plasma_fractal).
 Plane cloud(const Plane& p, double decay, Random& random) {
   std::int64_t side = 1;
   while (side < std::max({p.height, p.width, std::int64_t(2)})) side *= 2;
   std::vector<double> m(std::size_t(side * side), 0);
   const auto at = [&](std::int64_t y, std::int64_t x) -> double& { return m[std::size_t(((y + side) % side) * side + (x + side) % side)]; };
   double wobble = 100;
-  const auto off = [&] { return wobble * (2 * random.uniform() - 1); };
+  const auto off = [&] { return wobble * wobble * (2 * random.uniform() - 1); };
   for (std::int64_t step = side; step >= 2; step /= 2, wobble /= decay) {
     const std::int64_t half = step / 2;
     for (std::int64_t y = 0; y < side; y += step)
@@ -185,15 +185,15 @@ Plane fog(Plane p, int s, Random& random) {
       for (std::int64_t x = 0; x < p.width; ++x) p.at(c, y, x) = float((p.at(c, y, x) + thick * mist.at(0, y, x)) * top / std::max(top + thick, 1e-12));
   return p;
 }
-/// Veins where two clouds cross their middle, over a milky ground, bluish.
+/// Ragged crystals where two rough clouds cross their middle, over a milky ground, bluish.
 Plane frost(Plane p, int s, Random& random) {
   const double keep = level({1, .8, .7, .65, .6}, s), ice = level({.4, .6, .7, .7, .75}, s);
-  const Plane a = cloud(p, 1.6, random), b = cloud(p, 1.4, random);
+  const Plane a = cloud(p, 1.26, random), b = cloud(p, 1.18, random);
   constexpr double kTint[] = {0.86, 0.93, 1};
   for (std::int64_t y = 0; y < p.height; ++y)
     for (std::int64_t x = 0; x < p.width; ++x) {
-      const auto vein = [&](const Plane& q) { return std::pow(1 - std::min(1.0, std::abs(2 * double(q.at(0, y, x)) - 1) * 2.5), 3); };
-      const double here = std::min(1.0, 0.25 * a.at(0, y, x) + 0.75 * std::max(vein(a), vein(b)));
+      const auto crystal = [&](const Plane& q) { return 1 - std::min(1.0, std::abs(2 * double(q.at(0, y, x)) - 1) * 4); };
+      const double here = std::min(1.0, 0.35 * (0.5 + a.at(0, y, x)) + 0.65 * std::max(crystal(a), crystal(b)));
       for (std::int64_t c = 0; c < p.channels; ++c) p.at(c, y, x) = float(keep * p.at(c, y, x) + ice * here * (p.channels == 3 ? kTint[c] : 0.93));
     }
   return p;
@@ -219,6 +219,11 @@ Plane snow(Plane p, int s, Random& random) {
     }
   return p;
 }
+/// Beyond the border the picture comes back: a place within it, the border pixel's middle counted once.
+double mirrored(double at, std::int64_t n) {
+  const double wide = 2 * std::max(1.0, double(n - 1)), from = std::abs(std::remainder(at, wide));
+  return std::min(from, double(n - 1));
+}
 /// A random affine map of three points, then a smooth field of shifts.
 Plane elastic(Plane p, int s, Random& random) {
   const double side = double(std::min(p.height, p.width));
@@ -234,14 +239,14 @@ Plane elastic(Plane p, int s, Random& random) {
   Plane dx = like(p, 1), dy = like(p, 1);
   for (float& v : dx.v) v = float(2 * random.uniform() - 1);
   for (float& v : dy.v) v = float(2 * random.uniform() - 1);
-  dx = blurred(dx, std::max(sigma, 0.3)), dy = blurred(dy, std::max(sigma, 0.3));
+  dx = blurred(dx, std::max(sigma, 0.3), Border::mirrored), dy = blurred(dy, std::max(sigma, 0.3), Border::mirrored);
   Plane out = like(p, p.channels);
   for (std::int64_t y = 0; y < p.height; ++y)
     for (std::int64_t x = 0; x < p.width; ++x) {
       const double qx = double(x) + alpha * dx.at(0, y, x), qy = double(y) + alpha * dy.at(0, y, x);
       const double a = by * ((qx - to[0][0]) * vy - (qy - to[0][1]) * vx), b = by * ((qy - to[0][1]) * ux - (qx - to[0][0]) * uy);
       const double sx = by == 0 ? qx : from[0][0] + a * (from[1][0] - from[0][0]) + b * (from[2][0] - from[1][0]), sy = by == 0 ? qy : from[0][1] + a * (from[1][1] - from[0][1]) + b * (from[2][1] - from[1][1]);
-      for (std::int64_t c = 0; c < p.channels; ++c) out.at(c, y, x) = p.between(c, sy, sx);
+      for (std::int64_t c = 0; c < p.channels; ++c) out.at(c, y, x) = p.between(c, mirrored(sy, p.height), mirrored(sx, p.width));
     }
   return out;
 }
@@ -278,11 +283,21 @@ Plane filtered(const Plane& p, const std::vector<double>& kernel, std::int64_t r
       }
   return out;
 }
-Plane blurred(const Plane& p, double sigma) {
+Plane blurred(const Plane& p, double sigma, Border border) {
   const auto r = std::max<std::int64_t>(1, std::int64_t(std::ceil(4 * sigma)));
   std::vector<double> weight;
   double sum = 0;
   for (std::int64_t i = -r; i <= r; ++i) weight.push_back(std::exp(-double(i * i) / (2 * sigma * sigma))), sum += weight.back();
+  // Where the taps of pixel i are read: from places[i] on.
+  const auto places = [&](std::int64_t n) {
+    std::vector<std::int64_t> all;
+    for (std::int64_t i = -r; i < n + r; ++i) {
+      const std::int64_t k = ((i % (2 * n)) + 2 * n) % (2 * n);
+      all.push_back(border == Border::repeated ? std::clamp<std::int64_t>(i, 0, n - 1) : k < n ? k : 2 * n - 1 - k);
+    }
+    return all;
+  };
+  const std::vector<std::int64_t> across = places(p.width), down = places(p.height);
   Plane rows = like(p, p.channels), out = rows;
   for (int pass = 0; pass < 2; ++pass) {
     const Plane& in = pass == 0 ? p : rows;
@@ -291,7 +306,7 @@ Plane blurred(const Plane& p, double sigma) {
       for (std::int64_t y = 0; y < p.height; ++y)
         for (std::int64_t x = 0; x < p.width; ++x) {
           double v = 0;
-          for (std::int64_t i = -r; i <= r; ++i) v += weight[std::size_t(i + r)] * (pass == 0 ? in.near(c, y, x + i) : in.near(c, y + i, x));
+          for (std::int64_t i = -r; i <= r; ++i) v += weight[std::size_t(i + r)] * (pass == 0 ? in.at(c, y, across[std::size_t(x + i + r)]) : in.at(c, down[std::size_t(y + i + r)], x));
           to.at(c, y, x) = float(v / sum);
         }
   }

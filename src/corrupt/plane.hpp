@@ -25,7 +25,9 @@ struct Plane {
 Plane like(const Plane& p, std::int64_t channels);   ///< zeros of the same size
 /// Each channel weighted with a kernel [2 r + 1][2 r + 1]; the border repeats.
 Plane filtered(const Plane& p, const std::vector<double>& kernel, std::int64_t r);
-Plane blurred(const Plane& p, double sigma);         ///< Gaussian, cut at 4 sigma
+/// What stands beyond the border: its pixels again, or the picture mirrored.
+enum class Border : std::uint8_t { repeated, mirrored };
+Plane blurred(const Plane& p, double sigma, Border border = Border::repeated);   ///< Gaussian, cut at 4 sigma
 
 /// Picture corruptions of severity 1 to 5; the results are clipped by the caller.
 using OfPicture = Plane (*)(Plane picture, int severity, data::Random& random);

@@ -79,21 +79,21 @@ Result<Wave> clipping(Wave w, int s, Random&) {
   for (auto& c : w.channels) for (float& v : c) v = std::clamp(v, -limit, limit);
   return w;
 }
-/// A windowed sinc of 129 taps (Hamming); the cutoff is a share of half the rate.
+/// A windowed sinc (Hamming) of at least 129 taps and of 8 periods of the cutoff, which is a share of half the rate: it is half as loud there, however low.
 std::vector<float> low(std::span<const float> x, double cutoff) {
-  constexpr int kHalf = 64;
-  std::array<double, 2 * kHalf + 1> taps{};
+  const int half = std::max(64, int(std::ceil(8 / cutoff)));
+  std::vector<double> taps(std::size_t(2 * half + 1));
   double sum = 0;
-  for (int i = -kHalf; i <= kHalf; ++i) {
+  for (int i = -half; i <= half; ++i) {
     const double sinc = i == 0 ? cutoff : std::sin(std::numbers::pi * cutoff * i) / (std::numbers::pi * i);
-    sum += taps[std::size_t(i + kHalf)] = sinc * (0.54 + 0.46 * std::cos(std::numbers::pi * i / kHalf));
+    sum += taps[std::size_t(i + half)] = sinc * (0.54 + 0.46 * std::cos(std::numbers::pi * i / half));
   }
   std::vector<float> y(x.size());
   for (std::size_t k = 0; k < x.size(); ++k) {
     double v = 0;
-    for (int i = -kHalf; i <= kHalf; ++i) {
+    for (int i = -half; i <= half; ++i) {
       const auto from = std::int64_t(k) - i;
-      if (from >= 0 && from < std::int64_t(x.size())) v += taps[std::size_t(i + kHalf)] * x[std::size_t(from)];
+      if (from >= 0 && from < std::int64_t(x.size())) v += taps[std::size_t(i + half)] * x[std::size_t(from)];
     }
     y[k] = float(v / sum);
   }

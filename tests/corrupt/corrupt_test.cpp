@@ -81,6 +81,30 @@ TEST(Corrupt, figures_are_those_of_the_paper) {
   for (std::int64_t i = 0; i < 400; ++i) EXPECT_NEAR(c.tensor.at(i), 0.4 * (p.tensor.at(i) - mean) + mean, 0.51);
 }
 
+TEST(Corrupt, fog_is_smooth_and_elastic_bends_without_moving_the_whole_picture) {
+  constexpr std::int64_t kSide = 128;
+  Tensor flat = Tensor::zeros(DType::f32, {kSide, kSide, 1});
+  for (std::int64_t i = 0; i < flat.size(); ++i) flat.as<float>()[i] = 0.5f;
+  const data::Item mist = changed({flat, 0}, "fog", {1}, {0, 1});
+  double mean = 0, square = 0, bend = 0;
+  for (std::int64_t i = 0; i < flat.size(); ++i) mean += mist.tensor.at(i) / double(flat.size());
+  for (std::int64_t i = 0; i < flat.size(); ++i) square += (mist.tensor.at(i) - mean) * (mist.tensor.at(i) - mean) / double(flat.size());
+  for (std::int64_t i = 1; i + 1 < flat.size(); ++i)
+    if (i % kSide > 0 && i % kSide < kSide - 1) bend += std::abs(mist.tensor.at(i - 1) - 2 * mist.tensor.at(i) + mist.tensor.at(i + 1)) / double(flat.size());
+  EXPECT_GT(square, 1e-4);
+  EXPECT_LT(bend, 0.01 * std::sqrt(square));   // heights fall by the square of 2 at each halving: 0.02 and more where they fall by 2
+  double moved = 0;
+  Tensor small = Tensor::zeros(DType::f32, {32, 32, 1});
+  for (std::int64_t i = 0; i < small.size(); ++i) small.as<float>()[i] = float(i % 32) / 32;
+  for (std::uint64_t seed = 0; seed < 12; ++seed) {
+    const data::Item bent = changed({small, 0}, "elastic", {1}, {0, 1}, seed);
+    double by = 0;
+    for (std::int64_t i = 0; i < small.size(); ++i) by += (bent.tensor.at(i) - small.at(i)) / double(small.size());
+    moved += std::abs(by) / 12;
+  }
+  EXPECT_LT(moved, 0.06);   // of the side: what the three points do, which go up to 0.1 away
+}
+
 TEST(Corrupt, rotations_and_shifts_move_pixels) {
   const data::Item p = picture(9, 9, 3);
   const data::Item quarter = changed(p, "rotate", {std::numbers::pi / 2}, kBytes), back = changed(quarter, "rotate", {-std::numbers::pi / 2}, kBytes);
@@ -122,6 +146,11 @@ TEST(Corrupt, bands_pitch_and_speed_do_what_their_names_say) {
   EXPECT_LT(loudness(changed(high, "low_pass", {5}, kSound)), 0.01);
   EXPECT_LT(loudness(changed(low, "high_pass", {5}, kSound)), 0.02);
   EXPECT_NEAR(loudness(changed(high, "high_pass", {5}, kSound)), loudness(high), 0.01);
+  // Half the rate is 8 kHz: severity 1 drops what is below 80 Hz, 2 below 160 Hz, and neither more.
+  const data::Item hum = sound(1, 16000, 16000, 40), bass = sound(1, 16000, 16000, 200), voice = sound(1, 16000, 16000, 350);
+  EXPECT_LT(loudness(changed(hum, "high_pass", {1}, kSound)), 0.2 * loudness(hum));
+  EXPECT_GT(loudness(changed(bass, "high_pass", {1}, kSound)), 0.98 * loudness(bass));
+  EXPECT_GT(loudness(changed(voice, "high_pass", {2}, kSound)), 0.98 * loudness(voice));
   const data::Item tone = sound(1, 16000, 16000, 440);
   bool up = false, down = false;
   for (std::uint64_t seed = 0; seed < 8; ++seed) {
