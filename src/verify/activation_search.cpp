@@ -8,6 +8,7 @@
 
 #include "verify/ascent.hpp"
 #include "verify/fixed_signs.hpp"
+#include "verify/hidden_bounds.hpp"
 #include "verify/problem.hpp"
 #include "verify/record.hpp"
 
@@ -41,6 +42,12 @@ class GroupSearch final : public Search {
     columns_ = int(std::clamp<std::int64_t>(6'000'000 / std::max<std::int64_t>(1, elements), loops_.vector, 128)) / loops_.vector * loops_.vector;
     const Box& box = p.boxes[group];
     for (std::size_t i = 0; i < box.lo.size(); ++i) root_.lo(0)[i] = float(box.lo[i]), root_.hi(0)[i] = float(box.hi[i]);
+    crew_.emplace(p.threads, [this] {
+      auto a = std::make_unique<Ascent>(net_, loops_, columns_, problem_.options.arithmetic);
+      if (record_) a->keep_best();
+      a->stop = [this] { return watch_.stopped() || watch_.out_of_time(); };
+      return a;
+    });
     root_.stop = [this] { return watch_.stopped() || watch_.out_of_time() || watch_.seconds() > root_until_; };
   }
   End run(double until) override;
@@ -51,33 +58,14 @@ class GroupSearch final : public Search {
   bool first_bounds(double until);
   void raise_cases();
   void raise_bounds();
-  void split_bounds(double until);
-  bool readers_are_relus(std::size_t layer) const;
   void attack_open(double seconds);
   void ascend_layer(std::size_t layer, const std::vector<std::int32_t>& rows);
-  std::string places(const Ascent& a) const;
   void record_cases(const std::vector<Domain>& refuted);
   void cases();
   void work(unsigned thread);
   void tighten(Ascent& ascent, std::vector<Domain*>& domains, std::vector<std::vector<Ascent::Choice>>& choices);
   bool settle(Ascent& ascent, Domain& d, const std::vector<float>& slopes, std::vector<Ascent::Choice>& choices);
   void batch(Ascent& ascent, Descent& descent, std::vector<Domain>& domains, std::vector<Domain>& children);
-  template <class F> void on_threads(F f) {
-    std::vector<std::thread> others;
-    for (int t = 1; t < problem_.threads; ++t) others.emplace_back([&f, t] { f(unsigned(t)); });
-    f(0);
-    for (std::thread& t : others) t.join();
-  }
-  Ascent& ascent(unsigned thread) {
-    if (ascents_.size() < std::size_t(problem_.threads)) ascents_.resize(std::size_t(problem_.threads));
-    if (!ascents_[thread]) {
-      ascents_[thread] = std::make_unique<Ascent>(net_, loops_, columns_, problem_.options.arithmetic);
-      if (record_) ascents_[thread]->keep_best();
-      ascents_[thread]->stop = [this] { return watch_.stopped() || watch_.out_of_time(); };
-    }
-    return *ascents_[thread];
-  }
-
   const Problem& problem_;
   Watch& watch_;
   Record* record_;                                   ///< null: nothing is recorded
@@ -89,7 +77,7 @@ class GroupSearch final : public Search {
   Sweep root_;
   Tuning tune_;
   int columns_ = 128;
-  std::vector<std::unique_ptr<Ascent>> ascents_;
+  std::optional<Crew> crew_;
   std::mutex mutex_;
   std::condition_variable changed_;
   std::vector<Domain> stack_;
@@ -97,7 +85,7 @@ class GroupSearch final : public Search {
   double until_ = 0, root_until_ = INFINITY;
   bool rooted_ = false;
   std::size_t bounded_ = 0;                          ///< layers whose first bounds are done
-  double split_at_ = 0;                              ///< when split_bounds() was due last
+  double turn_ = 0.5;                                ///< seconds
   bool given_up_ = false;
   double total_ = 1, done_ = 0;
 };
@@ -108,15 +96,15 @@ void GroupSearch::ascend_layer(std::size_t layer, const std::vector<std::int32_t
   std::vector<std::string> proofs(record_ ? lower.size() : 0);
   std::atomic<std::size_t> next{0};
   const std::size_t per = std::size_t(columns_);
-  on_threads([&](unsigned thread) {
-    Ascent& a = ascent(thread);
+  crew_->on_threads([&](unsigned thread) {
+    Ascent& a = crew_->ascent(thread);
     a.begin(root_);
     std::vector<double> enough(per, 0.0);
     for (;;) {
       const std::size_t first = next.fetch_add(per);
       if (first >= lower.size() || root_.stop()) return;
       const std::size_t n = std::min(per, lower.size() - first);
-      for (std::size_t i = 0; i < n; ++i) a.set(int(i), {{{rows[(first + i) / 2], (first + i) % 2 ? -1.0f : 1.0f}}}, {}, nullptr);
+      for (std::size_t i = 0; i < n; ++i) a.set(int(i), layer, {{{rows[(first + i) / 2], (first + i) % 2 ? -1.0f : 1.0f}}}, {}, nullptr, nullptr);
       a.run(layer, int(n), tune_.root_steps, tune_.root_slope, 0, lower.data() + first, enough.data());
       for (std::size_t i = 0; record_ && i < n; ++i) proofs[first + i] = bytes_of(a.best(int(i), a.places_before(layer)));
     }
@@ -124,13 +112,13 @@ void GroupSearch::ascend_layer(std::size_t layer, const std::vector<std::int32_t
   Claims claims;
   for (std::size_t i = 0; i < rows.size(); ++i) {
     float &lo = root_.lo(layer)[rows[i]], &hi = root_.hi(layer)[rows[i]];
-    if (record_ && lower[2 * i] > double(lo)) claims.add(ascent(0).place(layer, rows[i]), false, proofs[2 * i]);
-    if (record_ && -lower[2 * i + 1] < double(hi)) claims.add(ascent(0).place(layer, rows[i]), true, proofs[2 * i + 1]);
+    if (record_ && lower[2 * i] > double(lo)) claims.add(crew_->ascent(0).place(layer, rows[i]), false, proofs[2 * i]);
+    if (record_ && -lower[2 * i + 1] < double(hi)) claims.add(crew_->ascent(0).place(layer, rows[i]), true, proofs[2 * i + 1]);
     lo = std::max(lo, std::nextafter(float(lower[2 * i]), -INFINITY));
     hi = std::min(hi, std::nextafter(float(-lower[2 * i + 1]), float(INFINITY)));
     if (lo > hi) std::swap(lo, hi);
   }
-  if (record_) hidden_.append(places(ascent(0))).append(claims.bytes());
+  if (record_) hidden_.append(crew_->ascent(0).places()).append(claims.bytes());
 }
 
 /// Linear bounds of every layer, once; leaves the cases that they do not refute on the stack. False: the time given to it is over, and the bounds are what they are by then; the next
@@ -156,7 +144,7 @@ bool GroupSearch::first_bounds(double until) {
 
 /// The open cases' own bounds, over the hidden ones as they are: costs far less than raising those, and may be enough.
 void GroupSearch::raise_cases() {
-  Ascent& a = ascent(0);
+  Ascent& a = crew_->ascent(0);
   a.begin(root_);
   const std::size_t per = std::size_t(columns_);
   std::vector<double> lower(per), enough(per);
@@ -165,7 +153,7 @@ void GroupSearch::raise_cases() {
     const std::size_t n = std::min(per, stack_.size() - first);
     for (std::size_t i = 0; i < n; ++i) {
       const Limit& l = stack_[first + i].limit;
-      a.set(int(i), problem_.queries[std::size_t(l.query)], {}, nullptr), enough[i] = l.bound;
+      a.set(int(i), net_.layers.size() - 1, problem_.queries[std::size_t(l.query)], {}, nullptr, nullptr), enough[i] = l.bound;
     }
     a.run(net_.layers.size() - 1, int(n), 3 * tune_.steps, tune_.slope, 0, lower.data(), enough.data());
     for (std::size_t i = 0; i < n; ++i) if (!refutes(stack_[first + i].limit, lower[i])) left.push_back(std::move(stack_[first + i]));
@@ -185,126 +173,13 @@ void GroupSearch::raise_bounds() {
   }
 }
 
-/// Bounds of the elements that are still open by a small branch and bound each: the worst piece is split at the activation that costs it most, round by round. Dearer than one
-/// ascent, and worth it where the main search is long: all its sub-problems stand on these bounds, and the layers behind on those before.
-void GroupSearch::split_bounds(double until) {
-  struct Piece {
-    std::vector<Split> splits;
-    std::shared_ptr<const std::vector<float>> slopes;
-    std::int32_t choice = -1;
-    double lower = -INFINITY;
-    Part part = {};                                  // for the record
-  };
-  struct Job {
-    std::int32_t element;
-    float sign;
-    std::vector<Piece> pieces;
-    bool open = true;
-  };
-  const auto& critical = root_.critical();
-  for (std::size_t nth = 0; nth < critical.size(); ++nth) {
-    const std::size_t layer = std::size_t(critical[nth]);
-    for (std::size_t k = nth ? std::size_t(critical[nth - 1]) + 1 : 1; k <= layer; ++k) root_.forward(k);
-    std::vector<std::int32_t> rows;
-    root_.loose(layer, rows);
-    if (rows.empty() || !readers_are_relus(layer)) continue;
-    const double quota = watch_.seconds() + (until - watch_.seconds()) / double(critical.size() - nth);
-    ascend_layer(layer, rows);
-    root_.loose(layer, rows);
-    std::vector<Job> jobs;
-    for (std::int32_t r : rows) jobs.push_back({r, 1, {Piece{}}, true}), jobs.push_back({r, -1, {Piece{}}, true});
-    for (int round = 0; round < 256 && !root_.stop() && watch_.seconds() < quota; ++round) {
-      std::vector<std::size_t> active;
-      for (std::size_t j = 0; j < jobs.size(); ++j) if (jobs[j].open) active.push_back(j);
-      if (active.empty()) break;
-      const std::size_t per = std::size_t(columns_) / 2;
-      std::atomic<std::size_t> next{0};
-      on_threads([&](unsigned thread) {
-        Ascent& a = ascent(thread);
-        a.begin(root_);
-        std::vector<double> lower(std::size_t(columns_), 0.0), enough(std::size_t(columns_), 0.0);
-        for (;;) {
-          const std::size_t first = next.fetch_add(per);
-          if (first >= active.size() || root_.stop()) return;
-          const std::size_t count = std::min(per, active.size() - first);
-          for (std::size_t i = 0; i < count; ++i) {
-            Job& job = jobs[active[first + i]];
-            std::sort(job.pieces.begin(), job.pieces.end(), [](const Piece& x, const Piece& y) { return x.lower > y.lower; });  // the worst last
-            const Piece& worst = job.pieces.back();
-            for (int side = 0; side < 2; ++side) {
-              std::vector<Split> splits = worst.splits;
-              if (worst.choice >= 0) splits.push_back({worst.choice, side ? -1.0f : 1.0f});
-              a.set(int(2 * i) + side, {{{job.element, job.sign}}}, std::move(splits), nullptr);
-              if (worst.slopes) a.set_slopes(int(2 * i) + side, worst.slopes->data());
-            }
-          }
-          a.run(layer, int(2 * count), tune_.steps, tune_.slope, tune_.multiplier, lower.data(), enough.data());
-          for (std::size_t i = 0; i < count; ++i) {
-            Job& job = jobs[active[first + i]];
-            const bool whole = job.pieces.back().choice < 0;  // the first time: not split yet, both columns are the same
-            const double parent = job.pieces.back().lower;
-            const Part of_parent = std::move(job.pieces.back().part);
-            job.pieces.pop_back();
-            for (int side = 0; side < (whole ? 1 : 2); ++side) {
-              const int c = int(2 * i) + side;
-              Piece p;
-              p.lower = std::max(parent, lower[std::size_t(c)]);
-              if (record_) {
-                for (const Split& s : a.splits(c)) p.part.path.emplace_back(s.open, s.sign > 0);
-                p.part.bounding = lower[std::size_t(c)] >= parent ? a.best(c, a.places_before(layer)) : of_parent.bounding;
-                p.part.bounding.multipliers.resize(p.part.path.size(), -1);  // the parent's bound, without the last sign
-              }
-              if (p.lower < 0) {
-                p.splits = a.splits(c);
-                auto slopes = std::make_shared<std::vector<float>>(a.num_slopes());
-                a.get_slopes(c, slopes->data());
-                p.slopes = std::move(slopes);
-                const auto choice = a.choices(c, 1);
-                p.choice = choice.empty() ? -1 : choice[0].open;
-                if (choice.empty()) job.open = false;
-              }
-              job.pieces.push_back(std::move(p));
-            }
-            double least = INFINITY;
-            for (const Piece& p : job.pieces) least = std::min(least, p.lower);
-            if (least >= 0) job.open = false;
-          }
-        }
-      });
-      if (jobs[active[0]].pieces.empty()) break;
-    }
-    Claims claims;
-    for (Job& job : jobs) {
-      double least = INFINITY;
-      for (const Piece& p : job.pieces) least = std::min(least, p.lower);
-      if (job.pieces.empty() || !std::isfinite(least)) continue;
-      if (record_) {
-        std::vector<Part> parts;
-        for (Piece& p : job.pieces) parts.push_back(std::move(p.part));
-        claims.add(ascent(0).place(layer, job.element), job.sign < 0, bytes_of(std::move(parts)));
-      }
-      if (job.sign > 0) root_.lo(layer)[job.element] = std::max(root_.lo(layer)[job.element], std::nextafter(float(least), -INFINITY));
-      else root_.hi(layer)[job.element] = std::min(root_.hi(layer)[job.element], std::nextafter(float(-least), float(INFINITY)));
-      float &lo = root_.lo(layer)[job.element], &hi = root_.hi(layer)[job.element];
-      if (lo > hi) std::swap(lo, hi);
-    }
-    if (record_) hidden_.append(places(ascent(0))).append(claims.bytes());
-  }
-  for (std::size_t k = 1; k < net_.layers.size(); ++k) root_.forward(k);
-}
-
-bool GroupSearch::readers_are_relus(std::size_t layer) const {
-  for (const Layer& l : net_.layers) if ((l.a == std::int32_t(layer) || l.b == std::int32_t(layer)) && (l.kind != Layer::Kind::unary || l.unary.kind != Unary::Kind::relu)) return false;
-  return true;
-}
-
 /// Descents towards the open cases' counterexamples for some seconds.
 void GroupSearch::attack_open(double seconds) {
   std::vector<std::int32_t> open;
   for (const Domain& d : stack_) open.push_back(d.of);
   const double until = watch_.seconds() + seconds;
   std::atomic<std::uint64_t> seed{problem_.options.seed + 1000};
-  on_threads([&](unsigned) {
+  crew_->on_threads([&](unsigned) {
     while (!watch_.stopped() && watch_.seconds() < until) attack(problem_, watch_, open, 40, 1, seed.fetch_add(1));
   });
 }
@@ -336,18 +211,6 @@ void GroupSearch::cases() {
   if (record_) record_cases(none);
 }
 
-/// What claims, splits and slopes of the record speak of: the elements that are open in `a`.
-std::string GroupSearch::places(const Ascent& a) const {
-  check_proof::Writer w;
-  w.tag(check_proof::Tag::places).number(a.open().size());
-  std::int32_t relu = -1, k = 0;
-  for (const Ascent::Place& p : a.open()) {
-    for (; k <= p.layer; ++k) relu += net_.layers[std::size_t(k)].kind == Layer::Kind::unary;
-    w.number(std::uint64_t(relu)).number(std::uint64_t(p.element));
-  }
-  return w.bytes();
-}
-
 /// The record's tree begins anew: bounds of hidden layers as they are now, then a goal for each case; those on the stack are still to be reached.
 void GroupSearch::record_cases(const std::vector<Domain>& refuted) {
   using check_proof::Tag;
@@ -357,14 +220,14 @@ void GroupSearch::record_cases(const std::vector<Domain>& refuted) {
     record_->add(tree_, check_proof::Writer().tag(Tag::refuted).number(0).bytes(), 0);
     return;
   }
-  Ascent& a = ascent(0);
+  Ascent& a = crew_->ascent(0);
   a.begin(root_);
   Bounding lines{std::string(a.open().size(), 0), {}};
   std::vector<float> slopes(a.open().size());
   a.get_slopes(0, slopes.data());
   for (std::size_t i = 0; i < slopes.size(); ++i) lines.slopes[i] = char(slopes[i] > 0 ? 255 : 0);
   const std::size_t count = refuted.size() + stack_.size();
-  std::int64_t next = record_->add(tree_, check_proof::Writer().tag(Tag::signs).append(hidden_.bytes()).append(places(a)).tag(Tag::goals).number(count).bytes(), int(count));
+  std::int64_t next = record_->add(tree_, check_proof::Writer().tag(Tag::signs).append(hidden_.bytes()).append(a.places()).tag(Tag::goals).number(count).bytes(), int(count));
   auto goal = [&](const Domain& d) {
     check_proof::Writer w;
     w.number(std::uint64_t(d.of));
@@ -414,8 +277,7 @@ void GroupSearch::tighten(Ascent& ascent, std::vector<Domain*>& domains, std::ve
         const Domain& d = *domains[job.domain];
         std::vector<Split> splits = d.splits;
         for (Split& s : splits) s.multiplier = 0;
-        ascent.set(int(j), {{{open[std::size_t(job.open)].element, j % 2 ? -1.0f : 1.0f}}}, std::move(splits), known[job.domain]->data());
-        if (d.slopes) ascent.set_slopes(int(j), d.slopes->data());
+        ascent.set(int(j), std::size_t(layer), {{{open[std::size_t(job.open)].element, j % 2 ? -1.0f : 1.0f}}}, std::move(splits), known[job.domain]->data(), d.slopes ? d.slopes->data() : nullptr);
       }
       ascent.run(std::size_t(layer), int(2 * count), tune_.again_steps, tune_.root_slope, tune_.multiplier, lower.data(), enough.data());
       for (std::size_t j = 0; j < count; ++j) {
@@ -447,9 +309,9 @@ bool GroupSearch::settle(Ascent& ascent, Domain& d, const std::vector<float>& sl
     if (watch_.try_point(watch_.inside(group_, point))) return true;
     double lower = -INFINITY;
     const double never = INFINITY;
-    ascent.set(0, q, d.splits, known);
-    ascent.set_slopes(0, slopes.data());
-    ascent.run(net_.layers.size() - 1, 1, 1, 0, 0, &lower, &never);
+    const std::size_t last = net_.layers.size() - 1;
+    ascent.set(0, last, q, d.splits, known, slopes.data());
+    ascent.run(last, 1, 1, 0, 0, &lower, &never);
     d.lower = lower;
     if (refutes(d.limit, lower)) {
       if (record_) record_->add(d.node, bytes_of(ascent.best(0, ascent.open().size())), 0);
@@ -471,8 +333,7 @@ void GroupSearch::batch(Ascent& ascent, Descent& descent, std::vector<Domain>& d
   int steps = 1;
   for (std::size_t i = 0; i < domains.size(); ++i) {
     Domain& d = domains[i];
-    ascent.set(int(i), problem_.queries[std::size_t(d.limit.query)], std::move(d.splits), d.known ? d.known->data() : nullptr);
-    if (d.slopes) ascent.set_slopes(int(i), d.slopes->data());
+    ascent.set(int(i), last, problem_.queries[std::size_t(d.limit.query)], std::move(d.splits), d.known ? d.known->data() : nullptr, d.slopes ? d.slopes->data() : nullptr);
     enough[i] = d.limit.bound;
     steps = std::max(steps, d.slopes ? tune_.steps : 3 * tune_.steps);
   }
@@ -554,8 +415,7 @@ void GroupSearch::batch(Ascent& ascent, Descent& descent, std::vector<Domain>& d
         for (int side = 0; side < 2; ++side) {
           std::vector<Split> splits = domains[c.domain].splits;
           splits.push_back({c.choice.open, side ? -1.0f : 1.0f});
-          ascent.set(int(2 * j) + side, problem_.queries[std::size_t(domains[c.domain].limit.query)], std::move(splits), domains[c.domain].known ? domains[c.domain].known->data() : nullptr);
-          ascent.set_slopes(int(2 * j) + side, c.slopes->data());
+          ascent.set(int(2 * j) + side, last, problem_.queries[std::size_t(domains[c.domain].limit.query)], std::move(splits), domains[c.domain].known ? domains[c.domain].known->data() : nullptr, c.slopes->data());
         }
       }
       ascent.run(last, int(2 * count), 1, 0, 0, bounds.data(), never.data());
@@ -589,7 +449,7 @@ void GroupSearch::batch(Ascent& ascent, Descent& descent, std::vector<Domain>& d
 }
 
 void GroupSearch::work(unsigned thread) {
-  Ascent& a = ascent(thread);
+  Ascent& a = crew_->ascent(thread);
   a.begin(root_);                                    // the root's own ascents have left other lines
   Descent descent(problem_, problem_.options.seed + 100 + thread);
   std::vector<Domain> domains, children;
@@ -600,8 +460,8 @@ void GroupSearch::work(unsigned thread) {
   for (;;) {
     {
       std::unique_lock lock(mutex_);
-      changed_.wait(lock, [&] { return !stack_.empty() || busy_ == 0 || watch_.stopped(); });
-      if (watch_.stopped() || watch_.seconds() > until_ || (stack_.empty() && busy_ == 0)) break;
+      changed_.wait(lock, [&] { return !stack_.empty() || busy_ == 0 || given_up_ || watch_.stopped(); });
+      if (given_up_ || watch_.stopped() || watch_.seconds() > until_ || (stack_.empty() && busy_ == 0)) break;
       domains.clear();
       const std::size_t most = std::size_t(columns_);
       const std::size_t take = std::min(most, std::max<std::size_t>(1, problem_.threads > 1 && stack_.size() < 2 * most ? (stack_.size() + 1) / 2 : stack_.size()));
@@ -659,26 +519,22 @@ End GroupSearch::run(double until) {
     // The nearest to being refuted last on the stack: first done.
     std::sort(stack_.begin(), stack_.end(), [](const Domain& a, const Domain& b) { return a.lower < b.lower; });
   }
-  // Not done within a twentieth of the time: the hidden bounds get a search of their own, and the main one begins anew; once more at the half, if it is not nearly done by then.
-  const double limit = problem_.options.timeout_s;
-  for (const double stop : {0.05 * limit, 0.5 * limit}) {
-    if (watch_.seconds() < stop && !stack_.empty()) {
-      until_ = std::min(until, stop);
-      on_threads([this](unsigned t) { work(t); });
-    }
-    if (stack_.empty() || watch_.stopped() || watch_.seconds() < stop || watch_.seconds() >= until || split_at_ >= stop) continue;
-    split_at_ = stop;
-    if (done() > 0.5) continue;
-    split_bounds(std::min(until, watch_.seconds() + 0.2 * limit));
+  // By turns, each time twice as long: the search, and then hidden bounds by searches of their own, on which it begins anew - unless it has come past the half by then.
+  for (;;) {
+    until_ = std::min(until, watch_.seconds() + turn_);
+    if (!given_up_) crew_->on_threads([this](unsigned t) { work(t); });
+    if (watch_.stopped()) return End::stopped;
+    if (stack_.empty() && !given_up_) return End::proved;
+    if (watch_.seconds() >= until) return End::paused;
+    turn_ *= 2;
+    if (done() > 0.5 && !given_up_) continue;
+    const HiddenSteps steps{tune_.root_steps, tune_.steps, tune_.root_slope, tune_.slope, tune_.multiplier};
+    const bool tighter = hidden_bounds(problem_, watch_, root_, *crew_, steps, std::min(until, watch_.seconds() + turn_), record_ ? &hidden_ : nullptr);
+    if (given_up_ && !tighter) return watch_.stopped() ? End::stopped : End::given_up;
     given_up_ = false, done_ = 0;
     cases();
     total_ = double(stack_.size());
   }
-  until_ = until;
-  on_threads([this](unsigned t) { work(t); });
-  if (watch_.stopped()) return End::stopped;
-  if (!stack_.empty()) return End::paused;
-  return given_up_ ? End::given_up : End::proved;
 }
 
 /// Box by box.

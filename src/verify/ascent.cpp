@@ -12,7 +12,7 @@ std::uint8_t written(float slope) { return std::uint8_t(slope * 255 + 0.5f); }
 }
 Ascent::Ascent(const Net& net, const Loops& loops, int columns, Arithmetic arithmetic)
     : Sweep(net, loops, (columns + loops.vector - 1) / loops.vector * loops.vector, columns, arithmetic), extra_(net.layers.size()), splits_(std::size_t(lanes_)), moments_(std::size_t(lanes_)),
-      queries_(std::size_t(lanes_)), fresh_(std::size_t(lanes_), 1), place_(net.layers.size()) {
+      queries_(std::size_t(lanes_)), fresh_(std::size_t(lanes_), 1), open_before_(net.layers.size()), before_(std::size_t(lanes_)), changed_(std::size_t(lanes_)), place_(net.layers.size()) {
   for (std::size_t k = 0; k < net.layers.size(); ++k) {
     const Layer& l = net.layers[k];
     extra_[k].value.assign(std::size_t(l.size) * std::size_t(ld_), 0);
@@ -30,7 +30,7 @@ void Ascent::begin(const Sweep& root) {
   std::fill(broken_.begin(), broken_.end(), char(root.broken(0)));
   open_.clear();
   box_lo_ = root_state(root, 0).lo, box_hi_ = root_state(root, 0).hi;
-  root_known_.clear();
+  root_known_.clear(), root_lines_.clear();
   for (auto& p : place_) p.clear();
   const std::size_t m = std::size_t(ld_);
   for (std::size_t k = 0; k < net_.layers.size(); ++k) {
@@ -43,6 +43,7 @@ void Ascent::begin(const Sweep& root) {
     };
     spread(r.lo, s.lo), spread(r.hi, s.hi), spread(r.error, s.error), spread(r.al, s.al), spread(r.au, s.au), spread(r.bl, s.bl), spread(r.bu, s.bu), spread(r.cl, s.cl), spread(r.cu, s.cu);
     spread(r.slack, s.slack);
+    open_before_[k] = open_.size();
     if (net_.layers[k].kind == Layer::Kind::product) {  // what a mixture of planes may be rounded
       const State &a = root_state(root, std::size_t(net_.layers[k].a)), &b = root_state(root, std::size_t(net_.layers[k].b));
       for (std::size_t e = 0; e < a.lo.size(); ++e) {
@@ -60,7 +61,10 @@ void Ascent::begin(const Sweep& root) {
   }
   for (const Place& p : open_) root_known_.push_back(root_state(root, std::size_t(p.operand)).lo[std::size_t(p.element)]);
   for (const Place& p : open_) root_known_.push_back(root_state(root, std::size_t(p.operand)).hi[std::size_t(p.element)]);
+  for (std::size_t i = 0; i < open_.size(); ++i) root_lines_.push_back(relu_line(root_known_[i], root_known_[open_.size() + i], state_[std::size_t(open_[i].operand)].readers));
   for (auto& s : splits_) s.clear();
+  for (auto& c : changed_) c.clear();
+  std::fill(before_.begin(), before_.end(), open_.size());
   if (keeps_) keep_best();
 }
 
@@ -88,49 +92,71 @@ Bounding Ascent::best(int c, std::size_t places) const {
   return b;
 }
 
+std::string Ascent::places() const {
+  check_proof::Writer w;
+  w.tag(check_proof::Tag::places).number(open_.size());
+  std::int32_t relu = -1, k = 0;
+  for (const Place& p : open_) {
+    for (; k <= p.layer; ++k) relu += net_.layers[std::size_t(k)].kind == Layer::Kind::unary;
+    w.number(std::uint64_t(relu)).number(std::uint64_t(p.element));
+  }
+  return w.bytes();
+}
+
 std::size_t Ascent::places_before(std::size_t layer) const {
   std::size_t n = 0;
   while (n < open_.size() && open_[n].operand != std::int32_t(layer)) ++n;
   return n;
 }
 
-void Ascent::set(int c, const Query& q, std::vector<Split> splits, const float* known) {
-  queries_[std::size_t(c)] = q;
-  if (!known) known = root_known_.data();
-  const std::size_t n = open_.size();
-  auto put = [&](std::size_t i, float lo, float hi, bool split) {
+void Ascent::put(int c, std::size_t open, const ReluLine& l, float lo, float hi) {
+  const Place& p = open_[open];
+  State &line = state_[std::size_t(p.layer)], &operand = state_[std::size_t(p.operand)];
+  const std::size_t at = std::size_t(p.element) * std::size_t(ld_) + std::size_t(c);
+  operand.lo[at] = lo, operand.hi[at] = hi;
+  line.al[at] = l.al, line.au[at] = l.au, line.cu[at] = l.cu, line.slack[at] = l.slack;
+}
+
+void Ascent::set(int c, std::size_t layer, const Query& q, std::vector<Split> splits, const float* known, const float* slopes) {
+  const std::size_t n = open_.size(), before = open_before_[layer];
+  auto& changed = changed_[std::size_t(c)];
+  for (std::int32_t i : changed) put(c, std::size_t(i), root_lines_[std::size_t(i)], root_known_[std::size_t(i)], root_known_[n + std::size_t(i)]);
+  changed.clear();
+  for (std::size_t i = 0; i < before; ++i) {
     const Place& p = open_[i];
-    State &line = state_[std::size_t(p.layer)], &operand = state_[std::size_t(p.operand)];
-    const std::size_t at = std::size_t(p.element) * std::size_t(ld_) + std::size_t(c);
-    const ReluLine l = relu_line(lo, hi, operand.readers + split);  // a multiplier is one more that adds to the coefficient
-    operand.lo[at] = lo, operand.hi[at] = hi;
-    line.al[at] = l.al, line.au[at] = l.au, line.cu[at] = l.cu, line.slack[at] = l.slack;
+    state_[std::size_t(p.layer)].al[std::size_t(p.element) * std::size_t(ld_) + std::size_t(c)] = slopes ? slopes[i] : root_lines_[i].al;
+  }
+  auto change = [&](std::size_t i, float lo, float hi, bool split) {
+    ReluLine l = relu_line(lo, hi, state_[std::size_t(open_[i].operand)].readers + split);  // a multiplier is one more that adds to the coefficient
+    if (slopes && l.cu > 0) l.al = slopes[i];
+    put(c, i, l, lo, hi);
+    changed.push_back(std::int32_t(i));
   };
-  for (std::size_t i = 0; i < n; ++i) put(i, known[i], known[n + i], false);
+  if (known) {
+    for (std::size_t i = 0; i < before; ++i) if (known[i] != root_known_[i] || known[n + i] != root_known_[n + i]) change(i, known[i], known[n + i], false);
+  } else {
+    known = root_known_.data();
+  }
   for (const Split& s : splits) {
     const std::size_t i = std::size_t(s.open);
-    s.sign > 0 ? put(i, std::max(known[i], 0.0f), std::max(known[n + i], 0.0f), true) : put(i, std::min(known[i], 0.0f), std::min(known[n + i], 0.0f), true);
+    if (i < before) s.sign > 0 ? change(i, std::max(known[i], 0.0f), std::max(known[n + i], 0.0f), true) : change(i, std::min(known[i], 0.0f), std::min(known[n + i], 0.0f), true);
   }
-  fresh_[std::size_t(c)] = 1;
+  fresh_[std::size_t(c)] = !slopes;
+  if (slopes) {
+    slopes += n;
+    for (Extra& x : extra_) for (std::size_t at = std::size_t(c); at < x.weight.size(); at += std::size_t(ld_)) x.weight[at] = *slopes++;
+  }
+  queries_[std::size_t(c)] = q, before_[std::size_t(c)] = before;
   moments_[std::size_t(c)].assign(splits.size(), {0, 0});
   splits_[std::size_t(c)] = std::move(splits);
 }
 
-void Ascent::get_slopes(int c, float* to) const {
-  const std::size_t m = std::size_t(ld_);
-  for (const Place& p : open_) *to++ = state_[std::size_t(p.layer)].al[std::size_t(p.element) * m + std::size_t(c)];
+std::size_t Ascent::get_slopes(int c, float* to) const {
+  const std::size_t m = std::size_t(ld_), before = before_[std::size_t(c)];
+  for (std::size_t i = 0; i < before; ++i) to[i] = state_[std::size_t(open_[i].layer)].al[std::size_t(open_[i].element) * m + std::size_t(c)];
+  to += open_.size();
   for (const Extra& x : extra_) for (std::size_t at = std::size_t(c); at < x.weight.size(); at += m) *to++ = x.weight[at];
-}
-void Ascent::set_slopes(int c, const float* from) {
-  const std::size_t m = std::size_t(ld_);
-  for (const Place& p : open_) {
-    State& s = state_[std::size_t(p.layer)];
-    const std::size_t at = std::size_t(p.element) * m + std::size_t(c);
-    if (s.cu[at] > 0) s.al[at] = *from;
-    ++from;
-  }
-  for (Extra& x : extra_) for (std::size_t at = std::size_t(c); at < x.weight.size(); at += m) x.weight[at] = *from++;
-  fresh_[std::size_t(c)] = 0;
+  return num_weights_ ? num_slopes() : before;
 }
 
 Planes Ascent::planes(std::size_t layer) {
@@ -290,16 +316,16 @@ void Ascent::run(std::size_t layer, int used, int steps, float slope_step, float
 
 std::vector<Ascent::Choice> Ascent::choices(int c, std::size_t most) const {
   std::vector<Choice> all;
-  const std::size_t m = std::size_t(ld_);
-  for (std::size_t i = 0; i < open_.size(); ++i) {
+  for (std::size_t i = 0; i < before_[std::size_t(c)]; ++i) {
     const Place& p = open_[i];
     const State &s = state_[std::size_t(p.layer)], &operand = state_[std::size_t(p.operand)];
-    const std::size_t at = std::size_t(p.element) * m + std::size_t(c);
+    const std::size_t at = std::size_t(p.element) * std::size_t(ld_) + std::size_t(c);
     if (!s.has || s.cu[at] <= 0) continue;
-    const float w = s.coefficient[at];
-    // What the upper line costs at 0, or the lower one at the end where it is farther off.
-    const float score = w < 0 ? -w * s.cu[at] : w * std::max(s.al[at] * -operand.lo[at], (1 - s.al[at]) * operand.hi[at]);
-    if (score > 0) all.push_back({std::int32_t(i), score});
+    const float w = s.coefficient[at], z = extra_[std::size_t(p.operand)].value[at];
+    // What lies between the line that was taken and the ReLU itself there; a little of the most that may lie between them anywhere, for where that is nothing.
+    const float gap = std::fabs(w * (std::max(z, 0.0f) - extra_[std::size_t(p.layer)].value[at]));
+    const float most_gap = w < 0 ? -w * s.cu[at] : w * std::max(s.al[at] * -operand.lo[at], (1 - s.al[at]) * operand.hi[at]);
+    if (most_gap > 0) all.push_back({std::int32_t(i), gap + 1e-3f * most_gap});
   }
   const std::size_t n = std::min(most, all.size());
   std::partial_sort(all.begin(), all.begin() + std::ptrdiff_t(n), all.end(), [](const Choice& a, const Choice& b) { return a.score > b.score; });

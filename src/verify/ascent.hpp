@@ -2,6 +2,8 @@
 // Ascent: every column a problem of its own - its own query, its own signs of split activations - whose linear lower bound is raised by gradient steps on the lower
 // slopes of ReLUs (alpha-CROWN, Xu et al. 2021), on how the bounds of products mix their planes, and on the multipliers of the split signs (beta-CROWN, Wang et al. 2021). Any slopes and multipliers give a sound
 // bound, so nothing here can make one wrong.
+#include <thread>
+
 #include "verify/record.hpp"
 #include "verify/sweep.hpp"
 
@@ -27,12 +29,14 @@ class Ascent : public Sweep {
   };
   const std::vector<Place>& open() const { return open_; }
   const std::vector<float>& root_known() const { return root_known_; }
-  /// Column c bounds query q of a layer, under splits. `known`: lower bounds of the open ReLUs' operands, then upper ones, valid under these splits; null: root's.
-  void set(int c, const Query& q, std::vector<Split> splits, const float* known);
-  /// What is raised but for multipliers: slopes of the open ReLUs, then weights of the products' planes. Without set_slopes() a column starts from the slopes of its lines and from halves.
+  int columns() const { return lanes_; }
+  /// What is raised but for multipliers: slopes of the open ReLUs, then weights of the products' planes.
   std::size_t num_slopes() const { return open_.size() + num_weights_; }
-  void get_slopes(int c, float* to) const;
-  void set_slopes(int c, const float* from);
+  /// Column c bounds query q of a layer, under splits. `known`: lower bounds of the open ReLUs' operands, then upper ones, valid under these splits; null: root's. `slopes`:
+  /// where the ascent starts, of the open ones before the layer and of products; null: at the nearer one of 0 and 1, and at halves.
+  void set(int c, std::size_t layer, const Query& q, std::vector<Split> splits, const float* known, const float* slopes);
+  /// Of num_slopes(), the first ones that matter to the layer of set(); returns their number.
+  std::size_t get_slopes(int c, float* to) const;
   const std::vector<Split>& splits(int c) const { return splits_[std::size_t(c)]; }
   /// Runs `steps` ascents of columns [0, used) on `layer`; out[c] is the best lower bound met, as bound() would give it. A column whose bound reaches `enough[c]` needs no
   /// more; the run ends when all have. steps 1: no ascent, one bound.
@@ -44,7 +48,9 @@ class Ascent : public Sweep {
   /// How many of open() are of ReLUs before that of operand `layer`; which one its element is.
   std::size_t places_before(std::size_t layer) const;
   std::int32_t place(std::size_t layer, std::int32_t element) const { return place_[layer][std::size_t(element)]; }
-  /// After run(): how much each open ReLU's relaxation may cost column c: the largest first.
+  /// A certificate's `places`: open().
+  std::string places() const;
+  /// After run(): how much each open ReLU's relaxation costs column c at the input where its bound is least: the largest first.
   struct Choice {
     std::int32_t open;                               ///< which of open()
     float score;
@@ -57,6 +63,7 @@ class Ascent : public Sweep {
   void after_unary(std::size_t layer, std::int64_t columns) override;
   void primal(std::int64_t columns);
   void scale_multipliers(int used);
+  void put(int c, std::size_t open, const ReluLine& line, float lo, float hi);
   void keep(int used, const std::vector<char>& better);
 
   Planes planes(std::size_t layer);
@@ -75,10 +82,36 @@ class Ascent : public Sweep {
   std::size_t num_weights_ = 0;
   std::vector<char> fresh_;                          ///< columns whose planes are to begin at halves
   std::vector<float> root_known_, box_lo_, box_hi_;
+  std::vector<ReluLine> root_lines_;                 ///< of the open ones
+  std::vector<std::size_t> open_before_, before_;    ///< how many open ReLUs lie before a layer, before the layer of a column's set()
+  std::vector<std::vector<std::int32_t>> changed_;   ///< of each column: the open ones whose bounds are not root's
   bool keeps_ = false;
   std::vector<std::uint8_t> best_slopes_;            ///< [open][column]
   std::vector<std::vector<float>> best_multipliers_; ///< of each column
   std::vector<std::vector<std::int32_t>> place_;     ///< of an operand's element: its number among the open ones, or -1
+};
+
+/// Threads with an Ascent each.
+class Crew {
+ public:
+  Crew(int threads, std::function<std::unique_ptr<Ascent>()> make) : make_(std::move(make)), ascents_(std::size_t(threads)) {}
+  int threads() const { return int(ascents_.size()); }
+  /// Of one thread of on_threads(). Made when first asked for: large.
+  Ascent& ascent(unsigned thread) {
+    if (!ascents_[thread]) ascents_[thread] = make_();
+    return *ascents_[thread];
+  }
+  /// f(0) here and f(1), f(2) ... beside it; returns when all have.
+  template <class F> void on_threads(F f) {
+    std::vector<std::thread> others;
+    for (std::size_t t = 1; t < ascents_.size(); ++t) others.emplace_back([&f, t] { f(unsigned(t)); });
+    f(0);
+    for (std::thread& t : others) t.join();
+  }
+
+ private:
+  std::function<std::unique_ptr<Ascent>()> make_;
+  std::vector<std::unique_ptr<Ascent>> ascents_;
 };
 
 }  // namespace saha::verify

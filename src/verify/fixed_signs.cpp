@@ -31,8 +31,7 @@ bool best_multipliers(Ascent& a, const Query& q, double bound, std::vector<Split
     while (first + count < m && count < per && order[first + count].layer == order[first].layer) ++count;
     for (std::size_t c = 0; c < count; ++c) {
       const std::size_t at = order[first + c].at;
-      a.set(int(c), at ? Query{{{a.open()[std::size_t(splits[at - 1].open)].element, -splits[at - 1].sign}}} : q, fixed, known);
-      a.set_slopes(int(c), slopes);
+      a.set(int(c), order[first].layer, at ? Query{{{a.open()[std::size_t(splits[at - 1].open)].element, -splits[at - 1].sign}}} : q, fixed, known, slopes);
     }
     a.run(order[first].layer, int(count), 1, 0, 0, lower.data(), never.data());
     for (std::size_t c = 0; c < count; ++c) {

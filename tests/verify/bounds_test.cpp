@@ -281,10 +281,9 @@ std::string below_ascent(const Net& net, const Points& box, const Loops& loops, 
     Query& q = queries[std::size_t(c)];
     for (std::int32_t i = 0; i < net.outputs(); ++i) q.terms.emplace_back(i, 4 * unit() - 2);
     if (c % 2) q.inputs.emplace_back(std::int32_t(random() % box.lo.size()), 4 * unit() - 2);
-    ascent.set(c, q, std::move(splits), ascent.root_known().data());
     std::vector<float> slopes(ascent.num_slopes());
     for (float& s : slopes) s = random() % 4 ? unit() : coin(random) ? 1.0f : 0.0f;
-    ascent.set_slopes(c, slopes.data());
+    ascent.set(c, last, q, std::move(splits), c % 3 ? ascent.root_known().data() : nullptr, slopes.data());
   }
   std::vector<double> lower(static_cast<std::size_t>(columns)), never(static_cast<std::size_t>(columns), INFINITY);
   ascent.run(last, columns, 1 + int(random() % 6), 0.2f, 0.2f, lower.data(), never.data());

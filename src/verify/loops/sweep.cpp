@@ -16,19 +16,21 @@ inline void carry(double* sum, V v) {
   for (int i = 0; i < W; ++i) sum[i] += double(s[i]);
 }
 
+constexpr int kDepth = 256;                          // rows of a tile's operand that are packed at a time: half of a first level cache
+
+/// x: k rows of N vectors, one behind the other.
 template <int N>
-inline void tile(const float* panel, List k, const List& j, const float* a, float* c, int64_t ld, bool add) {
+inline void tile(const float* panel, int32_t k, const float* x, const List& j, float* c, int64_t ld, bool add) {
   V s[kWide][N];
   for (int r = 0; r < kWide; ++r)
     for (int v = 0; v < N; ++v) s[r][v] = V{};
-  for (int32_t i = 0; i < k.n; ++i, panel += kWide) {
-    const float* row = a + int64_t(k.at[i]) * ld;
-    V x[N];
-    for (int v = 0; v < N; ++v) x[v] = load(row + v * W);
+  for (int32_t i = 0; i < k; ++i, panel += kWide, x += N * W) {
+    V row[N];
+    for (int v = 0; v < N; ++v) row[v] = load(x + v * W);
 #pragma GCC unroll 6
     for (int r = 0; r < kWide; ++r) {
       const V w = splat(panel[r]);
-      for (int v = 0; v < N; ++v) s[r][v] = fma(w, x[v], s[r][v]);
+      for (int v = 0; v < N; ++v) s[r][v] = fma(w, row[v], s[r][v]);
     }
   }
   for (int r = 0; r < kWide && r < j.n; ++r) {
@@ -37,17 +39,23 @@ inline void tile(const float* panel, List k, const List& j, const float* a, floa
   }
 }
 
+/// N vectors of columns. Rows of the operand lie far apart, and by a power of two: without packing they would push each other out of the cache.
+template <int N>
+inline void dense_columns(const float* panels, const List& k, const List& j, const float* a, float* c, int64_t ld, bool add) {
+  alignas(64) float pack[kDepth * N * W];
+  for (int32_t k0 = 0; k0 == 0 || k0 < k.n; k0 += kDepth) {
+    const int32_t n = k.n - k0 < kDepth ? k.n - k0 : kDepth;
+    for (int32_t i = 0; i < n; ++i)
+      for (int v = 0; v < N; ++v) store(pack + (i * N + v) * W, load(a + int64_t(k.at[k0 + i]) * ld + v * W));
+    const float* panel = panels + int64_t(k0) * kWide;
+    for (int32_t first = 0; first < j.n; first += kWide, panel += int64_t(k.n) * kWide) tile<N>(panel, n, pack, {j.at + first, j.n - first}, c, ld, add || k0 > 0);
+  }
+}
+
 void dense(const float* panels, List k, List j, const float* a, float* c, int64_t ld, int64_t columns, bool add) {
   int64_t m = 0;
-  for (; m < columns; m += 2 * W) {
-    const bool two = m + 2 * W <= columns;
-    const float* panel = panels;
-    for (int32_t first = 0; first < j.n; first += kWide, panel += int64_t(k.n) * kWide) {
-      const List some{j.at + first, j.n - first};
-      if (two) tile<2>(panel, k, some, a + m, c + m, ld, add);
-      else tile<1>(panel, k, some, a + m, c + m, ld, add);
-    }
-  }
+  for (; m + 2 * W <= columns; m += 2 * W) dense_columns<2>(panels, k, j, a + m, c + m, ld, add);
+  if (m < columns) dense_columns<1>(panels, k, j, a + m, c + m, ld, add);
 }
 
 void sparse(const int32_t* start, const int32_t* from, const int32_t* place, const float* values, List j, const float* a, float* c, int64_t ld, int64_t columns, bool add) {
