@@ -28,7 +28,7 @@ struct Domain {
 
 /// Measured on mnist_fc, oval21 and safenlp.
 struct Tuning {
-  int root_steps = 20, steps = 10, look = 12;        ///< look: activations whose halves are bounded before one is chosen
+  int root_steps = 20, steps = 7, look = 12;         ///< look: activations whose halves are bounded before one is chosen
   float root_slope = 0.1f, slope = 0.15f, multiplier = 0.3f;
   int again = 4, again_steps = 5, again_rows = 64;   ///< bounds of hidden layers are tightened anew after so many splits
 };
