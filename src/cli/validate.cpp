@@ -8,14 +8,15 @@
 
 #include "backends/registry.hpp"
 #include "cli/describe.hpp"
-#include "cli/page.hpp"
 #include "cli/verbs.hpp"
 #include "formats/formats.hpp"
 #include "lifecycle/pipeline.hpp"
+#include "lifecycle/verdicts_html.hpp"
 #include "lifecycle/witness.hpp"
 #include "system/file.hpp"
 #include "system/hash.hpp"
 #include "system/interrupt.hpp"
+#include "system/process.hpp"
 #include "system/progress.hpp"
 #include "system/terminal.hpp"
 #include "validate/plan.hpp"
@@ -104,6 +105,19 @@ Result<int> planned(const Args& args) {
   return 0;
 }
 
+std::string html_page(const Args& args, const lifecycle::Config& config, const lifecycle::RunResult& result, const validate::Subject& subject) {
+  auto j = lifecycle::Json::parse(validate::json(result.outcomes, subject));
+  for (std::size_t i = 0; i < result.outcomes.size(); ++i) {
+    j["requirements"][i]["words"] = validate::in_words(config.requirements[i], config.scope);
+    if (const auto& w = result.outcomes[i].witness) j["requirements"][i]["witness"] = lifecycle::witness_json(*w);   // with its pictures
+  }
+  std::string repro = "saha validate " + system::shell_quoted(args.arguments[0]);
+  for (const char* option : {"requirements", "data", "backend", "only", "threads"})
+    if (args.given(option)) for (const std::string& value : args.all(option)) repro += " --" + std::string(option) + " " + system::shell_quoted(value);
+  const auto& report = result.report;
+  return lifecycle::validation_html(args.arguments[0] + " against " + args.get("requirements"), j, report.contains("mistakes") ? report["mistakes"]["weak_slices"] : lifecycle::Json(), repro);
+}
+
 Result<int> run(const Args& args) {
   if (args.has("plan")) return planned(args);
   if (args.arguments.empty()) return Error{ErrorCode::invalid_file, "'saha validate' needs a MODEL", "saha " + std::string(kValidate.example)};
@@ -165,14 +179,12 @@ Result<int> run(const Args& args) {
   subject.requirements_file = file;
   subject.strict = args.has("strict");
   if (std::any_of(result->outcomes.begin(), result->outcomes.end(), [](const auto& o) { return o.witness && !o.witness->files.empty(); })) subject.evidence_folder = (config->run_dir / "evidence").string();
-  lifecycle::Json failing = lifecycle::Json::array();
-  for (const auto& o : result->outcomes) if (o.witness) failing.push_back({{"id", o.id}, {"witness", lifecycle::witness_json(*o.witness)}});
   for (const std::string& f : {args.arguments[0], file, args.get("data")})
     if (auto hash = system::sha256_file(f)) subject.sha256.emplace_back(f, *hash);
   for (const auto& [name, hash] : result->data_sha256) subject.sha256.emplace_back("data " + name, hash);
   for (const std::string& out : args.all("report")) {
     std::string text;
-    if (out.ends_with(".html")) text = page(nlohmann::ordered_json::parse(validate::json(result->outcomes, subject)), args.arguments[0] + " against " + file, lifecycle::witness_figures(failing));
+    if (out.ends_with(".html")) text = html_page(args, *config, *result, subject);
     else if (out.ends_with(".json")) text = validate::json(result->outcomes, subject);
     else if (out.ends_with(".xml")) text = validate::junit(result->outcomes, subject);
     else if (out.ends_with(".sarif")) text = validate::sarif(result->outcomes, subject);

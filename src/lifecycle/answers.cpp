@@ -1,6 +1,7 @@
 #include "lifecycle/answers.hpp"
 
 #include <algorithm>
+#include <cctype>
 #include <cmath>
 
 #include "front/stated.hpp"
@@ -90,6 +91,10 @@ Result<std::vector<data::InputSpec>> input_specs(const ir::Model& model, const s
     r.push_back(std::move(s));
   }
   return r;
+}
+
+bool are_words(std::span<const std::string> classes) {
+  return std::ranges::any_of(classes, [](const std::string& c) { return c.empty() || !std::ranges::all_of(c, [](unsigned char x) { return std::isdigit(x); }); });
 }
 
 Result<Answers> answer(runtime::Program& program, const data::Dataset& data, const std::map<std::string, std::string>& meaning, const std::function<bool(std::int64_t)>& go_on) {

@@ -1,6 +1,7 @@
 #pragma once
 // Answers: what a model says about every sample of a data set, on one engine. What accuracy, closeness and the confusion matrix come from.
 #include <map>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -29,6 +30,8 @@ struct Answers {
 /// `truth` has one value a place, the class.
 double intersection_over_union(std::span<const double> said, std::span<const double> truth, std::int64_t channels, bool last);
 
+/// Classes that have names rather than numbers.
+bool are_words(std::span<const std::string> classes);
 /// Runs every sample through the program, in batches where the model's first dim is free. `meaning` is by output name, may be empty: then
 /// the first output with as many values as there are classes decides. Fails naming the sample that the model refuses.
 Result<Answers> answer(runtime::Program& program, const data::Dataset& data, const std::map<std::string, std::string>& meaning,

@@ -56,6 +56,7 @@ Json Candidate::json() const {
     for (const auto& f : o.figures) figures.push_back({{"name", f.name}, {"value", f.value}, {"unit", f.unit}, {"how", f.how}});
     list.push_back({{"id", o.id}, {"assert", o.text}, {"severity", validate::name(o.importance)}, {"verdict", validate::name(o.verdict)}, {"level", o.level}, {"evidence", o.evidence}, {"by_fallback", o.by_fallback}, {"figures", figures}, {"seconds", o.seconds}});
     if (o.proof) list.back()["proof"] = {{"arithmetic", o.proof->arithmetic}, {"method", o.proof->method}, {"asked", o.proof->asked}, {"proved", o.proof->proved}, {"violated", o.proof->violated}, {"open", o.proof->open}, {"regions", o.proof->regions}};
+    for (const auto& t : o.corruptions) list.back()["corruptions"].push_back({{"corruption", t.corruption}, {"severity", t.severity}, {"tries", t.tries}, {"held", t.held}});
     if (o.witness) list.back()["witness"] = witness_json(*o.witness);
     if (o.importance != validate::Importance::must) continue;
     if (o.verdict == validate::Verdict::violated) verdict = "violated";

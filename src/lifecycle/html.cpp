@@ -76,6 +76,7 @@ figure{margin:.5rem 0 1rem}svg{max-width:100%;height:auto;display:block;margin-b
 svg text{fill:var(--fg);font:12px system-ui,sans-serif}svg .axis{stroke:var(--soft)}svg .soft{fill:var(--soft)}svg .edge{stroke:var(--soft);fill:none;stroke-opacity:.6}svg .node{fill:var(--bg);stroke:var(--accent)}
 .two{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(26rem,100%),1fr));gap:1.2rem}
 .pictures{display:flex;flex-wrap:wrap;gap:.7rem}.pictures figure{width:7rem;margin:0;font-size:.8rem}.pictures img{width:7rem;height:7rem;image-rendering:pixelated;border:1px solid var(--line);background:#000}
+td code{overflow-wrap:break-word}
 .heat td{text-align:right;min-width:2.4rem}.mono{font-family:ui-monospace,monospace;font-size:.85rem;overflow-wrap:anywhere}.hash{white-space:nowrap}
 details{margin:.4rem 0}summary{cursor:pointer}
 @media(max-width:40rem){header,main,footer{padding:.6rem .8rem}td.prose{min-width:11rem}.pictures figure,.pictures img{width:5.5rem}.pictures img{height:5.5rem}}

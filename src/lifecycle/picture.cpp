@@ -20,20 +20,10 @@ void count(const ir::Graph& g, std::map<std::string, std::int64_t>& counts) {
   }
 }
 
-std::string base64(std::span<const std::byte> bytes) {
-  constexpr char kDigits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string s;
-  for (std::size_t i = 0; i < bytes.size(); i += 3) {
-    std::uint32_t v = 0;
-    for (std::size_t k = 0; k < 3; ++k) v = v << 8 | (i + k < bytes.size() ? std::uint32_t(bytes[i + k]) : 0);
-    for (std::size_t k = 0; k < 4; ++k) s += i + k <= bytes.size() ? kDigits[v >> (18 - 6 * k) & 63] : '=';
-  }
-  return s;
-}
 constexpr std::int64_t kMostPixels = 256 * 256;
 }  // namespace
 
-std::optional<std::vector<std::byte>> png_of(const Tensor& t) {
+std::optional<Tensor> image_of(const Tensor& t) {
   Dims d = t.dims;
   while (d.size() > 2 && d[0] == 1) d.erase(d.begin());
   if (d.size() == 1) {  // a flat square picture
@@ -42,20 +32,40 @@ std::optional<std::vector<std::byte>> png_of(const Tensor& t) {
     d = {side, side};
   }
   if (d.size() == 2) d.push_back(1);
+  const bool channels_first = d.size() == 3 && d[0] == 3 && d[2] != 1 && d[2] != 3;
+  if (channels_first) d = {d[1], d[2], 3};
   if (d.size() != 3 || (d[2] != 1 && d[2] != 3) || d[0] < 4 || d[1] < 4 || d[0] * d[1] > kMostPixels || t.dtype == DType::string || is_complex(t.dtype)) return {};
-  std::vector<double> v = values<double>(t);
-  double top = v.empty() ? 1 : *std::max_element(v.begin(), v.end());
+  const std::vector<double> v = values<double>(t);
+  const double top = v.empty() ? 1 : *std::max_element(v.begin(), v.end()), scale = is_float(t.dtype) && top <= 1.0 ? 255 : 1;
   Tensor image = Tensor::zeros(DType::u8, d);
-  double scale = is_float(t.dtype) && top <= 1.0 ? 255 : 1;
-  for (std::size_t i = 0; i < v.size(); ++i) image.as<std::uint8_t>()[i] = std::uint8_t(std::clamp(v[i] * scale, 0.0, 255.0));
-  auto png = data::encode_png(image);
+  const auto plane = std::size_t(d[0] * d[1]), channels = std::size_t(d[2]);
+  for (std::size_t i = 0; i < v.size(); ++i) image.as<std::uint8_t>()[channels_first ? i % plane * channels + i / plane : i] = std::uint8_t(std::clamp(v[i] * scale, 0.0, 255.0));
+  return image;
+}
+
+std::optional<std::vector<std::byte>> png_of(const Tensor& t) {
+  const auto image = image_of(t);
+  if (!image) return {};
+  auto png = data::encode_png(*image);
   if (!png) return {};
   return std::move(*png);
 }
 
+std::optional<Difference> difference(const Tensor& before, const Tensor& after) {
+  if (before.dtype != DType::u8 || after.dtype != DType::u8 || before.dims != after.dims) return {};
+  int most = 0;
+  const auto* a = before.as<std::uint8_t>();
+  const auto* b = after.as<std::uint8_t>();
+  for (std::int64_t i = 0; i < before.size(); ++i) most = std::max(most, std::abs(int(b[i]) - int(a[i])));
+  if (most == 0) return {};
+  Difference d{Tensor::zeros(DType::u8, before.dims), 127.0 / most};
+  for (std::int64_t i = 0; i < before.size(); ++i) d.image.as<std::uint8_t>()[i] = std::uint8_t(std::lround(128 + (int(b[i]) - int(a[i])) * d.stretch));
+  return d;
+}
+
 Json picture_of(const Tensor& t) {
   const auto png = png_of(t);
-  return png ? Json(base64(*png)) : Json();
+  return png ? Json(data::base64(*png)) : Json();
 }
 
 Json operator_counts(const ir::Graph& g) {

@@ -216,7 +216,7 @@ Result<> Pipeline::walk(const std::vector<Step>& steps) {
 Result<> Pipeline::goals() {
   Json list = Json::array();
   auto add = [&](const validate::Requirement& r, const std::string& target) {
-    list.push_back({{"id", r.id}, {"assert", r.text}, {"why", r.why}, {"severity", validate::name(r.importance)}, {"target", target}, {"explain", validate::explain(r, c_.scope)}, {"vacuous", r.vacuous}});
+    list.push_back({{"id", r.id}, {"assert", r.text}, {"why", r.why}, {"severity", validate::name(r.importance)}, {"target", target}, {"explain", validate::explain(r, c_.scope)}, {"words", validate::in_words(r, c_.scope)}, {"vacuous", r.vacuous}});
   };
   for (const auto& r : c_.requirements) add(r, "");
   for (const Target& t : c_.targets) for (const auto& r : t.requirements) add(r, t.name);

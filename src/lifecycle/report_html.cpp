@@ -8,7 +8,7 @@
 #include "lifecycle/charts.hpp"
 #include "lifecycle/html.hpp"
 #include "lifecycle/pipeline.hpp"
-#include "lifecycle/witness.hpp"
+#include "lifecycle/verdicts_html.hpp"
 
 namespace saha::lifecycle {
 namespace {
@@ -95,28 +95,17 @@ std::string candidates(const Json& r) {
   return s;
 }
 
-/// Where a counterexample lies.
-std::string witness(const Json& outcome) {
-  if (!outcome.contains("witness") || outcome["witness"]["files"].empty()) return {};
-  std::string files;
-  for (const auto& f : outcome["witness"]["files"]) files += (files.empty() ? "" : ", ") + text(f);
-  return "<br><span class=\"meta\">" + files + "</span>";
-}
-
 std::string requirements(const Json& r) {
   if (!r.contains("requirements") || r["requirements"].empty()) return {};
   const Json* shown = nullptr;
   if (r.contains("candidates"))
     for (const auto& c : r["candidates"]) if (!shown || c["chosen"].get<bool>()) shown = &c;
-  Table t{shown ? "Verdicts for " + (*shown)["id"].get<std::string>() : "Not judged", {"id", "verdict", "requirement", "level", "evidence", "in words"}, {}, {}, {}};
+  Json all = Json::array();
   for (const auto& q : r["requirements"]) {
-    const Json* o = nullptr;
-    if (shown) for (const auto& x : (*shown)["requirements"]) if (x["id"] == q["id"]) o = &x;
-    t.rows.push_back({text(q["id"]) + "<br><span class=\"meta\">" + text(q["severity"]) + "</span>", o ? badge((*o)["verdict"]) : "-",
-        "<span class=\"mono\">" + text(q["assert"]) + "</span>" + (q["why"] == "" ? "" : "<br><span class=\"meta\">" + text(q["why"]) + "</span>"),
-        o ? text((*o)["level"]) : "-", o ? text((*o)["evidence"]) + witness(*o) : "-", text(q["explain"])});
+    all.push_back(q);
+    if (shown) for (const auto& o : (*shown)["requirements"]) if (o["id"] == q["id"]) all.back().update(o);
   }
-  return t.str() + (shown ? witness_figures((*shown)["requirements"]) : "");
+  return verdicts_html(shown ? "Verdicts for " + (*shown)["id"].get<std::string>() : "Not judged", all);
 }
 
 std::string engines(const Json& r) {
@@ -242,11 +231,7 @@ std::string mistakes(const Json& r) {
     }
     s += "</tbody></table></div>";
   }
-  if (m.contains("weak_slices") && !m["weak_slices"]["found"].empty()) {
-    Table t{"Slices in which it fails more often than elsewhere, of " + text(m["weak_slices"]["searched"]) + " searched (Fisher's exact test, Holm)", {"slice", "right", "of", "accuracy", "at most, 95 %", "p"}, {false, true, true, true, true, true}, {}, {}};
-    for (const auto& x : m["weak_slices"]["found"]) t.rows.push_back({text(x["slice"]), text(x["right"]), text(x["samples"]), column::percent(x["rate"]), column::percent(x["upper"]), figures::significant(real(x, "p"), 2)});
-    s += t.str();
-  }
+  if (m.contains("weak_slices")) s += weak_slices_html(m["weak_slices"]);
   for (auto& [column, rows] : m["slices"].items()) {
     Table t{"Accuracy by " + column + ", 95 % intervals", {escape(column), "right", "of", "accuracy", "interval"}, {false, true, true, true, false}, {}, {}};
     for (const auto& x : rows) t.rows.push_back({text(x["value"]), text(x["correct"]), text(x["samples"]), column::percent(real(x, "correct") / std::max(1.0, real(x, "samples"))), "[" + column::percent(x["lower"]) + ", " + column::percent(x["upper"]) + "]"});

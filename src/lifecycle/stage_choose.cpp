@@ -142,7 +142,7 @@ Result<> Pipeline::decide(const Target& t) {
       if (c->variant == "original" && of == proved.end() && r.vacuous.empty() && validate::asks_for_proof(r, c_.scope)) c->outcomes.back().evidence = "proofs are asked of what is made of the original, not of itself";
       auto& witness = c->outcomes.back().witness;
       if (!witness || witness->input.changes.empty()) continue;
-      const std::string id = (r.id.starts_with('.') ? "_" : "") + r.id;   // no way up
+      const std::string id = evidence_folder(r.id);
       const auto folder = c_.run_dir / "evidence" / (o_.as_given ? fs::path(id) : fs::path(c->variant) / c->backend / id);
       SAHA_DO(keep_witness(*witness, static_cast<ModelTrials&>(*e.models), folder));
     }

@@ -1,6 +1,7 @@
 // Data: what the sets hold, and that none leaks into another.
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "base/figures.hpp"
 #include "data/audit.hpp"
@@ -37,6 +38,13 @@ Result<std::string> content_hash(const data::DataSpec& s) {
   if (!s.npz.empty()) SAHA_DO(file(s.npz));
   for (const auto& [name, p] : s.npy) { h.update(name); SAHA_DO(file(p)); }
   if (!s.images.empty()) { SAHA_DO(file(s.images)); SAHA_DO(file(s.labels)); }
+  // What is read of them: which columns, and what their words stand for.
+  for (const std::string* word : {&s.file, &s.label, &s.accepted, &s.target, &s.input}) h.update(*word).update("\n");
+  for (const auto* words : {&s.features, &s.missing, &s.classes}) {
+    for (const std::string& word : *words) h.update(word).update("\n");
+    h.update("\n");
+  }
+  h.update(std::string(1, s.delimiter));
   h.update(s.where).update(std::to_string(s.take.value_or(-1)) + " " + std::to_string(s.seed));
   return system::hex(h.finish());
 }
@@ -60,6 +68,21 @@ Result<Json> Pipeline::shift() const {
               {"told_apart", told.n ? Json{{"right", told.right}, {"of", told.n}, {"p", told.p}} : Json()}};
 }
 
+/// Without model.labels each set numbers the names that it holds; one in which a class does not occur would number them otherwise. All of them together, by byte value, hold for every set.
+Result<> Pipeline::agree_on_classes() {
+  std::set<std::string> all;
+  for (const auto& [name, set] : sets_) if (are_words(set.classes())) all.insert(set.classes().begin(), set.classes().end());
+  for (auto& [name, spec] : specs_) {
+    const auto set = sets_.find(name);
+    if (set == sets_.end() || !are_words(set->second.classes()) || set->second.classes().size() == all.size()) continue;
+    spec.classes.assign(all.begin(), all.end());
+    auto again = data::Dataset::open(spec);
+    if (!again) return std::move(again.error()).within("data set '" + name + "'");
+    set->second = std::move(*again);
+  }
+  return {};
+}
+
 Result<> Pipeline::data() {
   Json inputs = Json::object();
   for (const auto& [name, spec] : specs_) {
@@ -74,6 +97,7 @@ Result<> Pipeline::data() {
     if (!set) return std::move(set.error()).within("data set '" + name + "'");
     sets_.insert_or_assign(name, std::move(*set));
   }
+  SAHA_DO(agree_on_classes());
   auto make = [&](const fs::path&) -> Result<Json> {
     Json j = Json::object();
     std::map<std::string, data::Audit> audits;

@@ -6,6 +6,7 @@
 #include "lifecycle/export_queries.hpp"
 #include "lifecycle/live_evidence.hpp"
 #include "lifecycle/stages.hpp"
+#include "lifecycle/witness.hpp"
 #include "system/file.hpp"
 #include "system/hash.hpp"
 #include "validate/prove.hpp"
@@ -24,7 +25,7 @@ Json kept_outcome(const validate::Outcome& o) {
   if (o.witness) {
     Json points = Json::array();
     for (const auto& p : o.witness->points) points.push_back({{"name", p.name}, {"values", p.values}, {"inputs", p.inputs}, {"fields", p.fields}});
-    j["witness"] = {{"model", o.witness->model}, {"data", o.witness->data}, {"sample", o.witness->sample}, {"text", o.witness->text}, {"points", points}, {"files", o.witness->files}};
+    j["witness"] = {{"model", o.witness->model}, {"data", o.witness->data}, {"sample", o.witness->sample}, {"text", o.witness->text}, {"points", points}, {"files", o.witness->files}, {"pictures", o.witness->pictures}};
   }
   return j;
 }
@@ -44,7 +45,7 @@ validate::Outcome outcome_of(const validate::Requirement& r, const Json& j) {
   }
   if (j.contains("witness")) {
     const Json& w = j["witness"];
-    o.witness = validate::Witness{w["model"], w["data"], w["sample"], w["text"], {}, w["files"]};
+    o.witness = validate::Witness{.model = w["model"], .data = w["data"], .sample = w["sample"], .text = w["text"], .files = w["files"], .pictures = w["pictures"]};
     for (const auto& p : w["points"]) o.witness->points.push_back({p["name"], p["values"], p["inputs"], p["fields"]});
   }
   return o;
@@ -139,13 +140,14 @@ Result<> Pipeline::prove(const std::string& name, const std::string& backend) {
       if (o.witness && !o.witness->points.empty()) {
         std::vector<double> sample;
         if (!o.witness->data.empty()) { SAHA_TRY(sample, e.point(o.witness->data, o.witness->sample)); }
-        SAHA_TRY(o.witness->files, write_witness(folder / r.id, *o.witness, sample));
+        SAHA_TRY(o.witness->files, write_witness(folder / evidence_folder(r.id), *o.witness, sample));
+        SAHA_DO(show_points(*o.witness, sample));
       }
       made.push_back(kept_outcome(o));
     }
     return Json{{"outcomes", made}};
   };
-  SAHA_TRY(const Stored s, stage("prove/" + name + "/" + backend, 1, inputs, make, [&](const Json& j) {
+  SAHA_TRY(const Stored s, stage("prove/" + name + "/" + backend, 2, inputs, make, [&](const Json& j) {
     std::map<std::string, std::int64_t> counts;
     std::string notable;
     for (std::size_t i = 0; i < wanted.size(); ++i) {
@@ -159,16 +161,17 @@ Result<> Pipeline::prove(const std::string& name, const std::string& backend) {
     return text + notable;
   }));
   // Where a reader looks for them, beside the store.
-  const fs::path place = store_.folder() / "evidence" / (o_.as_given ? fs::path() : fs::path(name + "." + backend));
+  const fs::path place = store_.folder() / "evidence" / (o_.as_given ? fs::path() : fs::path(name) / backend);
   std::vector<validate::Outcome> outcomes;
   for (std::size_t i = 0; i < wanted.size(); ++i) {
     outcomes.push_back(outcome_of(wanted[i], s.result["outcomes"][i]));
     auto& w = outcomes.back().witness;
     if (!w) continue;
-    SAHA_DO(system::make_folders(place / wanted[i].id));
+    const std::string folder = evidence_folder(wanted[i].id);
+    SAHA_DO(system::make_folders(place / folder));
     for (std::string& f : w->files) {
-      SAHA_TRY(const auto file, system::map_file(s.folder / wanted[i].id / f));
-      const fs::path to = place / wanted[i].id / f;
+      SAHA_TRY(const auto file, system::map_file(s.folder / folder / f));
+      const fs::path to = place / folder / f;
       SAHA_DO(system::write_file(to, file.bytes()));
       f = to.string();
     }

@@ -25,7 +25,7 @@ Result<> Pipeline::evaluate(const std::string& name, const std::string& backend,
   SAHA_TRY(auto engine, backends::open(backend));
   Json steps = Json::object();
   for (const auto& i : c_.inputs) steps[i.name] = i.steps.str();
-  Json inputs{{"model", v.sha256}, {"backend", backend}, {"version", engine->version()}, {"test", set_hash_[set]}, {"preprocess", steps}, {"meaning", c_.output_meaning}};
+  Json inputs{{"model", v.sha256}, {"backend", backend}, {"version", engine->version()}, {"test", set_hash_[set]}, {"preprocess", steps}, {"meaning", c_.output_meaning}, {"classes", test.classes()}};
   for (const OwnMetric& m : metrics) {
     Json files = Json::object();
     for (const auto& f : m.inputs) { SAHA_TRY(files[f.filename().string()], system::sha256_file(f)); }
@@ -39,6 +39,13 @@ Result<> Pipeline::evaluate(const std::string& name, const std::string& backend,
       if (o_.on_progress) o_.on_progress(stage_name, done, test.size());
       return !(o_.stop && o_.stop());
     }));
+    // Names learned from the data stand for the model's outputs in order only where there is one for each.
+    if (const auto& names = test.classes(); c_.labels.empty() && are_words(names) && (a.meaning == "logits" || a.meaning == "probabilities") && !a.outputs[a.decisive].empty() && a.outputs[a.decisive][0].size() != names.size()) {
+      std::string listed;
+      for (std::size_t k = 0; k < std::min<std::size_t>(names.size(), 6); ++k) listed += (k ? ", " : "") + names[k];
+      return Error{ErrorCode::invalid_data, "data set '" + set + "' names " + std::to_string(names.size()) + (names.size() == 1 ? " class" : " classes") + " (" + listed + (names.size() > 6 ? ", .." : "") + "), output '" + a.decisive + "' has " + std::to_string(a.outputs[a.decisive][0].size()) + " values",
+                   "say which value is which class: model: {labels: [..]}"};
+    }
     SAHA_TRY(a.own, own_metrics(metrics, a, test, o_.stop));
     Json j = summary(a, test);
     for (const OwnMetric& m : metrics) j["metrics"][m.name] = {{"value", a.own[m.name].value}, {"unit", m.unit}, {"better", m.higher ? "higher" : "lower"}, {"per_sample", !a.own[m.name].per_sample.empty()}};

@@ -61,6 +61,7 @@ class Pipeline {
   Result<> goals();
   Result<> split();
   Result<> data();
+  Result<> agree_on_classes();
   Result<Json> shift() const;
   Result<> train();
   Result<> simplify();

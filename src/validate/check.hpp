@@ -79,7 +79,9 @@ bool check(RequirementFile& file, const Scope& scope, yaml::Diagnostics& diagnos
 /// The same of one requirement, without what concerns the file as a whole (unused data).
 bool check(Requirement& requirement, const Scope& scope, yaml::Diagnostics& diagnostics);
 
-/// The requirement in plain English, one paragraph.
+/// The requirement in plain English, one paragraph without its id and reason.
+std::string in_words(const Requirement& requirement, const Scope& scope);
+/// The same between its id and its reason.
 std::string explain(const Requirement& requirement, const Scope& scope);
 
 }  // namespace saha::validate

@@ -1,8 +1,11 @@
 #include "validate/choices.hpp"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <numbers>
+#include <numeric>
+#include <ranges>
 
 #include "base/figures.hpp"
 #include "validate/pointwise.hpp"
@@ -11,6 +14,7 @@ namespace saha::validate {
 namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
+constexpr int kMostDraws = 50;                // for a point that a region has
 constexpr std::size_t kMostSmaller = 400;   // points that are tried to make one smaller
 
 Error lacking(std::string message) { return {ErrorCode::invalid_data, std::move(message)}; }
@@ -19,11 +23,15 @@ bool is_call(const Expr& e, std::string_view name) { return e.kind == Expr::Kind
 /// Where the transform changes least, within its range.
 double neutral(const Alteration& a, double low, double high) { return a.name == "noise_snr" ? high : std::clamp(0.0, low, high); }
 bool is_whole(const Alteration& a) { return a.name == "shift"; }
-bool has_severity(const Alteration& a) { return a.name != "rotate" && a.name != "brightness" && a.name != "noise_snr" && a.name != "shift" && a.name != "shift_seconds"; }
 /// In which steps a parameter is written: hundredths of a degree, of a percent, of a dB, ..
 double step_of(const Alteration& a) { return a.name == "rotate" ? std::numbers::pi / 18000 : a.name == "brightness" || a.name == "shift_seconds" ? 1e-4 : 0.01; }
 
 }  // namespace
+
+bool Alteration::is_corruption() const {
+  constexpr std::array<std::string_view, 6> kOthers = {"", "rotate", "brightness", "noise_snr", "shift", "shift_seconds"};
+  return std::ranges::find(kOthers, name) == kOthers.end();
+}
 
 std::string print(const Alteration& a) {
   const auto number = [&](std::size_t i) { return i < a.numbers.size() ? a.numbers[i] : 0; };
@@ -49,7 +57,10 @@ Result<Choices> Choices::of(const Requirement& r, const Scope& scope, Recall& re
     const auto& count = recall.count(data);
     if (!count) return count.error();
     if (*count <= 0) return lacking("data set '" + data + "' is empty");
-    c.variables_.insert(c.variables_.begin(), {.name = "", .data = data, .rows = {0}});
+    const bool outside = std::ranges::any_of(c.variables_, [](const Variable& v) { return v.what && is_call(*v.what, "outside"); });   // around each sample
+    std::vector<std::int64_t> rows(outside ? std::size_t(*count) : 1);
+    std::iota(rows.begin(), rows.end(), 0);
+    c.variables_.insert(c.variables_.begin(), {.name = "", .data = data, .rows = std::move(rows)});
     for (Variable& v : c.variables_) v.centre += v.kind == Kind::region;
     c.variables_[0].centre = 0;
   }
@@ -89,6 +100,8 @@ Result<> Choices::add(const std::string& name, const Expr& region, const std::st
     const std::string set = region.args[0].path.empty() ? data : region.args[0].path[0];
     SAHA_TRY(auto rows, all_of(set));
     variables_.push_back({.name = "", .data = set, .rows = std::move(rows)});
+  } else if (is_call(region, "outside")) {
+    if (region.args[0].kind != Expr::Kind::name || region.args[0].path[0] != "domain") return Error{ErrorCode::unsupported, "inputs of '" + print(region) + "' are not tried, those of outside(domain) are"};
   } else if (!around && !(region.kind == Expr::Kind::name && region.path[0] == "domain")) {
     return Error{ErrorCode::unsupported, "inputs of '" + print(region) + "' are not tried"};
   }
@@ -173,6 +186,9 @@ Result<Shape> Choices::shape_of(const Variable& v, const Bounds& bounds) {
     SAHA_TRY(const double r, length(1));
     cut([&](std::size_t) { return -r; }, [&](std::size_t) { return r; });
     if (is_call(e, "L2")) s.radius = r;
+  } else if (is_call(e, "outside")) {
+    if (std::ranges::none_of(std::views::iota(std::size_t(0), n), [&](std::size_t i) { return std::isfinite(raw.low[i]) && std::isfinite(raw.high[i]); })) SAHA_DO(bounded());
+    s.outside = true;
   } else {
     SAHA_DO(bounded());
     if (is_call(e, "near")) {
@@ -190,7 +206,37 @@ Result<Shape> Choices::shape_of(const Variable& v, const Bounds& bounds) {
   return s;
 }
 
+// One value or several, by up to the width of their domain beyond it; the others as in the sample, or anywhere in theirs.
+std::vector<double> Choices::point_outside(const Shape& s, data::Random& random) const {
+  std::vector<double> p = s.centre;
+  std::vector<std::size_t> known;
+  for (std::size_t i = 0; i < p.size(); ++i) if (std::isfinite(s.low[i]) && std::isfinite(s.high[i])) known.push_back(i);
+  const auto within = [&](std::size_t i, double share) {
+    const double x = share * (s.high[i] - s.low[i]);
+    return s.whole ? std::ceil(x) : x;
+  };
+  if (random.below(2)) for (std::size_t i : known) p[i] = std::min(s.high[i], s.low[i] + within(i, random.uniform()));
+  const bool several = random.below(2);
+  const std::size_t one = known[random.below(known.size())];
+  for (std::size_t i : known) {
+    if (i != one && !(several && random.below(2))) continue;
+    const double beyond = std::max(within(i, 1 - random.uniform()), s.whole ? 1.0 : std::abs(s.high[i]) * 1e-6);
+    p[i] = random.below(2) ? s.high[i] + beyond : s.low[i] - beyond;
+  }
+  return p;
+}
+
+Result<bool> Choices::has(const Shape& s, const std::vector<double>& values) const {
+  if (!s.outside) return true;
+  Altered input = s.around;
+  input.changes.push_back({.name = "", .values = std::make_shared<const std::vector<double>>(values)});
+  SAHA_TRY(const Raw held, trials_->raw(input));
+  for (std::size_t i = 0; i < held.values.size(); ++i) if (held.values[i] < s.low[i] || held.values[i] > s.high[i]) return true;
+  return false;
+}
+
 std::vector<double> Choices::point_of(const Shape& s, data::Random& random) const {
+  if (s.outside) return point_outside(s, random);
   std::vector<double> p = s.centre;
   if (s.radius < kInfinity) {
     double norm = 0;
@@ -229,7 +275,14 @@ Result<Choices::Bounds> Choices::drawn(std::int64_t k, std::uint64_t seed) {
       SAHA_TRY(bounds[i].transform, alteration(v, bounds, random));
     } else {
       SAHA_TRY(const Shape s, shape_of(v, bounds));
-      place(bounds, i, s, point_of(s, random));
+      std::vector<double> p = point_of(s, random);
+      for (int more = 0;; ++more) {
+        SAHA_TRY(const bool there, has(s, p));
+        if (there) break;
+        if (more == kMostDraws) return Error{ErrorCode::unsupported, "no input of '" + print(*v.what) + "' was found: a sample of '" + s.around.data + "' cannot hold numbers beyond the domain"};
+        p = point_of(s, random);
+      }
+      place(bounds, i, s, std::move(p));
     }
   }
   return bounds;
@@ -243,7 +296,7 @@ Result<std::vector<Choices::Bounds>> Choices::grid(std::int64_t k, std::uint64_t
     Bounds b = base;
     if (v.kind == Kind::transform) {
       Alteration& a = *b[i].transform;
-      if (has_severity(a)) {
+      if (a.is_corruption()) {
         const auto& kinds = kinds_[std::pair(base[0].data, base[0].sample)];
         for (const std::string& kind : kinds) {
           a.name = kind, a.numbers = {std::floor(v.high)};
@@ -263,6 +316,29 @@ Result<std::vector<Choices::Bounds>> Choices::grid(std::int64_t k, std::uint64_t
     } else if (v.kind == Kind::region) {
       SAHA_TRY(const Shape s, shape_of(v, base));
       if (s.radius < kInfinity) continue;
+      if (s.outside) {   // just beyond each end of each value, and all of them far beyond
+        constexpr std::size_t kMostEnds = 64;
+        std::vector<std::vector<double>> ends;
+        const auto beyond = [&](std::vector<double>& p, std::size_t e, double share) {
+          const double wide = s.high[e] - s.low[e];
+          if (!std::isfinite(wide)) return;
+          const double by = s.whole ? std::ceil(std::abs(share) * wide) : std::abs(share) * wide;
+          p[e] = share > 0 ? s.high[e] + by : s.low[e] - by;
+        };
+        for (double side : {1.0, -1.0}) {
+          ends.push_back(s.centre);
+          for (std::size_t e = 0; e < s.centre.size(); ++e) beyond(ends.back(), e, side);
+        }
+        for (std::size_t e = 0; e < std::min(kMostEnds, s.centre.size()); ++e)
+          for (double side : {0.01, -0.01}) ends.push_back(s.centre), beyond(ends.back(), e, side);
+        for (auto& end : ends) {
+          SAHA_TRY(const bool there, has(s, end));
+          if (!there) continue;
+          place(b, i, s, std::move(end));
+          all.push_back(b);
+        }
+        continue;
+      }
       for (const auto* end : {&s.low, &s.high, &s.centre}) {
         if (std::ranges::any_of(*end, [](double x) { return !std::isfinite(x); })) continue;
         place(b, i, s, *end);
@@ -280,6 +356,7 @@ const std::string* Choices::searched() const {
     if (only) return nullptr;
     only = &v;
   }
+  if (only && is_call(*only->what, "outside")) return nullptr;   // it is no box
   return only ? &only->name : nullptr;
 }
 Result<Shape> Choices::shape(const Bounds& bounds) {
@@ -307,7 +384,7 @@ Result<Choices::Bounds> Choices::smaller(Bounds bounds, const std::function<Resu
 Result<Choices::Bounds> Choices::smaller_transform(Bounds bounds, std::size_t i, const std::function<Result<bool>(const Bounds&)>& fails, const std::function<bool()>& go_on) {
   const Variable& v = variables_[i];
   Alteration& a = *bounds[i].transform;
-  if (has_severity(a)) {
+  if (a.is_corruption()) {
     const double most = a.numbers[0];
     for (double s = std::ceil(v.low); s < most && go_on(); ++s) {
       a.numbers[0] = s;
@@ -351,6 +428,8 @@ Result<Choices::Bounds> Choices::smaller_point(Bounds bounds, std::size_t i, con
   const auto may = [&] { return asked < kMostSmaller && go_on(); };
   const auto try_at = [&](const std::vector<double>& values) -> Result<bool> {
     ++asked;
+    SAHA_TRY(const bool there, has(s, values));
+    if (!there) return false;
     Bounds b = bounds;
     place(b, i, s, values);
     SAHA_TRY(const bool failed, fails(b));
@@ -390,6 +469,21 @@ Result<Choices::Bounds> Choices::smaller_point(Bounds bounds, std::size_t i, con
   return bounds;
 }
 
+/// "d lies outside in 2 of 6 values, wear = 260 the most"
+std::string Choices::described_outside(const std::string& variable, const Shape& s, const std::vector<double>& p) const {
+  std::size_t count = 0, which = 0;
+  double most = 0;
+  for (std::size_t e = 0; e < p.size(); ++e) {
+    const double by = std::max(s.low[e] - p[e], p[e] - s.high[e]) / std::max(s.high[e] - s.low[e], 1e-300);
+    count += by > 0;
+    if (by > most) most = by, which = e;
+  }
+  std::string name = "value " + std::to_string(which);
+  if (!scope_->inputs.empty())
+    for (const auto& f : scope_->inputs[0].fields) if (f.index == std::int64_t(which)) name = f.name;
+  return variable + " lies outside in " + std::to_string(count) + " of " + std::to_string(p.size()) + " values, " + name + " = " + figures::significant(p[which], 5) + (count > 1 ? " the farthest" : "");
+}
+
 std::string Choices::describe(const Bounds& bounds) {
   std::string out;
   const auto add = [&](const std::string& s) { out += (out.empty() ? "" : ", ") + s; };
@@ -408,6 +502,10 @@ std::string Choices::describe(const Bounds& bounds) {
     }
     const std::string unit = scope_->inputs.empty() || scope_->inputs[0].unit.empty() ? "" : " " + scope_->inputs[0].unit;
     const bool domain = v.what->kind == Expr::Kind::name;
+    if (s->outside) {
+      add(described_outside(v.name, *s, p));
+      continue;
+    }
     add(domain ? v.name + " anywhere in the domain"
                : v.name + " differs in " + std::to_string(moved) + " of " + std::to_string(p.size()) + " values, by at most " + figures::significant(most, 3) + unit + (s->radius < kInfinity ? ", " + figures::significant(std::sqrt(square), 3) + unit + " in all" : ""));
   }

@@ -16,6 +16,7 @@ struct Shape {
   std::vector<double> centre, low, high, reach;
   double radius = std::numeric_limits<double>::infinity();
   bool whole = false;
+  bool outside = false;              ///< the points are those of which at least one value is not within low and high
 };
 
 class Choices {
@@ -60,7 +61,11 @@ class Choices {
   Result<Alteration> alteration(const Variable& v, const Bounds& bounds, data::Random& random);
   Result<Shape> shape_of(const Variable& v, const Bounds& bounds);
   std::vector<double> point_of(const Shape& s, data::Random& random) const;
+  std::vector<double> point_outside(const Shape& s, data::Random& random) const;
+  /// The point lies in the shape, as the sample's type holds it.
+  Result<bool> has(const Shape& s, const std::vector<double>& values) const;
   void place(Bounds& bounds, std::size_t i, const Shape& s, std::vector<double> values) const;
+  std::string described_outside(const std::string& variable, const Shape& s, const std::vector<double>& p) const;
   double factor() const;             // of the input's unit
   Result<Bounds> smaller_transform(Bounds bounds, std::size_t i, const std::function<Result<bool>(const Bounds&)>& fails, const std::function<bool()>& go_on);
   Result<Bounds> smaller_point(Bounds bounds, std::size_t i, const std::function<Result<bool>(const Bounds&)>& fails, const std::function<bool()>& go_on);

@@ -45,6 +45,7 @@ class Judge {
       j.levels.insert(print(l));
       j.figures = p.figures;
       j.witness = p.witness;
+      j.corruptions = p.corruptions;
       return j;
     }
     return quantified(0);
@@ -304,6 +305,7 @@ Outcome evaluate(const Requirement& r, const Scope& scope, Evidence& evidence) {
       out.figures = j.figures;
       out.witness = out.verdict == Verdict::violated ? j.witness : std::nullopt;
       out.proof = j.proof;
+      out.corruptions = j.corruptions;
       out.level.clear();
       for (const std::string& l : j.levels) out.level += (out.level.empty() ? "" : ", ") + l;
       if (out.level.empty()) out.level = r.level ? print(*r.level) : "-";

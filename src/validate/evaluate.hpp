@@ -53,6 +53,13 @@ struct Proof {
   double seconds = 0;
 };
 
+/// Random tries of one corruption at one severity.
+struct Tally {
+  std::string corruption;
+  int severity = 1;
+  std::int64_t tries = 0, held = 0;
+};
+
 struct Outcome {
   std::string id, why, text;
   Importance importance = Importance::must;
@@ -63,6 +70,7 @@ struct Outcome {
   std::vector<Figure> figures;
   std::optional<Witness> witness;
   std::optional<Proof> proof = {};
+  std::vector<Tally> corruptions = {};    ///< at the level `bound`, whose tries are drawn independently; by name and severity
   std::vector<std::string> models, tags;
   yaml::Location location;
   double seconds = 0;

@@ -58,7 +58,7 @@ class English {
         return "the difference of " + value(e.args[0]) + " and " + value(e.args[1]);
       case Expr::Kind::multiply: return value(e.args[0]) + " times " + value(e.args[1]);
       case Expr::Kind::divide: return value(e.args[0]) + " divided by " + value(e.args[1]);
-      default: return condition(e);
+      default: return "whether " + condition(e);
     }
   }
 
@@ -164,9 +164,9 @@ std::string level_words(const Level& l) {
 
 }  // namespace
 
-std::string explain(const Requirement& r, const Scope& scope) {
+std::string in_words(const Requirement& r, const Scope& scope) {
   English english(r, scope);
-  std::string out = r.id + ": ";
+  std::string out;
   std::string_view verb = r.importance == Importance::must     ? "It must hold"
                           : r.importance == Importance::should ? "It should hold"
                                                                : "It is reported whether";
@@ -190,9 +190,12 @@ std::string explain(const Requirement& r, const Scope& scope) {
            " hold and " + (r.accept.violated == 0 ? "none is" : "at most " + std::to_string(r.accept.violated) + " are") + " violated.";
   }
   if (r.fallback) out += " If that is not reached, it is enough that it is " + level_words(*r.fallback) + ".";
-  if (!r.why.empty()) out += " Why: " + r.why + ".";
   if (!r.vacuous.empty()) out += " Note: " + r.vacuous + ".";
   return out;
+}
+
+std::string explain(const Requirement& r, const Scope& scope) {
+  return r.id + ": " + in_words(r, scope) + (r.why.empty() ? "" : " Why: " + r.why + (r.why.ends_with('.') ? "" : "."));
 }
 
 }  // namespace saha::validate

@@ -14,6 +14,7 @@ void gather(Judgement& into, const Judgement& from) {
   into.figures.insert(into.figures.end(), from.figures.begin(), from.figures.end());
   if (!into.witness) into.witness = from.witness;
   if (!into.proof) into.proof = from.proof;
+  if (into.corruptions.empty()) into.corruptions = from.corruptions;
 }
 
 // p-values are kept in units of scale * kUnit, below the 1 at which Holm's adjustment clamps.

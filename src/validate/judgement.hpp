@@ -19,6 +19,7 @@ struct Judgement {
   std::vector<Figure> figures = {};
   std::optional<Witness> witness = {};
   std::optional<Proof> proof = {};
+  std::vector<Tally> corruptions = {};
 };
 
 Judgement fixed(Verdict v, std::string text);

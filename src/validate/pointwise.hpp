@@ -14,6 +14,7 @@ struct PointVerdict {
   std::optional<Witness> witness;
   std::vector<Figure> figures;
   std::optional<Proof> proof = {};
+  std::vector<Tally> corruptions = {};
 };
 
 /// A statistic, measurement, count or own metric: what is known of many samples only.

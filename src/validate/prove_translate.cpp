@@ -305,7 +305,7 @@ class Translator {
     }
     const bool inf = is_call(e, "Linf"), l2 = is_call(e, "L2"), box = is_call(e, "box");
     if (!inf && !l2 && !box) {
-      if (is_call(e, "outside")) return not_linear(e, "what lies outside has no ends");
+      if (is_call(e, "outside")) return not_linear(e, "what lies outside has no ends; level: test(n) tries it");
       const Word* w = e.path.empty() ? nullptr : find_word(e.path.back());
       if (w && w->group == WordGroup::transform) return not_linear(e, "a transform is tested, not proved");
       return not_linear(e, "it is no region that a proof can run over");

@@ -158,6 +158,8 @@ std::string json(std::span<const Outcome> outcomes, const Subject& subject) {
     if (o.witness) j["witness"] = witness(*o.witness);
     j["proof"] = nullptr;
     if (o.proof) j["proof"] = proof(*o.proof);
+    j["corruptions"] = ordered_json::array();
+    for (const Tally& t : o.corruptions) j["corruptions"].push_back({{"corruption", t.corruption}, {"severity", t.severity}, {"tries", t.tries}, {"held", t.held}});
     j["file"] = o.location.line > 0 ? ordered_json(o.location.file) : ordered_json();
     j["line"] = o.location.line > 0 ? ordered_json(o.location.line) : ordered_json();
     j["column"] = o.location.line > 0 ? ordered_json(o.location.column) : ordered_json();

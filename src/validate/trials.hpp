@@ -21,6 +21,7 @@ struct Alteration {
   std::uint64_t seed = 0;              ///< of what is drawn inside
   std::shared_ptr<const std::vector<double>> values = {};   ///< raw, in the order in which they lie
   bool operator==(const Alteration&) const = default;       ///< values: the same ones
+  bool is_corruption() const;                               ///< with a severity, the only number
 };
 std::string print(const Alteration& a);   ///< "rotate by -7.25 deg", "fog 3"
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <map>
 #include <set>
 
 #include "base/figures.hpp"
@@ -95,12 +96,21 @@ class Tries {
       SAHA_TRY(const Held held, judge(bounds));
       if (held == Held::not_meant) continue;
       ++tried_, ++ran_;
+      tally(bounds, held == Held::yes);
       if (held == Held::yes) continue;
       ++failed_;
       note(row, bounds, "try " + std::to_string(k + 1) + " of seed " + std::to_string(r_.seed));
       if (decided()) break;
     }
     return {};
+  }
+  /// Tries that are drawn independently tell of each corruption; the others end early on samples that fail.
+  void tally(const Bounds& bounds, bool held) {
+    if (level_.kind != Level::Kind::bound) return;
+    const auto one = std::ranges::find_if(bounds, [](const auto& b) { return b.transform && b.transform->is_corruption(); });
+    if (one == bounds.end()) return;
+    auto& [tries, right] = tallies_[{one->transform->name, int(one->transform->numbers[0])}];
+    ++tries, right += held;
   }
   std::uint64_t seed(std::int64_t k) const { return r_.seed * 1'000'003 + std::uint64_t(k); }
 
@@ -191,6 +201,7 @@ class Tries {
     const std::int64_t rows = choices.rows(), held = rows - std::int64_t(broken_.size());
     const auto counted = [&](std::string name, double n) { out.figures.push_back({std::move(name), n, "", "counted"}); };
     counted("tries", double(ran_));
+    for (const auto& [what, n] : tallies_) out.corruptions.push_back({what.first, what.second, n.first, n.second});
     if (first_) {
       out.witness = Witness{.model = model_, .data = first_->bounds[0].data, .sample = first_->bounds[0].sample, .text = first_->text, .input = input(), .change = choices.describe(first_->bounds), .found = first_->found};
     }
@@ -266,6 +277,7 @@ class Tries {
   Clock::time_point started_ = Clock::now();
   std::int64_t wanted_ = 0, tried_ = 0, ran_ = 0, failed_ = 0, grid_ = 0, searched_ = 0, runs_ = 0;
   bool late_ = false;
+  std::map<std::pair<std::string, int>, std::pair<std::int64_t, std::int64_t>> tallies_;   // tries and those that hold, by corruption and severity
   std::set<std::int64_t> broken_;    // rows of the first variable
   std::optional<Failure> first_;
   std::string how_, not_searched_;

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <numeric>
 
@@ -21,12 +22,15 @@ class Sums final : public Trials {
  public:
   std::vector<std::vector<double>> samples = {{2, 2, 2, 2}, {1, 2, 3, 2}, {0, 0, 1, 1}};
   std::int64_t runs = 0, searches = 0;
-  bool whole = false, unstable = false;
+  bool whole = false, unstable = false, holds_domain_only = false;
 
   std::vector<double> at(const Altered& input) const {
     std::vector<double> v = samples[std::size_t(input.sample)];
     for (const Alteration& a : input.changes) {
-      if (a.name.empty()) v = *a.values;
+      if (a.name.empty()) {
+        v = *a.values;
+        if (holds_domain_only) for (double& x : v) x = std::clamp(x, 0.0, 9.0);
+      }
       else if (a.name == "brightness" || a.name == "rotate") for (double& x : v) x += a.numbers[0];
       else if (a.name == "fog") for (double& x : v) x -= 0.2 * a.numbers[0];
       else if (a.name == "shift") v[0] += a.numbers[0] + (a.numbers.size() > 1 ? a.numbers[1] : 0);
@@ -170,7 +174,6 @@ TEST(Tries, what_does_not_repeat_or_is_never_met_is_inconclusive) {
   c.sums->unstable = true;
   const std::string said = c.said("for all t in brightness(0, 0.01): max(score(t(x))) <= 12", kTest);
   EXPECT_TRUE(said.find("violated") == 0 || said.find("did not repeat") != std::string::npos) << said;
-  EXPECT_EQ(c.said("for all d in outside(domain): max(score(d)) <= 12", ", level: test(5)"), "inconclusive | test 5 | inputs of 'outside(domain)' are not tried");
 }
 
 TEST(Slack, is_the_distance_from_failing_with_its_slope) {
@@ -209,4 +212,40 @@ TEST(Slack, is_the_distance_from_failing_with_its_slope) {
   EXPECT_NEAR(slack_of("max(score(d)) >= 2 => min(score(d)) >= 4", {3, 1}), -1, 1e-12);
   EXPECT_NEAR(slack_of("conf(score(d)) >= 50 %", {3, 1}), 1 / (1 + std::exp(-2)) - 0.5, 1e-9);
   EXPECT_EQ(slack_of("rank(score(d), label) <= 1", {3, 1}), 1e6);
+}
+
+TEST(Tries, inputs_outside_the_domain_are_tried_one_value_or_several_beyond_it) {
+  Case c;   // score[0] is the sum; each value's domain is [0, 9]
+  EXPECT_EQ(c.judge("for all d in outside(domain): max(score(d)) <= 90", ", level: test(300)").verdict, Verdict::passed);   // four values of 18 at most
+  const Outcome o = c.judge("for all d in outside(domain): max(score(d)) <= 30", ", level: test(300)");
+  EXPECT_EQ(o.verdict, Verdict::violated);
+  ASSERT_TRUE(o.witness);
+  const auto& p = *o.witness->input.changes[0].values;
+  EXPECT_TRUE(std::ranges::any_of(p, [](double v) { return v < 0 || v > 9; })) << o.evidence;
+  EXPECT_NE(o.evidence.find(" lies outside in "), std::string::npos) << o.evidence;
+  // The least that fails: one value beyond the domain, by little.
+  const Outcome least = c.judge("for all d in outside(domain): max(score(d)) <= -1", ", for: {data: test}, level: test(50)");
+  ASSERT_TRUE(least.witness);
+  EXPECT_EQ(std::ranges::count_if(*least.witness->input.changes[0].values, [](double v) { return v < 0 || v > 9; }), 1) << least.evidence;
+  c.sums->whole = true;
+  const Outcome w = c.judge("for all d in outside(domain): max(score(d)) <= 30", ", level: test(300)");
+  ASSERT_TRUE(w.witness) << w.evidence;
+  for (double v : *w.witness->input.changes[0].values) EXPECT_EQ(v, std::round(v));
+  EXPECT_NE(c.said("for all d in outside(Linf(x, 1 gray)): max(score(d)) <= 12", kTest).find("those of outside(domain) are"), std::string::npos);
+  c.sums->holds_domain_only = true;   // as pictures of bytes do
+  EXPECT_NE(c.said("for all d in outside(domain): max(score(d)) <= 12", ", level: test(5)").find("cannot hold numbers beyond the domain"), std::string::npos);
+}
+
+TEST(Tries, independent_tries_tell_of_each_corruption_and_severity) {
+  Case c;   // fog takes 0.8 from the sum for each severity: samples 0 and 1 (sums 8) hold below 4; "none" changes nothing
+  const Outcome o = c.judge("for all t in corruptions(1, 5): " + kSame, kOver + ", level: bound(95 %), accept: {proved: '>= 10 %'}");
+  ASSERT_EQ(o.corruptions.size(), 10u);
+  std::int64_t tries = 0;
+  for (const Tally& t : o.corruptions) {
+    tries += t.tries;
+    if (t.corruption == "none" || t.severity < 4) EXPECT_EQ(t.held, t.tries) << t.corruption << t.severity;
+    else EXPECT_LT(t.held, t.tries);
+  }
+  EXPECT_EQ(double(tries), o.figures[0].value);
+  EXPECT_TRUE(c.judge("for all t in corruptions(1, 5): " + kSame, kTest).corruptions.empty());   // they end early
 }
