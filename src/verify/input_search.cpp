@@ -168,9 +168,7 @@ void InputSearch::batch(Sweep& sweep, Descent& descent, Points* exact, std::vect
     for (std::size_t k = 1; k < net_.layers.size(); ++k) {
       const Layer& l = net_.layers[k];
       if (l.kind == Layer::Kind::affine || l.kind == Layer::Kind::input || !sweep.reached(k)) continue;
-      // Which sign a ReLU has, and so how loose the difference of two is, depends on their operands more than on the difference.
-      const bool difference = l.kind == Layer::Kind::unary && l.unary.kind == Unary::Kind::relu_difference;
-      for (std::int32_t source : {difference ? l.left : l.a, difference ? l.right : l.b}) {
+      for (std::int32_t source : {l.a, l.b}) {
         if (source < 0) continue;
         const std::size_t s = std::size_t(source);
         const bool direct = loose[s].empty();        // exact intervals: the slopes are the matrix itself
@@ -184,10 +182,6 @@ void InputSearch::batch(Sweep& sweep, Descent& descent, Points* exact, std::vect
               if (l.kind == Layer::Kind::unary && l.unary.kind == Unary::Kind::relu) {
                 if (a >= 0 || z <= 0 || w == 0) continue;
                 gap = w < 0 ? -a * z / (z - a) : std::min(z, -a);
-              } else if (difference) {
-                if (a >= 0 || z <= 0) continue;
-                const std::size_t at = std::size_t(e) * b + q;
-                gap = sweep.hi(std::size_t(l.a))[at] - sweep.lo(std::size_t(l.a))[at];
               } else if (l.kind == Layer::Kind::unary && l.unary.kind == Unary::Kind::steps) {
                 gap = sweep.gap(k, e, int(q));
               } else {

@@ -77,7 +77,6 @@ double tangent_from(const Unary& f, double from, double a, double b) {
 
 std::pair<double, double> range_of(const Unary& f, double lo, double hi) {
   if (f.kind == Unary::Kind::relu) return {std::max(lo, 0.0), std::max(hi, 0.0)};
-  if (f.kind == Unary::Kind::relu_difference) return {std::min(lo, 0.0), std::max(hi, 0.0)};
   if (!defined(f, lo, hi)) return {-INFINITY, INFINITY};
   double at[12], least = INFINITY, most = -INFINITY;
   const bool stair = f.kind == Unary::Kind::stair;
@@ -86,6 +85,40 @@ std::pair<double, double> range_of(const Unary& f, double lo, double hi) {
   for (int i = 0; i < n; ++i) least = std::min(least, f.value(at[i])), most = std::max(most, f.value(at[i]));
   const double off = stair ? 0 : (f.ulp * kUnit + 1e-13) * std::max(std::fabs(least), std::fabs(most)) + 1e-37;
   return {least - off, most + off};
+}
+
+Plane above_difference(Interval x, Interval y, Interval d) {
+  // What bounds x, y and x - y, with the edges of both ReLUs, cuts the plane into pieces on which the difference is linear: a plane is above where it is above at their corners.
+  double px[32], py[32], f[32];
+  int n = 0;
+  const double tiny = 1e-12 * (std::fabs(double(x.lo)) + std::fabs(double(x.hi)) + std::fabs(double(y.lo)) + std::fabs(double(y.hi)));
+  auto corner = [&](double a, double b, bool any = false) {
+    if (!any && (a < double(x.lo) - tiny || a > double(x.hi) + tiny || b < double(y.lo) - tiny || b > double(y.hi) + tiny || a - b < double(d.lo) - tiny || a - b > double(d.hi) + tiny)) return;
+    px[n] = a, py[n] = b, f[n++] = std::max(a, 0.0) - std::max(b, 0.0);
+  };
+  for (double a : {double(x.lo), 0.0, double(x.hi)}) {
+    for (double b : {double(y.lo), 0.0, double(y.hi)}) corner(a, b);
+    for (double e : {double(d.lo), double(d.hi)}) corner(a, a - e);
+  }
+  for (double b : {double(y.lo), 0.0, double(y.hi)}) for (double e : {double(d.lo), double(d.hi)}) corner(b + e, b);
+  if (n == 0) for (double a : {double(x.lo), double(x.hi)}) for (double b : {double(y.lo), double(y.hi)}) corner(a, b, true);  // they meet but for rounding
+  auto chord = [](double lo, double hi) { return lo >= 0 ? 1.0 : hi <= 0 ? 0.0 : hi / (hi - lo); };
+  const double u = chord(double(x.lo), double(x.hi)), v = chord(double(y.lo), double(y.hi)), w = chord(double(d.lo), double(d.hi));
+  const std::pair<double, double> slopes[] = {{w, -w}, {u, 0}, {u, -1}, {u, -v}, {u, -u}, {v, -v}, {1, -1}, {0, 0}};
+  double cx = 0, cy = 0;
+  for (int i = 0; i < n; ++i) cx += px[i] / n, cy += py[i] / n;
+  Plane best;
+  double least = INFINITY;
+  for (auto [a, b] : slopes) {                       // the plane that is least in the middle
+    const float s = float(a), t = float(b);
+    double most = -INFINITY, off = 0;
+    for (int i = 0; i < n; ++i) {
+      const double rest = f[i] - double(s) * px[i] - double(t) * py[i];
+      most = std::max(most, rest), off -= rest / n;
+    }
+    if (const double middle = most + double(s) * cx + double(t) * cy; middle < least) least = middle, best = {s, t, std::nextafter(float(most + 4 * tiny), float(INFINITY)), float(most + off)};
+  }
+  return best;
 }
 
 Line line_of(const Steps::Table& t, bool whole, std::size_t a, std::size_t b, double lo, double hi) {

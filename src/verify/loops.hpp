@@ -30,6 +30,13 @@ struct Planes {
   std::int64_t upper = 0;
 };
 
+/// Two ReLUs, and lines of the first less the second over the operands of both (a the first's, b the second's), whose slack holds for all that is computed of the pair. `gap`: by how much
+/// lines are off: the first's lower and upper, the second's, the difference's.
+struct PairLines {
+  Lines first, second, difference;
+  const float* gap[6];
+};
+
 struct Loops {
   int vector;
   /// c[j] (+)= sum over k of w(j, k) a[k]. `panels`: six j at a time, for each k their six weights.
@@ -41,6 +48,9 @@ struct Loops {
   void (*unary)(const Lines& lines, List j, const float* coefficient, float* into, std::int64_t ld, std::int64_t columns, double* sum, bool add);
   /// Of one operand of a product: `a`, or b where `second`; constants are added with the first only.
   void (*product)(const Lines& lines, List j, const float* coefficient, float* into, std::int64_t ld, std::int64_t columns, double* sum, bool add, bool second);
+  /// u relu(a) + v relu(b) = (u - t) relu(a) + (v + t) relu(b) + t (relu(a) - relu(b)), for any t: of 0, u and -v the one whose lines are off least. Coefficients and constants as of
+  /// unary.
+  void (*pair)(const PairLines& lines, List j, const float* u, const float* v, float* into_a, float* into_b, std::int64_t ld, std::int64_t columns, double* sum, bool add_a, bool add_b);
   /// sum += coefficient[j] bias[j] - |coefficient[j]| error[j][lane]
   void (*constant)(const float* bias, const float* error, std::int64_t lanes, List j, const float* coefficient, std::int64_t ld, std::int64_t columns, double* sum);
   /// sum += min over lo <= x <= hi of coefficient[j] x[j], rounded down

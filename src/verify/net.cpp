@@ -71,7 +71,6 @@ double Unary::value(double x, std::int32_t element) const {
     case Kind::stair: return curve->f(x, *attrs);
     case Kind::reciprocal: return 1 / x;
     case Kind::sine: return shift != 0 ? std::cos(x) : std::sin(x);
-    case Kind::relu_difference: return x;          // a sweep has lines of its own for it
     case Kind::steps: {
       const Steps::Table& t = steps->of(element);
       return double(t.value[t.index(x)]);
@@ -86,7 +85,6 @@ double Unary::slope(double x, std::int32_t element) const {
     case Kind::stair: return 1;  // of use to a search only
     case Kind::reciprocal: return -1 / (x * x);
     case Kind::sine: return shift != 0 ? -std::sin(x) : std::cos(x);
-    case Kind::relu_difference: return 1;
     case Kind::steps: {                            // of use to a search only: the mean over some steps on both sides
       const Steps::Table& t = steps->of(element);
       const std::size_t n = t.at.size(), i = t.index(x);

@@ -42,7 +42,7 @@ struct Term {
 /// One function element by element.
 struct Unary {
   /// curve: the entry's; stair: a curve that only steps, with its values and jumps bounded by its ends; steps: one whose steps are known.
-  enum class Kind : std::uint8_t { relu, curve, stair, reciprocal, sine, steps, relu_difference } kind = Kind::relu;
+  enum class Kind : std::uint8_t { relu, curve, stair, reciprocal, sine, steps } kind = Kind::relu;
   const op::Curve* curve = nullptr;
   std::shared_ptr<const ir::Attrs> attrs = {};
   double shift = 0;                                ///< sine: sin(x + shift), a quarter turn for the cosine
@@ -62,7 +62,7 @@ struct Layer {
   bool whole = false;                              ///< every element is an integer, and so small that float32 sums of them are exact
   Unary unary;
   std::int32_t a = -1, b = -1;                     ///< unary: a; product: a * b
-  std::int32_t left = -1, right = -1;              ///< unary of kind relu_difference: relu(left) - relu(right), where a is left - right. affine: left - right written anew, with what both may err
+  std::int32_t mate = -1, gap = -1;                ///< a ReLU of a pair: the other one, next to it; the layer of the first one's operand less the second one's
   float slack = 0;                                 ///< product: roundings of an element
   std::int32_t spread = -1;                        ///< affine: every element may err by `spread_units` 2^-24 times the largest magnitude of that layer (softmax takes the row's largest off first)
   float spread_units = 0;
@@ -83,10 +83,10 @@ bool moves(const Layer& l);
 /// what nothing uses. `sums` false: movement only.
 void compact(Net& net, bool sums = true);
 
-/// Where a layer takes the difference of two layers that are made alike - two networks on one input, one network on two inputs - the difference is carried through
-/// both from the input on, as layers of its own: bounds of it do not start from bounds of either (NeuroDiff, Paulsen et al. 2020).
+/// Where a layer takes the difference of two layers that are made alike - two networks on one input, one network on two inputs - their ReLUs become pairs, each with a layer of the difference of
+/// their operands. A sweep bounds that, and both of a pair together.
 /// False: the net takes no such difference and stays as it is.
-bool pair_differences(Net& net);
+bool pair_alike(Net& net);
 
 /// Operators for which lower() has a rule, beside those whose facts in the table (linear, curve, body) are enough.
 std::span<const std::string_view> own_rules();

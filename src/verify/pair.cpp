@@ -1,4 +1,7 @@
+// f and g made alike, side by side -> the same layers, with ReLUs that correspond next to each other and the difference of their operands as a layer beside them. Bounds of that difference say
+// more of relu(a) - relu(b) than bounds of a and of b do (ReluDiff, Paulsen et al. 2020), and a and b more than it where boxes are small: a sweep chooses element by element.
 #include <algorithm>
+#include <cmath>
 #include <map>
 #include <optional>
 
@@ -7,50 +10,73 @@
 namespace saha::verify {
 namespace {
 
-/// Copies a net layer by layer and puts layers of differences where one is taken.
+std::vector<Entry> entries(const Matrix& m) {
+  std::vector<Entry> e;
+  for (std::int32_t i = 0; i < m.rows; ++i) {
+    if (m.dense) for (std::int32_t j = 0; j < m.cols; ++j) e.push_back({i, j, m.values[std::size_t(i) * std::size_t(m.cols) + std::size_t(j)]});
+    else for (std::int32_t k = m.row_start[std::size_t(i)]; k < m.row_start[std::size_t(i) + 1]; ++k) e.push_back({i, m.column[std::size_t(k)], m.values[std::size_t(k)]});
+  }
+  return e;
+}
+
+/// Finds what corresponds, then copies the net layer by layer.
 class Pairing {
  public:
-  explicit Pairing(const Net& net) : net_(net), place_(net.layers.size(), -1) {}
+  explicit Pairing(const Net& net) : net_(net), place_(net.layers.size(), -1), mate_(net.layers.size(), -1), entered_(net.layers.size(), 0) {}
 
   std::optional<Net> run() {
-    bool any = false;
-    for (std::size_t k = 0; k < net_.layers.size(); ++k) {
-      Layer l = net_.layers[k];
-      if (l.kind == Layer::Kind::affine) any |= difference_taken(l);
-      for (Term& t : l.terms) t.from = t.from < 0 ? -1 - t.from : place_[std::size_t(t.from)];  // below 0: a layer of the new net
-      for (std::int32_t* o : {&l.a, &l.b, &l.spread}) if (*o >= 0) *o = place_[std::size_t(*o)];
-      place_[k] = push(std::move(l));
+    for (const Layer& l : net_.layers) {
+      std::vector<Part> parts;
+      collect(l, 1, 0, parts);
+      for (std::size_t i = 0; i < parts.size(); ++i)
+        for (std::size_t j = i + 1; j < parts.size(); ++j)
+          if (parts[i].from != parts[j].from && subtracts(parts[i], parts[j]) && alike(parts[i].from, parts[j].from)) match(parts[i].from, parts[j].from);
     }
-    if (!any) return {};
+    if (std::ranges::all_of(mate_, [](std::int32_t m) { return m < 0; })) return {};
+    for (std::size_t k = 0; k < net_.layers.size(); ++k) if (!emit(std::int32_t(k))) return {};
     return std::move(out_);
   }
 
  private:
-  std::int32_t push(Layer l) {
-    out_.layers.push_back(std::move(l));
-    return std::int32_t(out_.layers.size()) - 1;
-  }
-
   static bool same_shape(const Matrix& a, const Matrix& b) { return a.rows == b.rows && a.cols == b.cols; }
-  static std::vector<Entry> entries(const Matrix& m, float factor) {
-    std::vector<Entry> e;
-    for (std::int32_t i = 0; i < m.rows; ++i) {
-      if (m.dense) for (std::int32_t j = 0; j < m.cols; ++j) e.push_back({i, j, factor * m.values[std::size_t(i) * std::size_t(m.cols) + std::size_t(j)]});
-      else for (std::int32_t k = m.row_start[std::size_t(i)]; k < m.row_start[std::size_t(i) + 1]; ++k) e.push_back({i, m.column[std::size_t(k)], factor * m.values[std::size_t(k)]});
+
+  /// factor * matrix * from, a summand of a layer.
+  struct Part {
+    std::int32_t from;
+    const Matrix* matrix;
+    float factor;
+  };
+  /// A layer's summands, those of sums that it takes as they are, or turned round, among them.
+  void collect(const Layer& l, float factor, int depth, std::vector<Part>& parts) const {
+    for (const Term& t : l.terms) {
+      const Matrix& m = t.matrix;
+      const Layer& from = net_.layers[std::size_t(t.from)];
+      bool as_it_is = depth < 8 && from.kind == Layer::Kind::affine && !m.dense && m.rows == m.cols && std::ssize(m.values) == m.rows;
+      for (std::int32_t i = 0; as_it_is && i < m.rows; ++i) as_it_is = m.row_start[std::size_t(i)] == i && m.column[std::size_t(i)] == i && m.values[std::size_t(i)] == m.values[0];
+      if (as_it_is && std::fabs(m.values[0]) == 1) collect(from, factor * m.values[0], depth + 1, parts);
+      else parts.push_back({t.from, &m, factor});
     }
-    return e;
   }
-  static Matrix difference_of(const Matrix& a, const Matrix& b) {
-    std::vector<Entry> e = entries(a, 1), more = entries(b, -1);
-    e.insert(e.end(), more.begin(), more.end());
-    return make_matrix(a.rows, a.cols, std::move(e));
+  /// Some row takes the difference of an element of both.
+  static bool subtracts(const Part& a, const Part& b) {
+    if (!same_shape(*a.matrix, *b.matrix)) return false;
+    const std::vector<Entry> x = entries(*a.matrix), y = entries(*b.matrix);
+    for (auto i = x.begin(), j = y.begin(); i != x.end() && j != y.end();) {
+      const auto p = std::pair(i->row, i->col), q = std::pair(j->row, j->col);
+      if (p == q && a.factor * i->value * b.factor * j->value < 0) return true;
+      if (p <= q) ++i;
+      if (q <= p) ++j;
+    }
+    return false;
   }
 
-  /// p and q compute the same functions of layers that are alike in turn.
+  /// p and q compute functions of the same form of layers that are alike in turn.
   bool alike(std::int32_t p, std::int32_t q, int depth = 0) {
     if (p == q) return true;
     if (depth > 400) return false;
-    if (auto it = alike_.find({p, q}); it != alike_.end()) return it->second;
+    const auto known = alike_.find({p, q});
+    if (known != alike_.end()) return known->second;
+    alike_[{p, q}] = false;
     const Layer &a = net_.layers[std::size_t(p)], &b = net_.layers[std::size_t(q)];
     bool yes = a.kind == b.kind && a.size == b.size && a.spread < 0 && b.spread < 0;
     if (yes && a.kind == Layer::Kind::affine) {
@@ -62,60 +88,63 @@ class Pairing {
     return alike_[{p, q}] = yes;
   }
 
-  /// The layer of the new net that holds p - q; -1: it is 0.
-  std::int32_t difference(std::int32_t p, std::int32_t q) {
-    if (p == q) return -1;
-    if (auto it = made_.find({p, q}); it != made_.end()) return it->second;
+  void match(std::int32_t p, std::int32_t q) {
+    if (p == q || (mate_[std::size_t(p)] == q && mate_[std::size_t(q)] == p)) return;
     const Layer &a = net_.layers[std::size_t(p)], &b = net_.layers[std::size_t(q)];
-    Layer d;
-    d.size = a.size, d.origin = a.origin;
-    d.left = place_[std::size_t(p)], d.right = place_[std::size_t(q)];
-    if (a.kind == Layer::Kind::unary) {
-      d.kind = Layer::Kind::unary;
-      d.unary.kind = Unary::Kind::relu_difference;
-      d.left = place_[std::size_t(a.a)], d.right = place_[std::size_t(b.a)];
-      d.a = difference(a.a, b.a);
-      return made_[{p, q}] = d.a < 0 ? -1 : push(std::move(d));
-    }
-    // sum of M (x - x') + (M - M') x' + (b - b')
-    for (std::size_t i = 0; i < a.terms.size(); ++i) {
-      const std::int32_t before = difference(a.terms[i].from, b.terms[i].from);
-      if (before >= 0) d.terms.push_back({before, a.terms[i].matrix});
-      Matrix m = difference_of(a.terms[i].matrix, b.terms[i].matrix);
-      if (!m.values.empty()) d.terms.push_back({place_[std::size_t(b.terms[i].from)], std::move(m)});
-    }
-    for (std::size_t i = 0; i < a.bias.size(); ++i) d.bias.push_back(a.bias[i] - b.bias[i]);
-    return made_[{p, q}] = push(std::move(d));
+    for (std::size_t i = 0; i < a.terms.size(); ++i) match(a.terms[i].from, b.terms[i].from);
+    if (a.kind != Layer::Kind::unary) return;
+    match(a.a, b.a);
+    if (a.a != b.a && mate_[std::size_t(p)] < 0 && mate_[std::size_t(q)] < 0) mate_[std::size_t(p)] = q, mate_[std::size_t(q)] = p;
   }
 
-  /// Two terms of l over layers that are alike, one the negative of the other: one term over their difference.
-  bool difference_taken(Layer& l) {
-    bool any = false;
-    for (std::size_t i = 0; i < l.terms.size(); ++i)
-      for (std::size_t j = i + 1; j < l.terms.size(); ++j) {
-        if (l.terms[i].from <= 0 || l.terms[j].from <= 0 || !same_shape(l.terms[i].matrix, l.terms[j].matrix)) continue;
-        std::vector<Entry> a = entries(l.terms[i].matrix, 1), b = entries(l.terms[j].matrix, -1);
-        const bool opposite = std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const Entry& x, const Entry& y) { return x.row == y.row && x.col == y.col && x.value == y.value; });
-        if (!opposite || !alike(l.terms[i].from, l.terms[j].from)) continue;
-        const std::int32_t d = difference(l.terms[i].from, l.terms[j].from);
-        if (d < 0) continue;
-        l.terms[i].from = -1 - d, l.whole = false;  // bounds of a difference are no integers
-        l.terms.erase(l.terms.begin() + std::ptrdiff_t(j));
-        any = true;
-        break;
-      }
-    return any;
+  /// Copies a layer behind all that it reads; both of a pair together. False: pairs cross, so that no order has each together.
+  bool emit(std::int32_t k) {
+    if (place_[std::size_t(k)] >= 0) return true;
+    if (entered_[std::size_t(k)]++) return false;
+    const Layer& l = net_.layers[std::size_t(k)];
+    const std::int32_t mate = mate_[std::size_t(k)];
+    if (mate < 0) {
+      for (const Term& t : l.terms) if (!emit(t.from)) return false;
+      for (std::int32_t o : {l.a, l.b, l.spread}) if (o >= 0 && !emit(o)) return false;
+      copy(k);
+      return true;
+    }
+    const std::int32_t a = l.a, b = net_.layers[std::size_t(mate)].a;
+    entered_[std::size_t(mate)] = 1;
+    if (!emit(a) || !emit(b)) return false;
+    Layer d;
+    d.size = l.size, d.origin = l.origin;
+    for (auto [from, sign] : {std::pair(a, 1.0f), std::pair(b, -1.0f)}) {
+      std::vector<Entry> e;
+      for (std::int32_t i = 0; i < l.size; ++i) e.push_back({i, i, sign});
+      d.terms.push_back({place_[std::size_t(from)], make_matrix(l.size, l.size, std::move(e))});
+    }
+    d.bias.assign(std::size_t(l.size), 0.0f);
+    out_.layers.push_back(std::move(d));
+    const std::int32_t gap = std::int32_t(out_.layers.size()) - 1;
+    copy(k), copy(mate);
+    Layer &first = out_.layers[std::size_t(gap) + 1], &second = out_.layers[std::size_t(gap) + 2];
+    first.mate = gap + 2, second.mate = gap + 1, first.gap = second.gap = gap;
+    return true;
+  }
+
+  void copy(std::int32_t k) {
+    Layer l = net_.layers[std::size_t(k)];
+    for (Term& t : l.terms) t.from = place_[std::size_t(t.from)];
+    for (std::int32_t* o : {&l.a, &l.b, &l.spread}) if (*o >= 0) *o = place_[std::size_t(*o)];
+    place_[std::size_t(k)] = std::int32_t(out_.layers.size());
+    out_.layers.push_back(std::move(l));
   }
 
   const Net& net_;
   Net out_;
-  std::vector<std::int32_t> place_;
-  std::map<std::pair<std::int32_t, std::int32_t>, std::int32_t> made_;
+  std::vector<std::int32_t> place_, mate_;           ///< of a layer: where it is in the new net; the ReLU that it is paired with
+  std::vector<char> entered_;
   std::map<std::pair<std::int32_t, std::int32_t>, bool> alike_;
 };
 }  // namespace
 
-bool pair_differences(Net& net) {
+bool pair_alike(Net& net) {
   std::optional<Net> paired = Pairing(net).run();
   if (paired) net = std::move(*paired);
   return paired.has_value();

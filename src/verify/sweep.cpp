@@ -49,6 +49,10 @@ Sweep::Sweep(const Net& net, const Loops& loops, int lanes, int columns, Arithme
     } else if (l.kind != Layer::Kind::input) {
       for (auto* v : {&s.al, &s.au, &s.cl, &s.cu, &s.slack}) v->assign(n, 0);
       if (l.kind == Layer::Kind::product) s.bl.assign(n, 0), s.bu.assign(n, 0);
+      if (l.gap >= 0 && l.mate < std::int32_t(k)) {
+        Joint& j = s.joint;
+        for (auto* v : {&j.al, &j.au, &j.bl, &j.bu, &j.cl, &j.cu, &j.slack, &j.gap[0], &j.gap[1], &j.gap[2], &j.gap[3], &j.gap[4], &j.gap[5]}) v->assign(n, 0);
+      }
     }
     for (const Term& t : l.terms) ++state_[std::size_t(t.from)].readers;
     // Signs of ReLUs and steps are looked at in the layer itself.
@@ -58,6 +62,7 @@ Sweep::Sweep(const Net& net, const Loops& loops, int lanes, int columns, Arithme
       ++state_[std::size_t(from)].readers;
       read_by_nonlinear(from, through);
     }
+    if (l.gap >= 0 && l.mate < std::int32_t(k)) ++state_[std::size_t(l.gap)].readers, read_by_nonlinear(l.gap, false);
     s.coefficient.assign(std::size_t(l.size) * std::size_t(ld_), 0);
   }
   std::sort(critical_.begin(), critical_.end());
@@ -164,15 +169,13 @@ void Sweep::affine(std::size_t layer) {
     for (std::size_t i = 0; i < f.lo.size(); ++i) spread[i % std::size_t(b)] = std::max({spread[i % std::size_t(b)], std::fabs(f.lo[i]), std::fabs(f.hi[i])});
     for (float& v : spread) v *= l.spread_units * kUnit;
   }
-  const State *left = l.left >= 0 ? &state_[std::size_t(l.left)] : nullptr, *right = l.right >= 0 ? &state_[std::size_t(l.right)] : nullptr;
   const bool moving = inference == 0 && roundings == 0 && l.spread < 0 && l.absolute == 0;
   for (std::int32_t e = 0; e < l.size; ++e) {
     const float bias = l.bias[std::size_t(e)];
     for (std::int64_t q = 0; q < b; ++q) {
       const std::size_t at = std::size_t(e) * std::size_t(b) + std::size_t(q), from = std::size_t(e) * std::size_t(width) + std::size_t(q);
       const float size = a[from], bound = std::fabs(bias);
-      const float error = 1.01f * kUnit * ((inference + roundings) * size + (inference + (bias != 0 ? kCarried : 0)) * bound) + spread[std::size_t(q)] + l.absolute + (moving ? 0 : kTiny) +
-                          (left ? left->error[at] + right->error[at] + 2 * kUnit * (size + bound) : 0);
+      const float error = 1.01f * kUnit * ((inference + roundings) * size + (inference + (bias != 0 ? kCarried : 0)) * bound) + spread[std::size_t(q)] + l.absolute + (moving ? 0 : kTiny);
       s.error[at] = error;
       const float mine = l.whole ? r[from] : r[from] * (1 + (terms + 4) * kUnit) + 1.01f * kUnit * (terms + 6) * (size + bound) + error;
       float lo = c[from] + bias - mine, hi = c[from] + bias + mine;
@@ -195,19 +198,6 @@ void Sweep::lines(std::size_t layer) {
       s.lo[i] = std::max(f.lo[i], 0.0f), s.hi[i] = std::max(f.hi[i], 0.0f);
       s.al[i] = line.al, s.au[i] = line.au, s.cl[i] = 0, s.cu[i] = line.cu, s.slack[i] = line.slack;
     }
-  } else if (l.unary.kind == Unary::Kind::relu_difference) {
-    const State &p = state_[std::size_t(l.left)], &q = state_[std::size_t(l.right)];
-    for (std::size_t i = 0; i < n; ++i) {
-      const float lo = f.lo[i], hi = f.hi[i], chord = lo < 0 && hi > 0 ? hi / (hi - lo) : 0, off = lo < 0 && hi > 0 ? 8 * kUnit * std::max(-lo, hi) + kTiny : 0;
-      // The difference lies between 0 and the operands' difference; on one side of it where one operand's sign is known.
-      s.al[i] = q.lo[i] >= 0 ? 1 : q.hi[i] <= 0 || lo >= 0 ? 0 : hi <= 0 ? 1 : 1 - chord;
-      s.cl[i] = s.al[i] == 0 || s.al[i] == 1 ? 0 : -(1 - chord) * hi - off;
-      s.au[i] = p.lo[i] >= 0 ? 1 : p.hi[i] <= 0 || hi <= 0 ? 0 : lo >= 0 ? 1 : chord;
-      s.cu[i] = s.au[i] == 0 || s.au[i] == 1 ? 0 : -chord * lo + off;
-      s.lo[i] = std::max(s.lo[i], s.al[i] == 1 ? lo : s.al[i] == 0 ? 0 : lo), s.hi[i] = std::min(s.hi[i], s.au[i] == 1 ? hi : s.au[i] == 0 ? 0 : hi);
-      if (s.lo[i] > s.hi[i]) std::swap(s.lo[i], s.hi[i]);
-      s.slack[i] = kUnit * (adds * std::max(-lo, hi) + kCarried * std::max(std::fabs(s.cl[i]), std::fabs(s.cu[i]))) + kTiny;
-    }
   } else if (l.unary.kind == Unary::Kind::steps) {
     step_lines(layer);
   } else {
@@ -229,6 +219,40 @@ void Sweep::lines(std::size_t layer) {
     }
   }
   narrow_active(layer);
+  if (l.gap >= 0 && l.mate < std::int32_t(layer)) pair_lines(layer);
+}
+
+/// Of the second of a pair, whose first has its lines: those of the difference. Elements that matter to one of them matter to both.
+void Sweep::pair_lines(std::size_t layer) {
+  const Layer &l = net_.layers[layer], &other = net_.layers[std::size_t(l.mate)];
+  State &s = state_[layer], &first = state_[std::size_t(l.mate)], &fa = state_[std::size_t(other.a)], &fb = state_[std::size_t(l.a)];
+  const State& d = state_[std::size_t(l.gap)];
+  Joint& j = s.joint;
+  const float adds = float(fa.readers + fb.readers + 12);
+  auto alone = [](float lo, float hi, const ReluLine& r, float& below, float& above) {
+    const bool open = lo < 0 && hi > 0;
+    below = !open ? 0 : r.al > 0 ? -lo : hi, above = !open ? 0 : -lo * hi / (hi - lo);
+  };
+  for (std::size_t i = 0; i < s.lo.size(); ++i) {
+    const Interval x{fa.lo[i], fa.hi[i]}, y{fb.lo[i], fb.hi[i]}, x_less_y{d.lo[i], d.hi[i]};
+    alone(x.lo, x.hi, {first.al[i]}, j.gap[0][i], j.gap[1][i]), alone(y.lo, y.hi, {s.al[i]}, j.gap[2][i], j.gap[3][i]);
+    if ((x.lo >= 0 || x.hi <= 0) && (y.lo >= 0 || y.hi <= 0)) {  // nothing is off, and each is taken alone
+      j.al[i] = j.au[i] = first.al[i], j.bl[i] = j.bu[i] = -s.al[i], j.cl[i] = j.cu[i] = j.gap[4][i] = j.gap[5][i] = 0, j.slack[i] = std::max(first.slack[i], s.slack[i]);
+      continue;
+    }
+    const Plane up = above_difference(x, y, x_less_y), down = above_difference(y, x, {-x_less_y.hi, -x_less_y.lo});
+    j.au[i] = up.a, j.bu[i] = up.b, j.cu[i] = up.c, j.gap[5][i] = up.gap;
+    j.al[i] = -down.b, j.bl[i] = -down.a, j.cl[i] = -down.c, j.gap[4][i] = down.gap;
+    j.slack[i] = kUnit * (2 * adds * (std::max(-x.lo, x.hi) + std::max(-y.lo, y.hi)) + (kCarried + 4) * (first.cu[i] + s.cu[i] + std::fabs(up.c) + std::fabs(down.c))) + kTiny;
+  }
+  std::vector<std::int32_t> both;
+  std::ranges::set_union(first.active, s.active, std::back_inserter(both));
+  first.active = s.active = both;
+  for (auto [from, readers] : {std::pair(other.a, fa.readers), std::pair(l.a, fb.readers)}) {
+    if (readers != 2 || from == 0) continue;         // the pair and its layer of differences
+    state_[std::size_t(from)].active = both;
+    if (lanes_ == 1) prune(std::size_t(from));
+  }
 }
 
 void Sweep::step_lines(std::size_t layer) {
@@ -353,7 +377,19 @@ void Sweep::loose(std::size_t layer, std::vector<std::int32_t>& rows) const {
   }
   if (s.exact_box) return;
   // What a function of one element takes on over its operand's bounds is no wider than what its lines leave. (Where inputs are split, the slopes of these rows say which.)
-  if (lanes_ == 1 && net_.layers[layer].kind == Layer::Kind::unary && net_.layers[layer].unary.kind != Unary::Kind::relu_difference) return;
+  if (lanes_ == 1 && net_.layers[layer].kind == Layer::Kind::unary) return;
+  for (std::size_t k = layer + 1; k < net_.layers.size(); ++k) {  // a difference matters unless both ReLUs are linear, alike
+    const Layer& l = net_.layers[k];
+    if (l.gap != std::int32_t(layer)) continue;
+    const State &x = state_[std::size_t(l.a)], &y = state_[std::size_t(net_.layers[std::size_t(l.mate)].a)];
+    for (std::int32_t e = 0; e < l.size; ++e)
+      for (int q = 0; q < lanes_; ++q)
+        if (const std::size_t at = std::size_t(e) * std::size_t(lanes_) + std::size_t(q); !((x.lo[at] >= 0 && y.lo[at] >= 0) || (x.hi[at] <= 0 && y.hi[at] <= 0))) {
+          rows.push_back(e);
+          break;
+        }
+    return;
+  }
   for (std::int32_t e = 0; e < net_.layers[layer].size; ++e)
     for (int q = 0; q < lanes_; ++q) {
       const std::size_t at = std::size_t(e) * std::size_t(lanes_) + std::size_t(q);
@@ -476,6 +512,7 @@ void Sweep::down(std::size_t layer, List rows, std::int64_t columns) {
     return;
   }
   const Lines lines{s.al.data(), s.au.data(), s.bl.data(), s.bu.data(), s.cl.data(), s.cu.data(), s.slack.data(), lanes_};
+  if (l.gap >= 0 && paired_down(layer, columns)) return;
   if (l.kind == Layer::Kind::unary) {
     write(std::size_t(l.a), rows, columns, add);
     loops_.unary(lines, rows, s.coefficient.data(), state_[std::size_t(l.a)].coefficient.data(), ld_, columns, sum_.data(), add);
@@ -486,6 +523,24 @@ void Sweep::down(std::size_t layer, List rows, std::int64_t columns) {
     write(std::size_t(l.b), rows, columns, add);
     loops_.product(lines, rows, s.coefficient.data(), state_[std::size_t(l.b)].coefficient.data(), ld_, columns, sum_.data(), add, true);
   }
+}
+
+/// Of a pair the first layer does both, once all coefficients are there. False: only this one has any, so that it is as any other.
+bool Sweep::paired_down(std::size_t layer, std::int64_t columns) {
+  const Layer& l = net_.layers[layer];
+  if (pointwise_ || !state_[std::size_t(l.mate)].has) return false;
+  if (l.mate < std::int32_t(layer)) return true;
+  const Layer& other = net_.layers[std::size_t(l.mate)];
+  State &s = state_[layer], &t = state_[std::size_t(l.mate)];
+  Joint& j = t.joint;
+  const List rows{s.active.data(), std::int32_t(s.active.size())};
+  const PairLines lines{{.al = s.al.data(), .au = s.au.data(), .cu = s.cu.data(), .lanes = lanes_}, {.al = t.al.data(), .au = t.au.data(), .cu = t.cu.data(), .lanes = lanes_},
+                        {j.al.data(), j.au.data(), j.bl.data(), j.bu.data(), j.cl.data(), j.cu.data(), j.slack.data(), lanes_},
+                        {j.gap[0].data(), j.gap[1].data(), j.gap[2].data(), j.gap[3].data(), j.gap[4].data(), j.gap[5].data()}};
+  bool add_a = false, add_b = false;
+  write(std::size_t(l.a), rows, columns, add_a), write(std::size_t(other.a), rows, columns, add_b);
+  loops_.pair(lines, rows, s.coefficient.data(), t.coefficient.data(), state_[std::size_t(l.a)].coefficient.data(), state_[std::size_t(other.a)].coefficient.data(), ld_, columns, sum_.data(), add_a, add_b);
+  return true;
 }
 
 /// Where a sparse layer is asked for few elements, each column's own rows are spread to the operands: the layer's matrices are not gone through for all.
@@ -591,8 +646,6 @@ const float* Sweep::evaluate(const float* x, bool keep) {
       for (std::size_t i = 0; i < s.lo.size(); ++i) s.lo[i] = state_[std::size_t(l.a)].lo[i] * state_[std::size_t(l.b)].lo[i];
     } else if (l.unary.kind == Unary::Kind::relu) {
       for (std::size_t i = 0; i < s.lo.size(); ++i) s.lo[i] = std::max(state_[std::size_t(l.a)].lo[i], 0.0f);
-    } else if (l.unary.kind == Unary::Kind::relu_difference) {
-      for (std::size_t i = 0; i < s.lo.size(); ++i) s.lo[i] = std::max(state_[std::size_t(l.left)].lo[i], 0.0f) - std::max(state_[std::size_t(l.right)].lo[i], 0.0f);
     } else {
       for (std::size_t i = 0; i < s.lo.size(); ++i) s.lo[i] = float(l.unary.value(double(state_[std::size_t(l.a)].lo[i]), std::int32_t(i / b)));
     }

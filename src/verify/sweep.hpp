@@ -14,6 +14,10 @@
 
 namespace saha::verify {
 
+struct Interval {
+  float lo = 0, hi = 0;
+};
+
 /// Linear bounds of one function on [lo, hi], for float32 coefficients: al x + cl <= f(x) <= au x + cu. `ok` is false where f is not finite on all of it.
 struct Line {
   float al = 0, cl = 0, au = 0, cu = 0;
@@ -30,6 +34,12 @@ struct ReluLine {
   float al = 0, au = 0, cu = 0, slack = 0;
 };
 ReluLine relu_line(float lo, float hi, int readers);
+
+/// a x + b y + c >= relu(x) - relu(y) wherever x and y lie in their intervals and x - y in its own, by about `gap` on average. Slopes are within [-1, 1].
+struct Plane {
+  float a = 0, b = 0, c = 0, gap = 0;
+};
+Plane above_difference(Interval x, Interval y, Interval x_less_y);
 
 /// A linear function of a layer's elements and of the input: what is bounded from below.
 struct Query {
@@ -111,10 +121,15 @@ class Sweep {
     std::vector<std::int32_t> row_start, column, col_start, row;
     std::vector<float> by_row, by_col;
   };
+  /// Lines of relu(a) - relu(b), of a pair; the gaps of all six lines.
+  struct Joint {
+    std::vector<float> al, au, bl, bu, cl, cu, slack, gap[6];
+  };
   struct State {
     std::vector<float> lo, hi, error;                ///< [element][lane]; error: of an affine layer
     std::vector<float> al, au, bl, bu, cl, cu, slack;
     std::vector<float> coefficient;                  ///< [element][column]
+    Joint joint;                                     ///< of the second of a pair
     std::vector<std::int32_t> active;
     std::vector<Panel> back;                         ///< one a term
     std::vector<Panel> ahead, magnitude;
@@ -127,6 +142,7 @@ class Sweep {
   void read_by_nonlinear(std::int32_t from, bool through);
   void affine(std::size_t layer);
   void lines(std::size_t layer);
+  void pair_lines(std::size_t layer);
   void product_lines(std::size_t layer);
   void step_lines(std::size_t layer);
   bool bound_over(std::size_t layer, std::span<const std::int32_t> rows, double* out);
@@ -136,6 +152,7 @@ class Sweep {
   void pass(std::size_t layer, std::span<const Query> queries, double* out, float* slopes);
   void descend(std::size_t layer, const std::vector<std::int32_t>& rows, std::span<const Query* const> queries, std::int64_t per, std::int64_t columns);
   void down(std::size_t layer, List rows, std::int64_t columns);
+  bool paired_down(std::size_t layer, std::int64_t columns);
   virtual void after_unary(std::size_t, std::int64_t) {}  ///< the coefficients of its operand have been written
   void write(std::size_t to, List rows, std::int64_t columns, bool& add);
   void multiply(const Term& t, Panel& panel, bool magnitude, const float* x, float* y, std::int64_t ld, std::int64_t columns, bool add) const;

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <numeric>
 #include <optional>
+#include <span>
 
 #include "op/builder.hpp"
 #include "passes/gather_quantised.hpp"
@@ -47,12 +49,41 @@ Result<> check(const Property& p, const Net& net, std::int64_t inputs) {
   }
   return {};
 }
-/// Where rows of the property themselves take differences of two networks' outputs: a layer of their sums, so that these differences are carried from the input on. The
+/// Where two rows of a case speak of the same elements of two outputs, one turned round - a class leads in one network and not in the other -, their sum holds too: a row over differences, of which
+/// more is known than of either output. `starts`: where each output begins, and their end.
+void add_sums_of_mirrored(Property& property, std::span<const std::int32_t> starts) {
+  using Form = std::pair<std::vector<std::int32_t>, std::vector<double>>;  // elements of their output, coefficients
+  for (Case& c : property.cases) {
+    std::map<Form, std::vector<std::pair<std::size_t, std::int32_t>>> seen;  // rows, and where their outputs begin
+    const std::size_t rows = c.rows.size();
+    for (std::size_t k = 0; k < rows; ++k) {
+      const Row row = c.rows[k];
+      if (row.y.empty() || !row.x.empty()) continue;
+      const auto end = std::upper_bound(starts.begin(), starts.end(), row.y[0].first);
+      if (end == starts.end() || row.y.back().first >= *end) continue;
+      const std::int32_t start = *(end - 1);
+      Form form, turned;
+      for (auto& [e, v] : row.y) form.first.push_back(e - start), form.second.push_back(v), turned.second.push_back(-v);
+      turned.first = form.first;
+      for (auto [other, from] : seen[turned]) {
+        if (from == start) continue;
+        Row sum = c.rows[other];
+        sum.y.insert(sum.y.end(), row.y.begin(), row.y.end());
+        std::sort(sum.y.begin(), sum.y.end());
+        sum.bound += row.bound, sum.strict |= row.strict;
+        c.rows.push_back(std::move(sum));
+      }
+      seen[form].emplace_back(k, start);
+    }
+  }
+}
+/// Where rows of the property themselves take differences of two networks' outputs: a layer of their sums, so that the networks' ReLUs can be paired. The
 /// property over that layer. False: they take none, and both stay as they are.
-bool over_differences(Net& net, Property& property) {
+bool over_differences(Net& net, Property& property, std::span<const std::int32_t> starts) {
   std::vector<Entry> entries;
   std::vector<std::vector<std::pair<std::int32_t, double>>> sums;
   Property over = property;
+  add_sums_of_mirrored(over, starts);
   for (Case& c : over.cases)
     for (Row& r : c.rows) {
       if (r.y.empty()) continue;
@@ -75,7 +106,7 @@ bool over_differences(Net& net, Property& property) {
   l.origin = "the property's sums of outputs";
   wider.layers.push_back(std::move(l));
   compact(wider, false);
-  if (!pair_differences(wider)) return false;
+  if (!pair_alike(wider)) return false;
   over.outputs = std::int64_t(sums.size());
   net = std::move(wider), property = std::move(over);
   return true;
@@ -89,8 +120,8 @@ bool compares(const Property& p) {
   return true;
 }
 
-/// The searches take turns, each twice as long as the one before, until one ends. `paired`: the same problem with differences as layers of their own, or null; a certificate
-/// is not written of that one.
+/// The searches take turns, each twice as long as the one before, until one ends. `paired`: the same problem with ReLUs as pairs, or null; its inputs are split instead, unless a certificate is
+/// wanted, which it has not.
 End search(const Problem& problem, const Problem* paired, Watch& watch, std::size_t varying, Outcome& out) {
   struct Turn {
     std::unique_ptr<Search> search;
@@ -110,8 +141,8 @@ End search(const Problem& problem, const Problem* paired, Watch& watch, std::siz
   const Method method = problem.options.method;
   const bool inputs = method == Method::automatic ? varying <= kSomeInputs : method == Method::inputs;
   if (method == Method::automatic ? varying > kFewInputs : method == Method::activations) over_activations();
-  if (inputs && paired && !wanted) turns.push_back({input_search(*paired, watch, nullptr), "input splits on differences", nullptr});
-  if (inputs) over_inputs();
+  if (inputs && paired && !wanted) turns.push_back({input_search(*paired, watch, nullptr), "input splits on pairs", nullptr});
+  else if (inputs) over_inputs();
   bool tried_inputs = inputs;
   for (double slice = 0.2;; slice *= 2)
     for (std::size_t k = 0; k < turns.size(); ++k) {
@@ -175,11 +206,17 @@ Result<Outcome> prove(const ir::Graph& g, const Property& property, const Option
     before.emplace(std::move(p));
     problem.sought = &*before;
   }
-  Net differences = net;
+  std::vector<std::int32_t> starts{0};
+  for (ir::ValueId v : simple.graph.outputs()) {
+    std::int64_t n = 1;
+    for (const ir::Dim& d : simple.graph.type(v).dims) n *= d.known().value_or(1);
+    starts.push_back(starts.back() + std::int32_t(n));
+  }
+  Net pairs = net;
   Property over = property;
   std::optional<Problem> paired;
-  if (pair_differences(differences) || over_differences(differences, over)) {
-    SAHA_TRY(Problem p, make_problem(differences, over, property, options, grid));
+  if (pair_alike(pairs) || over_differences(pairs, over, starts)) {
+    SAHA_TRY(Problem p, make_problem(pairs, over, property, options, grid));
     paired.emplace(std::move(p));
   }
   std::vector<Dims> shapes;

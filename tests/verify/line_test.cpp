@@ -99,6 +99,28 @@ TEST(Line, and_range_hold_at_samples_of_any_interval) {
   }
 }
 
+TEST(Line, planes_lie_above_the_difference_of_two_relus) {
+  std::mt19937_64 random(5);
+  auto uniform = [&](double lo, double hi) { return std::uniform_real_distribution<double>(lo, hi)(random); };
+  for (int k = 0; k < 4000; ++k) {
+    const double size = std::pow(10.0, uniform(-6, 4)), apart = std::pow(10.0, uniform(-4, 0)) * size;
+    auto interval = [&](double s) {
+      const double a = uniform(-s, s), b = random() % 8 ? uniform(-s, s) : a;
+      return Interval{float(std::min(a, b)), float(std::max(a, b))};
+    };
+    const Interval x = interval(size), y = random() % 2 ? interval(size) : Interval{x.lo - float(apart), x.hi + float(apart)};
+    const double less = double(x.lo) - double(y.hi), more = double(x.hi) - double(y.lo), from = uniform(less, more), to = uniform(from, more);
+    const Interval d{float(from), float(to)};
+    const Plane p = above_difference(x, y, d);
+    ASSERT_TRUE(std::fabs(p.a) <= 1 && std::fabs(p.b) <= 1 && std::isfinite(p.c));
+    for (int i = 0; i < 60; ++i) {
+      const double a = i % 4 ? uniform(double(x.lo), double(x.hi)) : double(i % 8 ? x.lo : x.hi), b = i % 3 ? uniform(double(y.lo), double(y.hi)) : std::clamp(a - double(i % 2 ? d.lo : d.hi), double(y.lo), double(y.hi));
+      if (a - b < double(d.lo) || a - b > double(d.hi)) continue;
+      EXPECT_GE(double(p.a) * a + double(p.b) * b + double(p.c), std::max(a, 0.0) - std::max(b, 0.0)) << "x in [" << x.lo << ", " << x.hi << "], y in [" << y.lo << ", " << y.hi << "], x - y in [" << d.lo << ", " << d.hi << "]";
+    }
+  }
+}
+
 TEST(Line, has_none_where_the_function_is_not_finite) {
   auto none = [](const char* name, double lo, double hi) {
     const op::OpDef& d = *op::find(name)->def;

@@ -1,4 +1,6 @@
 // Verdicts on tiny random networks against their least values, by both ways to split.
+#include <algorithm>
+
 #include "bounds_testing.hpp"
 #include "verify/verify.hpp"
 
@@ -117,4 +119,84 @@ TEST(Verdicts, counterexamples_are_found_through_steps_and_a_softmax) {
     found += o->method == "attack";
   }
   EXPECT_GE(found, 3);
+}
+
+TEST(Verdicts, of_two_networks_are_those_of_their_executions) {
+  for (std::uint64_t seed = 0; seed < 6; ++seed) {
+    std::mt19937_64 random(seed + 1);
+    Maker m{{}, random};
+    const std::int64_t wide = 8, classes = 3;
+    const double apart = seed % 2 ? 0.1 : 0.004;
+    op::Val x = m.x({1, 2}, -1, 1);
+    op::Vals y;
+    const Tensor weights[] = {m.tensor({2, wide}), m.tensor({wide, wide}), m.tensor({wide, classes})}, biases[] = {m.tensor({wide}), m.tensor({wide}), m.tensor({classes})};
+    for (int net = 0; net < 2; ++net) {
+      op::Val h = x;
+      for (int k = 0; k < 3; ++k) {
+        auto moved = [&](const Tensor& of) {
+          Tensor t = Tensor::of(DType::f32, of.dims, values<double>(of));
+          for (std::int64_t i = 0; net && i < t.size(); ++i) t.as<float>()[i] += float(m.uniform(-apart, apart));
+          return m.b.constant(t);
+        };
+        h = m.op("Gemm", {h, moved(weights[k]), moved(biases[k])});
+        if (k < 2) h = m.op("Relu", {h});
+      }
+      y.push_back(h);
+    }
+    auto g = std::move(m.b).build(y);
+    ASSERT_TRUE(g);
+    const Execution execution(*g);
+    double apart_most = 0, margin_most = 0;            // over a grid: the outputs' largest difference, and the largest lead that the second network turns round
+    for (int i = 0; i <= 100; ++i)
+      for (int j = 0; j <= 100; ++j) {
+        const std::vector<float> out = execution.run(std::vector{float(i) / 50 - 1, float(j) / 50 - 1}, random, false);
+        std::vector<double> f(out.begin(), out.begin() + classes), d(out.begin() + classes, out.end());
+        for (int c = 0; c < classes; ++c) apart_most = std::max(apart_most, std::fabs(f[std::size_t(c)] - d[std::size_t(c)]));
+        const std::size_t top = std::size_t(std::ranges::max_element(f) - f.begin()), other = std::size_t(std::ranges::max_element(d) - d.begin());
+        if (top == other) continue;
+        std::ranges::sort(f);
+        margin_most = std::max(margin_most, f[classes - 1] - f[classes - 2]);
+      }
+    const auto box = std::make_shared<const Box>(Box{{-1, -1}, {1, 1}});
+    auto close = [&](double eps) {
+      Property p{2, 2 * classes, {}, 0};
+      for (std::int32_t c = 0; c < classes; ++c)
+        for (double sign : {1.0, -1.0}) p.cases.push_back({box, {{.y = {{c, sign}, {c + std::int32_t(classes), -sign}}, .bound = -eps}}});
+      return p;
+    };
+    auto same_class = [&](double margin) {
+      Property p{2, 2 * classes, {}, 0};
+      for (std::int32_t c = 0; c < classes; ++c)
+        for (std::int32_t k = 0; k < classes; ++k) {
+          if (k == c) continue;
+          Case one{box, {}};
+          for (std::int32_t j = 0; j < classes; ++j) {
+            if (j != c) one.rows.push_back({.y = j < c ? std::vector<std::pair<std::int32_t, double>>{{j, 1.0}, {c, -1.0}} : std::vector<std::pair<std::int32_t, double>>{{c, -1.0}, {j, 1.0}}, .bound = -margin});
+            const std::int32_t a = j + std::int32_t(classes), b = k + std::int32_t(classes);
+            if (j != k) one.rows.push_back({.y = a < b ? std::vector<std::pair<std::int32_t, double>>{{a, 1.0}, {b, -1.0}} : std::vector<std::pair<std::int32_t, double>>{{b, -1.0}, {a, 1.0}}});
+          }
+          p.cases.push_back(std::move(one));
+        }
+      return p;
+    };
+    auto verdict = [&](const Property& p, std::int64_t* regions) {
+      auto o = prove(*g, p, {.timeout_s = 20, .threads = 1, .seed = seed});
+      EXPECT_TRUE(o);
+      if (!o) return Verdict::unknown;
+      *regions = o->regions;
+      if (o->verdict == Verdict::violated) {
+        EXPECT_TRUE(satisfies(p, std::vector<double>(o->x.begin(), o->x.end()), std::vector<double>(o->y.begin(), o->y.end()), 1e-6));
+      }
+      return o->verdict;
+    };
+    std::int64_t regions = 0;
+    EXPECT_EQ(verdict(close(0.9 * apart_most), &regions), Verdict::violated) << "seed " << seed;
+    EXPECT_EQ(verdict(close(1.2 * apart_most), &regions), Verdict::holds) << "seed " << seed;
+    if (margin_most > 0) {
+      EXPECT_EQ(verdict(same_class(0.5 * margin_most), &regions), Verdict::violated) << "seed " << seed;
+    }
+    // Where both differ by less than half the margin the class is the same: each of the mirrored rows alone takes splits along every border between classes, their sum hardly any.
+    EXPECT_EQ(verdict(same_class(2.4 * apart_most), &regions), Verdict::holds) << "seed " << seed;
+    EXPECT_LT(regions, 400) << "seed " << seed;
+  }
 }

@@ -118,6 +118,28 @@ void product(const Lines& l, List j, const float* coefficient, float* into, int6
   });
 }
 
+void pair(const PairLines& l, List j, const float* first, const float* second, float* into_a, float* into_b, int64_t ld, int64_t columns, double* sum, bool add_a, bool add_b) {
+  blocks(j, columns, sum, [&](int32_t e, int64_t m, V run) {
+    const int64_t at = int64_t(e) * ld + m, lanes = l.first.lanes;
+    auto line = [&](const float* p) { return at_lane(p, lanes, e, m); };
+    const V u = load(first + at), v = load(second + at), both = u + v;
+    const V gap[6] = {line(l.gap[0]), line(l.gap[1]), line(l.gap[2]), line(l.gap[3]), line(l.gap[4]), line(l.gap[5])};
+    auto cost = [&](V c, int k) { return max(c, V{}) * gap[k] - min(c, V{}) * gap[k + 1]; };
+    const V apart = cost(u, 0) + cost(v, 2), by_first = cost(both, 2) + cost(u, 4), by_second = cost(both, 0) + cost(-v, 4);
+    V best = apart, t = V{}, a = u, b = v;
+    const I one = by_first < best;
+    best = select(one, by_first, best), t = select(one, u, t), a = select(one, V{}, a), b = select(one, both, b);
+    const I two = by_second < best;
+    t = select(two, -v, t), a = select(two, both, a), b = select(two, V{}, b);
+    const V au = max(a, V{}), ad = min(a, V{}), bu = max(b, V{}), bd = min(b, V{}), tu = max(t, V{}), td = min(t, V{});
+    const V x = fma(au, line(l.first.al), fma(ad, line(l.first.au), fma(tu, line(l.difference.al), td * line(l.difference.au))));
+    const V y = fma(bu, line(l.second.al), fma(bd, line(l.second.au), fma(tu, line(l.difference.bl), td * line(l.difference.bu))));
+    store(into_a + at, add_a ? load(into_a + at) + x : x), store(into_b + at, add_b ? load(into_b + at) + y : y);
+    run = fma(ad, line(l.first.cu), fma(bd, line(l.second.cu), fma(tu, line(l.difference.cl), fma(td, line(l.difference.cu), run))));
+    return fma(-(kernels::SAHA_ISA::abs(u) + kernels::SAHA_ISA::abs(v)), line(l.difference.slack), run);
+  });
+}
+
 void constant(const float* bias, const float* error, int64_t lanes, List j, const float* coefficient, int64_t ld, int64_t columns, double* sum) {
   blocks(j, columns, sum, [&](int32_t e, int64_t m, V run) {
     const V c = load(coefficient + int64_t(e) * ld + m);
@@ -199,6 +221,6 @@ void mix(const Planes& p, List j, const float* coefficient, const float* x, cons
 }
 }  // namespace
 
-const Loops kLoops{W, dense, sparse, unary, product, constant, box, corner, chosen, shift, ascend, mix};
+const Loops kLoops{W, dense, sparse, unary, product, pair, constant, box, corner, chosen, shift, ascend, mix};
 
 }  // namespace saha::verify::SAHA_ISA
