@@ -53,6 +53,7 @@ Type Checker::word_call(const Expr& e, const Word& w, Place word_place) {
   use_ = Use::run;
   if (!sound || !calibration(e, w)) return {};
   check_constants(e, w);
+  if (const Expr* margin = w.name == "same_class" ? argument_of(e, "margin") : nullptr; margin && !agree(e.args[0], type(e.args[0]), *margin, type(*margin))) return {};
   if (w.name == "slices") return of(Kind::slices);
   Type t = note(w, e.place);
   if (w.name == "max" || w.name == "min" || w.name == "abs" || w.name == "maxabs") {

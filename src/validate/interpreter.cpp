@@ -233,12 +233,22 @@ Result<PointValue> Interpreter::call(const Expr& e) {
   if (std::ranges::any_of(all, [](double v) { return std::isnan(v); })) {  // no order holds of it: whatever is asked fails
     PointValue v = number(std::numeric_limits<double>::quiet_NaN());
     if (n == "argmax") v.kind = Kind::label;
-    return v;
+    return n == "same_class" ? truth(false) : v;
   }
   if (n == "argmax") {
     PointValue v = number(static_cast<double>(std::ranges::max_element(all) - all.begin()));
     v.kind = Kind::label;
     return v;
+  }
+  if (n == "same_class") {
+    if (args[0].values.size() != args[1].values.size() || args[0].values.empty())
+      return lacking("'" + print(e.args[0]) + "' has " + std::to_string(args[0].values.size()) + " values, '" + print(e.args[1]) + "' has " + std::to_string(args[1].values.size()));
+    std::vector<double> first = args[0].values;
+    const auto top = std::ranges::max_element(first) - first.begin();
+    const double largest_value = first[std::size_t(top)];
+    first[std::size_t(top)] = -std::numeric_limits<double>::infinity();
+    const bool leads = args.size() < 3 || largest_value - *std::ranges::max_element(first) >= args[2].number;
+    return truth(!leads || std::ranges::max_element(args[1].values) - args[1].values.begin() == top);
   }
   if (n == "max") return number(*std::ranges::max_element(all));
   if (n == "min") return number(*std::ranges::min_element(all));

@@ -31,8 +31,7 @@ class Prover {
       out.text = std::move(why);
       return out;
     };
-    if (r_.arithmetic == Arithmetic::int8) return inconclusive("arithmetic 'int8' is not proved by this version; 'real' and 'float32' are");
-    proof_.arithmetic = r_.arithmetic == Arithmetic::real ? "real" : "float32";
+    proof_.arithmetic = r_.arithmetic == Arithmetic::real ? "real" : r_.arithmetic == Arithmetic::int8 ? "int8" : "float32";
     auto all = proof::loops(r_, model_, scope_, recall_);
     if (!all) return inconclusive(said(all.error()));
     loops_ = std::move(*all);
@@ -124,6 +123,8 @@ class Prover {
     q.seed = r_.seed;
     q.member = [&p](std::span<const double> x) { return proof::nearest_member(p, x); };
     SAHA_TRY(const verify::Outcome o, recall_.evidence().prove(q));
+    if (!o.integers.empty()) proof_.arithmetic = o.integers;   // of a network that computes on stored integers, whatever was asked for
+    else if (r_.arithmetic == Arithmetic::int8) return Error{ErrorCode::unsupported, "arithmetic 'int8' is that of stored integers, and the network computes on none", "quantise it, or leave 'arithmetic' out"};
     proof_.regions += o.regions;
     if (!o.method.empty()) methods_.insert(o.method);
     switch (o.verdict) {

@@ -704,6 +704,7 @@ class Translator {
       return args[0];
     }
     if (n == "rank") return ranked(e, std::move(args));
+    if (n == "same_class") return same_top(e, args);
     if (n == "conf") return not_linear(e, "'conf' is not linear in the outputs");
     if (!w->missing.empty() && w->group == WordGroup::function) return unsaid("'" + n + "' " + std::string(w->missing));
     return not_linear(e, "'" + n + "' is no function of a point");
@@ -772,6 +773,39 @@ class Translator {
       differ.push_back(all_of({std::move(a), negation(std::move(b))}));
     }
     return told(any_of(std::move(equal)), any_of(std::move(differ)));
+  }
+
+  /// The class of the second is the first's wherever that leads by the margin or more.
+  Result<Value> same_top(const Expr& e, const std::vector<Value>& args) {
+    const std::vector<Number> &first = args[0].numbers, &second = args[1].numbers;
+    const std::size_t n = first.size();
+    if (n != second.size()) return lacking("'" + print(e.args[0]) + "' has " + std::to_string(n) + " values, '" + print(e.args[1]) + "' has " + std::to_string(second.size()));
+    double margin = 0;
+    if (args.size() > 2) {
+      if (args[2].kind != Kind::number || !args[2].one().is_constant()) return not_linear(e, "the margin is a constant");
+      margin = args[2].one().linear.constant;
+    }
+    if (n * n > kMostCases) return unsaid("the classes of " + std::to_string(n) + " outputs are compared: more than " + std::to_string(kMostCases) + " cases");
+    std::vector<Formula> agree, differ;
+    for (std::size_t c = 0; c < n; ++c) {
+      SAHA_TRY(const Formula top, is_class(first, c));
+      std::vector<Formula> ahead, close;
+      for (std::size_t j = 0; j < n; ++j) {
+        if (j == c) continue;
+        SAHA_TRY(Formula f, compare(sum(first[c], first[j], -1), Op::ge, number(margin)));
+        close.push_back(negation(f)), ahead.push_back(std::move(f));
+      }
+      SAHA_TRY(Formula kept, is_class(second, c));
+      close.push_back(kept);
+      agree.push_back(all_of({top, any_of(std::move(close))}));
+      Formula leads = margin > 0 ? all_of(std::move(ahead)) : top;  // who leads by more than nothing is the class
+      for (std::size_t k = 0; k < n; ++k) {
+        if (k == c) continue;
+        SAHA_TRY(Formula other, is_class(second, k));
+        differ.push_back(all_of({leads, std::move(other)}));
+      }
+    }
+    return condition_value(told(any_of(std::move(agree)), any_of(std::move(differ))));
   }
 
   /// All sets of k of the numbers 0 .. n-1.

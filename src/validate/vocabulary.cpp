@@ -160,6 +160,7 @@ std::span<const Word> vocabulary() {
       {"abs", function, G::output_unit, {A::output}, 1, false, "the absolute value of {0}", ""},
       {"maxabs", function, G::output_unit, {A::output}, 1, false, "the largest absolute value in {0}", ""},
       {"rank", function, G::number, {A::output, A::label}, 2, false, "the rank of {1} in {0} (1: the largest)", ""},
+      {"same_class", function, G::boolean, {A::output, A::output}, 2, false, "{0} and {1} are largest for the same class{margin}", "", {{"margin", A::output, " wherever the first leads by {} or more"}}},
       {"conf", function, G::fraction, {A::output}, 1, false, "the largest share in {0}", ""},
       {"same", function, G::boolean, {A::point, A::point}, 2, false, "{0} and {1} agree{except}", kProver, {{"except", A::field, " in everything but {}"}}},
       {"reject", function, G::boolean, {A::point}, 1, false, "{0} is rejected", ""},

@@ -53,6 +53,7 @@ Result<std::vector<float>> Grid::integers(std::span<const float> x) const {
 }
 
 Result<std::optional<std::vector<float>>> Grid::inputs(std::span<const float> q, std::span<const float> lo, std::span<const float> hi) const {
+  if (direct_) return std::optional(std::vector<float>(q.begin(), q.end()));
   std::vector<float> low(lo.begin(), lo.end()), high(hi.begin(), hi.end()), x(lo.begin(), lo.end());
   SAHA_TRY(const std::vector<float> first, integers(low));
   SAHA_TRY(const std::vector<float> last, integers(high));

@@ -20,7 +20,7 @@ constexpr std::int64_t kMaxLayer = 1 << 22;        ///< elements of a layer
 constexpr std::size_t kMaxEntries = 1 << 28;       ///< of all matrices
 constexpr float kHuge = 1e30f;                     ///< larger values have no bounds
 constexpr std::size_t kMaxSteps = 1 << 12;         ///< values of a function that steps; one of more errs by its rounding
-constexpr double kWhole = 1 << 21;                 ///< sums of integers and halves up to here are exact in float32, with room for what compact() joins
+constexpr double kWhole = kExactSums / 2;          ///< leaves room for what compact() joins
 constexpr std::int64_t kMaxProbe = 1 << 13;        ///< elements of an operand whose matrix is found by trying each
 
 constexpr std::string_view kOwnRules[] = {"Cos", "LeakyRelu", "Max", "MaxPool", "Min", "PRelu", "Pow", "Reciprocal", "ReduceMax", "ReduceMin", "Sin"};
@@ -62,6 +62,10 @@ class Lowering {
   /// What the elements of the network's input can be, where that is less than any number.
   using Range = std::pair<double, double>;
   void set_input(std::vector<Range> r) { ranges_.assign(1, std::move(r)); }
+  /// Layer::largest of all that is whole.
+  void measure() {
+    for (std::size_t k = 0; k < net_.layers.size(); ++k) if (net_.layers[k].whole) net_.layers[k].largest = std::nextafter(float(largest(std::int32_t(k))), float(INFINITY));
+  }
 
  private:
   struct Node {                                    ///< what a rule sees
@@ -1369,6 +1373,7 @@ Result<Net> lower(const ir::Graph& g, Stored stored, bool scores) {
   }
   SAHA_TRY(std::vector<Place> out, lowering.graph(g, places, {}));
   lowering.outputs(out);
+  lowering.measure();
   compact(net);
   return net;
 }

@@ -153,6 +153,13 @@ void over_movement(const Term& t, const Layer& through, std::vector<Term>& into)
     if (!composed.empty()) add_term(into, {q.from, make_matrix(t.matrix.rows, q.matrix.cols, std::move(composed))});
   }
 }
+/// The parts of each sum of integers come to no more than float32 holds.
+bool holds_exactly(const Net& net, const Layer& l) {
+  std::vector<double> total(l.bias.begin(), l.bias.end());
+  for (double& v : total) v = std::fabs(v);
+  for (const Term& t : l.terms) for (const Entry& e : entries_of(t.matrix)) total[std::size_t(e.row)] += std::fabs(double(e.value)) * double(net.layers[std::size_t(t.from)].largest);
+  return std::all_of(total.begin(), total.end(), [](double v) { return v <= kExactSums; });
+}
 std::vector<std::int32_t> uses(const Net& net) {
   std::vector<std::int32_t> n(net.layers.size(), 0);
   for (const Layer& l : net.layers) {
@@ -211,7 +218,8 @@ void compact(Net& net, bool sums) {
         l.terms.insert(l.terms.end(), part.terms.begin(), part.terms.end());
         for (std::size_t e = 0; e < l.bias.size(); ++e) l.bias[e] += part.bias[e];
         l.roundings += part.roundings;
-        l.absolute += part.absolute, l.whole &= part.whole;
+        l.absolute += part.absolute;
+        l.whole = l.whole && part.whole && holds_exactly(net, l);
         if (!part.origin.empty()) l.origin = part.origin;
         changed = true;
         break;

@@ -60,6 +60,7 @@ struct Layer {
   float roundings = 0;                             ///< affine: float32 roundings that an element's sum goes through, beside exact ones: 0 where it is only rewriting
   float absolute = 0;                              ///< affine: every element may err by so much, in any arithmetic: what rounding to an integer does
   bool whole = false;                              ///< every element is an integer, and so small that float32 sums of them are exact
+  float largest = 0;                               ///< whole: no element is larger
   Unary unary;
   std::int32_t a = -1, b = -1;                     ///< unary: a; product: a * b
   std::int32_t mate = -1, gap = -1;                ///< a ReLU of a pair: the other one, next to it; the layer of the first one's operand less the second one's
@@ -78,6 +79,9 @@ struct Net {
 
 /// Every element of the layer is one element of another, or its negative, or 0: nothing is computed.
 bool moves(const Layer& l);
+
+/// What the parts of a sum of integers and halves may come to so that float32 holds an interval of them exactly: both ends are sums of two such.
+inline constexpr double kExactSums = 1 << 22;
 
 /// Joins layers where that changes neither a real number nor the count of roundings: movement into what follows it, a sum into the product before it. Drops
 /// what nothing uses. `sums` false: movement only.

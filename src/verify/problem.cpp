@@ -117,7 +117,7 @@ bool Watch::try_point(const std::vector<float>& x) {
     const Box& box = problem_.boxes[g];
     bool in = true;
     for (std::size_t i = 0; in && i < x.size(); ++i) in = double(x[i]) >= box.lo[i] && double(x[i]) <= box.hi[i];
-    if (in && execute(g, x).value_or(false)) return true;
+    if (in && execute(g, inside(g, x)).value_or(false)) return true;
   }
   return false;
 }

@@ -297,6 +297,14 @@ TEST(Evaluate, closeness_is_run_on_every_sample) {
   EXPECT_EQ(said(close + "0.2", e, ", for: {data: test}"), "passed | test | 100 of 100 hold, largest 0.143; failure rate < 2.95 % at 95 %");
   EXPECT_EQ(said(close + "0.1", e, ", for: {data: test}"), "violated | test | 99 of 100 hold; sample 41 of test: 0.143 > 0.1");
   EXPECT_EQ(said("for all d in test: maxabs(original.score(d) - candidate.score(d)) <= 0.1", e), "violated | test | 99 of 100 hold; sample 41 of test: 0.143 > 0.1");
+  auto turned = candidate;
+  turned[25][1] = 0.3;                               // there the third value led by 0.05
+  e.outputs_of[{{"candidate", "test"}, "score"}] = turned;
+  const std::string same = "same_class(original.score(x), candidate.score(x)";
+  EXPECT_EQ(said(same + ")", e, ", for: {data: test}"), "violated | test | 99 of 100 hold; sample 25 of test: " + same + ") does not hold");
+  EXPECT_EQ(said(same + ", margin=0.04)", e, ", for: {data: test}"), "violated | test | 99 of 100 hold; sample 25 of test: " + same + ", margin=0.04) does not hold");
+  EXPECT_EQ(said(same + ", margin=0.06)", e, ", for: {data: test}"), "passed | test | 100 of 100 hold; failure rate < 2.95 % at 95 %");
+  e.outputs_of[{{"candidate", "test"}, "score"}] = candidate;
   Outcome o = judge(close + "0.1", e, ", for: {data: test}");
   ASSERT_TRUE(o.witness);
   EXPECT_EQ(o.witness->sample, 41);

@@ -48,6 +48,7 @@ class Sampling : public RecordedEvidence {
   std::map<std::string, double> shift;                            // by model: what the shipped one gives more than the graph
   std::vector<Query> asked;
   verify::Verdict otherwise = verify::Verdict::holds;             // without a counterexample
+  std::string integers = {};                                      // that the networks compute on
 
   void add(const std::string& name, const std::string& text, std::vector<bool> whole = {}) {
     auto g = op::parse(text);
@@ -85,6 +86,7 @@ class Sampling : public RecordedEvidence {
     verify::Outcome o;
     o.verdict = otherwise;
     o.method = "sampled";
+    o.integers = integers;
     std::mt19937_64 random(q.seed + 1);
     for (const verify::Case& c : q.property.cases) {
       for (int k = 0; k < 400; ++k) {
@@ -330,6 +332,34 @@ TEST(Prove, closeness_runs_two_networks_on_one_input) {
   starts(said(close + "0.05", e, plain_scope()), "violated | prove float32 | 1 of 2 proved, 1 violated: 0.051 > 0");
 }
 
+TEST(Prove, stored_integers_are_proved_as_they_compute) {
+  Sampling e;
+  e.integers = "int8";
+  e.add("candidate", kMachine);
+  starts(said("for all d in domain: risk(d) <= 25", e, machine_scope(), ", arithmetic: int8"), "passed | prove int8 | holds at every point");
+  starts(said("for all d in domain: risk(d) <= 25", e, machine_scope()), "passed | prove int8 | holds at every point");
+  starts(said("for all d in domain: risk(d) <= 20", e, machine_scope(), ", arithmetic: int8"), "violated | prove int8 | ");
+}
+
+TEST(Prove, the_class_stays_wherever_it_leads) {
+  Sampling e;
+  e.add("candidate", kPlain);
+  e.add("original", R"(graph (x: float32[1, 2]) {
+    w: float32[2, 2] = float32[2, 2] {1, 0.1, 0, 1}
+    score: float32[1, 2] = MatMul(x, w)
+    return score
+  })");
+  const std::string same = "for all d in domain: same_class(original.score(d), candidate.score(d)";
+  starts(said(same + ")", e, plain_scope()), "violated | prove float32 | same_class(original.score(d), candidate.score(d)) does not hold");
+  starts(said(same + ", margin=0.5)", e, plain_scope()), "violated | prove float32 | ");   // the second class gains 0.1 x0, up to 1
+  starts(said(same + ", margin=1.01)", e, plain_scope()), "passed | prove float32 | holds at every point");
+  EXPECT_EQ(e.asked.back().property.cases.size(), 2u);
+  EXPECT_EQ(e.asked.back().property.cases[0].rows.size(), 2u);   // one leads by the margin in one network, the other in the other
+  starts(said("for all d in domain: same_class(score(d), score(d))", e, plain_scope()), "passed | prove float32");
+  starts(said("for all d in domain: not same_class(original.score(d), candidate.score(d), margin=1.01)", e, plain_scope()), "violated");
+  EXPECT_EQ(said("for all d in domain: same_class(original.score(d), candidate.score(d), margin=max(score(d)))", e, plain_scope()), "inconclusive | prove | 'same_class(original.score(d), candidate.score(d), margin=max(score(d)))' cannot be proved: the margin is a constant");
+}
+
 TEST(Prove, what_is_not_linear_or_not_known_is_inconclusive_by_name) {
   Sampling e;
   e.add("candidate", kMachine);
@@ -339,7 +369,7 @@ TEST(Prove, what_is_not_linear_or_not_known_is_inconclusive_by_name) {
   EXPECT_EQ(why("for all d in domain: 1 / risk(d) <= 5"), "inconclusive | prove | '1 / risk(d)' cannot be proved: it divides by what varies");
   EXPECT_EQ(why("for all d in domain: conf(risk(d)) >= 50 %"), "inconclusive | prove | 'conf(risk(d))' cannot be proved: 'conf' is not linear in the outputs");
   EXPECT_EQ(why("for all d in outside(domain): reject(d)"), "inconclusive | prove | 'outside(domain)' cannot be proved: what lies outside has no ends; level: test(n) tries it");
-  EXPECT_EQ(why("for all d in domain: risk(d) <= 20", ", arithmetic: int8"), "inconclusive | prove | arithmetic 'int8' is not proved by this version; 'real' and 'float32' are");
+  EXPECT_EQ(why("for all d in domain: risk(d) <= 25", ", arithmetic: int8"), "inconclusive | prove | arithmetic 'int8' is that of stored integers, and the network computes on none; quantise it, or leave 'arithmetic' out");
   s.inputs[0].fields[1].domain = {};
   EXPECT_EQ(why("for all d in domain: risk(d) <= 20"), "inconclusive | prove | field 'load' has no domain");
   RecordedEvidence none;

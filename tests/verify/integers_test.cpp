@@ -174,6 +174,7 @@ void agree(Kind kind, unsigned seed) {
       EXPECT_EQ(o->verdict, strict ? Verdict::holds : Verdict::violated) << name(o->verdict) << " by " << o->method << ": " << o->why << ", least " << least;
       EXPECT_EQ(o->integers, "int8");
       if (o->verdict == Verdict::violated) {
+        for (float v : o->x) EXPECT_TRUE(kind != Kind::stored || v == std::nearbyint(v)) << v;
         const auto again = execute(net, o->x);
         for (std::size_t i = 0; i < again[0].size(); ++i) EXPECT_EQ(float(again[0][i]), o->y[i]);
       }
@@ -235,6 +236,35 @@ TEST(Integers, verdicts_are_those_of_executing_every_point) {
   for (unsigned seed = 0; seed < 24; ++seed)
     for (Kind kind : {Kind::pairs, Kind::standardised, Kind::stored}) agree(kind, seed);
 }
+TEST(Integers, sums_that_are_joined_are_whole_only_while_float32_holds_them) {
+  for (int parts : {2, 4, 12}) {
+    Net net;
+    auto push = [&](Layer l) {
+      net.layers.push_back(std::move(l));
+      return std::int32_t(net.layers.size()) - 1;
+    };
+    auto sum = [&](std::vector<Term> terms, float largest) {
+      Layer l;
+      l.size = 1, l.terms = std::move(terms), l.bias = {0}, l.whole = true, l.largest = largest;
+      return push(std::move(l));
+    };
+    Layer input;
+    input.kind = Layer::Kind::input, input.size = parts, input.whole = true, input.largest = 100;
+    push(input);
+    std::int32_t total = -1;
+    for (std::int32_t i = 0; i < parts; ++i) {
+      Layer relu;
+      relu.kind = Layer::Kind::unary, relu.size = 1, relu.whole = true, relu.largest = 100;
+      relu.a = sum({{0, make_matrix(1, parts, {{0, i, 1}})}}, 100);
+      const std::int32_t part = sum({{push(relu), make_matrix(1, 1, {{0, 0, 10000}})}}, 1e6f);
+      total = total < 0 ? part : sum({{total, make_matrix(1, 1, {{0, 0, 1}})}, {part, make_matrix(1, 1, {{0, 0, 1}})}}, 1e6f * float(i + 1));
+    }
+    compact(net);
+    EXPECT_EQ(net.layers.back().terms.size(), std::size_t(parts));
+    EXPECT_EQ(net.layers.back().whole, parts <= 4) << parts << " parts of a million each, of which 2^22 are held";
+  }
+}
+
 TEST(Integers, certificates_are_refused) {
   for (Kind kind : {Kind::pairs, Kind::standardised, Kind::stored}) {
     Random net(kind, 1);
