@@ -2,30 +2,16 @@
 
 #include <nlohmann/json.hpp>
 
-#include "system/file.hpp"
 #include "system/hash.hpp"
 
 namespace saha::check_proof {
 namespace {
 using Json = nlohmann::ordered_json;
-constexpr std::string_view kMagic = "saha-proof\n", kSchema = "saha.proof/2";
 constexpr std::size_t kMostHeader = 1 << 16;
 static_assert(std::endian::native == std::endian::little);
 
 Error damaged(std::string why) { return {ErrorCode::invalid_data, "no certificate of saha, or a damaged one: " + std::move(why)}; }
 }  // namespace
-
-Result<> write(const Certificate& c, const std::filesystem::path& path) {
-  const std::string header = Json{{"schema", kSchema}, {"saha", c.saha}, {"arithmetic", c.float32 ? "float32" : "real"}, {"model_sha256", c.model_sha256}, {"property_sha256", c.property_sha256},
-                                  {"payload_bytes", c.payload.size()}, {"payload_sha256", system::sha256_hex(c.payload)}}.dump();
-  const auto size = std::uint32_t(header.size());
-  SAHA_TRY(auto file, system::FileWriter::open(path));
-  SAHA_DO(file.write(kMagic));
-  SAHA_DO(file.write(std::string_view(reinterpret_cast<const char*>(&size), 4)));
-  SAHA_DO(file.write(header));
-  SAHA_DO(file.write(c.payload));
-  return file.commit();
-}
 
 Result<Certificate> parse(std::string_view bytes) {
   if (!bytes.starts_with(kMagic) || bytes.size() < kMagic.size() + 4) return damaged("it does not begin with 'saha-proof'");
@@ -38,15 +24,7 @@ Result<Certificate> parse(std::string_view bytes) {
   if (text("schema") != kSchema) return damaged("its schema is '" + text("schema") + "', this checker reads " + std::string(kSchema));
   Certificate c{text("saha"), text("model_sha256"), text("property_sha256"), text("arithmetic") != "real", std::string(bytes.substr(size))};
   if (text("arithmetic") != "real" && text("arithmetic") != "float32") return damaged("its arithmetic is '" + text("arithmetic") + "'");
-  if (!j.contains("payload_bytes") || j["payload_bytes"] != c.payload.size()) return damaged("it holds " + std::to_string(c.payload.size()) + " bytes of proof, its header says otherwise");
   if (text("payload_sha256") != system::sha256_hex(c.payload)) return damaged("its bytes are not those that were written");
-  return c;
-}
-
-Result<Certificate> read(const std::filesystem::path& path) {
-  SAHA_TRY(const auto bytes, system::read_bytes(path, kMostBytes));
-  auto c = parse(system::text_of(bytes));
-  if (!c) return std::move(c.error()).within(path.string());
   return c;
 }
 

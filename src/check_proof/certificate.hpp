@@ -3,20 +3,18 @@
 // the payload: a tree in depth-first order. Numbers are LEB128 unless said otherwise; float32 little endian.
 //
 //   payload = trees, then for each: a list of cases (count, numbers), then a box, at first the one that these cases share
-//   box     = 0 refuted: count, then for each: case, a float32 weight for each of its rows; what has none is refuted by single rows
+//   box     = 0 refuted: linear bounds of the rows leave nothing of it, together with those of weighted sums of rows: count, then for each: case, float32 weights of its rows
 //           | 1 input split: input, float32 value, the box with the input at most value, the box with it at least value
-//           | 2 clip: the box becomes what the rows' linear bounds leave of it; a box
+//           | 2 clip: the box becomes what the rows' bounds leave, as the checker sees it; a box
 //           | 3 signs: a node
 //   node    = 4 places: count, then for each: ReLU, element of its result (ascending): what all below speaks of, by its number in this list; a node
-//           | 5 claims: count, then for each (ascending): 2 * place + (1: upper bound of the ReLU's operand, 0: lower), a node that bounds it; a node for which these bounds hold
-//           | 6 goals: count, then for each: case, float32 weights of its rows, a node that bounds their sum
+//           | 5 goals: count, then for each: case, float32 weights of its rows, a node that bounds their sum
+//           | 6 claims: count, then for each: 2 * place + (1: upper bound of the ReLU's operand, 0: lower), a node that bounds it; a node for which these bounds hold
 //           | 7 sign split: place, the node with its operand at least 0, the node with it at most 0
 //           | 8 bounded: slopes, a byte each in units of 1 / 255, of the places of ReLUs before what is bounded; a float32 multiplier for each sign split on the way, in that
 //             order, or -1 where the sign is not made use of
 #include <cstdint>
 #include <cstring>
-#include <filesystem>
-#include <span>
 #include <string>
 #include <string_view>
 
@@ -24,37 +22,12 @@
 
 namespace saha::check_proof {
 
-enum class Tag : std::uint8_t { refuted, input_split, clip, signs, places, claims, goals, sign_split, bounded };
+enum class Tag : std::uint8_t { refuted, input_split, clip, signs, places, goals, claims, sign_split, bounded };
 
+inline constexpr std::string_view kMagic = "saha-proof\n", kSchema = "saha.proof/2";
 inline constexpr std::uint64_t kMostBytes = std::uint64_t{1} << 32;
 
-/// The payload as it grows.
-class Writer {
- public:
-  Writer& tag(Tag t) {
-    bytes_ += char(t);
-    return *this;
-  }
-  Writer& number(std::uint64_t v) {
-    for (; v >= 128; v >>= 7) bytes_ += char(v | 128);
-    bytes_ += char(v);
-    return *this;
-  }
-  Writer& real(float v) {
-    bytes_.append(reinterpret_cast<const char*>(&v), 4);
-    return *this;
-  }
-  Writer& append(std::string_view bytes) {
-    bytes_ += bytes;
-    return *this;
-  }
-  const std::string& bytes() const { return bytes_; }
-
- private:
-  std::string bytes_;
-};
-
-/// Reads what Writer wrote; past the end, and after a number that is none, everything is 0 and ok() is false.
+/// Reads a payload; past the end, and after a number that is none, everything is 0 and ok() is false.
 class Reader {
  public:
   explicit Reader(std::string_view bytes) : left_(bytes) {}
@@ -108,10 +81,7 @@ struct Certificate {
   std::string payload;
 };
 
-/// The file appears whole or not at all.
-Result<> write(const Certificate& c, const std::filesystem::path& path);
-/// Fails (invalid_data) on any other than the bytes of write(): the payload's length and SHA-256 stand in the header. The tree itself is judged by check().
+/// Fails (invalid_data) on any other bytes: the payload's length and SHA-256 stand in the header. The tree itself is judged by check().
 Result<Certificate> parse(std::string_view bytes);
-Result<Certificate> read(const std::filesystem::path& path);
 
 }  // namespace saha::check_proof

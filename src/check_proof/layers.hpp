@@ -26,7 +26,6 @@ struct Layer {
   std::vector<double> bias = {};
   double roundings = 0;                              ///< a summand of an element of z is rounded at most so often, in any order of the sum
   bool relu = false;                                 ///< values are relu(z), else z
-  bool single = false, exact = false;                ///< every element of z is a function of an input of its own; a sum of such: intervals lose nothing
 };
 
 /// Element e is element at[e] of a layer.

@@ -5,40 +5,42 @@
 // of the bound gathers no more than 4 N numbers, each at most such a size. `own_` is 16 N v, for both and for the roundings of the charges themselves.
 #include "check_proof/region.hpp"
 
-#include <algorithm>
-#include <cmath>
+#include <numeric>
 
 #include "kernels/isa.hpp"
 
 namespace saha::check_proof {
 namespace {
-constexpr double kHuge = 1e30;
-
 const Sums& sums_here() {
 #if defined(__x86_64__)
-  const kernels::Isa isa = kernels::detect_isa();
-  if (isa >= kernels::Isa::avx512) return avx512::kSums;
-  if (isa >= kernels::Isa::avx2) return avx2::kSums;
+  if (kernels::detect_isa() >= kernels::Isa::avx512) return avx512::kSums;
+  if (kernels::detect_isa() >= kernels::Isa::avx2) return avx2::kSums;
 #endif
   return generic::kSums;
+}
+
+/// al z <= relu(z) <= au z + cu on an interval.
+struct Line {
+  double al = 0, au = 0, cu = 0;
+};
+/// Any slope in [0, 1] through 0 is below a ReLU on an open interval; the chord, moved up, is above it where it is so at both ends.
+Line line(double lo, double hi) {
+  if (hi <= 0) return {};
+  if (lo >= 0) return {1, 1, 0};
+  const double chord = hi / (hi - lo);
+  return {hi > -lo ? 1.0 : 0.0, chord, std::max(-chord * lo, hi - chord * hi) + 0x1p-50 * (hi - lo)};
 }
 }  // namespace
 
 Region::Region(const Layers& net, bool float32) : net_(net), sums_(sums_here()), unit_(float32 ? 0x1p-24 : 0), tiny_(float32 ? 0x1p-125 : 0), state_(net.all.size()), sum_(std::size_t(kColumns)) {
-  std::int64_t total = 0, widest = 0, entries = 0;
-  for (std::size_t k = 0; k < net.all.size(); ++k) {
-    const Layer& l = net.all[k];
-    State& s = state_[k];
-    s.first = total, total += l.size;
-    widest = std::max<std::int64_t>(widest, l.size);
-    s.error.resize(std::size_t(l.size)), s.line_error.resize(std::size_t(l.size)), s.line.resize(std::size_t(l.size));
-    s.coefficient.resize(std::size_t(l.size) * std::size_t(kColumns));
-    for (std::int32_t e = 0; e < l.size; ++e) s.live.push_back(e);
-    for (const Layer::Term& t : l.terms) entries += std::int64_t(t.matrix.w.size()) / std::max(1, l.size);
+  double count = 64;                                 // of all elements and of summands in them
+  for (std::size_t k = 0, total = 0; k < net.all.size(); ++k) {
+    first_.push_back(total), total += std::size_t(net.all[k].size), count += double(net.all[k].size) + net.all[k].roundings + double(net.all[k].terms.size());
+    state_[k].error.resize(std::size_t(net.all[k].size)), state_[k].live.resize(std::size_t(net.all[k].size)), state_[k].coefficient.resize(std::size_t(net.all[k].size) * std::size_t(kColumns));
+    std::iota(state_[k].live.begin(), state_[k].live.end(), 0);
+    known_.lo.resize(total), known_.hi.resize(total);
   }
-  known_.lo.resize(std::size_t(total)), known_.hi.resize(std::size_t(total));
-  own_ = 16 * double(total + entries + 64) * 0x1p-53;
-  work_.resize(3 * std::size_t(widest));
+  own_ = 16 * count * 0x1p-53, set_places({});
 }
 
 bool Region::enter(std::span<const double> lo, std::span<const double> hi, const Known* known) {
@@ -51,85 +53,51 @@ bool Region::enter(std::span<const double> lo, std::span<const double> hi, const
 
 bool Region::forward(std::size_t first, bool refined) {
   for (std::size_t k = first; k < net_.all.size(); ++k) {
-    if (!sums(k)) return false;
-    if (!net_.all[k].relu) continue;
-    if (refined && !net_.all[k].exact && !refine(k)) return false;
-    lines(k);
+    if (!sums(k) || (refined && net_.all[k].relu && !refine(k))) return false;
+    if (net_.all[k].relu) state_[k].live.clear();
+    for (Layers::Place p{std::int32_t(k), 0}; net_.all[k].relu && p.element < net_.all[k].size; ++p.element) if (hi(p) > 0) state_[k].live.push_back(p.element);
   }
   return true;
 }
 
 bool Region::sums(std::size_t k) {
   const Layer& l = net_.all[k];
-  State& s = state_[k];
-  const std::size_t n = std::size_t(l.size);
-  double *centre = work_.data(), *radius = centre + n, *size = radius + n;
-  for (std::size_t i = 0; i < n; ++i) centre[i] = l.bias[i], radius[i] = 0, size[i] = std::fabs(l.bias[i]);
-  for (const Layer::Term& t : l.terms) {
-    const State& f = state_[std::size_t(t.from)];
-    for (std::int32_t j : f.live) {
+  std::vector<double> centre = l.bias, radius(l.bias.size(), 0.0), size = radius;
+  for (std::size_t i = 0; i < size.size(); ++i) size[i] = std::fabs(l.bias[i]);
+  for (const Layer::Term& t : l.terms)
+    for (std::int32_t j : state_[std::size_t(t.from)].live) {
       const std::int64_t start = t.matrix.start[std::size_t(j)], count = t.matrix.start[std::size_t(j) + 1] - start;
-      double lo = known_.lo[std::size_t(f.first + j)], hi = known_.hi[std::size_t(f.first + j)];
-      if (net_.all[std::size_t(t.from)].relu) lo = std::max(lo, 0.0), hi = std::max(hi, 0.0);
-      sums_.scatter(t.matrix.row.empty() ? nullptr : t.matrix.row.data() + start, t.matrix.w.data() + start, count, 0.5 * (lo + hi), 0.5 * (hi - lo), std::max(std::fabs(lo), std::fabs(hi)), centre, radius, size);
+      const double least = net_.all[std::size_t(t.from)].relu ? 0.0 : -INFINITY, a = std::max(lo({t.from, j}), least), z = std::max(hi({t.from, j}), least);
+      sums_.scatter(t.matrix.row.empty() ? nullptr : t.matrix.row.data() + start, t.matrix.w.data() + start, count, 0.5 * (a + z), 0.5 * (z - a), std::max(std::fabs(a), std::fabs(z)), centre.data(), radius.data(), size.data());
     }
-  }
   const double gamma = l.roundings * unit_ / (1 - l.roundings * unit_) + own_;
-  double *lo = known_.lo.data() + s.first, *hi = known_.hi.data() + s.first;
-  for (std::size_t i = 0; i < n; ++i) {
-    s.error[i] = gamma * size[i] + l.roundings * tiny_ + 1e-300;
-    const double off = radius[i] + s.error[i] + own_ * size[i];
-    lo[i] = std::max(lo[i], centre[i] - off), hi[i] = std::min(hi[i], centre[i] + off);
-    broken_ |= !(size[i] < kHuge);                   // float32 may overflow
-    if (lo[i] > hi[i]) return false;
+  for (Layers::Place p{std::int32_t(k), 0}; p.element < l.size; ++p.element) {
+    const std::size_t i = std::size_t(p.element);
+    const double error = state_[k].error[i] = gamma * size[i] + l.roundings * tiny_ + 1e-300, off = radius[i] + error + own_ * size[i];
+    lo(p) = std::max(lo(p), centre[i] - off), hi(p) = std::min(hi(p), centre[i] + off);
+    broken_ |= !(size[i] < 1e30);                    // float32 may overflow
+    if (lo(p) > hi(p)) return false;
   }
   return true;
 }
 
-/// Any slope in [0, 1] through 0 is below a ReLU on an open interval; the chord, moved up, is above it where it is so at both ends.
-Region::Line Region::line(double lo, double hi) {
-  if (hi <= 0) return {};
-  if (lo >= 0) return {1, 1, 0};
-  const double chord = hi / (hi - lo);
-  return {hi > -lo ? 1.0 : 0.0, chord, std::max(-chord * lo, hi - chord * hi) + 0x1p-50 * (hi - lo)};
-}
-
-void Region::lines(std::size_t k) {
-  State& s = state_[k];
-  s.live.clear();
-  for (std::int32_t e = 0; e < net_.all[k].size; ++e) {
-    const std::size_t i = std::size_t(e);
-    const double lo = known_.lo[std::size_t(s.first + e)], hi = known_.hi[std::size_t(s.first + e)];
-    s.line[i] = line(lo, hi);
-    s.line_error[i] = own_ * (std::max(hi, -lo) + s.line[i].cu) + 1e-300;
-    if (hi > 0) s.live.push_back(e);
-  }
-}
-
 bool Region::refine(std::size_t k) {
-  std::vector<Layers::Place> open;
   std::vector<Query> queries;
-  for (Layers::Place p{std::int32_t(k), 0}; p.element < net_.all[k].size; ++p.element) {
-    if (!(lo(p) < 0 && hi(p) > 0)) continue;
-    open.push_back(p);
-    for (double sign : {1.0, -1.0}) queries.push_back({{{p.layer, p.element, sign}}, true});
-  }
+  for (Layers::Place p{std::int32_t(k), 0}; p.element < net_.all[k].size; ++p.element)
+    for (double sign : {1.0, -1.0}) if (lo(p) < 0 && hi(p) > 0) queries.push_back({{{p.layer, p.element, sign}}, true});
   std::vector<Bound> bounds(queries.size());
   bound(queries, bounds.data(), nullptr);
-  for (std::size_t i = 0; i < open.size(); ++i) {
-    lo(open[i]) = std::max(lo(open[i]), bounds[2 * i].least), hi(open[i]) = std::min(hi(open[i]), -bounds[2 * i + 1].least);
-    if (lo(open[i]) > hi(open[i])) return false;
+  for (std::size_t i = 0; i < queries.size(); i += 2) {
+    const Layers::Place p{std::int32_t(k), queries[i].terms[0].element};
+    lo(p) = std::max(lo(p), bounds[i].least), hi(p) = std::min(hi(p), -bounds[i + 1].least);
+    if (lo(p) > hi(p)) return false;
   }
   return true;
 }
 
 void Region::set_places(std::span<const Layers::Place> places) {
-  for (State& s : state_) s.place.clear();
-  for (std::size_t i = 0; i < places.size(); ++i) {
-    std::vector<std::int32_t>& to = state_[std::size_t(places[i].layer)].place;
-    to.resize(std::size_t(net_.all[std::size_t(places[i].layer)].size), -1);
-    to[std::size_t(places[i].element)] = std::int32_t(i);
-  }
+  for (std::size_t k = 0; k < state_.size(); ++k) state_[k].place.assign(std::size_t(net_.all[k].size), -1);
+  for (std::size_t i = 0; i < places.size(); ++i) state_[std::size_t(places[i].layer)].place[std::size_t(places[i].element)] = std::int32_t(i);
   assumed_.assign(places.size(), {});
 }
 
@@ -141,15 +109,15 @@ void Region::touch(std::size_t k, std::int64_t columns) {
 
 /// Coefficients of ReLUs become those of the sums before them.
 void Region::relus(std::size_t k, std::span<const Query> queries, std::int64_t columns) {
-  State& s = state_[k];
   double al[kColumns] = {}, au[kColumns] = {}, cu[kColumns] = {};
-  for (std::int32_t e : s.live) {
-    const std::size_t i = std::size_t(e);
-    double* x = s.coefficient.data() + std::int64_t(e) * columns;
-    const std::int32_t place = s.place.empty() ? -1 : s.place[i];
-    const Line& own = s.line[i];
+  for (std::int32_t e : state_[k].live) {
+    double* x = state_[k].coefficient.data() + std::int64_t(e) * columns;
+    const Layers::Place at{std::int32_t(k), e};
+    const Line own = line(lo(at), hi(at));
+    const double largest = std::max(-lo(at), hi(at)), error = own_ * (largest + own.cu) + 1e-300;
+    const std::int32_t place = state_[k].place[std::size_t(e)];
     if (place < 0 || own.cu == 0) {
-      sums_.relu(x, &own.al, &own.au, &own.cu, s.line_error[i], sum_.data(), columns);
+      sums_.relu(x, &own.al, &own.au, &own.cu, error, sum_.data(), columns);
       continue;
     }
     const std::size_t p = std::size_t(place);
@@ -159,76 +127,59 @@ void Region::relus(std::size_t k, std::span<const Query> queries, std::int64_t c
       if (l.cu > 0 && p < q.slopes.size()) l.al = double(float(std::uint8_t(q.slopes[p])) / 255.0f);
       al[c] = l.al, au[c] = l.au, cu[c] = l.cu;
     }
-    for (const Assumed& a : assumed_[p]) al[a.column] = au[a.column] = a.sign > 0, cu[a.column] = 0;
-    sums_.relu_each(x, al, au, cu, s.line_error[i], sum_.data(), columns);
-    for (const Assumed& a : assumed_[p]) {
-      x[a.column] -= double(a.multiplier) * double(a.sign);
-      sum_[std::size_t(a.column)] -= own_ * double(a.multiplier) * std::max(-known_.lo[std::size_t(s.first + e)], known_.hi[std::size_t(s.first + e)]);
-    }
+    for (const Marked& a : assumed_[p]) al[a.column] = au[a.column] = a.of > 0, cu[a.column] = 0;
+    sums_.relu_each(x, al, au, cu, error, sum_.data(), columns);
+    for (const Marked& a : assumed_[p]) x[a.column] -= a.factor * a.of, sum_[std::size_t(a.column)] -= own_ * a.factor * largest;
   }
 }
 
-/// Coefficients of sums become those of what they are over. Seeds, which have a row each, go straight through.
-void Region::down(std::size_t k, std::int64_t columns, std::span<const Seed> seeds) {
+/// Coefficients of sums become those of what they are over. Seeds, which have an element each, go straight through.
+void Region::down(std::size_t k, std::int64_t columns) {
   const Layer& l = net_.all[k];
-  State& s = state_[k];
-  if (s.touched)
-    for (std::int32_t e : s.live) sums_.constant(s.coefficient.data() + std::int64_t(e) * columns, l.bias[std::size_t(e)], s.error[std::size_t(e)], sum_.data(), columns);
-  for (const Seed& d : seeds) sum_[std::size_t(d.column)] += d.factor * l.bias[std::size_t(d.element)] - std::fabs(d.factor) * s.error[std::size_t(d.element)];
-  std::vector<std::size_t> seeded(seeds.empty() ? 0 : std::size_t(l.size) + 1, 0);  // of row i: seeds [seeded[i], seeded[i + 1])
-  for (const Seed& d : seeds) ++seeded[std::size_t(d.element) + 1];
-  for (std::size_t i = 1; i < seeded.size(); ++i) seeded[i] += seeded[i - 1];
+  const State& s = state_[k];
+  for (std::int32_t e : s.live) if (s.touched) sums_.constant(s.coefficient.data() + std::int64_t(e) * columns, l.bias[std::size_t(e)], s.error[std::size_t(e)], sum_.data(), columns);
+  std::vector<std::size_t> seeded(seeds_.empty() ? 0 : std::size_t(l.size) + 1, 0);  // of element i: seeds [seeded[i], seeded[i + 1])
+  for (const Marked& d : seeds_) ++seeded[std::size_t(d.of) + 1], sum_[std::size_t(d.column)] += d.factor * l.bias[std::size_t(d.of)] - std::fabs(d.factor) * s.error[std::size_t(d.of)];
+  std::partial_sum(seeded.begin(), seeded.end(), seeded.begin());
   for (const Layer::Term& t : l.terms) {
-    State& f = state_[std::size_t(t.from)];
     touch(std::size_t(t.from), columns);
-    const bool dense = t.matrix.row.empty();
-    for (std::int32_t j : f.live) {
+    for (std::int32_t j : state_[std::size_t(t.from)].live) {
       const std::int64_t start = t.matrix.start[std::size_t(j)], count = t.matrix.start[std::size_t(j) + 1] - start;
+      const std::int32_t* row = t.matrix.row.empty() ? nullptr : t.matrix.row.data() + start;
       const double* w = t.matrix.w.data() + start;
-      double* out = f.coefficient.data() + std::int64_t(j) * columns;
-      if (s.touched && dense) sums_.dense(s.live.data(), w, std::ssize(s.live), s.coefficient.data(), out, columns);
-      if (s.touched && !dense) sums_.sparse(t.matrix.row.data() + start, w, count, s.coefficient.data(), out, columns);
-      if (!seeds.empty() && dense) {
-        for (const Seed& d : seeds) out[d.column] += d.factor * w[d.element];
-      } else if (!seeds.empty()) {
-        for (std::int64_t e = 0; e < count; ++e) {
-          const std::size_t row = std::size_t(t.matrix.row[std::size_t(start + e)]);
-          for (std::size_t i = seeded[row]; i < seeded[row + 1]; ++i) out[seeds[i].column] += seeds[i].factor * w[e];
-        }
-      }
+      double* out = state_[std::size_t(t.from)].coefficient.data() + std::int64_t(j) * columns;
+      if (s.touched && row) sums_.sparse(row, w, count, s.coefficient.data(), out, columns);
+      if (s.touched && !row) sums_.dense(s.live.data(), w, std::ssize(s.live), s.coefficient.data(), out, columns);
+      for (std::int64_t e = 0; !row && e < std::ssize(seeds_); ++e) out[seeds_[std::size_t(e)].column] += seeds_[std::size_t(e)].factor * w[seeds_[std::size_t(e)].of];
+      for (std::int64_t e = 0; row && !seeds_.empty() && e < count; ++e)
+        for (std::size_t i = seeded[std::size_t(row[e])]; i < seeded[std::size_t(row[e]) + 1]; ++i) out[seeds_[i].column] += seeds_[i].factor * w[e];
     }
   }
 }
 
 void Region::bound(std::span<const Query> all, Bound* bounds, double* linear) {
-  const std::size_t n = inputs();
-  std::vector<Seed> seeds, before;
+  const std::size_t n = std::size_t(net_.all[0].size);
   for (std::size_t first = 0; first < all.size(); first += std::size_t(kColumns)) {
     const auto queries = all.subspan(first, std::min<std::size_t>(all.size() - first, std::size_t(kColumns)));
     const std::int64_t columns = (std::ssize(queries) + 7) / 8 * 8;
-    seeds.clear();
     for (auto& a : assumed_) a.clear();
-    for (std::size_t c = 0; c < queries.size(); ++c) {
-      for (const Query::Term& t : queries[c].terms) seeds.push_back({t.layer, t.element, std::int32_t(c), t.factor});
-      for (const Split& s : queries[c].splits) if (s.multiplier >= 0) assumed_[std::size_t(s.place)].push_back({std::int32_t(c), s.sign, s.multiplier});
-    }
-    std::ranges::stable_sort(seeds, [](const Seed& a, const Seed& b) { return a.layer != b.layer ? a.layer > b.layer : a.element < b.element; });
+    for (std::size_t c = 0; c < queries.size(); ++c)
+      for (const Split& s : queries[c].splits) if (s.multiplier >= 0) assumed_[std::size_t(s.place)].push_back({s.sign > 0 ? 1 : -1, std::int32_t(c), double(s.multiplier)});
     for (State& s : state_) s.touched = false;
     std::ranges::fill(sum_, 0.0);
     touch(0, columns);
-    auto seed = seeds.begin();
     for (std::size_t k = net_.all.size(); k-- > 0;) {
-      before.clear();
-      for (; seed != seeds.end() && seed->layer == std::int32_t(k); ++seed) {
-        if (queries[std::size_t(seed->column)].sums) {
-          before.push_back(*seed);
-          continue;
+      seeds_.clear();
+      for (std::size_t c = 0; c < queries.size(); ++c)
+        for (const Query::Term& t : queries[c].terms) {
+          if (t.layer != std::int32_t(k)) continue;
+          const double largest = std::max(net_.all[k].relu ? 0.0 : -lo({t.layer, t.element}), hi({t.layer, t.element}));
+          if (queries[c].sums) seeds_.push_back({t.element, std::int32_t(c), t.factor});
+          else touch(k, columns), state_[k].coefficient[std::size_t(t.element * columns) + c] += t.factor, sum_[c] -= double(queries[c].terms.size() - 1) * own_ * std::fabs(t.factor) * largest;  // terms of one element may cancel
         }
-        touch(k, columns);
-        state_[k].coefficient[std::size_t(seed->element * columns + seed->column)] += seed->factor;
-      }
+      std::ranges::sort(seeds_, {}, &Marked::of);
       if (k > 0 && net_.all[k].relu && state_[k].touched) relus(k, queries, columns);
-      if (k > 0 && (state_[k].touched || !before.empty())) down(k, columns, before);
+      if (k > 0 && (state_[k].touched || !seeds_.empty())) down(k, columns);
     }
     for (std::size_t c = 0; c < queries.size(); ++c) {
       double least = sum_[c], size = 0;

@@ -38,6 +38,7 @@ constexpr Option kOptions[] = {
     {"backend", 0, "BACKEND", "the engine that a counterexample is executed on before it is told", false, "native"},
     {"shape", 0, "NAME=1x3x224x224", "shape of an input with free dims, which are otherwise what the property declares, or 1", true},
     {"network", 0, "NAME=FILE", "the model of a further network that a 2.0 property declares; MODEL is the first, those declared equal-to need none", true},
+    {"replay", 0, "FILE", "begin with the splits of inputs of a certificate of the same property, of a similar network"},
     {"proof", 0, "FILE", "also write why it is unsat, as a certificate that check-proof judges"},
     {"witness", 0, "FILE", "also write the counterexample: as text; .npy the input as an array; .npz all inputs and outputs"},
     {"explain", 0, "", "say what the property asks in plain words and stop"},
@@ -199,6 +200,21 @@ Json json(const Args& args, const verify::Vnnlib& v, const Subjects& subjects, c
   return j;
 }
 
+/// The splits of inputs in a certificate; none where its trees have none.
+Result<std::vector<verify::SplitTree>> read_replayed(const std::string& file, const std::string& property, const verify::Property& p) {
+  SAHA_TRY(const auto bytes, system::read_bytes(file, check_proof::kMostBytes));
+  auto parsed = check_proof::parse(system::text_of(bytes));
+  if (!parsed) return std::move(parsed.error()).within(file);
+  const check_proof::Certificate& old = *parsed;
+  SAHA_TRY(const std::string hash, system::sha256_file(property));
+  if (old.property_sha256 != hash) return Error{ErrorCode::invalid_file, file + " is of another property than " + property};
+  std::vector<std::size_t> rows;
+  for (const verify::Case& c : p.cases) rows.push_back(c.rows.size());
+  auto trees = verify::read_splits(old.payload, rows, p.inputs);
+  if (!trees) return std::move(trees.error()).within(file);
+  return trees->value_or(std::vector<verify::SplitTree>());
+}
+
 Result<int> run_verify(const Args& args) {
   const auto start = Clock::now();
   auto elapsed = [&] { return std::chrono::duration<double>(Clock::now() - start).count(); };
@@ -242,8 +258,15 @@ Result<int> run_verify(const Args& args) {
     if (o.verdict == verify::Verdict::holds) return 0;
     return o.verdict == verify::Verdict::violated || args.has("strict") ? 1 : 3;
   };
-  verify::Record record;
-  if (args.has("proof")) options.record = &record;
+  std::vector<verify::SplitTree> splits;
+  if (args.has("replay")) {
+    SAHA_TRY(splits, read_replayed(args.get("replay"), property, v.property));
+    if (splits.empty()) say(args, args.get("replay") + " splits no inputs: the search begins anew");
+    else options.method = verify::Method::inputs;
+  }
+  const bool replayed = !splits.empty();
+  verify::Record record(std::move(splits), args.has("proof"));
+  if (replayed || args.has("proof")) options.record = &record;
   system::InterruptGuard guard;
   options.timeout_s = std::max(0.0, timeout - elapsed());
   std::optional<Result<verify::Outcome>> proved;
@@ -278,7 +301,7 @@ Result<int> run_verify(const Args& args) {
     check_proof::Certificate certificate{SAHA_VERSION, {}, {}, options.arithmetic == verify::Arithmetic::float32, record.payload()};
     SAHA_TRY(certificate.model_sha256, models_sha256(subjects));
     SAHA_TRY(certificate.property_sha256, system::sha256_file(property));
-    SAHA_DO(check_proof::write(certificate, args.get("proof")));
+    SAHA_DO(verify::write(certificate, args.get("proof")));
     say(args, "wrote " + args.get("proof"));
   }
   return system::interrupt_exit_code() ? system::interrupt_exit_code() : code;

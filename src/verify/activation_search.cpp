@@ -70,7 +70,7 @@ class GroupSearch final : public Search {
   Watch& watch_;
   Record* record_;                                   ///< null: nothing is recorded
   std::int64_t tree_ = -1;                           ///< the record's
-  check_proof::Writer hidden_;                       ///< what it begins with: bounds of hidden layers
+  Writer hidden_;                       ///< what it begins with: bounds of hidden layers
   std::size_t group_;
   const Net& net_;
   const Loops& loops_;
@@ -217,7 +217,7 @@ void GroupSearch::record_cases(const std::vector<Domain>& refuted) {
   if (tree_ < 0) tree_ = record_->root(problem_.groups[group_]);
   record_->cut(tree_);
   if (stack_.empty() && hidden_.bytes().empty()) {
-    record_->add(tree_, check_proof::Writer().tag(Tag::refuted).number(0).bytes(), 0);
+    record_->add(tree_, Writer().tag(Tag::refuted).number(0).bytes(), 0);
     return;
   }
   Ascent& a = crew_->ascent(0);
@@ -227,9 +227,9 @@ void GroupSearch::record_cases(const std::vector<Domain>& refuted) {
   a.get_slopes(0, slopes.data());
   for (std::size_t i = 0; i < slopes.size(); ++i) lines.slopes[i] = char(slopes[i] > 0 ? 255 : 0);
   const std::size_t count = refuted.size() + stack_.size();
-  std::int64_t next = record_->add(tree_, check_proof::Writer().tag(Tag::signs).append(hidden_.bytes()).append(a.places()).tag(Tag::goals).number(count).bytes(), int(count));
+  std::int64_t next = record_->add(tree_, Writer().tag(Tag::signs).append(hidden_.bytes()).append(a.places()).tag(Tag::goals).number(count).bytes(), int(count));
   auto goal = [&](const Domain& d) {
-    check_proof::Writer w;
+    Writer w;
     w.number(std::uint64_t(d.of));
     bool found = false;
     for (const Limit& l : problem_.cases[std::size_t(d.of)]) {
@@ -436,7 +436,7 @@ void GroupSearch::batch(Ascent& ascent, Descent& descent, std::vector<Domain>& d
       ++end;
     }
     const Candidate& c = candidates[best];
-    if (record_) domains[c.domain].node = record_->add(domains[c.domain].node, check_proof::Writer().tag(check_proof::Tag::sign_split).number(std::uint64_t(c.choice.open)).bytes(), 2);
+    if (record_) domains[c.domain].node = record_->add(domains[c.domain].node, Writer().tag(check_proof::Tag::sign_split).number(std::uint64_t(c.choice.open)).bytes(), 2);
     for (float sign : {1.0f, -1.0f}) {
       Domain child = domains[c.domain];
       child.node += sign < 0;

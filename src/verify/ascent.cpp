@@ -93,7 +93,7 @@ Bounding Ascent::best(int c, std::size_t places) const {
 }
 
 std::string Ascent::places() const {
-  check_proof::Writer w;
+  Writer w;
   w.tag(check_proof::Tag::places).number(open_.size());
   std::int32_t relu = -1, k = 0;
   for (const Place& p : open_) {

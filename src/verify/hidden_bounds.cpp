@@ -148,7 +148,7 @@ std::string proof_of(Tree& t) {
 }
 }  // namespace
 
-bool hidden_bounds(const Problem& problem, Watch& watch, Sweep& root, Crew& crew, const HiddenSteps& steps, double until, check_proof::Writer* record) {
+bool hidden_bounds(const Problem& problem, Watch& watch, Sweep& root, Crew& crew, const HiddenSteps& steps, double until, Writer* record) {
   std::vector<std::int32_t> rows;
   bool better = false;
   std::size_t at = 1, left = root.critical().size();

@@ -11,6 +11,6 @@ struct HiddenSteps {
   float first_slope, slope, multiplier;
 };
 /// Tightens root's bounds, layer by layer, until `until` seconds of the watch, on the crew's threads. `record`, if not null: certificates of the bounds are appended. True: some bound is better.
-bool hidden_bounds(const Problem& problem, Watch& watch, Sweep& root, Crew& crew, const HiddenSteps& steps, double until, check_proof::Writer* record);
+bool hidden_bounds(const Problem& problem, Watch& watch, Sweep& root, Crew& crew, const HiddenSteps& steps, double until, Writer* record);
 
 }  // namespace saha::verify

@@ -20,6 +20,7 @@ struct Region {
   std::int32_t group = 0, depth = 0;
   double weight = 1;                                 ///< share of its group's box, for progress
   std::int64_t node = -1;                            ///< of the record
+  bool replayed = false;                             ///< it was refuted of another network: bounded without a thought of splits
 };
 
 class InputSearch final : public Search {
@@ -34,16 +35,21 @@ class InputSearch final : public Search {
       if (record_) r.node = record_->root(r.open);
       root_.emplace_back();
       for (std::size_t i = 0; i < box.lo.size(); ++i) root_.back().push_back(box.hi[i] - box.lo[i]);
-      stack_.push_back(std::move(r));
+      const std::vector<SplitTree> none;
+      const auto& trees = p.options.record ? p.options.record->replayed() : none;
+      const auto tree = std::ranges::find(trees, p.groups[g][0], &SplitTree::first_case);
+      if (tree != trees.end()) replay(*tree, std::move(r));
+      else stack_.push_back(std::move(r));
     }
     std::reverse(stack_.begin(), stack_.end());
-    total_ = double(stack_.size());
+    total_ = double(p.groups.size());
   }
   End run(double until) override;
   double done() const override { return done_ / total_; }
   std::string why() const override { return problem_.grid ? "points of the region could not be executed" : "regions as small as float32 can tell apart stay open"; }
 
  private:
+  void replay(const SplitTree& tree, Region whole);
   void work(bool first_thread);
   void batch(Sweep& sweep, Descent& descent, Points* exact, std::vector<Region>& regions, std::vector<Region>& children);
   void load(Sweep& sweep, const std::vector<Region>& regions);
@@ -64,6 +70,40 @@ class InputSearch final : public Search {
   double hopeless_ = INFINITY;                       ///< when to end the search, which may find a counterexample but prove nothing any more
   double total_ = 1, done_ = 0;
 };
+
+/// The leaves of a proof of another network instead of the whole box.
+void InputSearch::replay(const SplitTree& tree, Region whole) {
+  const std::size_t group = std::size_t(whole.group);
+  const std::vector<float> lo = whole.lo, hi = whole.hi;
+  whole.lo.assign(problem_.outer[group].lo.begin(), problem_.outer[group].lo.end()), whole.hi.assign(problem_.outer[group].hi.begin(), problem_.outer[group].hi.end());
+  std::vector<Region> waiting{std::move(whole)};
+  for (const SplitTree::Node& n : tree.nodes) {
+    Region r = std::move(waiting.back());
+    waiting.pop_back();
+    if (n.input >= 0) {
+      const std::size_t d = std::size_t(n.input);
+      r.weight /= 2, ++r.depth;
+      if (record_) r.node = record_->add(r.node, Writer().tag(check_proof::Tag::input_split).number(d).real(n.at).bytes(), 2);
+      waiting.push_back(r), waiting.back().lo[d] = std::max(r.lo[d], n.at), waiting.back().node += 1;
+      waiting.push_back(std::move(r)), waiting.back().hi[d] = std::min(waiting.back().hi[d], n.at);
+      continue;
+    }
+    bool empty = false;                              // split where it has nothing: no certificate that was written here does
+    for (std::size_t i = 0; i < r.lo.size(); ++i) empty |= r.lo[i] > r.hi[i];
+    if (empty) {
+      if (record_) record_->add(r.node, Writer().tag(check_proof::Tag::refuted).number(0).bytes(), 0);
+      done_ += r.weight;
+      continue;
+    }
+    if (problem_.grid) {
+      const auto first = problem_.grid->integers(r.lo), last = problem_.grid->integers(r.hi);
+      r.lo = lo, r.hi = hi;
+      for (std::size_t i = 0; first && last && i < lo.size(); ++i) r.lo[i] = std::max(lo[i], std::min((*first)[i], (*last)[i])), r.hi[i] = std::min(hi[i], std::max((*first)[i], (*last)[i]));
+    }
+    r.replayed = true;
+    stack_.push_back(std::move(r));
+  }
+}
 
 /// Rows a x + c <= 0 (a: n each, over the box [lo, hi]) that a point must satisfy together. The largest, over convex combinations of them, of the combination's
 /// least value on the box, as found by some steps of mirror ascent: above 0, no point satisfies all. `mix`: the combination.
@@ -124,7 +164,8 @@ void InputSearch::keep(Sweep& sweep, std::size_t lane, Region& r) const {
 void InputSearch::batch(Sweep& sweep, Descent& descent, Points* exact, std::vector<Region>& regions, std::vector<Region>& children) {
   const std::size_t b = std::size_t(sweep.lanes()), n = std::size_t(net_.inputs()), last = net_.layers.size() - 1;
   load(sweep, regions);
-  const bool few = n <= 64;                          // slopes of hidden elements are kept: they say which input their looseness comes from
+  const bool replayed = std::ranges::all_of(regions, &Region::replayed);
+  const bool few = n <= 64 && !replayed;             // slopes of hidden elements are kept: they say which input their looseness comes from
   std::vector<std::vector<float>> slopes(net_.layers.size());
   std::vector<std::vector<std::int32_t>> loose(net_.layers.size());
   for (std::size_t k = 1; k < net_.layers.size(); ++k) {
@@ -218,7 +259,7 @@ void InputSearch::batch(Sweep& sweep, Descent& descent, Points* exact, std::vect
     Region& r = regions[q];
     std::vector<float> lo(n, INFINITY), hi(n, -INFINITY);  // hull of what the open cases leave
     std::vector<std::int32_t> open;
-    check_proof::Writer mixes;                       // of cases that no row alone refutes: the weights of their rows
+    Writer mixes;                                    // of cases that no row alone refutes: the weights of their rows
     std::uint64_t mixed = 0;
     double worst = INFINITY;
     std::size_t worst_query = 0;
@@ -298,11 +339,7 @@ void InputSearch::batch(Sweep& sweep, Descent& descent, Points* exact, std::vect
       if (best < worst) worst = best, worst_query = best_query, worst_case = c;
     }
     if (open.empty()) {
-      if (record_) {
-        check_proof::Writer leaf;
-        leaf.tag(check_proof::Tag::refuted), leaf.number(mixed), leaf.append(mixes.bytes());
-        record_->add(r.node, leaf.bytes(), 0);
-      }
+      if (record_) record_->add(r.node, Writer().tag(check_proof::Tag::refuted).number(mixed).append(mixes.bytes()).bytes(), 0);
       std::lock_guard lock(mutex_);
       done_ += r.weight;
       continue;
@@ -312,6 +349,14 @@ void InputSearch::batch(Sweep& sweep, Descent& descent, Points* exact, std::vect
       if (watch_.stopped()) return;
       std::lock_guard lock(mutex_);
       done_ += r.weight, given_up_ |= !decided;
+      continue;
+    }
+    if (replayed) {                                  // it is split as any other
+      Region again = r;
+      keep(sweep, q, again);
+      if (record_ && (lo != r.lo || hi != r.hi)) again.node = record_->add(r.node, Writer().tag(check_proof::Tag::clip).bytes(), 1);
+      again.lo = lo, again.hi = hi, again.open = std::move(open), again.replayed = false;
+      children.push_back(std::move(again));
       continue;
     }
     // The corner where the worst case's bound is least, and the middle, may be counterexamples.
@@ -343,7 +388,7 @@ void InputSearch::batch(Sweep& sweep, Descent& descent, Points* exact, std::vect
     Region other = child;
     child.hi[along] = middle, other.lo[along] = exact ? middle + 1 : middle;
     if (record_) {
-      check_proof::Writer w;
+      Writer w;
       bool clipped = false;
       for (std::size_t d = 0; d < n; ++d) clipped |= lo[d] > r.lo[d] || hi[d] < r.hi[d];
       if (clipped) w.tag(check_proof::Tag::clip);
@@ -383,7 +428,7 @@ void InputSearch::work(bool first_thread) {
       }
       ++busy_;
     }
-    if (rounds % 8 == 4) {
+    if (rounds % 8 == 4 && !regions[0].replayed) {
       for (std::size_t q = 0; q < starts.size(); ++q) {
         const Region& r = regions[q % regions.size()];
         of[q] = r.open[random() % r.open.size()];

@@ -121,7 +121,7 @@ bool compares(const Property& p) {
 }
 
 /// The searches take turns, each twice as long as the one before, until one ends. `paired`: the same problem with ReLUs as pairs, or null; its inputs are split instead, unless a certificate is
-/// wanted, which it has not.
+/// wanted or replayed, which it has not.
 End search(const Problem& problem, const Problem* paired, Watch& watch, std::size_t varying, Outcome& out) {
   struct Turn {
     std::unique_ptr<Search> search;
@@ -129,7 +129,7 @@ End search(const Problem& problem, const Problem* paired, Watch& watch, std::siz
     std::unique_ptr<Record> record;                  // the caller's becomes that of the search that proves
   };
   std::vector<Turn> turns;
-  Record* const wanted = problem.options.record;
+  Record* const wanted = problem.options.record && problem.options.record->kept() ? problem.options.record : nullptr;
   auto over_activations = [&] {
     auto record = wanted ? std::make_unique<Record>() : nullptr;
     turns.push_back({activation_search(problem, watch, record.get()), "activation splits", std::move(record)});
@@ -141,7 +141,7 @@ End search(const Problem& problem, const Problem* paired, Watch& watch, std::siz
   const Method method = problem.options.method;
   const bool inputs = method == Method::automatic ? varying <= kSomeInputs : method == Method::inputs;
   if (method == Method::automatic ? varying > kFewInputs : method == Method::activations) over_activations();
-  if (inputs && paired && !wanted) turns.push_back({input_search(*paired, watch, nullptr), "input splits on pairs", nullptr});
+  if (inputs && paired && !problem.options.record) turns.push_back({input_search(*paired, watch, nullptr), "input splits on pairs", nullptr});
   else if (inputs) over_inputs();
   bool tried_inputs = inputs;
   for (double slice = 0.2;; slice *= 2)
@@ -180,7 +180,7 @@ Result<Outcome> prove(const ir::Graph& g, const Property& property, const Option
   if (!out.integers.empty()) { SAHA_TRY(parts, cut(simple.graph)); }
   if (parts && rows_of_inputs && !parts->grid.direct()) parts.reset();
   SAHA_TRY(Net net, lower(parts ? parts->rest : simple.graph, varying <= kFewInputs ? Stored::steps : Stored::errors));
-  if (options.record && (parts || std::ranges::any_of(net.layers, [](const Layer& l) { return l.unary.steps || l.absolute != 0 || l.whole; })))
+  if (options.record && options.record->kept() && (parts || std::ranges::any_of(net.layers, [](const Layer& l) { return l.unary.steps || l.absolute != 0 || l.whole; })))
     return Error{ErrorCode::unsupported, "proofs of integer networks are not written yet"};
   std::int64_t elements = 0;
   for (ir::ValueId v : g.inputs()) {
@@ -247,7 +247,8 @@ Result<Outcome> prove(const ir::Graph& g, const Property& property, const Option
   });
   std::vector<std::int32_t> all(problem.cases.size());
   std::iota(all.begin(), all.end(), 0);
-  attack(problem, watch, all, 20, std::max<int>(1, int(16 / std::max<std::size_t>(1, all.size()))), options.seed);
+  const bool replayed = options.record && !options.record->replayed().empty();  // it held before
+  if (!replayed) attack(problem, watch, all, 20, std::max<int>(1, int(16 / std::max<std::size_t>(1, all.size()))), options.seed);
   out.method = "attack";
   End end = End::stopped;
   if (!watch.stopped()) {

@@ -3,26 +3,19 @@
 
 namespace saha::check_proof::SAHA_ISA {
 namespace {
-#if defined(__AVX512F__)
-constexpr int kLanes = 8;
-#elif defined(__AVX__)
-constexpr int kLanes = 4;
-#else
-constexpr int kLanes = 2;
-#endif
-typedef double V __attribute__((vector_size(kLanes * 8)));
-typedef double U __attribute__((vector_size(kLanes * 8), aligned(8), may_alias));
+constexpr int kLanes = __BIGGEST_ALIGNMENT__ / 8;    // of the instruction set's widest register; wider vectors are taken apart badly
+typedef double V __attribute__((vector_size(kLanes * 8), aligned(8), may_alias));
 
-template <int N, bool packed>
-inline void part(const std::int32_t* row, const double* w, std::int64_t n, const double* a, std::int64_t ld, double* out) {
-  constexpr int m = N / kLanes;
+template <int columns_here, bool packed>
+inline void part(const std::int32_t* row, const double* w, std::int64_t n, const double* a, std::int64_t columns, double* out) {
+  constexpr int m = columns_here / kLanes;
   V s[m];
-  for (int v = 0; v < m; ++v) s[v] = reinterpret_cast<const U*>(out)[v];
+  for (int v = 0; v < m; ++v) s[v] = reinterpret_cast<const V*>(out)[v];
   for (std::int64_t k = 0; k < n; ++k) {
-    const U* x = reinterpret_cast<const U*>(a + std::int64_t(row[k]) * ld);
+    const V* x = reinterpret_cast<const V*>(a + std::int64_t(row[k]) * columns);
     for (int v = 0; v < m; ++v) s[v] += w[packed ? k : row[k]] * x[v];
   }
-  for (int v = 0; v < m; ++v) reinterpret_cast<U*>(out)[v] = s[v];
+  for (int v = 0; v < m; ++v) reinterpret_cast<V*>(out)[v] = s[v];
 }
 
 template <bool packed>
@@ -33,38 +26,25 @@ void gather(const std::int32_t* row, const double* w, std::int64_t n, const doub
   if (c < columns) part<8, packed>(row, w, n, a + c, columns, out + c);
 }
 
-inline double magnitude(double x) { return x < 0 ? -x : x; }
-
 void scatter(const std::int32_t* row, const double* w, std::int64_t n, double c, double r, double s, double* __restrict centre, double* __restrict radius, double* __restrict size) {
-  if (row) {
-    for (std::int64_t k = 0; k < n; ++k) centre[row[k]] += w[k] * c, radius[row[k]] += magnitude(w[k]) * r, size[row[k]] += magnitude(w[k]) * s;
-    return;
-  }
-  for (std::int64_t k = 0; k < n; ++k) centre[k] += w[k] * c, radius[k] += magnitude(w[k]) * r, size[k] += magnitude(w[k]) * s;
+  for (std::int64_t k = 0; !row && k < n; ++k) centre[k] += w[k] * c, radius[k] += __builtin_fabs(w[k]) * r, size[k] += __builtin_fabs(w[k]) * s;
+  for (std::int64_t k = 0; row && k < n; ++k) centre[row[k]] += w[k] * c, radius[row[k]] += __builtin_fabs(w[k]) * r, size[row[k]] += __builtin_fabs(w[k]) * s;
 }
 
 /// What is not a number stays so in one of the two sums.
 template <bool each>
 void relu(double* x, const double* al, const double* au, const double* cu, double error, double* sum, std::int64_t columns) {
-  const U *als = reinterpret_cast<const U*>(al), *aus = reinterpret_cast<const U*>(au), *cus = reinterpret_cast<const U*>(cu);
-  U *xs = reinterpret_cast<U*>(x), *sums = reinterpret_cast<U*>(sum);
-  const V zero{};
-  const double l = *al, u = *au, c = *cu;
+  V *xs = reinterpret_cast<V*>(x), *sums = reinterpret_cast<V*>(sum);
   for (std::int64_t v = 0; v < columns / kLanes; ++v) {
-    const V xv = xs[v], up = xv > zero ? xv : zero, down = xv < zero ? xv : zero, size = xv < zero ? -xv : xv;
-    if constexpr (each) xs[v] = up * als[v] + down * aus[v], sums[v] += down * cus[v] - size * error;
-    else xs[v] = up * l + down * u, sums[v] += down * c - size * error;
+    const V l = each ? reinterpret_cast<const V*>(al)[v] : V{} + *al, u = each ? reinterpret_cast<const V*>(au)[v] : V{} + *au, c = each ? reinterpret_cast<const V*>(cu)[v] : V{} + *cu;
+    const V up = xs[v] > 0 ? xs[v] : V{}, down = xs[v] < 0 ? xs[v] : V{};
+    sums[v] += down * c - (xs[v] < 0 ? -xs[v] : xs[v]) * error;
+    xs[v] = up * l + down * u;
   }
 }
 
 void constant(const double* x, double bias, double error, double* sum, std::int64_t columns) {
-  const U* xs = reinterpret_cast<const U*>(x);
-  U* sums = reinterpret_cast<U*>(sum);
-  const V zero{};
-  for (std::int64_t v = 0; v < columns / kLanes; ++v) {
-    const V xv = xs[v];
-    sums[v] += xv * bias - (xv < zero ? -xv : xv) * error;
-  }
+  for (std::int64_t c = 0; c < columns; ++c) sum[c] += x[c] * bias - __builtin_fabs(x[c]) * error;
 }
 }  // namespace
 
