@@ -519,15 +519,16 @@ End GroupSearch::run(double until) {
     // The nearest to being refuted last on the stack: first done.
     std::sort(stack_.begin(), stack_.end(), [](const Domain& a, const Domain& b) { return a.lower < b.lower; });
   }
-  // By turns, each time twice as long: the search, and then hidden bounds by searches of their own, on which it begins anew - unless it has come past the half by then.
+  // By turns, each time twice as long: the search, and then hidden bounds by searches of their own, on which it begins anew - unless it has done more than half of what was left.
   for (;;) {
     until_ = std::min(until, watch_.seconds() + turn_);
+    const double before = done();
     if (!given_up_) crew_->on_threads([this](unsigned t) { work(t); });
     if (watch_.stopped()) return End::stopped;
     if (stack_.empty() && !given_up_) return End::proved;
     if (watch_.seconds() >= until) return End::paused;
     turn_ *= 2;
-    if (done() > 0.5 && !given_up_) continue;
+    if (1 - done() < 0.5 * (1 - before) && !given_up_) continue;
     const HiddenSteps steps{tune_.root_steps, tune_.steps, tune_.root_slope, tune_.slope, tune_.multiplier};
     const bool tighter = hidden_bounds(problem_, watch_, root_, *crew_, steps, std::min(until, watch_.seconds() + turn_), record_ ? &hidden_ : nullptr);
     if (given_up_ && !tighter) return watch_.stopped() ? End::stopped : End::given_up;
