@@ -6,6 +6,7 @@
 #include <numeric>
 #include <random>
 
+#include "base/cholesky.hpp"
 #include "validate/statistics.hpp"
 
 namespace saha::validate {
@@ -34,25 +35,6 @@ void walk(const std::vector<double>& a, const std::vector<double>& b, F f) {
   }
 }
 
-// Solves the symmetric positive definite system in place by Cholesky; `a` is [d, d], its lower triangle is used.
-void solve(std::vector<double>& a, std::vector<double>& x) {
-  const std::size_t d = x.size();
-  for (std::size_t c = 0; c < d; ++c)
-    for (std::size_t r = c; r < d; ++r) {
-      double v = a[r * d + c];
-      for (std::size_t k = 0; k < c; ++k) v -= a[r * d + k] * a[c * d + k];
-      a[r * d + c] = r == c ? std::sqrt(std::max(v, 1e-12)) : v / a[c * d + c];
-    }
-  for (std::size_t r = 0; r < d; ++r) {
-    for (std::size_t k = 0; k < r; ++k) x[r] -= a[r * d + k] * x[k];
-    x[r] /= a[r * d + r];
-  }
-  for (std::size_t r = d; r-- > 0;) {
-    for (std::size_t k = r + 1; k < d; ++k) x[r] -= a[k * d + r] * x[k];
-    x[r] /= a[r * d + r];
-  }
-}
-
 using Rows = std::vector<std::vector<double>>;
 
 std::vector<double> logistic(const Rows& rows, const std::vector<int>& side) {
@@ -69,7 +51,8 @@ std::vector<double> logistic(const Rows& rows, const std::vector<int>& side) {
         for (std::size_t c = 0; c <= r; ++c) hessian[r * d + c] += p * (1 - p) * rows[i][r] * rows[i][c];
       }
     }
-    solve(hessian, gradient);
+    cholesky::factor(hessian, d, 1e-12, 1e-6);
+    cholesky::solve(hessian, gradient);
     double largest = 0;
     for (std::size_t k = 0; k < d; ++k) w[k] += gradient[k], largest = std::max(largest, std::abs(gradient[k]));
     if (largest < 1e-8) break;

@@ -7,6 +7,8 @@
 #include <map>
 #include <string>
 
+#include "base/cholesky.hpp"
+
 namespace saha::validate {
 namespace {
 
@@ -88,24 +90,14 @@ Result<Mahalanobis> Mahalanobis::fit(const std::vector<std::vector<double>>& row
     for (std::size_t c = 0; c < r; ++c) s[r * d + c] *= 1 - shrink;
     s[r * d + r] = (1 - shrink) * s[r * d + r] + shrink * scale + least;
   }
-  for (std::size_t c = 0; c < d; ++c) {
-    for (std::size_t r = c; r < d; ++r) {
-      double v = s[r * d + c];
-      for (std::size_t k = 0; k < c; ++k) v -= s[r * d + k] * s[c * d + k];
-      s[r * d + c] = r == c ? std::sqrt(std::max(v, least)) : v / s[c * d + c];
-    }
-  }
+  cholesky::factor(s, d, least, std::sqrt(least));
   for (const auto& [label, c] : classes) m.means_.push_back(m.whitened(c.first));
   return m;
 }
 
 std::vector<double> Mahalanobis::whitened(std::span<const double> row) const {
-  std::vector<double> y(dims_);
-  for (std::size_t r = 0; r < dims_; ++r) {
-    double v = row[r];
-    for (std::size_t k = 0; k < r; ++k) v -= factor_[r * dims_ + k] * y[k];
-    y[r] = v / factor_[r * dims_ + r];
-  }
+  std::vector<double> y(row.begin(), row.end());
+  cholesky::forward(factor_, y);
   return y;
 }
 

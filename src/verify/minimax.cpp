@@ -5,36 +5,12 @@
 #include <algorithm>
 #include <cmath>
 
+#include "base/cholesky.hpp"
+
 namespace saha::verify {
 namespace {
 constexpr int kSteps = 60;
 
-/// In place: lower triangle of m becomes L with L L' = m. A pivot that roundings took is made large, so its unknown stays.
-void cholesky(std::vector<double>& m, std::size_t n) {
-  for (std::size_t j = 0; j < n; ++j) {
-    double* row = m.data() + j * n;
-    double d = row[j];
-    for (std::size_t k = 0; k < j; ++k) d -= row[k] * row[k];
-    row[j] = d > 1e-300 ? std::sqrt(d) : 1e150;
-    for (std::size_t i = j + 1; i < n; ++i) {
-      double* below = m.data() + i * n;
-      double s = below[j];
-      for (std::size_t k = 0; k < j; ++k) s -= below[k] * row[k];
-      below[j] = s / row[j];
-    }
-  }
-}
-void solve(const std::vector<double>& l, std::vector<double>& b) {
-  const std::size_t n = b.size();
-  for (std::size_t i = 0; i < n; ++i) {
-    for (std::size_t k = 0; k < i; ++k) b[i] -= l[i * n + k] * b[k];
-    b[i] /= l[i * n + i];
-  }
-  for (std::size_t i = n; i-- > 0;) {
-    for (std::size_t k = i + 1; k < n; ++k) b[i] -= l[k * n + i] * b[k];
-    b[i] /= l[i * n + i];
-  }
-}
 /// The longest step along d, at most 1, that keeps v above 0.
 void shorten(double& step, const std::vector<double>& v, const std::vector<double>& d) {
   for (std::size_t i = 0; i < v.size(); ++i) if (d[i] < 0) step = std::min(step, -0.995 * v[i] / d[i]);
@@ -98,9 +74,9 @@ Minimax minimax(std::span<const double> rows, std::span<const double> constants,
       system[i * m + i] += s[i] / y[i];
       right[i] = along - h;
     }
-    cholesky(system, m);
+    cholesky::factor(system, m, 1e-300, 1e150);     // a pivot that roundings took: its unknown stays
     std::fill(ones.begin(), ones.end(), 1.0);
-    solve(system, right), solve(system, ones);
+    cholesky::solve(system, right), cholesky::solve(system, ones);
     double sum_right = 0, sum_ones = 0, sum_y = 0;
     for (std::size_t i = 0; i < m; ++i) sum_right += right[i], sum_ones += ones[i], sum_y += y[i];
     const double dt = (sum_right - (1 - sum_y)) / sum_ones;
