@@ -36,18 +36,13 @@ struct Tuning {
 /// Of one group's box.
 class GroupSearch final : public Search {
  public:
-  GroupSearch(const Problem& p, Watch& w, Record* record, std::size_t group) : problem_(p), watch_(w), record_(record), group_(group), net_(p.net), loops_(loops(p.isa)), root_(p.net, loops_, 1, 128, p.options.arithmetic) {
+  GroupSearch(const Problem& p, Watch& w, Record* record, std::size_t group) : problem_(p), watch_(w), record_(record), group_(group), net_(p.net), loops_(loops(p.isa)), root_(p.net, loops_, 1, 128, p.options.arithmetic),
+      crew_(p.threads, [this] { return make_ascent(); }) {
     std::int64_t elements = 0;
     for (const Layer& l : net_.layers) elements += l.size;
     columns_ = int(std::clamp<std::int64_t>(6'000'000 / std::max<std::int64_t>(1, elements), loops_.vector, 128)) / loops_.vector * loops_.vector;
     const Box& box = p.boxes[group];
     for (std::size_t i = 0; i < box.lo.size(); ++i) root_.lo(0)[i] = float(box.lo[i]), root_.hi(0)[i] = float(box.hi[i]);
-    crew_.emplace(p.threads, [this] {
-      auto a = std::make_unique<Ascent>(net_, loops_, columns_, problem_.options.arithmetic);
-      if (record_) a->keep_best();
-      a->stop = [this] { return watch_.stopped() || watch_.out_of_time(); };
-      return a;
-    });
     root_.stop = [this] { return watch_.stopped() || watch_.out_of_time() || watch_.seconds() > root_until_; };
   }
   End run(double until) override;
@@ -66,18 +61,25 @@ class GroupSearch final : public Search {
   void tighten(Ascent& ascent, std::vector<Domain*>& domains, std::vector<std::vector<Ascent::Choice>>& choices);
   bool settle(Ascent& ascent, Domain& d, const std::vector<float>& slopes, std::vector<Ascent::Choice>& choices);
   void batch(Ascent& ascent, Descent& descent, std::vector<Domain>& domains, std::vector<Domain>& children);
+  std::unique_ptr<Ascent> make_ascent() {
+    auto a = std::make_unique<Ascent>(net_, loops_, columns_, problem_.options.arithmetic);
+    if (record_) a->keep_best();
+    a->stop = [this] { return watch_.stopped() || watch_.out_of_time(); };
+    return a;
+  }
+
   const Problem& problem_;
   Watch& watch_;
   Record* record_;                                   ///< null: nothing is recorded
   std::int64_t tree_ = -1;                           ///< the record's
-  Writer hidden_;                       ///< what it begins with: bounds of hidden layers
+  Writer hidden_;                                    ///< what it begins with: bounds of hidden layers
   std::size_t group_;
   const Net& net_;
   const Loops& loops_;
   Sweep root_;
   Tuning tune_;
   int columns_ = 128;
-  std::optional<Crew> crew_;
+  Crew crew_;
   std::mutex mutex_;
   std::condition_variable changed_;
   std::vector<Domain> stack_;
@@ -96,8 +98,8 @@ void GroupSearch::ascend_layer(std::size_t layer, const std::vector<std::int32_t
   std::vector<std::string> proofs(record_ ? lower.size() : 0);
   std::atomic<std::size_t> next{0};
   const std::size_t per = std::size_t(columns_);
-  crew_->on_threads([&](unsigned thread) {
-    Ascent& a = crew_->ascent(thread);
+  crew_.on_threads([&](unsigned thread) {
+    Ascent& a = crew_.ascent(thread);
     a.begin(root_);
     std::vector<double> enough(per, 0.0);
     for (;;) {
@@ -112,13 +114,13 @@ void GroupSearch::ascend_layer(std::size_t layer, const std::vector<std::int32_t
   Claims claims;
   for (std::size_t i = 0; i < rows.size(); ++i) {
     float &lo = root_.lo(layer)[rows[i]], &hi = root_.hi(layer)[rows[i]];
-    if (record_ && lower[2 * i] > double(lo)) claims.add(crew_->ascent(0).place(layer, rows[i]), false, proofs[2 * i]);
-    if (record_ && -lower[2 * i + 1] < double(hi)) claims.add(crew_->ascent(0).place(layer, rows[i]), true, proofs[2 * i + 1]);
+    if (record_ && lower[2 * i] > double(lo)) claims.add(crew_.ascent(0).place(layer, rows[i]), false, proofs[2 * i]);
+    if (record_ && -lower[2 * i + 1] < double(hi)) claims.add(crew_.ascent(0).place(layer, rows[i]), true, proofs[2 * i + 1]);
     lo = std::max(lo, std::nextafter(float(lower[2 * i]), -INFINITY));
     hi = std::min(hi, std::nextafter(float(-lower[2 * i + 1]), float(INFINITY)));
     if (lo > hi) std::swap(lo, hi);
   }
-  if (record_) hidden_.append(crew_->ascent(0).places()).append(claims.bytes());
+  if (record_) hidden_.append(crew_.ascent(0).places()).append(claims.bytes());
 }
 
 /// Linear bounds of every layer, once; leaves the cases that they do not refute on the stack. False: the time given to it is over, and the bounds are what they are by then; the next
@@ -144,7 +146,7 @@ bool GroupSearch::first_bounds(double until) {
 
 /// The open cases' own bounds, over the hidden ones as they are: costs far less than raising those, and may be enough.
 void GroupSearch::raise_cases() {
-  Ascent& a = crew_->ascent(0);
+  Ascent& a = crew_.ascent(0);
   a.begin(root_);
   const std::size_t per = std::size_t(columns_);
   std::vector<double> lower(per), enough(per);
@@ -179,7 +181,7 @@ void GroupSearch::attack_open(double seconds) {
   for (const Domain& d : stack_) open.push_back(d.of);
   const double until = watch_.seconds() + seconds;
   std::atomic<std::uint64_t> seed{problem_.options.seed + 1000};
-  crew_->on_threads([&](unsigned) {
+  crew_.on_threads([&](unsigned) {
     while (!watch_.stopped() && watch_.seconds() < until) attack(problem_, watch_, open, 40, 1, seed.fetch_add(1));
   });
 }
@@ -220,12 +222,12 @@ void GroupSearch::record_cases(const std::vector<Domain>& refuted) {
     record_->add(tree_, Writer().tag(Tag::refuted).number(0).bytes(), 0);
     return;
   }
-  Ascent& a = crew_->ascent(0);
+  Ascent& a = crew_.ascent(0);
   a.begin(root_);
   Bounding lines{std::string(a.open().size(), 0), {}};
-  std::vector<float> slopes(a.open().size());
+  std::vector<float> slopes(a.num_slopes());
   a.get_slopes(0, slopes.data());
-  for (std::size_t i = 0; i < slopes.size(); ++i) lines.slopes[i] = char(slopes[i] > 0 ? 255 : 0);
+  for (std::size_t i = 0; i < lines.slopes.size(); ++i) lines.slopes[i] = char(slope_byte(slopes[i]));
   const std::size_t count = refuted.size() + stack_.size();
   std::int64_t next = record_->add(tree_, Writer().tag(Tag::signs).append(hidden_.bytes()).append(a.places()).tag(Tag::goals).number(count).bytes(), int(count));
   auto goal = [&](const Domain& d) {
@@ -449,7 +451,7 @@ void GroupSearch::batch(Ascent& ascent, Descent& descent, std::vector<Domain>& d
 }
 
 void GroupSearch::work(unsigned thread) {
-  Ascent& a = crew_->ascent(thread);
+  Ascent& a = crew_.ascent(thread);
   a.begin(root_);                                    // the root's own ascents have left other lines
   Descent descent(problem_, problem_.options.seed + 100 + thread);
   std::vector<Domain> domains, children;
@@ -523,14 +525,14 @@ End GroupSearch::run(double until) {
   for (;;) {
     until_ = std::min(until, watch_.seconds() + turn_);
     const double before = done();
-    if (!given_up_) crew_->on_threads([this](unsigned t) { work(t); });
+    if (!given_up_) crew_.on_threads([this](unsigned t) { work(t); });
     if (watch_.stopped()) return End::stopped;
     if (stack_.empty() && !given_up_) return End::proved;
     if (watch_.seconds() >= until) return End::paused;
     turn_ *= 2;
     if (1 - done() < 0.5 * (1 - before) && !given_up_) continue;
     const HiddenSteps steps{tune_.root_steps, tune_.steps, tune_.root_slope, tune_.slope, tune_.multiplier};
-    const bool tighter = hidden_bounds(problem_, watch_, root_, *crew_, steps, std::min(until, watch_.seconds() + turn_), record_ ? &hidden_ : nullptr);
+    const bool tighter = hidden_bounds(problem_, watch_, root_, crew_, steps, std::min(until, watch_.seconds() + turn_), record_ ? &hidden_ : nullptr);
     if (given_up_ && !tighter) return watch_.stopped() ? End::stopped : End::given_up;
     given_up_ = false, done_ = 0;
     cases();

@@ -7,8 +7,6 @@
 namespace saha::verify {
 namespace {
 constexpr float kUnit = 0x1p-24f;
-/// A slope as a certificate has it.
-std::uint8_t written(float slope) { return std::uint8_t(slope * 255 + 0.5f); }
 }
 Ascent::Ascent(const Net& net, const Loops& loops, int columns, Arithmetic arithmetic)
     : Sweep(net, loops, (columns + loops.vector - 1) / loops.vector * loops.vector, columns, arithmetic), extra_(net.layers.size()), splits_(std::size_t(lanes_)), moments_(std::size_t(lanes_)),
@@ -77,7 +75,7 @@ void Ascent::keep(int used, const std::vector<char>& better) {
   for (std::size_t i = 0; i < open_.size(); ++i) {
     const float* al = state_[std::size_t(open_[i].layer)].al.data() + std::size_t(open_[i].element) * std::size_t(ld_);
     std::uint8_t* to = best_slopes_.data() + i * std::size_t(ld_);
-    for (std::size_t c = 0; c < std::size_t(used); ++c) to[c] = better[c] ? written(al[c]) : to[c];
+    for (std::size_t c = 0; c < std::size_t(used); ++c) to[c] = better[c] ? slope_byte(al[c]) : to[c];
   }
   for (std::size_t c = 0; c < std::size_t(used); ++c) {
     if (!better[c]) continue;
@@ -298,7 +296,7 @@ void Ascent::run(std::size_t layer, int used, int steps, float slope_step, float
     }
     for (std::size_t i = 0; keeps_ && i < open_.size(); ++i) {
       float* al = state_[std::size_t(open_[i].layer)].al.data() + std::size_t(open_[i].element) * std::size_t(ld_);
-      for (std::int64_t c = 0; c < columns; ++c) al[c] = float(written(al[c])) / 255.0f;
+      for (std::int64_t c = 0; c < columns; ++c) al[c] = slope_of(slope_byte(al[c]));
     }
     if (t == 0) scale_multipliers(used);
     for (int c = 0; c < used; ++c)

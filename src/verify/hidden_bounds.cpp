@@ -12,7 +12,7 @@ namespace {
 
 struct Piece {
   std::vector<Split> splits;
-  std::vector<std::uint8_t> slopes = {};             ///< in units of 1 / 255
+  std::vector<std::uint8_t> slopes = {};             ///< bytes of slopes
   std::int32_t choice = -1;                          ///< where it is split next; -1: nowhere
   double lower = -INFINITY;
   Bounding proof = {};                               ///< of `lower`; for the record only
@@ -94,7 +94,7 @@ void Growth::split(Ascent& a, std::span<Tree* const> trees, std::size_t pieces_e
       std::pop_heap(t->pieces.begin(), t->pieces.end());
       const Piece p = std::move(t->pieces.back());
       t->pieces.pop_back();
-      for (std::size_t s = 0; s < p.slopes.size(); ++s) slopes[s] = float(p.slopes[s]) / 255;
+      for (std::size_t s = 0; s < p.slopes.size(); ++s) slopes[s] = slope_of(p.slopes[s]);
       for (const float sign : {1.0f, -1.0f}) {
         std::vector<Split> splits = p.splits;
         if (p.choice >= 0) splits.push_back({p.choice, sign});
@@ -123,7 +123,7 @@ void Growth::split(Ascent& a, std::span<Tree* const> trees, std::size_t pieces_e
     if (const auto choice = a.choices(int(c), 1); !choice.empty()) {
       p.choice = choice[0].open;
       p.slopes.resize(a.get_slopes(int(c), slopes.data()));
-      for (std::size_t s = 0; s < p.slopes.size(); ++s) p.slopes[s] = std::uint8_t(slopes[s] * 255 + 0.5f);
+      for (std::size_t s = 0; s < p.slopes.size(); ++s) p.slopes[s] = slope_byte(slopes[s]);
     }
     t.pieces.push_back(std::move(p));
     std::push_heap(t.pieces.begin(), t.pieces.end());

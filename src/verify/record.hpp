@@ -42,6 +42,10 @@ class Writer {
 /// The file appears whole or not at all.
 Result<> write(const check_proof::Certificate& c, const std::filesystem::path& path);
 
+/// A slope in [0, 1] as a certificate has it, in units of 1 / 255.
+inline std::uint8_t slope_byte(float slope) { return std::uint8_t(slope * 255 + 0.5f); }
+inline float slope_of(std::uint8_t byte) { return float(byte) / 255.0f; }
+
 /// How something is bounded under some signs, as a certificate's node `bounded` has it: a byte for each slope, a multiplier for each sign on the way.
 struct Bounding {
   std::string slopes;
