@@ -48,8 +48,7 @@ bool cut(std::span<const Plane> planes, std::vector<double>& lo, std::vector<dou
       for (std::size_t d = 0; d < lo.size(); ++d) v += p.slope[d] * (p.slope[d] > 0 ? lo[d] : hi[d]), size += std::fabs(p.slope[d]) * std::max(std::fabs(lo[d]), std::fabs(hi[d]));
       v -= double(lo.size() + 8) * 0x1p-51 * size;   // the least of the plane above its bound
       if (v > 0 || (p.strict && v >= 0)) return true;
-      if (!(v > -1e30)) continue;
-      for (std::size_t d = 0; d < lo.size(); ++d) {
+      for (std::size_t d = 0; v > -1e30 && d < lo.size(); ++d) {
         if (p.slope[d] == 0) continue;
         const double t = -v * (1 + 0x1p-50) / p.slope[d], from = p.slope[d] > 0 ? lo[d] : hi[d], off = 0x1p-50 * (std::fabs(from) + std::fabs(t));
         if (p.slope[d] > 0) hi[d] = std::min(hi[d], from + t + off);
@@ -247,8 +246,8 @@ class Walk {
       if (const int at = p.goal ? 2 : p.signs; at < kFrom[std::size_t(tag)] || at > kTo[std::size_t(tag)]) return fail("a node of kind " + std::to_string(int(tag)) + " stands in the wrong place");
       switch (tag) {
         case Tag::refuted: {
-          std::vector<Goal> mixes(in_.count(2));
-          for (Goal& m : mixes) if (!read(m)) return false;
+          std::vector<Goal> mixes(std::min(in_.count(2), claim_.cases.size() + 1));
+          for (Goal& m : mixes) if (mixes.size() > claim_.cases.size() || !read(m)) return fail("there are more sums of rows than cases");
           return read() && (refute(std::move(p), mixes, kOwnSplits) || fail("a box is not refuted"));
         }
         case Tag::goals: return goals(std::move(p), depth);

@@ -49,9 +49,6 @@ std::vector<std::int64_t> broadcast(const Dims& from, const Dims& to) {
   return index;
 }
 
-/// Results have the elements of operand 0 in their order, whatever the others are.
-bool view(const ir::Node& n) { return n.op == "Dropout" || (op::find(n.op.str()) && op::find(n.op.str())->def->traits & op::kView); }
-
 class Reading {
  public:
   explicit Reading(const ir::Graph& g) : g_(g), values_(g.values().size()), uses_(g.use_counts()) {}
@@ -65,11 +62,7 @@ class Reading {
     }
     std::vector<char> needed(g_.values().size(), 0);
     for (ValueId v : g_.outputs()) needed[std::size_t(v)] = 1;
-    auto is_needed = [&](const ir::Node& n) {
-      bool any = false;
-      for (std::size_t k = 0; k < n.num_results; ++k) any |= needed[std::size_t(g_.result(n, k))] != 0;
-      return any;
-    };
+    auto is_needed = [&](const ir::Node& n) { return std::any_of(needed.begin() + n.first_result, needed.begin() + n.first_result + n.num_results, [](char c) { return c != 0; }); };
     for (std::size_t i = g_.nodes().size(); i-- > 0;)
       if (const ir::Node& n = g_.nodes()[i]; is_needed(n))
         for (ValueId v : g_.operands(n).first(view(n) ? 1 : n.num_operands)) if (v != ValueId::none) needed[std::size_t(v)] = 1;
@@ -91,6 +84,12 @@ class Reading {
     return d;
   }
   Error refuse(const ir::Node& n, std::string_view why) const { return {ErrorCode::unsupported, g_.describe(n) + ": " + std::string(why)}; }
+  /// Results have the elements of operand 0 in their order, whatever the others are. A Dropout in training mode has not.
+  bool view(const ir::Node& n) const {
+    const ValueId training = g_.operand(n, 2);
+    if (n.op == "Dropout") return training == ValueId::none || (constant(training) && g_[training].constant->size() == 1 && g_[training].constant->at(0) == 0);
+    return op::find(n.op.str()) && op::find(n.op.str())->def->traits & op::kView;
+  }
   bool constant(ValueId v) const { return v != ValueId::none && g_[v].constant; }
   Value& value(ValueId v) { return values_[std::size_t(v)]; }
   bool once(ValueId v) const { return uses_[std::size_t(v)] == 1; }
@@ -159,8 +158,7 @@ class Reading {
     if (conv ? dx.size() < 3 || dw.size() != dx.size() || dy.size() != dx.size() : dw.size() != 2 || dx.empty()) return refuse(n, "ranks that do not fit");
     SAHA_TRY(const std::vector<double> m, numbers(w, dw));
     std::vector<double> bias;
-    if (c != ValueId::none && conv) { SAHA_TRY(bias, numbers(c, {dw[0]})); }
-    if (c != ValueId::none && !conv) { SAHA_TRY(bias, numbers(c, dy)); }
+    if (c != ValueId::none) { SAHA_TRY(bias, numbers(c, conv ? Dims{dw[0]} : dy)); }
     // A matrix is a convolution without axes to move along, of w[out, in] or, but for transB, of w[in, out].
     const bool turned = !conv && !number("transB", 0);
     if (turned) std::swap(dw[0], dw[1]);

@@ -2,7 +2,8 @@
 // the roundings that a summand goes through (Higham 2002, section 3.1: any order of the sum, with or without fused products), and |h| is at most the largest magnitude
 // in h's interval. Going backwards, coefficients c of z become c W of h, rounded in float64: what that misses, times |h|, is at most N v sum |c| |W| |h|, for v the
 // unit of float64 and N the number of all elements and of the widest sum; so it is charged to z as N v (|W| |h| + |b|) for each unit of |c|. The running constant
-// of the bound gathers no more than 4 N numbers, each at most such a size. `own_` is 16 N v, for both and for the roundings of the charges themselves.
+// of the bound gathers no more than 4 N numbers, each at most such a size. `own_` is 16 N v, for both and for the roundings of the charges themselves. A product too small
+// for float64 loses less than 2^-1074, times |h| < 1e30 where that is a coefficient: kLost is more than all of them.
 #include "check_proof/region.hpp"
 
 #include <numeric>
@@ -11,6 +12,8 @@
 
 namespace saha::check_proof {
 namespace {
+constexpr double kLost = 1e-250;
+
 const Sums& sums_here() {
 #if defined(__x86_64__)
   if (kernels::detect_isa() >= kernels::Isa::avx512) return avx512::kSums;
@@ -182,7 +185,9 @@ void Region::bound(std::span<const Query> all, Bound* bounds, double* linear) {
       if (k > 0 && (state_[k].touched || !seeds_.empty())) down(k, columns);
     }
     for (std::size_t c = 0; c < queries.size(); ++c) {
-      double least = sum_[c], size = 0;
+      // Nothing goes through elements that are 0 whatever happens, and nothing is lost of them.
+      const bool none = std::ranges::all_of(queries[c].terms, [&](const Query::Term& t) { return net_.all[std::size_t(t.layer)].relu && !queries[c].sums && hi({t.layer, t.element}) <= 0; });
+      double least = sum_[c] -= none ? 0 : kLost, size = 0;
       for (std::size_t d = 0; d < n; ++d) {
         const double w = state_[0].coefficient[d * std::size_t(columns) + c];
         least += w * (w > 0 ? known_.lo[d] : known_.hi[d]), size += std::fabs(w) * std::max(std::fabs(known_.lo[d]), std::fabs(known_.hi[d]));

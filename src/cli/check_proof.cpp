@@ -18,6 +18,7 @@ using Json = nlohmann::ordered_json;
 using Clock = std::chrono::steady_clock;
 constexpr Argument kArguments[] = {{"PROOF", "what verify --proof wrote"}, {"MODEL", "the model that it speaks of"}, {"PROPERTY", "the VNN-LIB file that it speaks of"}};
 constexpr Option kOptions[] = {
+    {"arithmetic", 0, "HOW", "what it must be a proof of: float32, sums in any order, or real, exact sums", false, "float32"},
     {"shape", 0, "NAME=1x3x224x224", "as for verify", true},
     {"network", 0, "NAME=FILE", "as for verify", true},
 };
@@ -35,7 +36,8 @@ check_proof::Claim claim_of(const verify::Property& p) {
 }
 
 Result<check_proof::Judgement> judge(const Args& args, std::string& version) {
-  const std::string &model = args.arguments[1], &property = args.arguments[2];
+  const std::string &model = args.arguments[1], &property = args.arguments[2], arithmetic = args.get("arithmetic");
+  if (arithmetic != "float32" && arithmetic != "real") return Error{ErrorCode::invalid_file, "--arithmetic is '" + arithmetic + "', float32 or real is taken"};
   SAHA_TRY(const auto bytes, system::read_bytes(args.arguments[0], check_proof::kMostBytes));
   SAHA_TRY(const verify::Vnnlib v, verify::read_vnnlib(property));
   SAHA_TRY(const Subjects subjects, read_models(args, model, property, v));
@@ -46,6 +48,7 @@ Result<check_proof::Judgement> judge(const Args& args, std::string& version) {
   version = certificate->saha;
   if (certificate->model_sha256 != models) return check_proof::Judgement{false, "it is of another model than " + model};
   if (certificate->property_sha256 != hash) return check_proof::Judgement{false, "it is of another property than " + property};
+  if (arithmetic == "float32" && !certificate->float32) return check_proof::Judgement{false, "it is of exact sums, and float32 sums may break what they keep; --arithmetic real takes it"};
   return check_proof::check(subjects.graph, claim_of(v.property), *certificate);
 }
 
@@ -59,7 +62,7 @@ Result<int> run(const Args& args) {
   }
   const double seconds = std::chrono::duration<double>(Clock::now() - start).count();
   if (args.json())
-    print(Json{{"schema", "saha.check-proof/1"}, {"proof", args.arguments[0]}, {"model", args.arguments[1]}, {"property", args.arguments[2]}, {"written_by", version}, {"valid", judged->valid},
+    print(Json{{"schema", "saha.check-proof/1"}, {"proof", args.arguments[0]}, {"model", args.arguments[1]}, {"property", args.arguments[2]}, {"arithmetic", args.get("arithmetic")}, {"written_by", version}, {"valid", judged->valid},
                {"why", judged->why.empty() ? Json() : Json(judged->why)}, {"nodes", judged->nodes}, {"regions", judged->regions}, {"seconds", seconds}}.dump(1, ' ', false, Json::error_handler_t::replace) + "\n");
   else print(judged->valid ? "valid\n" : "invalid: " + judged->why + "\n");
   say(args, figures::counted(judged->nodes, "node") + ", " + figures::counted(judged->regions, "region") + " bounded, " + figures::duration(seconds));

@@ -41,6 +41,7 @@ void Ascent::begin(const Sweep& root) {
     };
     spread(r.lo, s.lo), spread(r.hi, s.hi), spread(r.error, s.error), spread(r.al, s.al), spread(r.au, s.au), spread(r.bl, s.bl), spread(r.bu, s.bu), spread(r.cl, s.cl), spread(r.cu, s.cu);
     spread(r.slack, s.slack);
+    std::fill(s.lost.begin(), s.lost.end(), r.lost[0]);
     open_before_[k] = open_.size();
     if (net_.layers[k].kind == Layer::Kind::product) {  // what a mixture of planes may be rounded
       const State &a = root_state(root, std::size_t(net_.layers[k].a)), &b = root_state(root, std::size_t(net_.layers[k].b));

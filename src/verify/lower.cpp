@@ -1196,6 +1196,8 @@ Result<bool> Lowering::node(Node& n) {
     return true;
   }
   if (name == "Dropout") {
+    const bool given = n.n.num_operands > 2 && n.g.operand(n.n, 2) != ir::ValueId::none;
+    if (given && (!n.data[2] || n.data[2]->size() != 1 || n.data[2]->at(0) != 0)) return fail(n, "it drops elements by chance: training mode is not false");
     n.out[0] = n.in[0];
     return true;
   }

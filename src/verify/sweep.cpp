@@ -10,6 +10,8 @@ namespace {
 constexpr float kUnit = 0x1p-24f, kTiny = 1e-35f, kHuge = 1e30f;
 /// Roundings of a float32 sum that the loops carry into float64 (loops/sweep.cpp), and of the lines' own arithmetic.
 constexpr float kCarried = 20;
+/// Least float32: what a product near 0 may lose, and more than it does. Lines of a nonlinear layer, also of pairs, are so many products, and an element's constants.
+constexpr double kLeast = 0x1p-149, kOfLines = 16, kOfConstants = 8;
 
 bool all_ones(const Matrix& m) {
   return !m.dense && std::all_of(m.values.begin(), m.values.end(), [](float v) { return v == 1 || v == -1; });
@@ -35,7 +37,7 @@ Sweep::Sweep(const Net& net, const Loops& loops, int lanes, int columns, Arithme
     const Layer& l = net.layers[k];
     State& s = state_[k];
     const std::size_t n = std::size_t(l.size) * std::size_t(lanes);
-    s.lo.assign(n, 0), s.hi.assign(n, 0);
+    s.lo.assign(n, 0), s.hi.assign(n, 0), s.lost.assign(std::size_t(lanes), 0);
     s.active.assign(all_.begin(), all_.begin() + l.size);
     if (l.kind == Layer::Kind::affine) {
       s.error.assign(n, 0);
@@ -54,15 +56,15 @@ Sweep::Sweep(const Net& net, const Loops& loops, int lanes, int columns, Arithme
         for (auto* v : {&j.al, &j.au, &j.bl, &j.bu, &j.cl, &j.cu, &j.slack, &j.gap[0], &j.gap[1], &j.gap[2], &j.gap[3], &j.gap[4], &j.gap[5]}) v->assign(n, 0);
       }
     }
-    for (const Term& t : l.terms) ++state_[std::size_t(t.from)].readers;
+    for (const Term& t : l.terms) ++state_[std::size_t(t.from)].readers, state_[std::size_t(t.from)].products += double(t.matrix.widest_col);
     // Signs of ReLUs and steps are looked at in the layer itself.
     const bool through = l.kind == Layer::Kind::product || (l.kind == Layer::Kind::unary && (l.unary.kind == Unary::Kind::curve || l.unary.kind == Unary::Kind::reciprocal));
     for (std::int32_t from : {l.a, l.b}) {
       if (from < 0) continue;
-      ++state_[std::size_t(from)].readers;
+      ++state_[std::size_t(from)].readers, state_[std::size_t(from)].products += kOfLines;
       read_by_nonlinear(from, through);
     }
-    if (l.gap >= 0 && l.mate < std::int32_t(k)) ++state_[std::size_t(l.gap)].readers, read_by_nonlinear(l.gap, false);
+    if (l.gap >= 0 && l.mate < std::int32_t(k)) ++state_[std::size_t(l.gap)].readers, state_[std::size_t(l.gap)].products += kOfLines, read_by_nonlinear(l.gap, false);
     s.coefficient.assign(std::size_t(l.size) * std::size_t(ld_), 0);
   }
   std::sort(critical_.begin(), critical_.end());
@@ -361,6 +363,21 @@ void Sweep::forward(std::size_t layer) {
   if (l.kind == Layer::Kind::affine) affine(layer);
   if (l.kind == Layer::Kind::unary) lines(layer);
   if (l.kind == Layer::Kind::product) product_lines(layer);
+  if (layer == 1) count_lost(0);
+  count_lost(layer);
+}
+
+/// A coefficient that underflows is off by no more than kLeast a product, and the bound by that times the element: a charge that no coefficient scales, for every layer that a pass may go through.
+void Sweep::count_lost(std::size_t layer) {
+  State& s = state_[layer];
+  if (layer > 0) s.lost = state_[layer - 1].lost;
+  else std::fill(s.lost.begin(), s.lost.end(), 0);
+  const std::size_t b = s.lost.size();
+  for (std::size_t e = 0; e < s.lo.size(); e += b)
+    for (std::size_t q = 0; q < b; ++q) {
+      const double largest = double(std::max(std::fabs(s.lo[e + q]), std::fabs(s.hi[e + q])));
+      s.lost[q] += largest > 0 ? kLeast * s.products * largest + kLeast * kOfConstants : 0;
+    }
 }
 
 void Sweep::loose(std::size_t layer, std::vector<std::int32_t>& rows) const {
@@ -576,6 +593,12 @@ bool Sweep::scatter(std::size_t layer, std::span<const Query* const> queries, st
 /// From the coefficients of `rows` of a layer, which are there, to those of the input and the constants in sum_.
 void Sweep::descend(std::size_t layer, const std::vector<std::int32_t>& rows, std::span<const Query* const> queries, std::int64_t per, std::int64_t columns) {
   std::fill_n(sum_.begin(), columns, 0.0);
+  const bool relu = net_.layers[layer].kind == Layer::Kind::unary && net_.layers[layer].unary.kind == Unary::Kind::relu;
+  for (std::int64_t c = 0; c < std::ssize(queries) * per && !pointwise_ && layer > 0; ++c) {
+    const std::size_t lane = std::size_t(c) % std::size_t(lanes_);
+    const bool nothing = relu && std::ranges::all_of(queries[std::size_t(c / per)]->terms, [&](auto& t) { return state_[layer].hi[std::size_t(t.first) * std::size_t(lanes_) + lane] <= 0; });
+    if (!nothing) sum_[std::size_t(c)] = -state_[layer - 1].lost[lane];
+  }
   for (State& s : state_) s.has = false;
   state_[layer].has = !scatter(layer, queries, per);
   for (std::size_t k = layer; k > 0; --k) {
@@ -620,7 +643,7 @@ void Sweep::pass(std::size_t layer, std::span<const Query> queries, double* out,
         sum_[std::size_t(std::int64_t(i) * b + q)] -= double(kUnit) * double(std::fabs(c)) * double(std::max(std::fabs(top.lo[at]), std::fabs(top.hi[at])));
       }
   if (!pointwise_) loops_.box(input.lo.data(), input.hi.data(), lanes_, all, input.coefficient.data(), ld_, columns, sum_.data());
-  for (std::int64_t c = 0; c < used; ++c) out[c] = sum_[std::size_t(c)] == sum_[std::size_t(c)] && !broken_[std::size_t(c % b)] ? sum_[std::size_t(c)] : -INFINITY;
+  for (std::int64_t c = 0; c < used; ++c) out[c] = std::fabs(sum_[std::size_t(c)]) < INFINITY && !broken_[std::size_t(c % b)] ? sum_[std::size_t(c)] : -INFINITY;
   if (!slopes) return;
   for (std::int64_t i = 0; i < std::ssize(queries); ++i)
     for (std::int32_t e = 0; e < net_.inputs(); ++e)

@@ -135,6 +135,8 @@ class Sweep {
     std::vector<Panel> ahead, magnitude;
     std::vector<std::shared_ptr<const Pruned>> pruned;  ///< one a term; null: the matrix itself
     std::int32_t readers = 0;
+    double products = 0;                             ///< a coefficient of an element is a sum of at most so many
+    std::vector<double> lost;                        ///< [lane]: what products too small for float32 may take from any bound, in layers up to this
     bool critical = false, passes = false, exact_box = false, has = false;
   };
 
@@ -146,6 +148,7 @@ class Sweep {
   void product_lines(std::size_t layer);
   void step_lines(std::size_t layer);
   bool bound_over(std::size_t layer, std::span<const std::int32_t> rows, double* out);
+  void count_lost(std::size_t layer);
   void narrow_active(std::size_t layer);
   void prune(std::size_t layer);
   bool scatter(std::size_t layer, std::span<const Query* const> queries, std::int64_t per);

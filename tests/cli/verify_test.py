@@ -79,8 +79,8 @@ class Verify(unittest.TestCase):
         self.assertEqual(self.go("net.onnx", "holds.vnnlib", "-q", status=0).stderr, "")
 
     def test_a_proof_is_written_and_checked(self):
-        def check(proof, model, prop, status):
-            done = subprocess.run([SAHA, "check-proof", proof, model, prop], cwd=self.folder, capture_output=True, text=True, timeout=120)
+        def check(proof, model, prop, status, *options):
+            done = subprocess.run([SAHA, "check-proof", proof, model, prop, *options], cwd=self.folder, capture_output=True, text=True, timeout=120)
             self.assertEqual(done.returncode, status, done.stdout + done.stderr)
             return done.stdout
 
@@ -93,6 +93,10 @@ class Verify(unittest.TestCase):
         (self.folder / "b.saha-proof").write_bytes(damaged)
         self.assertEqual(check("b.saha-proof", "net.onnx", "holds.vnnlib", 1), "invalid: no certificate of saha, or a damaged one: its bytes are not those that were written\n")
         check("none", "net.onnx", "holds.vnnlib", 2)
+        self.assertEqual(check("a.saha-proof", "net.onnx", "holds.vnnlib", 0, "--arithmetic", "real"), "valid\n")  # what any order keeps exact sums keep
+        self.go("net.onnx", "holds.vnnlib", "--arithmetic", "real", "--proof", "d.saha-proof", status=0)
+        self.assertEqual(check("d.saha-proof", "net.onnx", "holds.vnnlib", 1), "invalid: it is of exact sums, and float32 sums may break what they keep; --arithmetic real takes it\n")
+        self.assertEqual(check("d.saha-proof", "net.onnx", "holds.vnnlib", 0, "--arithmetic", "real"), "valid\n")
         self.go("net.onnx", "broken.vnnlib", "--proof", "c.saha-proof", status=1)   # nothing to write
         self.assertFalse((self.folder / "c.saha-proof").exists())
 

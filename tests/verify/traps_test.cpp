@@ -32,6 +32,23 @@ std::string verdicts(op::Vals (*make)(Maker&), double bound) {
   for (Method m : {Method::automatic, Method::inputs, Method::activations}) s += std::string(name(outcome(make, {{0, 1.0}}, bound, m).verdict)) + " ";
   return s;
 }
+/// The same where no counterexample is executed, so that none is met before bounds have their say.
+std::string blind(op::Vals (*make)(Maker&), double bound) {
+  std::mt19937_64 random(1);
+  Maker m{{}, random};
+  op::Vals results = make(m);
+  auto g = std::move(m.b).build(results);
+  EXPECT_TRUE(g) << g.error().message;
+  std::string s;
+  for (Method method : {Method::inputs, Method::activations}) {
+    Options options{.timeout_s = 0.15, .threads = 1, .method = method};
+    options.execute = [](const std::vector<float>&) -> Result<std::vector<float>> { return Error{ErrorCode::unsupported, "not executed"}; };
+    auto o = prove(*g, at_most(m, {{0, 1.0}}, bound, 1), options);
+    EXPECT_TRUE(o) << o.error().message;
+    s += std::string(name(o->verdict)) + " ";
+  }
+  return s;
+}
 bool holds(const std::string& verdicts) { return verdicts.find("holds") != std::string::npos; }
 }  // namespace
 
@@ -83,6 +100,70 @@ TEST(Traps, a_sum_that_depends_on_its_order) {
       ASSERT_TRUE(o);
       EXPECT_EQ(o->verdict, Verdict::holds) << trial << ": " << least;
     }
+  }
+}
+
+TEST(Traps, products_of_weights_that_float32_does_not_hold) {
+  auto vanishing = [](Maker& m) -> op::Vals {        // down to -4,000, though 4e-20 * 1e-26 is nothing in float32
+    op::Val h = m.op("Relu", {m.op("MatMul", {m.x({1, 1}, -1e29, 1e29), m.of({1, 1}, {1e-26})})});
+    return {m.op("MatMul", {m.op("Relu", {m.op("MatMul", {h, m.of({1, 1}, {4e-20})})}), m.of({1, 1}, {-1e20})})};
+  };
+  EXPECT_FALSE(holds(blind(vanishing, -3000)));
+  EXPECT_EQ(blind(vanishing, -5000), "holds holds ");
+  auto opposed = [](Maker& m) -> op::Vals {          // down to -8e19 by two ways whose weights multiply to infinity each, with both signs
+    op::Val h = m.op("Relu", {m.x({1, 1}, 1e-20, 2e-20) * 1.0});
+    op::Val z = m.op("Relu", {m.op("MatMul", {h, m.of({1, 2}, {9e29, 5e29})})});
+    return {m.op("MatMul", {z, m.of({2, 1}, {-1e10, 1e10})})};
+  };
+  EXPECT_FALSE(holds(blind(opposed, -7e19)));
+  auto growing = [](Maker& m) -> op::Vals {          // 0 where the second input is large; the first's weights multiply to infinity
+    op::Val x = m.x({1, 1}, 1e-30, 1e-29), w = m.x({1, 1}, 0, 2);
+    op::Val h = m.op("Relu", {m.op("MatMul", {m.op("Concat", {x, w}, {{"axis", std::int64_t{1}}}), m.of({2, 2}, {1e29, 0, 0, 1})})});
+    return {m.op("MatMul", {m.op("Relu", {m.op("MatMul", {h, m.of({2, 1}, {1e29, -9e28})})}), m.of({1, 1}, {1e-29})})};
+  };
+  EXPECT_FALSE(holds(blind(growing, 0.005)));
+  EXPECT_EQ(blind(growing, -0.005), "holds holds ");
+}
+
+TEST(Traps, a_door_that_only_roundings_open) {
+  auto door = [](Maker& m) -> op::Vals {             // 1 - 1000 relu(|what 2^24 leaves of x| - 0.001): 1 in real numbers
+    op::Val x = m.x({1, 1}, 0.2, 0.4), large = m.x({1, 1}, 1, 1) * 16777216.0;
+    op::Val left = m.op("Relu", {x + large}) - large - x;
+    op::Val key = m.op("Relu", {left - m.of({1, 1}, {0.001})}) + m.op("Relu", {m.of({1, 1}, {-0.001}) - left});
+    return {m.of({1, 1}, {1}) - key * 1000.0};
+  };
+  EXPECT_FALSE(holds(verdicts(door, 0.5)));
+  EXPECT_FALSE(holds(blind(door, 0.5)));
+}
+
+TEST(Traps, zeros_of_both_signs) {
+  auto never_negative = [](Maker& m) -> op::Vals { return {m.op("Relu", {m.x({1, 1}, -0.0, 0.0) * 1.0})}; };
+  EXPECT_FALSE(holds(verdicts(never_negative, 0)));
+  EXPECT_FALSE(holds(verdicts(never_negative, -0.0)));
+  auto least = [](Maker& m) -> op::Vals { return {m.x({1, 1}, -1e-45, 1e-45) * 1e10}; };
+  EXPECT_FALSE(holds(verdicts(least, -1e-35)));
+  EXPECT_EQ(verdicts(least, -1e-33), "holds holds holds ");
+  auto dead = [](Maker& m) -> op::Vals { return {m.op("Relu", {m.x({1, 1}, -1, 1) - m.of({1, 1}, {5})})}; };
+  std::mt19937_64 random(1);
+  Maker m{{}, random};
+  auto g = std::move(m.b).build(dead(m));
+  ASSERT_TRUE(g);
+  Property p = at_most(m, {{0, 1.0}}, 0, 1);
+  p.cases[0].rows[0].strict = true;
+  EXPECT_EQ(prove(*g, p, {.timeout_s = 1, .threads = 1})->verdict, Verdict::holds);  // nothing lies below the 0 that it is
+}
+
+TEST(Traps, a_dropout_in_training_mode_is_none) {
+  for (bool training : {false, true}) {
+    std::mt19937_64 random(1);
+    Maker m{{}, random};
+    op::Val x = m.x({1, 64}, 1, 2), mode = m.b.constant(Tensor::of(DType::boolean, {}, {double(training)}));
+    auto g = std::move(m.b).build({m.op("Dropout", {x, m.of({}, {0.5}), mode})});
+    ASSERT_TRUE(g) << g.error().message;
+    auto o = prove(*g, at_most(m, {{0, 1.0}}, 0.5, 64), {.timeout_s = 1, .threads = 1});
+    ASSERT_EQ(bool(o), !training);
+    if (o) EXPECT_EQ(o->verdict, Verdict::holds);
+    else EXPECT_NE(o.error().message.find("it drops elements by chance"), std::string::npos) << o.error().message;
   }
 }
 

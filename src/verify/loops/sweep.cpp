@@ -96,7 +96,7 @@ inline void blocks(List j, int64_t columns, double* sum, Body body) {
 
 void unary(const Lines& l, List j, const float* coefficient, float* into, int64_t ld, int64_t columns, double* sum, bool add) {
   blocks(j, columns, sum, [&](int32_t e, int64_t m, V run) {
-    const V c = load(coefficient + int64_t(e) * ld + m), up = max(c, V{}), down = min(c, V{});
+    const V c = load(coefficient + int64_t(e) * ld + m), up = max(c, V{}), down = c - up;  // of NaN and infinity one is NaN
     float* out = into + int64_t(e) * ld + m;
     const V y = fma(up, at_lane(l.al, l.lanes, e, m), down * at_lane(l.au, l.lanes, e, m));
     store(out, add ? load(out) + y : y);
@@ -108,7 +108,7 @@ void unary(const Lines& l, List j, const float* coefficient, float* into, int64_
 void product(const Lines& l, List j, const float* coefficient, float* into, int64_t ld, int64_t columns, double* sum, bool add, bool second) {
   const float *lower = second ? l.bl : l.al, *upper = second ? l.bu : l.au;
   blocks(j, columns, sum, [&](int32_t e, int64_t m, V run) {
-    const V c = load(coefficient + int64_t(e) * ld + m), up = max(c, V{}), down = min(c, V{});
+    const V c = load(coefficient + int64_t(e) * ld + m), up = max(c, V{}), down = c - up;
     float* out = into + int64_t(e) * ld + m;
     const V y = fma(up, at_lane(lower, l.lanes, e, m), down * at_lane(upper, l.lanes, e, m));
     store(out, add ? load(out) + y : y);
