@@ -20,18 +20,11 @@ struct Domain {
   Limit limit{};                                     ///< the row that is to be refuted
   std::vector<Split> splits;
   std::shared_ptr<const std::vector<float>> slopes;  ///< null: the root's
-  std::shared_ptr<const std::vector<float>> known;   ///< bounds of the open ReLUs' operands, valid under the first `known_at` splits; null: the root's
-  std::size_t known_at = 0;
   std::int64_t node = -1;                            ///< of the record
   double lower = -INFINITY, weight = 1;
 };
 
-/// Measured on mnist_fc, oval21 and safenlp.
-struct Tuning {
-  int root_steps = 20, steps = 7, look = 12;         ///< look: activations whose halves are bounded before one is chosen
-  float root_slope = 0.1f, slope = 0.15f, multiplier = 0.3f;
-  int again = 4, again_steps = 5, again_rows = 64;   ///< bounds of hidden layers are tightened anew after so many splits
-};
+constexpr std::size_t kLook = 6;                     ///< activations whose halves are bounded before one is chosen: measured on mnist_fc, oval21 and safenlp
 
 /// Of one group's box.
 class GroupSearch final : public Search {
@@ -58,7 +51,6 @@ class GroupSearch final : public Search {
   void record_cases(const std::vector<Domain>& refuted);
   void cases();
   void work(unsigned thread);
-  void tighten(Ascent& ascent, std::vector<Domain*>& domains, std::vector<std::vector<Ascent::Choice>>& choices);
   bool settle(Ascent& ascent, Domain& d, const std::vector<float>& slopes, std::vector<Ascent::Choice>& choices);
   void batch(Ascent& ascent, Descent& descent, std::vector<Domain>& domains, std::vector<Domain>& children);
   std::unique_ptr<Ascent> make_ascent() {
@@ -77,7 +69,6 @@ class GroupSearch final : public Search {
   const Net& net_;
   const Loops& loops_;
   Sweep root_;
-  Tuning tune_;
   int columns_ = 128;
   Crew crew_;
   std::mutex mutex_;
@@ -106,8 +97,8 @@ void GroupSearch::ascend_layer(std::size_t layer, const std::vector<std::int32_t
       const std::size_t first = next.fetch_add(per);
       if (first >= lower.size() || root_.stop()) return;
       const std::size_t n = std::min(per, lower.size() - first);
-      for (std::size_t i = 0; i < n; ++i) a.set(int(i), layer, {{{rows[(first + i) / 2], (first + i) % 2 ? -1.0f : 1.0f}}}, {}, nullptr, nullptr);
-      a.run(layer, int(n), tune_.root_steps, tune_.root_slope, 0, lower.data() + first, enough.data());
+      for (std::size_t i = 0; i < n; ++i) a.set(int(i), layer, {{{rows[(first + i) / 2], (first + i) % 2 ? -1.0f : 1.0f}}}, {}, nullptr);
+      a.run(layer, int(n), kFirstRates, lower.data() + first, enough.data());
       for (std::size_t i = 0; record_ && i < n; ++i) proofs[first + i] = bytes_of(a.best(int(i), a.places_before(layer)));
     }
   });
@@ -155,9 +146,9 @@ void GroupSearch::raise_cases() {
     const std::size_t n = std::min(per, stack_.size() - first);
     for (std::size_t i = 0; i < n; ++i) {
       const Limit& l = stack_[first + i].limit;
-      a.set(int(i), net_.layers.size() - 1, problem_.queries[std::size_t(l.query)], {}, nullptr, nullptr), enough[i] = l.bound;
+      a.set(int(i), net_.layers.size() - 1, problem_.queries[std::size_t(l.query)], {}, nullptr), enough[i] = l.bound;
     }
-    a.run(net_.layers.size() - 1, int(n), 3 * tune_.steps, tune_.slope, 0, lower.data(), enough.data());
+    a.run(net_.layers.size() - 1, int(n), kFirstRates, lower.data(), enough.data());
     for (std::size_t i = 0; i < n; ++i) if (!refutes(stack_[first + i].limit, lower[i])) left.push_back(std::move(stack_[first + i]));
   }
   if (!root_.stop()) stack_ = std::move(left);
@@ -244,76 +235,18 @@ void GroupSearch::record_cases(const std::vector<Domain>& refuted) {
   for (Domain& d : stack_) d.node = goal(d);
 }
 
-/// Bounds of hidden layers under the domains' own splits, those of the ReLUs that cost most, layer by layer, each with multipliers of its own. A domain whose bounds cross has
-/// no points: its `of` becomes -1.
-void GroupSearch::tighten(Ascent& ascent, std::vector<Domain*>& domains, std::vector<std::vector<Ascent::Choice>>& choices) {
-  const auto& open = ascent.open();
-  const std::size_t n = open.size();
-  std::vector<std::shared_ptr<std::vector<float>>> known;
-  for (Domain* d : domains) {
-    known.push_back(std::make_shared<std::vector<float>>(d->known ? *d->known : ascent.root_known()));
-    for (const Split& s : d->splits) {
-      float &lo = (*known.back())[std::size_t(s.open)], &hi = (*known.back())[n + std::size_t(s.open)];
-      s.sign > 0 ? lo = std::max(lo, 0.0f) : hi = std::min(hi, 0.0f);
-    }
-  }
-  struct Job {
-    std::size_t domain;
-    std::int32_t open;
-  };
-  std::vector<double> lower(static_cast<std::size_t>(columns_)), enough(lower.size(), 0.0);
-  std::vector<Claims> claims(domains.size());
-  for (std::int32_t layer : root_.critical()) {
-    std::vector<Job> jobs;
-    for (std::size_t d = 0; d < domains.size(); ++d) {
-      bool before = false;                           // a split before this layer, or beside it
-      for (const Split& s : domains[d]->splits) before |= open[std::size_t(s.open)].operand <= layer;
-      if (!before || domains[d]->of < 0) continue;
-      for (const auto& c : choices[d]) if (open[std::size_t(c.open)].operand == layer) jobs.push_back({d, c.open});
-    }
-    const std::size_t pairs = std::size_t(columns_) / 2;
-    for (std::size_t first = 0; first < jobs.size() && !watch_.stopped(); first += pairs) {
-      const std::size_t count = std::min(pairs, jobs.size() - first);
-      for (std::size_t j = 0; j < 2 * count; ++j) {
-        const Job& job = jobs[first + j / 2];
-        const Domain& d = *domains[job.domain];
-        std::vector<Split> splits = d.splits;
-        for (Split& s : splits) s.multiplier = 0;
-        ascent.set(int(j), std::size_t(layer), {{{open[std::size_t(job.open)].element, j % 2 ? -1.0f : 1.0f}}}, std::move(splits), known[job.domain]->data(), d.slopes ? d.slopes->data() : nullptr);
-      }
-      ascent.run(std::size_t(layer), int(2 * count), tune_.again_steps, tune_.root_slope, tune_.multiplier, lower.data(), enough.data());
-      for (std::size_t j = 0; j < count; ++j) {
-        const Job& job = jobs[first + j];
-        float &lo = (*known[job.domain])[std::size_t(job.open)], &hi = (*known[job.domain])[n + std::size_t(job.open)];
-        for (const bool upper : {false, true})
-          if (record_ && (upper ? -lower[2 * j + 1] < double(hi) : lower[2 * j] > double(lo)))
-            claims[job.domain].add(job.open, upper, bytes_of(ascent.best(int(2 * j) + upper, ascent.places_before(std::size_t(layer)))));
-        lo = std::max(lo, std::nextafter(float(lower[2 * j]), -INFINITY)), hi = std::min(hi, std::nextafter(float(-lower[2 * j + 1]), float(INFINITY)));
-        if (lo > hi) domains[job.domain]->of = -1;
-      }
-    }
-  }
-  for (std::size_t d = 0; d < domains.size(); ++d) {
-    domains[d]->known = known[d], domains[d]->known_at = domains[d]->splits.size();
-    if (!record_) continue;
-    domains[d]->node = record_->add(domains[d]->node, claims[d].bytes(), 1);
-    if (domains[d]->of < 0) record_->add(domains[d]->node, bytes_of(Bounding{std::string(n, 0), std::vector<float>(domains[d]->splits.size(), 0.0f)}), 0);
-  }
-}
-
 /// No open activation costs the domain's bound anything: what is left is linear. True: it is refuted, a counterexample was found, or it stays open. False: the best multipliers
 /// have made activations matter, `choices`.
 bool GroupSearch::settle(Ascent& ascent, Domain& d, const std::vector<float>& slopes, std::vector<Ascent::Choice>& choices) {
   const Query& q = problem_.queries[std::size_t(d.limit.query)];
-  const float* known = d.known ? d.known->data() : nullptr;
   std::vector<float> point(std::size_t(net_.inputs()));
-  if (best_multipliers(ascent, q, d.limit.bound, d.splits, known, slopes.data(), point)) {
+  if (best_multipliers(ascent, q, d.limit.bound, d.splits, slopes.data(), point)) {
     if (watch_.try_point(watch_.inside(group_, point))) return true;
     double lower = -INFINITY;
     const double never = INFINITY;
     const std::size_t last = net_.layers.size() - 1;
-    ascent.set(0, last, q, d.splits, known, slopes.data());
-    ascent.run(last, 1, 1, 0, 0, &lower, &never);
+    ascent.set(0, last, q, d.splits, slopes.data());
+    ascent.run(last, 1, {1}, &lower, &never);
     d.lower = lower;
     if (refutes(d.limit, lower)) {
       if (record_) record_->add(d.node, bytes_of(ascent.best(0, ascent.open().size())), 0);
@@ -321,7 +254,7 @@ bool GroupSearch::settle(Ascent& ascent, Domain& d, const std::vector<float>& sl
       done_ += d.weight;
       return true;
     }
-    choices = ascent.choices(0, std::size_t(tune_.look));
+    choices = ascent.choices(0, kLook);
     if (!choices.empty()) return false;
   }
   std::lock_guard lock(mutex_);
@@ -332,18 +265,18 @@ bool GroupSearch::settle(Ascent& ascent, Domain& d, const std::vector<float>& sl
 void GroupSearch::batch(Ascent& ascent, Descent& descent, std::vector<Domain>& domains, std::vector<Domain>& children) {
   const std::size_t last = net_.layers.size() - 1, n = std::size_t(net_.inputs());
   std::vector<double> lower(domains.size()), enough(domains.size());
-  int steps = 1;
+  bool fresh = false;
   for (std::size_t i = 0; i < domains.size(); ++i) {
     Domain& d = domains[i];
-    ascent.set(int(i), last, problem_.queries[std::size_t(d.limit.query)], std::move(d.splits), d.known ? d.known->data() : nullptr, d.slopes ? d.slopes->data() : nullptr);
+    ascent.set(int(i), last, problem_.queries[std::size_t(d.limit.query)], std::move(d.splits), d.slopes ? d.slopes->data() : nullptr);
     enough[i] = d.limit.bound;
-    steps = std::max(steps, d.slopes ? tune_.steps : 3 * tune_.steps);
+    fresh |= !d.slopes;
   }
-  ascent.run(last, int(domains.size()), steps, tune_.slope, tune_.multiplier, lower.data(), enough.data());
+  ascent.run(last, int(domains.size()), fresh ? kFirstRates : kMoreRates, lower.data(), enough.data());
   watch_.count(std::ssize(domains));
   std::vector<std::vector<float>> points;
   std::vector<std::int32_t> point_of;
-  std::vector<std::size_t> left, stale, leaves;
+  std::vector<std::size_t> left, leaves;
   for (std::size_t i = 0; i < domains.size(); ++i) {
     Domain& d = domains[i];
     if (refutes(d.limit, lower[i])) {
@@ -358,78 +291,47 @@ void GroupSearch::batch(Ascent& ascent, Descent& descent, std::vector<Domain>& d
     left.push_back(i);
   }
   if (descent.screen(watch_, points, point_of)) return;
-  // Some that many splits have been made since their hidden bounds were computed: anew, and then bounded again.
-  for (std::size_t i : left) {
-    domains[i].splits = ascent.splits(int(i));
-    if (domains[i].splits.size() >= domains[i].known_at + std::size_t(tune_.again)) stale.push_back(i);
-  }
   // Which activation: of those that seem to cost most, the one whose two halves are bounded best by one pass.
   struct Candidate {
     std::size_t domain;
     Ascent::Choice choice;
     std::shared_ptr<const std::vector<float>> slopes;
-    std::vector<Split> splits;
     double gain = -INFINITY;
   };
   std::vector<Candidate> candidates;
   std::vector<std::shared_ptr<std::vector<float>>> slopes(domains.size());
-  if (!stale.empty()) {
-    std::vector<Domain*> which;
-    std::vector<std::vector<Ascent::Choice>> choices;
-    for (std::size_t i : left) {
-      auto s = std::make_shared<std::vector<float>>(ascent.num_slopes());
-      ascent.get_slopes(int(i), s->data());
-      domains[i].slopes = std::move(s);
-    }
-    for (std::size_t i : stale) which.push_back(&domains[i]), choices.push_back(ascent.choices(int(i), std::size_t(tune_.again_rows)));
-    tighten(ascent, which, choices);
-    // They come back as they are: the next batch bounds them with what is known now. The others, too, since their columns are gone.
-    for (std::size_t i : left) {
-      if (domains[i].of < 0) {
-        std::lock_guard lock(mutex_);
-        done_ += domains[i].weight;
-        continue;
-      }
-      children.push_back(std::move(domains[i]));
-    }
-    return;
-  }
   for (std::size_t i : left) {
     slopes[i] = std::make_shared<std::vector<float>>(ascent.num_slopes());
     ascent.get_slopes(int(i), slopes[i]->data());
-    domains[i].lower = lower[i];
-    const auto choices = ascent.choices(int(i), std::size_t(tune_.look));
+    domains[i].lower = lower[i], domains[i].splits = ascent.splits(int(i));
+    const auto choices = ascent.choices(int(i), kLook);
     if (choices.empty()) leaves.push_back(i);
-    for (const auto& c : choices) candidates.push_back({i, c, slopes[i], {}, -INFINITY});
+    for (const auto& c : choices) candidates.push_back({i, c, slopes[i]});
   }
   for (std::size_t i : leaves) {
     std::vector<Ascent::Choice> choices;
     if (settle(ascent, domains[i], *slopes[i], choices)) continue;
-    for (const auto& c : choices) candidates.push_back({i, c, slopes[i], {}, -INFINITY});
+    for (const auto& c : choices) candidates.push_back({i, c, slopes[i]});
   }
-  if (tune_.look > 1) {
-    const std::size_t pairs = std::size_t(columns_) / 2;
-    std::vector<double> bounds(2 * pairs, 0.0), never(2 * pairs, INFINITY);
-    for (std::size_t first = 0; first < candidates.size(); first += pairs) {
-      const std::size_t count = std::min(pairs, candidates.size() - first);
-      for (std::size_t j = 0; j < count; ++j) {
-        Candidate& c = candidates[first + j];
-        for (int side = 0; side < 2; ++side) {
-          std::vector<Split> splits = domains[c.domain].splits;
-          splits.push_back({c.choice.open, side ? -1.0f : 1.0f});
-          ascent.set(int(2 * j) + side, last, problem_.queries[std::size_t(domains[c.domain].limit.query)], std::move(splits), domains[c.domain].known ? domains[c.domain].known->data() : nullptr, c.slopes->data());
-        }
-      }
-      ascent.run(last, int(2 * count), 1, 0, 0, bounds.data(), never.data());
-      for (std::size_t j = 0; j < count; ++j) {
-        Candidate& c = candidates[first + j];
-        const double least = lower[c.domain];
-        const double a = std::max(bounds[2 * j], least), b = std::max(bounds[2 * j + 1], least), goal = domains[c.domain].limit.bound;
-        c.gain = (std::min(a, goal) - least + 1e-9) * (std::min(b, goal) - least + 1e-9);
+  const std::size_t pairs = std::size_t(columns_) / 2;
+  std::vector<double> bounds(2 * pairs, 0.0), never(2 * pairs, INFINITY);
+  for (std::size_t first = 0; first < candidates.size(); first += pairs) {
+    const std::size_t count = std::min(pairs, candidates.size() - first);
+    for (std::size_t j = 0; j < count; ++j) {
+      Candidate& c = candidates[first + j];
+      for (int side = 0; side < 2; ++side) {
+        std::vector<Split> splits = domains[c.domain].splits;
+        splits.push_back({c.choice.open, side ? -1.0f : 1.0f});
+        ascent.set(int(2 * j) + side, last, problem_.queries[std::size_t(domains[c.domain].limit.query)], std::move(splits), c.slopes->data());
       }
     }
-  } else {
-    for (Candidate& c : candidates) c.gain = double(c.choice.score);
+    ascent.run(last, int(2 * count), {1}, bounds.data(), never.data());
+    for (std::size_t j = 0; j < count; ++j) {
+      Candidate& c = candidates[first + j];
+      const double least = lower[c.domain];
+      const double a = std::max(bounds[2 * j], least), b = std::max(bounds[2 * j + 1], least), goal = domains[c.domain].limit.bound;
+      c.gain = (std::min(a, goal) - least + 1e-9) * (std::min(b, goal) - least + 1e-9);
+    }
   }
   for (std::size_t at = 0; at < candidates.size();) {
     std::size_t best = at, end = at;
@@ -514,10 +416,6 @@ End GroupSearch::run(double until) {
     cases();
     rooted_ = true;
     total_ = double(stack_.size());
-    std::size_t open = 0;
-    for (std::int32_t k : root_.critical())
-      for (std::int32_t e = 0; e < net_.layers[std::size_t(k)].size; ++e) open += root_.lo(std::size_t(k))[e] < 0 && root_.hi(std::size_t(k))[e] > 0;
-    if (open > 250) tune_.again = 8, tune_.again_steps = 3, tune_.again_rows = 16;  // dearer there than what it saves
     // The nearest to being refuted last on the stack: first done.
     std::sort(stack_.begin(), stack_.end(), [](const Domain& a, const Domain& b) { return a.lower < b.lower; });
   }
@@ -531,8 +429,7 @@ End GroupSearch::run(double until) {
     if (watch_.seconds() >= until) return End::paused;
     turn_ *= 2;
     if (1 - done() < 0.5 * (1 - before) && !given_up_) continue;
-    const HiddenSteps steps{tune_.root_steps, tune_.steps, tune_.root_slope, tune_.slope, tune_.multiplier};
-    const bool tighter = hidden_bounds(problem_, watch_, root_, crew_, steps, std::min(until, watch_.seconds() + turn_), record_ ? &hidden_ : nullptr);
+    const bool tighter = hidden_bounds(problem_, watch_, root_, crew_, std::min(until, watch_.seconds() + turn_), record_ ? &hidden_ : nullptr);
     if (given_up_ && !tighter) return watch_.stopped() ? End::stopped : End::given_up;
     given_up_ = false, done_ = 0;
     cases();

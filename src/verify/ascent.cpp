@@ -9,16 +9,21 @@ namespace {
 constexpr float kUnit = 0x1p-24f;
 }
 Ascent::Ascent(const Net& net, const Loops& loops, int columns, Arithmetic arithmetic)
-    : Sweep(net, loops, (columns + loops.vector - 1) / loops.vector * loops.vector, columns, arithmetic), extra_(net.layers.size()), splits_(std::size_t(lanes_)), moments_(std::size_t(lanes_)),
-      queries_(std::size_t(lanes_)), fresh_(std::size_t(lanes_), 1), open_before_(net.layers.size()), before_(std::size_t(lanes_)), changed_(std::size_t(lanes_)), place_(net.layers.size()) {
+    : Sweep(net, loops, (columns + loops.vector - 1) / loops.vector * loops.vector, columns, arithmetic, 1), extra_(net.layers.size()), splits_(std::size_t(lanes_)), moments_(std::size_t(lanes_)),
+      queries_(std::size_t(lanes_)), fresh_(std::size_t(lanes_), 1), open_before_(net.layers.size()), before_(std::size_t(lanes_)), place_(net.layers.size()) {
   for (std::size_t k = 0; k < net.layers.size(); ++k) {
     const Layer& l = net.layers[k];
-    extra_[k].value.assign(std::size_t(l.size) * std::size_t(ld_), 0);
+    State& s = state_[k];
+    const std::size_t n = std::size_t(l.size) * std::size_t(ld_);
+    extra_[k].value.assign(n, 0);
     extra_[k].primal.resize(l.terms.size());
     if (l.kind == Layer::Kind::unary && l.unary.kind == Unary::Kind::relu) {
-      extra_[k].mean.assign(std::size_t(l.size) * std::size_t(ld_), 0), extra_[k].square.assign(std::size_t(l.size) * std::size_t(ld_), 0);
+      for (auto* v : {&s.al, &extra_[k].mean, &extra_[k].square}) v->assign(n, 0);
+      s.slope_lanes = lanes_;
     } else if (l.kind == Layer::Kind::product) {
-      for (auto* v : {&extra_[k].mean, &extra_[k].square, &extra_[k].weight}) v->assign(2 * std::size_t(l.size) * std::size_t(ld_), 0);
+      for (auto* v : {&s.al, &s.au, &s.bl, &s.bu, &s.cl, &s.cu, &s.slack}) v->assign(n, 0);
+      for (auto* v : {&extra_[k].mean, &extra_[k].square, &extra_[k].weight}) v->assign(2 * n, 0);
+      s.slope_lanes = s.line_lanes = lanes_;
       num_weights_ += 2 * std::size_t(l.size);
     }
   }
@@ -26,43 +31,38 @@ Ascent::Ascent(const Net& net, const Loops& loops, int columns, Arithmetic arith
 
 void Ascent::begin(const Sweep& root) {
   std::fill(broken_.begin(), broken_.end(), char(root.broken(0)));
-  open_.clear();
-  box_lo_ = root_state(root, 0).lo, box_hi_ = root_state(root, 0).hi;
-  root_known_.clear(), root_lines_.clear();
-  for (auto& p : place_) p.clear();
+  open_.clear(), nearer_.clear();
   const std::size_t m = std::size_t(ld_);
   for (std::size_t k = 0; k < net_.layers.size(); ++k) {
     const State& r = root_state(root, k);
     State& s = state_[k];
-    s.active = r.active, s.pruned = r.pruned;
-    auto spread = [&](const std::vector<float>& from, std::vector<float>& to) {
-      if (from.empty()) return;
-      for (std::size_t e = 0; e < from.size(); ++e) std::fill_n(to.begin() + std::ptrdiff_t(e * m), m, from[e]);
-    };
-    spread(r.lo, s.lo), spread(r.hi, s.hi), spread(r.error, s.error), spread(r.al, s.al), spread(r.au, s.au), spread(r.bl, s.bl), spread(r.bu, s.bu), spread(r.cl, s.cl), spread(r.cu, s.cu);
-    spread(r.slack, s.slack);
-    std::fill(s.lost.begin(), s.lost.end(), r.lost[0]);
-    open_before_[k] = open_.size();
-    if (net_.layers[k].kind == Layer::Kind::product) {  // what a mixture of planes may be rounded
+    s.active = r.active, s.pruned = r.pruned, s.lo = r.lo, s.hi = r.hi, s.error = r.error, s.lost = r.lost;
+    open_before_[k] = open_.size(), place_[k].clear();
+    if (net_.layers[k].kind == Layer::Kind::product) {  // its lines are mixtures of planes, and this is what those may be rounded
       const State &a = root_state(root, std::size_t(net_.layers[k].a)), &b = root_state(root, std::size_t(net_.layers[k].b));
       for (std::size_t e = 0; e < a.lo.size(); ++e) {
         const float more = 16 * kUnit * std::max(std::fabs(a.lo[e]), std::fabs(a.hi[e])) * std::max(std::fabs(b.lo[e]), std::fabs(b.hi[e]));
-        for (std::size_t c = 0; c < m; ++c) s.slack[e * m + c] += more;
+        std::fill_n(s.slack.begin() + std::ptrdiff_t(e * m), m, r.slack[e] + more);
       }
-      continue;
+    } else if (net_.layers[k].kind == Layer::Kind::unary) {
+      s.au = r.au, s.cl = r.cl, s.cu = r.cu, s.slack = r.slack;
+      if (extra_[k].mean.empty()) {
+        s.al = r.al;
+        continue;
+      }
+      Extra& x = extra_[k];
+      x.open.clear(), x.fixed.clear();
+      auto& place = place_[std::size_t(net_.layers[k].a)];
+      place.assign(std::size_t(net_.layers[k].size), -1);
+      for (std::int32_t e : s.active) {
+        const bool is_open = r.cu[std::size_t(e)] > 0;
+        (is_open ? x.open : x.fixed).push_back(e);
+        std::fill_n(s.al.begin() + std::ptrdiff_t(std::size_t(e) * m), m, r.al[std::size_t(e)]);
+        if (is_open) place[std::size_t(e)] = std::int32_t(open_.size()), open_.push_back({net_.layers[k].a, std::int32_t(k), e}), nearer_.push_back(r.al[std::size_t(e)]);
+      }
     }
-    if (extra_[k].mean.empty()) continue;
-    const std::int32_t operand = net_.layers[k].a;
-    auto& place = place_[std::size_t(operand)];
-    place.assign(std::size_t(net_.layers[k].size), -1);
-    for (std::int32_t e = 0; e < net_.layers[k].size; ++e)
-      if (r.cu[std::size_t(e)] > 0) place[std::size_t(e)] = std::int32_t(open_.size()), open_.push_back({operand, std::int32_t(k), e});
   }
-  for (const Place& p : open_) root_known_.push_back(root_state(root, std::size_t(p.operand)).lo[std::size_t(p.element)]);
-  for (const Place& p : open_) root_known_.push_back(root_state(root, std::size_t(p.operand)).hi[std::size_t(p.element)]);
-  for (std::size_t i = 0; i < open_.size(); ++i) root_lines_.push_back(relu_line(root_known_[i], root_known_[open_.size() + i], state_[std::size_t(open_[i].operand)].readers));
   for (auto& s : splits_) s.clear();
-  for (auto& c : changed_) c.clear();
   std::fill(before_.begin(), before_.end(), open_.size());
   if (keeps_) keep_best();
 }
@@ -108,37 +108,11 @@ std::size_t Ascent::places_before(std::size_t layer) const {
   return n;
 }
 
-void Ascent::put(int c, std::size_t open, const ReluLine& l, float lo, float hi) {
-  const Place& p = open_[open];
-  State &line = state_[std::size_t(p.layer)], &operand = state_[std::size_t(p.operand)];
-  const std::size_t at = std::size_t(p.element) * std::size_t(ld_) + std::size_t(c);
-  operand.lo[at] = lo, operand.hi[at] = hi;
-  line.al[at] = l.al, line.au[at] = l.au, line.cu[at] = l.cu, line.slack[at] = l.slack;
-}
-
-void Ascent::set(int c, std::size_t layer, const Query& q, std::vector<Split> splits, const float* known, const float* slopes) {
+void Ascent::set(int c, std::size_t layer, const Query& q, std::vector<Split> splits, const float* slopes) {
   const std::size_t n = open_.size(), before = open_before_[layer];
-  auto& changed = changed_[std::size_t(c)];
-  for (std::int32_t i : changed) put(c, std::size_t(i), root_lines_[std::size_t(i)], root_known_[std::size_t(i)], root_known_[n + std::size_t(i)]);
-  changed.clear();
   for (std::size_t i = 0; i < before; ++i) {
     const Place& p = open_[i];
-    state_[std::size_t(p.layer)].al[std::size_t(p.element) * std::size_t(ld_) + std::size_t(c)] = slopes ? slopes[i] : root_lines_[i].al;
-  }
-  auto change = [&](std::size_t i, float lo, float hi, bool split) {
-    ReluLine l = relu_line(lo, hi, state_[std::size_t(open_[i].operand)].readers + split);  // a multiplier is one more that adds to the coefficient
-    if (slopes && l.cu > 0) l.al = slopes[i];
-    put(c, i, l, lo, hi);
-    changed.push_back(std::int32_t(i));
-  };
-  if (known) {
-    for (std::size_t i = 0; i < before; ++i) if (known[i] != root_known_[i] || known[n + i] != root_known_[n + i]) change(i, known[i], known[n + i], false);
-  } else {
-    known = root_known_.data();
-  }
-  for (const Split& s : splits) {
-    const std::size_t i = std::size_t(s.open);
-    if (i < before) s.sign > 0 ? change(i, std::max(known[i], 0.0f), std::max(known[n + i], 0.0f), true) : change(i, std::min(known[i], 0.0f), std::min(known[n + i], 0.0f), true);
+    state_[std::size_t(p.layer)].al[std::size_t(p.element) * std::size_t(ld_) + std::size_t(c)] = slopes ? slopes[i] : nearer_[i];
   }
   fresh_[std::size_t(c)] = !slopes;
   if (slopes) {
@@ -165,24 +139,42 @@ Planes Ascent::planes(std::size_t layer) {
           std::int64_t(net_.layers[layer].size) * ld_};
 }
 
-void Ascent::after_unary(std::size_t layer, std::int64_t columns) {
-  if (net_.layers[layer].unary.kind != Unary::Kind::relu) return;
-  const std::int32_t operand = net_.layers[layer].a;
+template <class F> void Ascent::each_split(std::size_t layer, std::int64_t columns, F f) {
   for (std::int64_t c = 0; c < columns; ++c)
     for (const Split& s : splits_[std::size_t(c)])
-      if (const Place& p = open_[std::size_t(s.open)]; p.layer == std::int32_t(layer)) {
-        State& o = state_[std::size_t(operand)];
-        const std::size_t at = std::size_t(std::int64_t(p.element) * ld_ + c);
-        o.coefficient[at] -= s.multiplier * s.sign;
-        // What the multiplier adds to the roundings of this sum and of those of other readers.
-        sum_[std::size_t(c)] -= double(kUnit) * double(o.readers + 1) * double(s.multiplier) * double(std::max(std::fabs(o.lo[at]), std::fabs(o.hi[at])));
-      }
+      if (const Place& p = open_[std::size_t(s.open)]; p.layer == std::int32_t(layer)) f(c, s, std::size_t(p.element), std::size_t(std::int64_t(p.element) * ld_ + c));
+}
+
+/// Lines are those of the root, which all columns share but for slopes; split elements are nothing to them, and go through by themselves.
+void Ascent::through_unary(std::size_t layer, List rows, std::int64_t columns, bool add) {
+  if (net_.layers[layer].unary.kind != Unary::Kind::relu) return Sweep::through_unary(layer, rows, columns, add);
+  Extra& x = extra_[layer];
+  State &s = state_[layer], &o = state_[std::size_t(net_.layers[layer].a)];
+  x.held.clear();
+  each_split(layer, columns, [&](std::int64_t, const Split&, std::size_t, std::size_t at) { x.held.push_back(s.coefficient[at]), s.coefficient[at] = 0; });
+  if (rows.at != s.active.data()) {
+    Sweep::through_unary(layer, rows, columns, add);
+  } else {
+    Lines lines = s.lines();
+    loops_.unary(lines, {x.open.data(), std::int32_t(x.open.size())}, s.coefficient.data(), o.coefficient.data(), ld_, columns, sum_.data(), add);
+    lines.al = lines.au, lines.slope_lanes = lines.lanes;
+    loops_.unary(lines, {x.fixed.data(), std::int32_t(x.fixed.size())}, s.coefficient.data(), o.coefficient.data(), ld_, columns, sum_.data(), add);
+  }
+  std::size_t next = 0;
+  each_split(layer, columns, [&](std::int64_t c, const Split& split, std::size_t e, std::size_t at) {
+    const float held = s.coefficient[at] = x.held[next++];
+    const double largest = double(split.sign > 0 ? o.hi[e] : -o.lo[e]);
+    // Roundings: a reader's sum takes in the multiplier, too.
+    if (split.sign > 0) o.coefficient[at] += held, sum_[std::size_t(c)] -= double(relu_line(0, o.hi[e], o.readers + 1).slack) * double(std::fabs(held));
+    o.coefficient[at] -= split.multiplier * split.sign;
+    sum_[std::size_t(c)] -= double(kUnit) * double(o.readers + 1) * double(split.multiplier) * largest;
+  });
 }
 
 /// Values along the lines that the last bound used, at the corner where it is least: what its slopes with respect to slopes and multipliers are made of.
 void Ascent::primal(std::int64_t columns) {
   const State& input = state_[0];
-  loops_.corner(box_lo_.data(), box_hi_.data(), 1, {all_.data(), net_.inputs()}, input.coefficient.data(), extra_[0].value.data(), ld_, columns);
+  loops_.corner(input.lo.data(), input.hi.data(), 1, {all_.data(), net_.inputs()}, input.coefficient.data(), extra_[0].value.data(), ld_, columns);
   for (std::size_t k = 1; k < net_.layers.size(); ++k) {
     const Layer& l = net_.layers[k];
     State& s = state_[k];
@@ -196,41 +188,43 @@ void Ascent::primal(std::int64_t columns) {
         const List from{f.active.data(), std::int32_t(f.active.size())};
         const float* in = extra_[std::size_t(t.from)].value.data();
         if (t.matrix.dense) loops_.dense(panel_of(extra_[k].primal[i], t.matrix, from, j, false, false).data.data(), from, j, in, out, ld_, columns, i > 0);
-        else if (const Pruned* p = s.pruned[i].get()) loops_.sparse(p->row_start.data(), p->column.data(), nullptr, p->by_row.data(), j, in, out, ld_, columns, i > 0);
+        else if (const Pruned* p = s.pruned[i].get()) p->by_row.multiply(loops_, in, out, ld_, columns, i > 0);
         else loops_.sparse(t.matrix.row_start.data(), t.matrix.column.data(), nullptr, t.matrix.values.data(), j, in, out, ld_, columns, i > 0);
       }
       if (l.terms.empty()) for (std::int32_t e = 0; e < l.size; ++e) std::fill_n(out + std::int64_t(e) * ld_, columns, 0.0f);
       loops_.shift(l.bias.data(), j, out, ld_, columns);
       continue;
     }
-    const Lines lines{s.al.data(), s.au.data(), s.bl.data(), s.bu.data(), s.cl.data(), s.cu.data(), s.slack.data(), lanes_};
-    loops_.chosen(lines, j, s.coefficient.data(), extra_[std::size_t(l.a)].value.data(), l.b >= 0 ? extra_[std::size_t(l.b)].value.data() : nullptr, out, ld_, columns);
+    const float *a = extra_[std::size_t(l.a)].value.data(), *b = l.b >= 0 ? extra_[std::size_t(l.b)].value.data() : nullptr;
+    loops_.chosen(s.lines(), j, s.coefficient.data(), a, b, out, ld_, columns);
+    if (!extra_[k].mean.empty() && !b) each_split(k, columns, [&](std::int64_t, const Split& split, std::size_t, std::size_t at) { out[at] = split.sign > 0 ? a[at] : 0; });
   }
 }
 
 /// Steps of a multiplier are in units of the coefficients that its layer's elements have, on the average.
 void Ascent::scale_multipliers(int used) {
   scales_.resize(std::size_t(lanes_));
-  for (int c = 0; c < used; ++c) {
-    auto& scale = scales_[std::size_t(c)];
-    scale.assign(splits_[std::size_t(c)].size(), 0.0f);
-    std::vector<float> of_layer(net_.layers.size(), -1);
-    for (std::size_t i = 0; i < scale.size(); ++i) {
-      const std::size_t k = std::size_t(open_[std::size_t(splits_[std::size_t(c)][i].open)].operand);
-      if (of_layer[k] < 0) {
-        double sum = 0, n = 1e-9;
-        for (std::int32_t e : state_[k].active) {
-          const double v = state_[k].has ? double(std::fabs(state_[k].coefficient[std::size_t(std::int64_t(e) * ld_ + c)])) : 0;
-          sum += v, n += v > 0;
-        }
-        of_layer[k] = float(sum / n);
-      }
-      scale[i] = of_layer[k];
+  std::vector<char> wanted(net_.layers.size(), 0);
+  for (int c = 0; c < used; ++c) for (const Split& s : splits_[std::size_t(c)]) wanted[std::size_t(open_[std::size_t(s.open)].operand)] = 1;
+  std::vector<std::vector<float>> mean(net_.layers.size());
+  for (std::size_t k = 0; k < net_.layers.size(); ++k) {
+    if (!wanted[k]) continue;
+    mean[k].assign(std::size_t(used), 0.0f);
+    if (!state_[k].has) continue;
+    std::vector<float> n(std::size_t(used), 1e-9f);
+    for (std::int32_t e : state_[k].active) {
+      const float* row = state_[k].coefficient.data() + std::int64_t(e) * ld_;
+      for (std::size_t c = 0; c < std::size_t(used); ++c) mean[k][c] += std::fabs(row[c]), n[c] += row[c] != 0;
     }
+    for (std::size_t c = 0; c < std::size_t(used); ++c) mean[k][c] /= n[c];
+  }
+  for (int c = 0; c < used; ++c) {
+    scales_[std::size_t(c)].clear();
+    for (const Split& s : splits_[std::size_t(c)]) scales_[std::size_t(c)].push_back(mean[std::size_t(open_[std::size_t(s.open)].operand)][std::size_t(c)]);
   }
 }
 
-void Ascent::run(std::size_t layer, int used, int steps, float slope_step, float multiplier_step, double* out, const double* enough) {
+void Ascent::run(std::size_t layer, int used, Rates rates, double* out, const double* enough) {
   const std::int64_t columns = (used + loops_.vector - 1) / loops_.vector * loops_.vector;
   std::fill_n(out, used, -INFINITY);
   std::vector<std::int32_t> rows;
@@ -239,7 +233,7 @@ void Ascent::run(std::size_t layer, int used, int steps, float slope_step, float
   rows.erase(std::unique(rows.begin(), rows.end()), rows.end());
   for (std::int64_t c = used; c < columns; ++c) queries_[std::size_t(c)] = {}, splits_[std::size_t(c)].clear();
   const List all{all_.data(), net_.inputs()};
-  if (steps > 1)
+  if (rates.steps > 1)
     for (Extra& x : extra_) std::fill(x.mean.begin(), x.mean.end(), 0.0f), std::fill(x.square.begin(), x.square.end(), 0.0f);
   for (std::size_t k = 1; k < net_.layers.size(); ++k) {
     auto& weight = extra_[k].weight;
@@ -253,7 +247,7 @@ void Ascent::run(std::size_t layer, int used, int steps, float slope_step, float
   for (int c = 0; c < used; ++c) asked.push_back(&queries_[std::size_t(c)]);
   std::vector<char> better(static_cast<std::size_t>(used));
   float mean_left = 1, square_left = 1;
-  for (int t = 0; t < steps; ++t) {
+  for (int t = 0; t < rates.steps; ++t) {
     State& top = state_[layer];
     for (std::int32_t e : rows) std::memset(top.coefficient.data() + std::int64_t(e) * ld_, 0, std::size_t(columns) * sizeof(float));
     for (int c = 0; c < used; ++c) for (auto& [e, v] : queries_[std::size_t(c)].terms) top.coefficient[std::size_t(std::int64_t(e) * ld_ + c)] = v;
@@ -263,16 +257,15 @@ void Ascent::run(std::size_t layer, int used, int steps, float slope_step, float
       for (auto& [e, v] : queries_[std::size_t(c)].inputs) {
         float& to = input.coefficient[std::size_t(std::int64_t(e) * ld_ + c)];
         to += v;
-        sum_[std::size_t(c)] -= double(kUnit) * double(std::fabs(to) + (queries_[std::size_t(c)].rounded ? std::fabs(v) : 0)) * double(std::max(std::fabs(box_lo_[std::size_t(e)]), std::fabs(box_hi_[std::size_t(e)])));
+        sum_[std::size_t(c)] -= double(kUnit) * double(std::fabs(to) + (queries_[std::size_t(c)].rounded ? std::fabs(v) : 0)) * double(std::max(std::fabs(input.lo[std::size_t(e)]), std::fabs(input.hi[std::size_t(e)])));
       }
     for (int c = 0; c < used; ++c) {
       if (!queries_[std::size_t(c)].rounded) continue;
       for (auto& [e, v] : queries_[std::size_t(c)].terms) {
-        const std::size_t at = std::size_t(std::int64_t(e) * ld_ + c);
-        sum_[std::size_t(c)] -= double(kUnit) * double(std::fabs(v)) * double(std::max(std::fabs(top.lo[at]), std::fabs(top.hi[at])));
+        sum_[std::size_t(c)] -= double(kUnit) * double(std::fabs(v)) * double(std::max(std::fabs(top.lo[std::size_t(e)]), std::fabs(top.hi[std::size_t(e)])));
       }
     }
-    loops_.box(box_lo_.data(), box_hi_.data(), 1, all, input.coefficient.data(), ld_, columns, sum_.data());
+    loops_.box(input.lo.data(), input.hi.data(), 1, all, input.coefficient.data(), ld_, columns, sum_.data());
     bool done = true;
     for (int c = 0; c < used; ++c) {
       const double v = sum_[std::size_t(c)];
@@ -281,10 +274,10 @@ void Ascent::run(std::size_t layer, int used, int steps, float slope_step, float
       done &= out[c] > enough[c];
     }
     if (keeps_) keep(used, better);
-    if (done || t + 1 == steps || (stop && stop())) return;
+    if (done || t + 1 == rates.steps || (stop && stop())) return;
     primal(columns);
     mean_left *= 0.9f, square_left *= 0.99f;
-    const float rate = slope_step / (1 - mean_left), square_scale = 1 / (1 - square_left);
+    const float rate = rates.slope / (1 - mean_left), square_scale = 1 / (1 - square_left);
     for (std::size_t k = 1; k < net_.layers.size(); ++k) {
       State& s = state_[k];
       if (extra_[k].mean.empty() || !s.has || k > layer) continue;
@@ -293,7 +286,8 @@ void Ascent::run(std::size_t layer, int used, int steps, float slope_step, float
         loops_.mix(planes(k), j, s.coefficient.data(), extra_[std::size_t(net_.layers[k].a)].value.data(), extra_[std::size_t(net_.layers[k].b)].value.data(), rate, square_scale, ld_, columns);
         continue;
       }
-      loops_.ascend(j, s.coefficient.data(), extra_[std::size_t(net_.layers[k].a)].value.data(), s.cu.data(), s.al.data(), extra_[k].mean.data(), extra_[k].square.data(), rate, square_scale, ld_, columns);
+      const List open{extra_[k].open.data(), std::int32_t(extra_[k].open.size())};
+      loops_.ascend(open, s.coefficient.data(), extra_[std::size_t(net_.layers[k].a)].value.data(), s.al.data(), extra_[k].mean.data(), extra_[k].square.data(), rate, square_scale, ld_, columns);
     }
     for (std::size_t i = 0; keeps_ && i < open_.size(); ++i) {
       float* al = state_[std::size_t(open_[i].layer)].al.data() + std::size_t(open_[i].element) * std::size_t(ld_);
@@ -307,23 +301,25 @@ void Ascent::run(std::size_t layer, int used, int steps, float slope_step, float
         const Place& p = open_[std::size_t(s.open)];
         const float g = -s.sign * extra_[std::size_t(p.operand)].value[std::size_t(std::int64_t(p.element) * ld_ + c)];
         mean += 0.1f * (g - mean), square += 0.01f * (g * g - square);
-        s.multiplier = std::max(0.0f, s.multiplier + scales_[std::size_t(c)][i] * multiplier_step / (1 - mean_left) * mean / (std::sqrt(square * square_scale) + 1e-8f));
+        s.multiplier = std::max(0.0f, s.multiplier + scales_[std::size_t(c)][i] * rates.multiplier / (1 - mean_left) * mean / (std::sqrt(square * square_scale) + 1e-8f));
       }
-    slope_step *= 0.97f, multiplier_step *= 0.97f;
+    rates.slope *= rates.decay, rates.multiplier *= rates.decay;
   }
 }
 
 std::vector<Ascent::Choice> Ascent::choices(int c, std::size_t most) const {
   std::vector<Choice> all;
+  std::vector<char> is_split(open_.size(), 0);
+  for (const Split& s : splits_[std::size_t(c)]) is_split[std::size_t(s.open)] = 1;
   for (std::size_t i = 0; i < before_[std::size_t(c)]; ++i) {
     const Place& p = open_[i];
     const State &s = state_[std::size_t(p.layer)], &operand = state_[std::size_t(p.operand)];
-    const std::size_t at = std::size_t(p.element) * std::size_t(ld_) + std::size_t(c);
-    if (!s.has || s.cu[at] <= 0) continue;
+    const std::size_t e = std::size_t(p.element), at = e * std::size_t(ld_) + std::size_t(c);
+    if (!s.has || is_split[i]) continue;
     const float w = s.coefficient[at], z = extra_[std::size_t(p.operand)].value[at];
     // What lies between the line that was taken and the ReLU itself there; a little of the most that may lie between them anywhere, for where that is nothing.
     const float gap = std::fabs(w * (std::max(z, 0.0f) - extra_[std::size_t(p.layer)].value[at]));
-    const float most_gap = w < 0 ? -w * s.cu[at] : w * std::max(s.al[at] * -operand.lo[at], (1 - s.al[at]) * operand.hi[at]);
+    const float most_gap = w < 0 ? -w * s.cu[e] : w * std::max(s.al[at] * -operand.lo[e], (1 - s.al[at]) * operand.hi[e]);
     if (most_gap > 0) all.push_back({std::int32_t(i), gap + 1e-3f * most_gap});
   }
   const std::size_t n = std::min(most, all.size());

@@ -16,6 +16,14 @@ struct Split {
   float multiplier = 0;
 };
 
+/// Of an ascent: the first step of slopes, all of which are in [0, 1], and that of multipliers, relative to the coefficients around them; each step is `decay` of the one before.
+struct Rates {
+  int steps;
+  float slope = 0, multiplier = 0, decay = 1;
+};
+/// Measured on mnist_fc and oval21. Where nothing is known of the slopes; from those of what was split, which are near the best ones: larger steps would leave them.
+inline constexpr Rates kFirstRates{10, 0.3f, 0.2f, 0.7f}, kMoreRates{7, 0.05f, 0.2f, 0.8f};
+
 class Ascent : public Sweep {
  public:
   /// As many problems at once as `columns` (rounded up to a vector).
@@ -28,19 +36,18 @@ class Ascent : public Sweep {
     std::int32_t operand, layer, element;            ///< the ReLU is layer's element over operand's
   };
   const std::vector<Place>& open() const { return open_; }
-  const std::vector<float>& root_known() const { return root_known_; }
   int columns() const { return lanes_; }
   /// What is raised but for multipliers: slopes of the open ReLUs, then weights of the products' planes.
   std::size_t num_slopes() const { return open_.size() + num_weights_; }
-  /// Column c bounds query q of a layer, under splits. `known`: lower bounds of the open ReLUs' operands, then upper ones, valid under these splits; null: root's. `slopes`:
-  /// where the ascent starts, of the open ones before the layer and of products; null: at the nearer one of 0 and 1, and at halves.
-  void set(int c, std::size_t layer, const Query& q, std::vector<Split> splits, const float* known, const float* slopes);
+  /// Column c bounds query q of a layer, under splits. `slopes`: where the ascent starts, of the open ones before the layer and of products; null: at the nearer one of 0 and 1,
+  /// and at halves.
+  void set(int c, std::size_t layer, const Query& q, std::vector<Split> splits, const float* slopes);
   /// Of num_slopes(), the first ones that matter to the layer of set(); returns their number.
   std::size_t get_slopes(int c, float* to) const;
   const std::vector<Split>& splits(int c) const { return splits_[std::size_t(c)]; }
-  /// Runs `steps` ascents of columns [0, used) on `layer`; out[c] is the best lower bound met, as bound() would give it. A column whose bound reaches `enough[c]` needs no
-  /// more; the run ends when all have. steps 1: no ascent, one bound.
-  void run(std::size_t layer, int used, int steps, float slope_step, float multiplier_step, double* out, const double* enough);
+  /// Bounds columns [0, used) of `layer` rates.steps times, with ascents between; out[c] is the best lower bound met, as bound() would give it. A column whose bound reaches
+  /// `enough[c]` needs no more; the run ends when all have.
+  void run(std::size_t layer, int used, Rates rates, double* out, const double* enough);
   /// From now on run() keeps how each column's best bound was found, with slopes in units of 1 / 255, so that a certificate can have them as they are.
   void keep_best();
   /// Of the last run: slopes of the first `places` of open().
@@ -60,15 +67,17 @@ class Ascent : public Sweep {
   void corner(int c, std::span<float> x) const;
 
  private:
-  void after_unary(std::size_t layer, std::int64_t columns) override;
+  void through_unary(std::size_t layer, List rows, std::int64_t columns, bool add) override;
+  template <class F> void each_split(std::size_t layer, std::int64_t columns, F f);
   void primal(std::int64_t columns);
   void scale_multipliers(int used);
-  void put(int c, std::size_t open, const ReluLine& line, float lo, float hi);
   void keep(int used, const std::vector<char>& better);
 
   Planes planes(std::size_t layer);
 
   struct Extra {
+    std::vector<std::int32_t> open, fixed;           ///< elements of a ReLU that matter: those with an open sign, and the others
+    std::vector<float> held;                         ///< coefficients of its split elements, column by column
     std::vector<float> value, mean, square;          ///< [element][column]; of a product mean and square of the lower planes, then of the upper ones
     std::vector<float> weight;                       ///< of a product: of the first of two planes, lower then upper
     std::vector<Panel> primal;
@@ -81,10 +90,8 @@ class Ascent : public Sweep {
   std::vector<Query> queries_;
   std::size_t num_weights_ = 0;
   std::vector<char> fresh_;                          ///< columns whose planes are to begin at halves
-  std::vector<float> root_known_, box_lo_, box_hi_;
-  std::vector<ReluLine> root_lines_;                 ///< of the open ones
+  std::vector<float> nearer_;                        ///< of the open ones: the nearer one of 0 and 1
   std::vector<std::size_t> open_before_, before_;    ///< how many open ReLUs lie before a layer, before the layer of a column's set()
-  std::vector<std::vector<std::int32_t>> changed_;   ///< of each column: the open ones whose bounds are not root's
   bool keeps_ = false;
   std::vector<std::uint8_t> best_slopes_;            ///< [open][column]
   std::vector<std::vector<float>> best_multipliers_; ///< of each column

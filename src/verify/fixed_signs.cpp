@@ -13,7 +13,7 @@ constexpr std::size_t kMostRows = 1000;
 constexpr double kMost = 1e9;                        ///< of a multiplier
 }
 
-bool best_multipliers(Ascent& a, const Query& q, double bound, std::vector<Split>& splits, const float* known, const float* slopes, std::span<float> point) {
+bool best_multipliers(Ascent& a, const Query& q, double bound, std::vector<Split>& splits, const float* slopes, std::span<float> point) {
   const std::size_t m = splits.size() + 1, n = point.size(), per = std::size_t(a.lanes());
   if (m > kMostRows) return false;
   std::vector<Split> fixed = splits;
@@ -25,15 +25,15 @@ bool best_multipliers(Ascent& a, const Query& q, double bound, std::vector<Split
   for (std::size_t i = 0; i < splits.size(); ++i) order.push_back({std::size_t(a.open()[std::size_t(splits[i].open)].operand), i + 1});
   std::sort(order.begin() + 1, order.end(), [](const Asked& x, const Asked& y) { return x.layer < y.layer; });
   std::vector<double> rows(m * n), constants(m), scale(m), lo(n), hi(n), lower(per), never(per, INFINITY);
-  for (std::size_t e = 0; e < n; ++e) lo[e] = double(a.lo(0)[e * per]), hi[e] = double(a.hi(0)[e * per]);
+  for (std::size_t e = 0; e < n; ++e) lo[e] = double(a.lo(0)[e]), hi[e] = double(a.hi(0)[e]);
   for (std::size_t first = 0; first < m;) {
     std::size_t count = 0;
     while (first + count < m && count < per && order[first + count].layer == order[first].layer) ++count;
     for (std::size_t c = 0; c < count; ++c) {
       const std::size_t at = order[first + c].at;
-      a.set(int(c), order[first].layer, at ? Query{{{a.open()[std::size_t(splits[at - 1].open)].element, -splits[at - 1].sign}}} : q, fixed, known, slopes);
+      a.set(int(c), order[first].layer, at ? Query{{{a.open()[std::size_t(splits[at - 1].open)].element, -splits[at - 1].sign}}} : q, fixed, slopes);
     }
-    a.run(order[first].layer, int(count), 1, 0, 0, lower.data(), never.data());
+    a.run(order[first].layer, int(count), {1}, lower.data(), never.data());
     for (std::size_t c = 0; c < count; ++c) {
       const std::size_t at = order[first + c].at;
       if (!(lower[c] > -INFINITY)) return false;

@@ -32,7 +32,7 @@ struct Tree {
 
 class Growth {
  public:
-  Growth(Watch& watch, Sweep& root, Crew& crew, const HiddenSteps& steps, std::size_t layer, bool record) : watch_(watch), root_(root), crew_(crew), steps_(steps), layer_(layer), record_(record) {}
+  Growth(Watch& watch, Sweep& root, Crew& crew, std::size_t layer, bool record) : watch_(watch), root_(root), crew_(crew), layer_(layer), record_(record) {}
   void run(std::vector<Tree>& trees, double until);
 
  private:
@@ -40,7 +40,6 @@ class Growth {
   Watch& watch_;
   Sweep& root_;
   Crew& crew_;
-  const HiddenSteps& steps_;
   std::size_t layer_;
   bool record_;
 };
@@ -98,14 +97,14 @@ void Growth::split(Ascent& a, std::span<Tree* const> trees, std::size_t pieces_e
       for (const float sign : {1.0f, -1.0f}) {
         std::vector<Split> splits = p.splits;
         if (p.choice >= 0) splits.push_back({p.choice, sign});
-        a.set(int(halves.size()), layer_, {{{t->element, t->sign}}}, std::move(splits), nullptr, p.slopes.empty() ? nullptr : slopes.data());
+        a.set(int(halves.size()), layer_, {{{t->element, t->sign}}}, std::move(splits), p.slopes.empty() ? nullptr : slopes.data());
         halves.push_back({t, p.lower, p.proof});
         if (whole |= p.choice < 0; p.choice < 0) break;  // not split yet
       }
     }
   }
   std::vector<double> lower(halves.size()), enough(halves.size(), 0.0);
-  a.run(layer_, int(halves.size()), whole ? steps_.first : steps_.more, whole ? steps_.first_slope : steps_.slope, steps_.multiplier, lower.data(), enough.data());
+  a.run(layer_, int(halves.size()), whole ? kFirstRates : kMoreRates, lower.data(), enough.data());
   watch_.count(std::ssize(halves));
   for (std::size_t c = 0; c < halves.size(); ++c) {
     Tree& t = *halves[c].tree;
@@ -148,7 +147,7 @@ std::string proof_of(Tree& t) {
 }
 }  // namespace
 
-bool hidden_bounds(const Problem& problem, Watch& watch, Sweep& root, Crew& crew, const HiddenSteps& steps, double until, Writer* record) {
+bool hidden_bounds(const Problem& problem, Watch& watch, Sweep& root, Crew& crew, double until, Writer* record) {
   std::vector<std::int32_t> rows;
   bool better = false;
   std::size_t at = 1, left = root.critical().size();
@@ -161,7 +160,7 @@ bool hidden_bounds(const Problem& problem, Watch& watch, Sweep& root, Crew& crew
     if (rows.empty() || !readers_are_relus(problem.net, layer) || root.stop()) continue;
     std::vector<Tree> trees;
     for (std::int32_t r : rows) trees.push_back({r, 1}), trees.push_back({r, -1});
-    Growth(watch, root, crew, steps, layer, record != nullptr).run(trees, watch.seconds() + (until - watch.seconds()) * share);
+    Growth(watch, root, crew, layer, record != nullptr).run(trees, watch.seconds() + (until - watch.seconds()) * share);
     Claims claims;
     for (Tree& t : trees) {
       float &lo = root.lo(layer)[t.element], &hi = root.hi(layer)[t.element];

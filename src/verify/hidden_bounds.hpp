@@ -6,11 +6,7 @@
 
 namespace saha::verify {
 
-struct HiddenSteps {
-  int first, more;                                   ///< ascents of a whole element, of a piece
-  float first_slope, slope, multiplier;
-};
 /// Tightens root's bounds, layer by layer, until `until` seconds of the watch, on the crew's threads. `record`, if not null: certificates of the bounds are appended. True: some bound is better.
-bool hidden_bounds(const Problem& problem, Watch& watch, Sweep& root, Crew& crew, const HiddenSteps& steps, double until, Writer* record);
+bool hidden_bounds(const Problem& problem, Watch& watch, Sweep& root, Crew& crew, double until, Writer* record);
 
 }  // namespace saha::verify

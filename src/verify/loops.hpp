@@ -15,16 +15,16 @@ struct List {
 };
 
 /// Linear lower and upper bounds of a function of one or two elements, per element and lane: lower = al x + bl y + cl, upper likewise, both to be missed by
-/// `slack`.
+/// `slack`. cl null: 0. All have `lanes` but al, which has `slope_lanes`.
 struct Lines {
   const float *al = nullptr, *au = nullptr, *bl = nullptr, *bu = nullptr, *cl = nullptr, *cu = nullptr, *slack = nullptr;
-  std::int64_t lanes = 1;
+  std::int64_t slope_lanes = 1, lanes = 1;
 };
 
 /// McCormick's planes of products x y over la <= x <= ha, lb <= y <= hb: below lb x + la y - la lb and hb x + ha y - ha hb, above hb x + la y - la hb and lb x + ha y - ha lb. What
-/// a bound takes is a mixture, `weight` of the first plane; element by element in rows of `ld`, of `weight`, `mean` and `square` the upper ones `upper` floats after the lower.
+/// a bound takes is a mixture, `weight` of the first plane; element by element in rows of `ld` but for the bounds, of `weight`, `mean` and `square` the upper ones `upper` floats after the lower.
 struct Planes {
-  const float *la = nullptr, *ha = nullptr, *lb = nullptr, *hb = nullptr;
+  const float *la = nullptr, *ha = nullptr, *lb = nullptr, *hb = nullptr;  ///< of the elements
   float *al = nullptr, *au = nullptr, *bl = nullptr, *bu = nullptr, *cl = nullptr, *cu = nullptr;
   float *weight = nullptr, *mean = nullptr, *square = nullptr;
   std::int64_t upper = 0;
@@ -61,9 +61,8 @@ struct Loops {
   void (*chosen)(const Lines& lines, List j, const float* coefficient, const float* x, const float* y, float* out, std::int64_t ld, std::int64_t columns);
   /// x[j] += bias[j]
   void (*shift)(const float* bias, List j, float* x, std::int64_t ld, std::int64_t columns);
-  /// One step of Adam (Kingma and Ba 2015) upwards on lower slopes in [0, 1]: the slope of the bound is coefficient+ times x. Only where `open` is above 0.
-  /// `step` has the bias correction in it.
-  void (*ascend)(List j, const float* coefficient, const float* x, const float* open, float* slope, float* mean, float* square, float step, float square_scale, std::int64_t ld,
+  /// One step of Adam (Kingma and Ba 2015) upwards on lower slopes in [0, 1]: the slope of the bound is coefficient+ times x. `step` has the bias correction in it.
+  void (*ascend)(List j, const float* coefficient, const float* x, float* slope, float* mean, float* square, float step, float square_scale, std::int64_t ld,
                  std::int64_t columns);
   /// Lines of products from their planes, and one step of the same kind on the weights of the planes: that of the first lower plane times coefficient+, of the first upper one times
   /// coefficient-. x, y: values of the operands. `step` 0: the lines only.

@@ -26,8 +26,8 @@ ReluLine relu_line(float lo, float hi, int readers) {
   return {hi > -lo ? 1.0f : 0.0f, up, c, kUnit * (adds * std::max(-lo, hi) + kCarried * c) + kTiny};
 }
 
-Sweep::Sweep(const Net& net, const Loops& loops, int lanes, int columns, Arithmetic arithmetic)
-    : net_(net), loops_(loops), lanes_(lanes), columns_((std::max(columns, lanes) + loops.vector - 1) / loops.vector * loops.vector), ld_(columns_), arithmetic_(arithmetic),
+Sweep::Sweep(const Net& net, const Loops& loops, int lanes, int columns, Arithmetic arithmetic, int box_lanes)
+    : net_(net), loops_(loops), lanes_(lanes), box_lanes_(box_lanes), columns_((std::max(columns, lanes) + loops.vector - 1) / loops.vector * loops.vector), ld_(columns_), arithmetic_(arithmetic),
       state_(net.layers.size()), broken_(std::size_t(lanes), 0), sum_(std::size_t(columns_), 0.0) {
   std::int32_t widest = 0;
   for (const Layer& l : net.layers) widest = std::max(widest, l.size);
@@ -36,8 +36,9 @@ Sweep::Sweep(const Net& net, const Loops& loops, int lanes, int columns, Arithme
   for (std::size_t k = 0; k < net.layers.size(); ++k) {
     const Layer& l = net.layers[k];
     State& s = state_[k];
-    const std::size_t n = std::size_t(l.size) * std::size_t(lanes);
-    s.lo.assign(n, 0), s.hi.assign(n, 0), s.lost.assign(std::size_t(lanes), 0);
+    const std::size_t n = std::size_t(l.size) * std::size_t(box_lanes);
+    s.slope_lanes = s.line_lanes = box_lanes;
+    s.lo.assign(n, 0), s.hi.assign(n, 0), s.lost.assign(std::size_t(box_lanes), 0);
     s.active.assign(all_.begin(), all_.begin() + l.size);
     if (l.kind == Layer::Kind::affine) {
       s.error.assign(n, 0);
@@ -49,7 +50,8 @@ Sweep::Sweep(const Net& net, const Loops& loops, int lanes, int columns, Arithme
         s.exact_box &= from.kind == Layer::Kind::input || (from.kind == Layer::Kind::affine && state_[std::size_t(t.from)].exact_box && from.terms.size() == 1 && from.terms[0].matrix.widest_row == 1 && from.terms[0].matrix.widest_col == 1);
       }
     } else if (l.kind != Layer::Kind::input) {
-      for (auto* v : {&s.al, &s.au, &s.cl, &s.cu, &s.slack}) v->assign(n, 0);
+      for (auto* v : {&s.al, &s.au, &s.cu, &s.slack}) v->assign(n, 0);
+      if (l.kind != Layer::Kind::unary || l.unary.kind != Unary::Kind::relu) s.cl.assign(n, 0);
       if (l.kind == Layer::Kind::product) s.bl.assign(n, 0), s.bu.assign(n, 0);
       if (l.gap >= 0 && l.mate < std::int32_t(k)) {
         Joint& j = s.joint;
@@ -96,19 +98,12 @@ void Sweep::start() {
 const Sweep::Panel& Sweep::panel_of(Panel& p, const Matrix& m, List k, List j, bool backward, bool magnitude) const {
   if (p.valid && std::ssize(p.k) == k.n && std::ssize(p.j) == j.n && std::equal(p.k.begin(), p.k.end(), k.at) && std::equal(p.j.begin(), p.j.end(), j.at)) return p;
   p.k.assign(k.at, k.at + k.n), p.j.assign(j.at, j.at + j.n), p.valid = true;
-  const std::int32_t blocks = (j.n + 5) / 6;
-  p.data.assign(std::size_t(blocks) * std::size_t(k.n) * 6, 0.0f);
+  p.data.assign(panels_size(k.n, j.n), 0.0f);
   const std::size_t row = std::size_t(m.cols);
-  for (std::int32_t b = 0; b < blocks; ++b) {
-    float* out = p.data.data() + std::size_t(b) * std::size_t(k.n) * 6;
-    const std::int32_t n = std::min(6, j.n - b * 6);
-    for (std::int32_t i = 0; i < k.n; ++i, out += 6)
-      for (std::int32_t c = 0; c < n; ++c) {
-        const std::size_t x = std::size_t(j.at[b * 6 + c]), y = std::size_t(k.at[i]);
-        const float w = backward ? m.values[y * row + x] : m.values[x * row + y];
-        out[c] = magnitude ? std::fabs(w) : w;
-      }
-  }
+  pack_panels(k, j, p.data.data(), [&](std::int32_t x, std::int32_t y) {
+    const float w = backward ? m.values[std::size_t(y) * row + std::size_t(x)] : m.values[std::size_t(x) * row + std::size_t(y)];
+    return magnitude ? std::fabs(w) : w;
+  });
   return p;
 }
 
@@ -198,7 +193,7 @@ void Sweep::lines(std::size_t layer) {
     for (std::size_t i = 0; i < n; ++i) {
       const ReluLine line = relu_line(f.lo[i], f.hi[i], f.readers);
       s.lo[i] = std::max(f.lo[i], 0.0f), s.hi[i] = std::max(f.hi[i], 0.0f);
-      s.al[i] = line.al, s.au[i] = line.au, s.cl[i] = 0, s.cu[i] = line.cu, s.slack[i] = line.slack;
+      s.al[i] = line.al, s.au[i] = line.au, s.cu[i] = line.cu, s.slack[i] = line.slack;
     }
   } else if (l.unary.kind == Unary::Kind::steps) {
     step_lines(layer);
@@ -338,23 +333,10 @@ void Sweep::prune(std::size_t layer) {
     const Matrix& m = l.terms[i].matrix;
     const State& f = state_[std::size_t(l.terms[i].from)];
     s.pruned[i] = nullptr;
-    if (m.dense || (std::ssize(s.active) == m.rows && std::ssize(f.active) == m.cols)) continue;
+    if (m.dense) continue;
     std::vector<char> col_on(std::size_t(m.cols), 0);
     for (std::int32_t e : f.active) col_on[std::size_t(e)] = 1;
-    auto p = std::make_shared<Pruned>();
-    auto side = [&](const std::vector<std::int32_t>& start, const std::vector<std::int32_t>& at, const std::int32_t* place, const std::vector<char>& outer, const std::vector<char>& inner,
-                    std::vector<std::int32_t>& new_start, std::vector<std::int32_t>& new_at, std::vector<float>& values) {
-      new_start.push_back(0);
-      for (std::size_t r = 0; r + 1 < start.size(); ++r) {
-        if (outer[r])
-          for (std::int32_t k = start[r]; k < start[r + 1]; ++k)
-            if (inner[std::size_t(at[std::size_t(k)])]) new_at.push_back(at[std::size_t(k)]), values.push_back(m.values[std::size_t(place ? place[k] : k)]);
-        new_start.push_back(std::int32_t(new_at.size()));
-      }
-    };
-    side(m.row_start, m.column, nullptr, row_on, col_on, p->row_start, p->column, p->by_row);
-    side(m.col_start, m.row, m.place.data(), col_on, row_on, p->col_start, p->row, p->by_col);
-    s.pruned[i] = std::move(p);
+    s.pruned[i] = std::make_shared<Pruned>(Blocks(m.row_start, m.column, m.values, {}, row_on, col_on), Blocks(m.col_start, m.row, m.values, m.place, col_on, row_on));
   }
 }
 
@@ -503,7 +485,7 @@ void Sweep::down(std::size_t layer, List rows, std::int64_t columns) {
   State& s = state_[layer];
   bool add = false;
   if (l.kind == Layer::Kind::affine) {
-    if (!pointwise_) loops_.constant(l.bias.data(), s.error.data(), lanes_, rows, s.coefficient.data(), ld_, columns, sum_.data());
+    if (!pointwise_) loops_.constant(l.bias.data(), s.error.data(), box_lanes_, rows, s.coefficient.data(), ld_, columns, sum_.data());
     for (std::size_t i = 0; i < l.terms.size(); ++i) {
       const Term& t = l.terms[i];
       State& f = state_[std::size_t(t.from)];
@@ -522,24 +504,28 @@ void Sweep::down(std::size_t layer, List rows, std::int64_t columns) {
           if (p) for (std::int32_t e : s.active) clear(e);
           else for (std::int32_t e = 0; e < l.size; ++e) clear(e);
         }
-        if (p) loops_.sparse(p->col_start.data(), p->row.data(), nullptr, p->by_col.data(), j, s.coefficient.data(), f.coefficient.data(), ld_, columns, add);
+        if (p) p->by_col.multiply(loops_, s.coefficient.data(), f.coefficient.data(), ld_, columns, add);
         else loops_.sparse(t.matrix.col_start.data(), t.matrix.row.data(), t.matrix.place.data(), t.matrix.values.data(), j, s.coefficient.data(), f.coefficient.data(), ld_, columns, add);
       }
     }
     return;
   }
-  const Lines lines{s.al.data(), s.au.data(), s.bl.data(), s.bu.data(), s.cl.data(), s.cu.data(), s.slack.data(), lanes_};
   if (l.gap >= 0 && paired_down(layer, columns)) return;
   if (l.kind == Layer::Kind::unary) {
     write(std::size_t(l.a), rows, columns, add);
-    loops_.unary(lines, rows, s.coefficient.data(), state_[std::size_t(l.a)].coefficient.data(), ld_, columns, sum_.data(), add);
-    after_unary(layer, columns);
+    through_unary(layer, rows, columns, add);
   } else if (l.kind == Layer::Kind::product) {
     write(std::size_t(l.a), rows, columns, add);
-    loops_.product(lines, rows, s.coefficient.data(), state_[std::size_t(l.a)].coefficient.data(), ld_, columns, sum_.data(), add, false);
+    loops_.product(s.lines(), rows, s.coefficient.data(), state_[std::size_t(l.a)].coefficient.data(), ld_, columns, sum_.data(), add, false);
     write(std::size_t(l.b), rows, columns, add);
-    loops_.product(lines, rows, s.coefficient.data(), state_[std::size_t(l.b)].coefficient.data(), ld_, columns, sum_.data(), add, true);
+    loops_.product(s.lines(), rows, s.coefficient.data(), state_[std::size_t(l.b)].coefficient.data(), ld_, columns, sum_.data(), add, true);
   }
+}
+
+/// The operand's coefficients from those of a layer.
+void Sweep::through_unary(std::size_t layer, List rows, std::int64_t columns, bool add) {
+  State& s = state_[layer];
+  loops_.unary(s.lines(), rows, s.coefficient.data(), state_[std::size_t(net_.layers[layer].a)].coefficient.data(), ld_, columns, sum_.data(), add);
 }
 
 /// Of a pair the first layer does both, once all coefficients are there. False: only this one has any, so that it is as any other.
@@ -551,8 +537,8 @@ bool Sweep::paired_down(std::size_t layer, std::int64_t columns) {
   State &s = state_[layer], &t = state_[std::size_t(l.mate)];
   Joint& j = t.joint;
   const List rows{s.active.data(), std::int32_t(s.active.size())};
-  const PairLines lines{{.al = s.al.data(), .au = s.au.data(), .cu = s.cu.data(), .lanes = lanes_}, {.al = t.al.data(), .au = t.au.data(), .cu = t.cu.data(), .lanes = lanes_},
-                        {j.al.data(), j.au.data(), j.bl.data(), j.bu.data(), j.cl.data(), j.cu.data(), j.slack.data(), lanes_},
+  const PairLines lines{{.al = s.al.data(), .au = s.au.data(), .cu = s.cu.data(), .slope_lanes = lanes_, .lanes = lanes_}, {.al = t.al.data(), .au = t.au.data(), .cu = t.cu.data(), .slope_lanes = lanes_, .lanes = lanes_},
+                        {j.al.data(), j.au.data(), j.bl.data(), j.bu.data(), j.cl.data(), j.cu.data(), j.slack.data(), lanes_, lanes_},
                         {j.gap[0].data(), j.gap[1].data(), j.gap[2].data(), j.gap[3].data(), j.gap[4].data(), j.gap[5].data()}};
   bool add_a = false, add_b = false;
   write(std::size_t(l.a), rows, columns, add_a), write(std::size_t(other.a), rows, columns, add_b);
@@ -584,8 +570,8 @@ bool Sweep::scatter(std::size_t layer, std::span<const Query* const> queries, st
   for (std::int64_t i = 0; i < std::ssize(queries); ++i)
     for (auto& [row, c] : queries[std::size_t(i)]->terms)
       for (std::int64_t q = 0; q < per; ++q) {
-        const std::int64_t lane = lanes_ == 1 ? 0 : (i * per + q) % lanes_;
-        sum_[std::size_t(i * per + q)] += double(c) * double(l.bias[std::size_t(row)]) - double(std::fabs(c)) * double(s.error[std::size_t(std::int64_t(row) * lanes_ + lane)]);
+        const std::int64_t lane = (i * per + q) % box_lanes_;
+        sum_[std::size_t(i * per + q)] += double(c) * double(l.bias[std::size_t(row)]) - double(std::fabs(c)) * double(s.error[std::size_t(std::int64_t(row) * box_lanes_ + lane)]);
       }
   return true;
 }
@@ -595,8 +581,8 @@ void Sweep::descend(std::size_t layer, const std::vector<std::int32_t>& rows, st
   std::fill_n(sum_.begin(), columns, 0.0);
   const bool relu = net_.layers[layer].kind == Layer::Kind::unary && net_.layers[layer].unary.kind == Unary::Kind::relu;
   for (std::int64_t c = 0; c < std::ssize(queries) * per && !pointwise_ && layer > 0; ++c) {
-    const std::size_t lane = std::size_t(c) % std::size_t(lanes_);
-    const bool nothing = relu && std::ranges::all_of(queries[std::size_t(c / per)]->terms, [&](auto& t) { return state_[layer].hi[std::size_t(t.first) * std::size_t(lanes_) + lane] <= 0; });
+    const std::size_t lane = std::size_t(c % box_lanes_);
+    const bool nothing = relu && std::ranges::all_of(queries[std::size_t(c / per)]->terms, [&](auto& t) { return state_[layer].hi[std::size_t(t.first) * std::size_t(box_lanes_) + lane] <= 0; });
     if (!nothing) sum_[std::size_t(c)] = -state_[layer - 1].lost[lane];
   }
   for (State& s : state_) s.has = false;

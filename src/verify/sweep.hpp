@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "verify/blocks.hpp"
 #include "verify/loops.hpp"
 #include "verify/net.hpp"
 
@@ -51,7 +52,7 @@ struct Query {
 class Sweep {
  public:
   /// lanes: 1 or a multiple of loops.vector. columns: at least lanes; how many coefficients of an element are worked on at once.
-  Sweep(const Net& net, const Loops& loops, int lanes, int columns, Arithmetic arithmetic);
+  Sweep(const Net& net, const Loops& loops, int lanes, int columns, Arithmetic arithmetic) : Sweep(net, loops, lanes, columns, arithmetic, lanes) {}
   virtual ~Sweep() = default;
 
   int lanes() const { return lanes_; }
@@ -111,6 +112,8 @@ class Sweep {
   void gradients(std::span<const Query> queries, float* slopes);
 
  protected:
+  /// box_lanes: of bounds, errors and lines: lanes, or 1 where all lanes are of one box.
+  Sweep(const Net& net, const Loops& loops, int lanes, int columns, Arithmetic arithmetic, int box_lanes);
   struct Panel {
     std::vector<float> data;
     std::vector<std::int32_t> k, j;
@@ -118,8 +121,7 @@ class Sweep {
   };
   /// A sparse matrix without the rows and columns of elements that do not matter.
   struct Pruned {
-    std::vector<std::int32_t> row_start, column, col_start, row;
-    std::vector<float> by_row, by_col;
+    Blocks by_row, by_col;
   };
   /// Lines of relu(a) - relu(b), of a pair; the gaps of all six lines.
   struct Joint {
@@ -127,7 +129,7 @@ class Sweep {
   };
   struct State {
     std::vector<float> lo, hi, error;                ///< [element][lane]; error: of an affine layer
-    std::vector<float> al, au, bl, bu, cl, cu, slack;
+    std::vector<float> al, au, bl, bu, cl, cu, slack;  ///< of a ReLU no cl: it is 0
     std::vector<float> coefficient;                  ///< [element][column]
     Joint joint;                                     ///< of the second of a pair
     std::vector<std::int32_t> active;
@@ -138,6 +140,8 @@ class Sweep {
     double products = 0;                             ///< a coefficient of an element is a sum of at most so many
     std::vector<double> lost;                        ///< [lane]: what products too small for float32 may take from any bound, in layers up to this
     bool critical = false, passes = false, exact_box = false, has = false;
+    std::int64_t slope_lanes = 0, line_lanes = 0;    ///< slope_lanes: of al
+    Lines lines() const { return {al.data(), au.data(), bl.data(), bu.data(), cl.empty() ? nullptr : cl.data(), cu.data(), slack.data(), slope_lanes, line_lanes}; }
   };
 
   static const State& root_state(const Sweep& root, std::size_t layer) { return root.state_[layer]; }
@@ -156,14 +160,14 @@ class Sweep {
   void descend(std::size_t layer, const std::vector<std::int32_t>& rows, std::span<const Query* const> queries, std::int64_t per, std::int64_t columns);
   void down(std::size_t layer, List rows, std::int64_t columns);
   bool paired_down(std::size_t layer, std::int64_t columns);
-  virtual void after_unary(std::size_t, std::int64_t) {}  ///< the coefficients of its operand have been written
+  virtual void through_unary(std::size_t layer, List rows, std::int64_t columns, bool add);
   void write(std::size_t to, List rows, std::int64_t columns, bool& add);
   void multiply(const Term& t, Panel& panel, bool magnitude, const float* x, float* y, std::int64_t ld, std::int64_t columns, bool add) const;
   const Panel& panel_of(Panel& p, const Matrix& m, List k, List j, bool backward, bool magnitude) const;
 
   const Net& net_;
   const Loops& loops_;
-  int lanes_, columns_;
+  int lanes_, box_lanes_, columns_;
   std::int64_t ld_;
   Arithmetic arithmetic_;
   std::vector<State> state_;

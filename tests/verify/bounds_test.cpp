@@ -307,10 +307,10 @@ std::string below_ascent(const Net& net, const Points& box, const Loops& loops, 
     if (c % 2) q.inputs.emplace_back(std::int32_t(random() % box.lo.size()), 4 * unit() - 2);
     std::vector<float> slopes(ascent.num_slopes());
     for (float& s : slopes) s = random() % 4 ? unit() : coin(random) ? 1.0f : 0.0f;
-    ascent.set(c, last, q, std::move(splits), c % 3 ? ascent.root_known().data() : nullptr, slopes.data());
+    ascent.set(c, last, q, std::move(splits), slopes.data());
   }
   std::vector<double> lower(static_cast<std::size_t>(columns)), never(static_cast<std::size_t>(columns), INFINITY);
-  ascent.run(last, columns, 1 + int(random() % 6), 0.2f, 0.2f, lower.data(), never.data());
+  ascent.run(last, columns, {1 + int(random() % 6), 0.2f, 0.2f, 0.97f}, lower.data(), never.data());
   for (int c = 0; c < columns; ++c) {
     double y = 0, size = 0;
     auto add = [&](double p) { y += p, size += std::fabs(p); };

@@ -82,27 +82,37 @@ void sparse(const int32_t* start, const int32_t* from, const int32_t* place, con
   }
 }
 
+/// Row by row, since rows lie one behind the other in memory: what is carried of a chunk of columns stays in the first level cache.
 template <class Body>
 inline void blocks(List j, int64_t columns, double* sum, Body body) {
-  for (int64_t m = 0; m < columns; m += W) {
-    V run{};
+  constexpr int64_t kChunk = 128;
+  for (int64_t first = 0; first < columns; first += kChunk) {
+    const int64_t n = columns - first < kChunk ? columns - first : kChunk;
+    alignas(64) float run[kChunk] = {};
+    auto carry_all = [&] {
+      for (int64_t m = 0; m < n; m += W) carry(sum + first + m, load(run + m)), store(run + m, V{});
+    };
     for (int32_t r = 0; r < j.n; ++r) {
-      run = body(j.at[r], m, run);
-      if ((r + 1) % kRun == 0) carry(sum + m, run), run = V{};
+      for (int64_t m = 0; m < n; m += W) store(run + m, body(j.at[r], first + m, load(run + m)));
+      if ((r + 1) % kRun == 0) carry_all();
     }
-    carry(sum + m, run);
+    carry_all();
   }
 }
 
 void unary(const Lines& l, List j, const float* coefficient, float* into, int64_t ld, int64_t columns, double* sum, bool add) {
-  blocks(j, columns, sum, [&](int32_t e, int64_t m, V run) {
-    const V c = load(coefficient + int64_t(e) * ld + m), up = max(c, V{}), down = c - up;  // of NaN and infinity one is NaN
-    float* out = into + int64_t(e) * ld + m;
-    const V y = fma(up, at_lane(l.al, l.lanes, e, m), down * at_lane(l.au, l.lanes, e, m));
-    store(out, add ? load(out) + y : y);
-    run = fma(up, at_lane(l.cl, l.lanes, e, m), fma(down, at_lane(l.cu, l.lanes, e, m), run));
-    return fma(-(up - down), at_lane(l.slack, l.lanes, e, m), run);
-  });
+  auto all = [&](auto lower) {
+    blocks(j, columns, sum, [&](int32_t e, int64_t m, V run) {
+      const V c = load(coefficient + int64_t(e) * ld + m), up = max(c, V{}), down = c - up;  // of NaN and infinity one is NaN
+      float* out = into + int64_t(e) * ld + m;
+      const V y = fma(up, at_lane(l.al, l.slope_lanes, e, m), down * at_lane(l.au, l.lanes, e, m));
+      store(out, add ? load(out) + y : y);
+      run = fma(down, at_lane(l.cu, l.lanes, e, m), lower(up, e, m, run));
+      return fma(-(up - down), at_lane(l.slack, l.lanes, e, m), run);
+    });
+  };
+  if (l.cl) all([&](V up, int32_t e, int64_t m, V run) { return fma(up, at_lane(l.cl, l.lanes, e, m), run); });
+  else all([](V, int32_t, int64_t, V run) { return run; });
 }
 
 void product(const Lines& l, List j, const float* coefficient, float* into, int64_t ld, int64_t columns, double* sum, bool add, bool second) {
@@ -168,7 +178,7 @@ void chosen(const Lines& l, List j, const float* coefficient, const float* x, co
     const int64_t row = int64_t(e) * ld;
     for (int64_t m = 0; m < columns; m += W) {
       const I up = load(coefficient + row + m) >= V{};
-      V v = fma(select(up, at_lane(l.al, l.lanes, e, m), at_lane(l.au, l.lanes, e, m)), load(x + row + m), select(up, at_lane(l.cl, l.lanes, e, m), at_lane(l.cu, l.lanes, e, m)));
+      V v = fma(select(up, at_lane(l.al, l.slope_lanes, e, m), at_lane(l.au, l.lanes, e, m)), load(x + row + m), select(up, l.cl ? at_lane(l.cl, l.lanes, e, m) : V{}, at_lane(l.cu, l.lanes, e, m)));
       if (y) v = fma(select(up, at_lane(l.bl, l.lanes, e, m), at_lane(l.bu, l.lanes, e, m)), load(y + row + m), v);
       store(out + row + m, v);
     }
@@ -190,22 +200,19 @@ inline V climb(V old, V g, float* mean, float* square, float step, float square_
   return min(max(old + splat(step) * a / (sqrt(s * splat(square_scale)) + splat(1e-8f)), V{}), splat(1.f));
 }
 
-void ascend(List j, const float* coefficient, const float* x, const float* open, float* slope, float* mean, float* square, float step, float square_scale, int64_t ld, int64_t columns) {
+void ascend(List j, const float* coefficient, const float* x, float* slope, float* mean, float* square, float step, float square_scale, int64_t ld, int64_t columns) {
   for (int32_t r = 0; r < j.n; ++r) {
     const int64_t row = int64_t(j.at[r]) * ld;
-    for (int64_t m = row; m < row + columns; m += W) {
-      const V g = max(load(coefficient + m), V{}) * load(x + m), old = load(slope + m);
-      const V moved = climb(old, g, mean + m, square + m, step, square_scale);
-      store(slope + m, select(load(open + m) > V{}, moved, old));
-    }
+    for (int64_t m = row; m < row + columns; m += W)
+      store(slope + m, climb(load(slope + m), max(load(coefficient + m), V{}) * load(x + m), mean + m, square + m, step, square_scale));
   }
 }
 
 void mix(const Planes& p, List j, const float* coefficient, const float* x, const float* y, float step, float square_scale, int64_t ld, int64_t columns) {
   for (int32_t r = 0; r < j.n; ++r) {
     const int64_t row = int64_t(j.at[r]) * ld;
+    const V la = splat(p.la[j.at[r]]), ha = splat(p.ha[j.at[r]]), lb = splat(p.lb[j.at[r]]), hb = splat(p.hb[j.at[r]]);
     for (int64_t m = row; m < row + columns; m += W) {
-      const V la = load(p.la + m), ha = load(p.ha + m), lb = load(p.lb + m), hb = load(p.hb + m);
       V low = load(p.weight + m), high = load(p.weight + p.upper + m);
       if (step != 0) {
         const V c = load(coefficient + m), a = load(x + m), b = load(y + m), along = (la - ha) * b;
