@@ -1,5 +1,6 @@
 """Seeds of the fuzzers, made anew each time: fuzz_seeds.py FOLDER writes FOLDER/<target>/*. Needs numpy and onnx."""
 import gzip
+import hashlib
 import io
 import json
 import os
@@ -70,6 +71,23 @@ for i, text in enumerate((flat + "; outputs\n(assert (or (and (<= Y_0 Y_1) (< X_
                           "(assert (and (>= X[0,0] 0) (<= X[0,0] 1) (<= X[0,1] 3) (>= X[0,1] 2) (== X[0,1] A[0,1]) (<= A[0,0] (* 2 X[0,0])) (>= A[0,0] -1) (< (- B[1] Y[0]) 0.5)))",
                           flat.replace("(<= X_1 (/ 1 3))", "(= X_0 X_1)") + "(assert (or (= X_1 Y_0) (<= X_0 (- X_1 1))))")):
     put("vnnlib", f"property{i}", text)
+
+# Certificates of the fuzzer's network and cases: src/check_proof/certificate.hpp. Trees of one box of both cases, of two rows each.
+def reals(*v):
+    return struct.pack(f"<{len(v)}f", *v)
+
+
+both, refuted, places = b"\x01\x02\x00\x01", b"\x00\x00", b"\x04\x05" + bytes((0, 0, 0, 1, 0, 2, 1, 0, 1, 1))
+mixed = b"\x00\x02\x00" + reals(1, 0.5) + b"\x01" + reals(0, 1)
+leaf = b"\x08" + bytes((0, 255, 128, 7, 200))
+split = b"\x07\x01" + leaf + reals(0.25) + b"\x07\x03" + leaf + reals(-1, 2) + leaf + reals(0, 1e3)
+claims = b"\x06\x03\x00\x08\x01\x08\x07\x07\x00\x08" + bytes(3) + reals(1) + b"\x08" + bytes(3) + reals(0)
+goals = b"\x05\x02\x00" + reals(1, 1) + split + b"\x01" + reals(0, 1) + claims + leaf
+for i, payload in enumerate((both + refuted, both + b"\x02" + mixed, both + b"\x01\x00" + reals(0.5) + refuted + b"\x01\x01" + reals(-0.25) + b"\x02" + refuted + mixed,
+                             b"\x02\x01\x00" + refuted + b"\x01\x01" + mixed, both + b"\x03" + places + claims + goals, both + b"\x01\x01" + reals(0) + refuted + b"\x03" + places + goals)):
+    put("check_proof", f"tree{i}", payload)
+header = json.dumps({"schema": "saha.proof/2", "saha": "0", "arithmetic": "float32", "model_sha256": "", "property_sha256": "", "payload_sha256": hashlib.sha256(both + refuted).hexdigest()}).encode()
+put("check_proof", "file", b"saha-proof\n" + struct.pack("<I", len(header)) + header + both + refuted)
 
 npy, npz = io.BytesIO(), io.BytesIO()
 np.save(npy, rng.standard_normal((3, 4)).astype(np.float32))
