@@ -80,7 +80,8 @@ class GroupSearch final : public Search {
   std::size_t bounded_ = 0;                          ///< layers whose first bounds are done
   double turn_ = 0.5;                                ///< seconds
   bool given_up_ = false;
-  double total_ = 1, done_ = 0;
+  double total_ = 1;
+  std::atomic<double> done_ = 0;                     ///< read without the mutex
 };
 
 /// Both signs of these rows, each raised by itself.

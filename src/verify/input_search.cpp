@@ -68,7 +68,8 @@ class InputSearch final : public Search {
   double until_ = 0;
   bool given_up_ = false;
   double hopeless_ = INFINITY;                       ///< when to end the search, which may find a counterexample but prove nothing any more
-  double total_ = 1, done_ = 0;
+  double total_ = 1;
+  std::atomic<double> done_ = 0;                     ///< read without the mutex
 };
 
 /// The leaves of a proof of another network instead of the whole box.
