@@ -47,6 +47,8 @@ Excerpt excerpt(std::string_view line, std::size_t begin, std::size_t end) {
 }  // namespace
 
 int Diagnostics::add_source(std::string file, std::string text) {
+  const auto known = std::ranges::find_if(sources_, [&](const Source& s) { return s.file == file && s.text == text; });
+  if (known != sources_.end()) return static_cast<int>(known - sources_.begin());
   Source s{std::move(file), std::move(text), {0}};
   for (std::size_t i = 0; i < s.text.size(); ++i) {
     if (s.text[i] == '\n') s.line_starts.push_back(i + 1);
@@ -63,6 +65,7 @@ std::string_view Diagnostics::text(Span at) const {
 }
 
 void Diagnostics::add(Diagnostic d) {
+  if (std::ranges::any_of(list_, [&](const Diagnostic& x) { return x.at == d.at && x.message == d.message; })) return;
   (d.severity == Diagnostic::Severity::error ? errors_ : warnings_) += 1;
   if (list_.size() < kMost) list_.push_back(std::move(d));
 }
@@ -179,8 +182,11 @@ std::optional<std::string> nearest(std::string_view word, std::span<const std::s
       std::swap(two, one);
       std::swap(one, row);
     }
-    if (one[b.size()] < best) {
-      best = one[b.size()];
+    std::string left = a, right = b;   // the same letters in another order, "ware" for "wear": one slip, wherever it put them
+    std::ranges::sort(left), std::ranges::sort(right);
+    const std::size_t distance = left == right ? std::min<std::size_t>(1, one[b.size()]) : one[b.size()];
+    if (distance < best) {
+      best = distance;
       found = candidate;
     }
   }

@@ -32,12 +32,12 @@ struct Diagnostic {
   Span at;
 };
 
-/// The faults of any number of texts, with the texts themselves, so that they can be shown. At most kMost are kept.
+/// The faults of any number of texts, with the texts themselves, so that they can be shown. At most kMost are kept; one that is told twice counts once.
 class Diagnostics {
  public:
   static constexpr std::size_t kMost = 200;
 
-  /// Keeps a text; the number returned is what Span::source means.
+  /// Keeps a text; the number returned is what Span::source means, the same for a text that is read again.
   int add_source(std::string file, std::string text);
   std::string_view text(int source) const { return sources_[static_cast<std::size_t>(source)].text; }
   std::string_view text(Span at) const;
@@ -72,7 +72,7 @@ class Diagnostics {
   std::size_t errors_ = 0, warnings_ = 0;
 };
 
-/// The candidate that `word` most likely means: at most a third of its letters differ (Damerau-Levenshtein), case ignored.
+/// The candidate that `word` most likely means: at most a third of its letters differ (Damerau-Levenshtein), or they are the same in another order; case ignored.
 std::optional<std::string> nearest(std::string_view word, std::span<const std::string> candidates);
 /// "did you mean 'x'?" or nothing.
 std::string did_you_mean(std::string_view word, std::span<const std::string> candidates);

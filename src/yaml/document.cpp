@@ -9,6 +9,7 @@
 #include <charconv>
 #include <cstdio>
 #include <memory>
+#include <optional>
 #include <set>
 #include <sstream>
 
@@ -309,6 +310,20 @@ std::string syntax_message(const std::string& theirs) {
   return "not YAML: " + theirs;
 }
 
+// The first tab before the text of the line at `place`, or of the last line with text before it; there yaml-cpp stumbles over one.
+std::optional<std::size_t> indenting_tab(std::string_view text, std::size_t place) {
+  std::size_t end = std::min(place, text.size());
+  for (int lines = 0; lines < 2; ++lines) {
+    const std::size_t start = end == 0 ? 0 : text.rfind('\n', end - 1) + 1;   // npos + 1 is 0
+    const std::size_t tab = text.find('\t', start);
+    if (tab < text.find_first_not_of(" \t", start)) return tab;
+    end = text.find_last_not_of(" \r\n", start == 0 ? 0 : start - 1);
+    if (start == 0 || end == std::string_view::npos) break;
+    ++end;
+  }
+  return {};
+}
+
 bool simple_word(std::string_view s) {
   return !s.empty() && s != "null" && s != "~" && s != "<<" && std::ranges::all_of(s, [](char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '.' || c == '/';
@@ -391,7 +406,9 @@ std::optional<Node> parse(std::string text, std::string file, Diagnostics& diagn
   } catch (const TooDeep& e) {
     diagnostics.error({source, e.offset, e.offset + 1}, "nested deeper than " + std::to_string(kMostDepth) + " levels");
   } catch (const YAML::Exception& e) {
-    diagnostics.error(builder.span(e.mark), syntax_message(e.msg));
+    const Span at = builder.span(e.mark);
+    if (const auto tab = indenting_tab(bytes, at.begin)) diagnostics.error({source, *tab, *tab + 1}, "tabs are not allowed for indentation", "indent with spaces");
+    else diagnostics.error(at, syntax_message(e.msg));
   } catch (const std::exception& e) {
     diagnostics.error({source, 0, 1}, std::string("not YAML: ") + e.what());
   }

@@ -181,13 +181,14 @@ struct Reading {
       v.kind_ = Value::Kind::list;
       if (node.items.size() < rule.least_items) {
         diagnostics.error(
-            node.at, name + " wants at least " + std::to_string(rule.least_items) + " entries, not " + std::to_string(node.items.size()));
+            node.at, name + " wants at least " + std::to_string(rule.least_items) + (rule.least_items == 1 ? " entry" : " entries") + ", not " + std::to_string(node.items.size()));
       }
       for (std::size_t i = 0; i < node.items.size(); ++i)
-        v.items_.push_back(read(rule.inner[0], node.items[i], name + "[" + std::to_string(i) + "]"));
+        keep(read(rule.inner[0], node.items[i], name + "[" + std::to_string(i) + "]"), rule.inner[0], [&](Value item) { v.items_.push_back(std::move(item)); });
     } else if (rule.kind == RuleKind::names) {
       v.kind_ = Value::Kind::map;
-      for (const Entry& e : node.entries) v.entries_.emplace_back(e.key.text, read(rule.inner[0], e.value, "'" + e.key.text + "'"));
+      for (const Entry& e : node.entries)
+        keep(read(rule.inner[0], e.value, "'" + e.key.text + "'"), rule.inner[0], [&](Value value) { v.entries_.emplace_back(e.key.text, std::move(value)); });
     } else {
       read_map(rule, node, v);
     }
@@ -195,6 +196,12 @@ struct Reading {
   }
 
  private:
+  /// What is faulty is left out; nothing at all is a value where anything may stand.
+  template <class F>
+  static void keep(Value v, const Schema& schema, F take) {
+    if (v || schema.rule().kind == RuleKind::any) take(std::move(v));
+  }
+
   void read_map(const Schema::Rule& rule, const Node& node, Value& v) {
     v.kind_ = Value::Kind::map;
     std::vector<std::string> names;
@@ -206,13 +213,17 @@ struct Reading {
         diagnostics.error(e.key.at, "unknown key " + in_quotes(e.key.text) + " in " + rule.what,
                           hint.empty() ? "known: " + joined(names, "and") : hint);
       } else {
-        v.entries_.emplace_back(key->name, read(key->schema, e.value, "'" + key->name + "'"));
+        keep(read(key->schema, e.value, "'" + key->name + "'"), key->schema, [&](Value value) { v.entries_.emplace_back(key->name, std::move(value)); });
       }
     }
     std::string missing;
+    bool whole = true;
     for (const Key& k : rule.keys) {
-      if (node.find(k.name)) continue;
-      if (k.required == Required::yes) missing += (missing.empty() ? "'" : ", '") + k.name + "'";
+      if (std::ranges::find(v.entries_, k.name, &std::pair<std::string, Value>::first) != v.entries_.end()) continue;
+      if (k.required == Required::yes) {
+        whole = false;
+        if (!node.find(k.name)) missing += (missing.empty() ? "'" : ", '") + k.name + "'";
+      }
       if (k.fallback.empty()) continue;
       Diagnostics own;
       auto written = parse(k.fallback, "default of '" + k.name + "'", own);
@@ -230,6 +241,7 @@ struct Reading {
       if (present == 0) diagnostics.error(node.at, rule.what + " needs " + joined(choices, "or"));
       if (present > 1 && rule.exactly) diagnostics.error(node.at, rule.what + " takes only one of " + joined(choices, "and"));
     }
+    if (!whole) v = {};
   }
 
   void forget_origin(Value& v, Span at) {
@@ -427,10 +439,13 @@ std::string Schema::type_name() const {
   return "?";
 }
 
+Value Schema::readable(const Node& node, Diagnostics& diagnostics) const {
+  return Reading{diagnostics}.read(*this, node, rule_->kind == RuleKind::map ? "the file" : "it");
+}
+
 std::optional<Value> Schema::read(const Node& node, Diagnostics& diagnostics) const {
   std::size_t errors = diagnostics.errors();
-  std::string name = rule_->kind == RuleKind::map ? "the file" : "it";
-  Value v = Reading{diagnostics}.read(*this, node, name);
+  Value v = readable(node, diagnostics);
   if (diagnostics.errors() > errors) return {};
   return v;
 }

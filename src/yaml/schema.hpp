@@ -85,6 +85,8 @@ class Schema {
 
   /// The typed values, or nothing with all faults in `diagnostics`.
   std::optional<Value> read(const Node& node, Diagnostics& diagnostics) const;
+  /// What can be read: entries with faults, and maps that lack a key that is required, are left out. None where nothing is left.
+  Value readable(const Node& node, Diagnostics& diagnostics) const;
   /// Draft 2020-12, "$id": "saha.NAME/1"; `title` is the file's sentence.
   std::string json_schema(std::string_view name, std::string_view title) const;
   /// "| key | type | default | meaning |" in Markdown, nested keys with dots; only of a map.

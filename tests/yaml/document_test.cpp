@@ -95,6 +95,13 @@ TEST(Document, what_is_no_yaml_is_told_with_its_place) {
   EXPECT_NE(faults("a: 'b").find("a.yaml:1:6: a quote is not closed"), std::string::npos);
 }
 
+TEST(Document, a_tab_that_indents_is_named_at_its_place) {
+  for (const char* text : {"saha: 1\nlist:\n\t- {id: A}\n", "saha: 1\nlist:\n  - id: A\n\tassert: x\n"}) EXPECT_NE(faults(text).find("tabs are not allowed for indentation"), std::string::npos) << faults(text);
+  EXPECT_NE(faults("a: 1\nlist:\n\t- x\n").find("a.yaml:3:1: "), std::string::npos);
+  EXPECT_EQ(faults("a: {b: 1,\tc: 2}\n"), "");
+  EXPECT_EQ(faults("a: [1,\n\t2]\n"), "");
+}
+
 TEST(Document, size_and_depth_have_limits) {
   EXPECT_NE(faults(std::string(kMostBytes + 1, ' ')).find("larger than 1 MiB"), std::string::npos);
   std::string deep(32, '['), close(32, ']');
@@ -137,6 +144,7 @@ TEST(Nearest, one_slip_is_forgiven_and_a_stranger_is_not) {
   EXPECT_EQ(nearest("velocity", words), std::nullopt);
   EXPECT_EQ(did_you_mean("bas", words), "did you mean 'abs'?");
   EXPECT_EQ(did_you_mean("zzz", words), "");
+  EXPECT_EQ(did_you_mean("ware", std::vector<std::string>{"torque", "wear"}), "did you mean 'wear'?");
 }
 
 namespace {

@@ -114,7 +114,7 @@ TEST(Schema, each_type_refuses_what_it_is_not) {
   says("zzz: 1", "known: saha, name, labels");
   EXPECT_NE(faults("name: x").find("the study has no 'saha'"), std::string::npos);
   EXPECT_NE(faults("saha: 1").find("the study needs 'labels' or 'target'"), std::string::npos);
-  EXPECT_NE(faults("saha: 1\nlabels: []").find("'labels' wants at least 1 entries, not 0"), std::string::npos);
+  EXPECT_NE(faults("saha: 1\nlabels: []").find("'labels' wants at least 1 entry, not 0"), std::string::npos);
   EXPECT_NE(faults("[]").find("the file wants the study, not a list"), std::string::npos);
   EXPECT_NE(faults("").find("the file has no value"), std::string::npos);
 }
