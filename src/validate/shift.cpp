@@ -161,19 +161,6 @@ double incomplete_gamma_upper(double a, double x) {
 
 double chi_square_sf(double x, double degrees_of_freedom) { return degrees_of_freedom <= 0 ? 1 : incomplete_gamma_upper(degrees_of_freedom / 2, x / 2); }
 
-std::vector<double> benjamini_hochberg(std::span<const double> p) {
-  std::vector<std::size_t> order(p.size());
-  std::iota(order.begin(), order.end(), std::size_t{0});
-  std::ranges::sort(order, [&](std::size_t a, std::size_t b) { return p[a] < p[b]; });
-  std::vector<double> adjusted(p.size());
-  double running = 1;
-  for (std::size_t i = order.size(); i-- > 0;) {
-    running = std::min(running, p[order[i]] * static_cast<double>(p.size()) / static_cast<double>(i + 1));
-    adjusted[order[i]] = running;
-  }
-  return adjusted;
-}
-
 TwoSample classifier_test(const Rows& columns_a, const Rows& columns_b, std::uint64_t seed) {
   TwoSample out;
   if (columns_a.empty() || columns_a.size() != columns_b.size()) return out;

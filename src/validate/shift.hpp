@@ -25,8 +25,6 @@ std::pair<double, std::int64_t> chi_square(std::span<const std::int64_t> a, std:
 double chi_square_sf(double x, double degrees_of_freedom);
 /// Regularised upper incomplete gamma Q(a, x), DLMF 8.2.
 double incomplete_gamma_upper(double a, double x);
-/// Benjamini and Hochberg's adjustment: the least false discovery rate at which each is rejected, in the order given.
-std::vector<double> benjamini_hochberg(std::span<const double> p);
 
 /// A classifier told which sample a row is from. On rows that it did not learn from it is right in k of n; by chance in half of them.
 struct TwoSample {

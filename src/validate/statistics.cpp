@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 #include <numeric>
+#include <ranges>
 
 #include "base/result.hpp"
 
@@ -163,16 +164,27 @@ double quantile(std::span<const double> sorted, double q) {
   return sorted[static_cast<std::size_t>(std::clamp<std::int64_t>(rank, 1, static_cast<std::int64_t>(sorted.size())) - 1)];
 }
 
-std::vector<double> holm(std::span<const double> p) {
-  std::vector<std::size_t> order(p.size());
+namespace {
+// The places of the values, the least first.
+std::vector<std::size_t> ascending(std::span<const double> values) {
+  std::vector<std::size_t> order(values.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
-  std::ranges::sort(order, [&](std::size_t a, std::size_t b) { return p[a] < p[b]; });
+  std::ranges::sort(order, {}, [&](std::size_t i) { return values[i]; });
+  return order;
+}
+}  // namespace
+
+std::vector<double> holm(std::span<const double> p) {
   std::vector<double> adjusted(p.size());
-  double running = 0;
-  for (std::size_t i = 0; i < order.size(); ++i) {
-    running = std::max(running, std::min(1.0, static_cast<double>(p.size() - i) * p[order[i]]));
-    adjusted[order[i]] = running;
-  }
+  double running = 0, left = static_cast<double>(p.size());
+  for (std::size_t i : ascending(p)) adjusted[i] = running = std::max(running, std::min(1.0, left-- * p[i]));
+  return adjusted;
+}
+
+std::vector<double> benjamini_hochberg(std::span<const double> p) {
+  std::vector<double> adjusted(p.size());
+  double running = 1, rank = static_cast<double>(p.size());
+  for (std::size_t i : std::views::reverse(ascending(p))) adjusted[i] = running = std::min(running, p[i] * static_cast<double>(p.size()) / rank--);
   return adjusted;
 }
 

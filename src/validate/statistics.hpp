@@ -42,6 +42,8 @@ double quantile(std::span<const double> sorted, double q);  ///< the point estim
 
 /// Holm's step-down adjustment: the smallest familywise level at which each hypothesis is rejected, in the order given.
 std::vector<double> holm(std::span<const double> p);
+/// Benjamini and Hochberg's adjustment: the least false discovery rate at which each is rejected, in the order given.
+std::vector<double> benjamini_hochberg(std::span<const double> p);
 
 /// Two-sided exact McNemar test. b: pairs that only the first gets right; c: only the second.
 double mcnemar_exact(std::int64_t b, std::int64_t c);
