@@ -8,6 +8,7 @@
 
 #include "base/figures.hpp"
 #include "validate/choices.hpp"
+#include "validate/sequential.hpp"
 #include "validate/slack.hpp"
 #include "validate/statistics.hpp"
 
@@ -97,12 +98,19 @@ class Tries {
       if (held == Held::not_meant) continue;
       ++tried_, ++ran_;
       tally(bounds, held == Held::yes);
-      if (held == Held::yes) continue;
-      ++failed_;
-      note(row, bounds, "try " + std::to_string(k + 1) + " of seed " + std::to_string(r_.seed));
-      if (decided()) break;
+      if (held == Held::no) {
+        ++failed_;
+        note(row, bounds, "try " + std::to_string(k + 1) + " of seed " + std::to_string(r_.seed));
+      }
+      if (decided() || decided_early()) break;
     }
     return {};
+  }
+  /// A sequential level ends at the first try after which the evidence for or against the accepted share reaches 1 / error: tries are drawn independently, and it may be looked at after each.
+  bool decided_early() const {
+    if (!level_.sequential || !r_.accept.given || !(r_.accept.proved > 0 && r_.accept.proved < 1)) return false;
+    const double needed = -std::log1p(-level_.confidence);
+    return log_evidence_above(ran_ - failed_, ran_, r_.accept.proved) >= needed || log_evidence_above(failed_, ran_, 1 - r_.accept.proved) >= needed;
   }
   /// Tries that are drawn independently tell of each corruption; the others end early on samples that fail.
   void tally(const Bounds& bounds, bool held) {
@@ -256,10 +264,12 @@ class Tries {
       return out;
     }
     const std::int64_t held = ran_ - failed_;
-    const double lower = proportion_lower(held, ran_, level_.confidence), upper = proportion_upper(held, ran_, level_.confidence);
+    const double lower = level_.sequential ? anytime_lower(held, ran_, level_.confidence) : proportion_lower(held, ran_, level_.confidence);
+    const double upper = level_.sequential ? anytime_upper(held, ran_, level_.confidence) : proportion_upper(held, ran_, level_.confidence);
     out.figures.push_back({"failures", double(failed_), "", "counted"});
     out.figures.push_back({"lower bound", lower, "", "bound"});
     out.text = std::to_string(held) + " of " + std::to_string(ran_) + " random tries hold, lower bound " + figures::percent(lower);
+    if (level_.sequential) out.text += "; " + std::to_string(ran_) + " of " + std::to_string(wanted_) + " tries used";
     const bool enough = r_.accept.more_than ? lower > r_.accept.proved : lower >= r_.accept.proved;
     if (upper < r_.accept.proved) out.verdict = Verdict::violated, out.text += shown;
     else if (enough && !late_) out.verdict = Verdict::passed;

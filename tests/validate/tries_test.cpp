@@ -106,6 +106,20 @@ TEST(Tries, no_failure_in_n_tries_passes_and_says_what_that_is_worth) {
   EXPECT_EQ(c.said("for all d in Linf(x, 0.7 gray): argmax(score(d)) == label", kTest), "passed | test 300 | 300 random tries on 3 samples hold; failure rate < 0.994 % at 95 %; none fails of 9 by grid, 3 samples by APGD (6 runs)");
 }
 
+TEST(Tries, a_sequential_bound_ends_at_the_first_try_that_decides) {
+  Case c;
+  const std::string level = ", for: {data: test}, level: 'bound(95 %, sequential)', accept: {proved: '>= 90 %'}";
+  const Outcome passed = c.judge("for all t in brightness(-0.7, 0.7): " + kSame, level);
+  EXPECT_EQ(passed.verdict, Verdict::passed) << passed.evidence;
+  const double tries = passed.figures[0].value;
+  EXPECT_GE(tries, 29);   // no bound at 95 % shows 90 % by fewer, Clopper and Pearson's among them
+  EXPECT_LT(tries, 100);
+  EXPECT_NE(passed.evidence.find(std::to_string(int(tries)) + " of 1000 tries used"), std::string::npos) << passed.evidence;
+  const Outcome violated = c.judge("for all t in brightness(-2, 2): " + kSame, level);
+  EXPECT_EQ(violated.verdict, Verdict::violated) << violated.evidence;
+  EXPECT_LT(violated.figures[0].value, 300);
+}
+
 TEST(Tries, a_failure_is_shrunk_to_the_least_that_fails_and_repeats) {
   Case c;
   // Of sample 0 and 1 (sums 8) the class turns below 5: at a change of -0.75; of sample 2 (sum 2) from 5 on: at 0.75 and more.
