@@ -188,7 +188,7 @@ Result<Estimate> set_statistic(Estimate e, const Expr& atom, const std::string& 
 }
 
 Result<Estimate> interval_statistic(Estimate e, const Expr& atom, const std::string& model, const Slice& slice, bool quantiles, double level, std::optional<double> confidence,
-                                    const std::string& calibration, const std::string& output, Recall& recall) {
+                                    const std::string& calibration, const std::string& output, const Scope& scope, Recall& recall) {
   struct Interval { double lower, upper, truth; };
   auto intervals = [&](const std::string& data) -> Result<std::vector<Interval>> {
     const auto& samples = recall.samples(model, data);
@@ -216,8 +216,10 @@ Result<Estimate> interval_statistic(Estimate e, const Expr& atom, const std::str
   SAHA_TRY(const double threshold, threshold_of(std::move(scores), level, confidence, calibration));
   SAHA_TRY(const auto chosen, picked(all, slice, "'" + slice.data + "' has no samples"));
   const bool covers = atom.path.back() == "coverage";
+  double of_one = 1;
+  if (!covers) { SAHA_TRY(of_one, stated_in(e, output.empty() ? recall.samples(model, slice.data)->decisive : output, scope)); }
   for (const Interval& i : chosen)
-    e.per_sample.push_back(covers ? interval_score(i.lower, i.upper, i.truth) <= threshold : std::max(0.0, i.upper - i.lower + 2 * threshold));
+    e.per_sample.push_back(covers ? interval_score(i.lower, i.upper, i.truth) <= threshold : of_one * std::max(0.0, i.upper - i.lower + 2 * threshold));
   const auto n = static_cast<std::int64_t>(e.per_sample.size());
   if (covers) {
     e.binary = true;
@@ -226,10 +228,10 @@ Result<Estimate> interval_statistic(Estimate e, const Expr& atom, const std::str
     mean(e, e.per_sample, false);
   } else {  // the same width everywhere
     e.exact = true;
-    e.point = 2 * threshold;
+    e.point = of_one * 2 * threshold;
     e.lower = e.upper = [v = e.point](double) { return v; };
-    e.text = print_value(e.point, e.gives);
-    e.figures = {{e.name, e.point, "", e.how}};
+    e.text = e.print(e.point);
+    e.figures = {{e.name, e.point / e.unit_factor, e.unit, e.how}};
     e.per_sample.clear();
   }
   e.text += from(threshold, static_cast<std::int64_t>(known.size()), calibration);
@@ -237,7 +239,7 @@ Result<Estimate> interval_statistic(Estimate e, const Expr& atom, const std::str
   return e;
 }
 
-Result<Estimate> conformal(Estimate e, const Expr& atom, const std::string& model, const Slice& slice, Recall& recall) {
+Result<Estimate> conformal(Estimate e, const Expr& atom, const std::string& model, const Slice& slice, const Scope& scope, Recall& recall) {
   const std::string calibration = argument_of(atom, "conformal")->path[0];
   const double level = *share_argument(atom, "level");
   const auto confidence = share_argument(atom, "confidence");
@@ -251,7 +253,7 @@ Result<Estimate> conformal(Estimate e, const Expr& atom, const std::string& mode
     rule = values ? "residual" : "lac";
   }
   if (const auto sets = set_rule(rule)) return set_statistic(std::move(e), atom, model, slice, *sets, level, confidence, calibration, output, recall);
-  return interval_statistic(std::move(e), atom, model, slice, rule == "cqr", level, confidence, calibration, output, recall);
+  return interval_statistic(std::move(e), atom, model, slice, rule == "cqr", level, confidence, calibration, output, scope, recall);
 }
 
 // --- strange inputs ---
@@ -332,7 +334,7 @@ bool is_calibrated(const Word& w) {
 Result<Estimate> calibrated(Estimate e, const Expr& atom, const std::string& model, const Slice& slice, const Scope& scope, Recall& recall) {
   e.pairs_with = e.name.substr(e.name.find('.') + 1) + "/" + slice.name;
   const Word& w = *find_word(atom.path.back());
-  if (w.named_argument("conformal")) return conformal(std::move(e), atom, model, slice, recall);
+  if (w.named_argument("conformal")) return conformal(std::move(e), atom, model, slice, scope, recall);
   if (w.named_argument("score")) return detection(std::move(e), atom, model, slice, scope, recall);
   return rejection(std::move(e), atom, model, slice, scope, recall);
 }

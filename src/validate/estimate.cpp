@@ -42,11 +42,11 @@ void mean(Estimate& e, std::vector<double> values, bool root) {
   e.point = scale(m.mean);
   e.lower = [m, scale](double confidence) { return scale(mean_lower(m, confidence)); };
   e.upper = [m, scale](double confidence) { return scale(mean_upper(m, confidence)); };
-  e.text = print_value(e.point, e.gives) + " over " + std::to_string(m.n);
+  e.text = e.print(e.point) + " over " + std::to_string(m.n);
   e.advice = [m](double, bool, double) {
     return m.n < 2 ? std::string("at least two samples are needed") : std::string("more samples narrow it (Student's t)");
   };
-  e.figures = {{e.name, e.point, "", e.how}, {"samples", static_cast<double>(m.n), "", "counted"}};
+  e.figures = {{e.name, e.point / e.unit_factor, e.unit, e.how}, {"samples", static_cast<double>(m.n), "", "counted"}};
 }
 
 namespace {
@@ -189,9 +189,10 @@ Result<Estimate> statistic(Estimate e, const Expr& atom, const std::string& mode
   if (value.size() != target.size())
     return lacking("'" + slice.data + "' has " + std::to_string(target.size()) + " targets for " + std::to_string(value.size()) +
                    " values");
+  SAHA_TRY(const double of_one, stated_in(e, samples->decisive, scope));
   std::vector<double> errors(value.size());
   for (std::size_t i = 0; i < errors.size(); ++i) {
-    double d = value[i] - target[i];
+    double d = of_one * (value[i] - target[i]);
     errors[i] = n == "rmse" ? d * d : std::abs(d);
     if (!std::isfinite(errors[i])) return lacking("the error of sample " + std::to_string(i) + " of '" + slice.data + "' is not finite");
   }
@@ -328,6 +329,19 @@ Result<std::int64_t> Recall::size(const Slice& slice) {
   if (!n) return n.error();
   return *n;
 }
+
+Result<double> stated_in(Estimate& e, const std::string& output, const Scope& scope) {
+  const Scope::Output* said = scope.output(output);
+  if (!said && scope.outputs.size() == 1) said = &scope.outputs[0];
+  if (!said) return 1.0;
+  if (!said->unit.empty()) {
+    SAHA_TRY(const yaml::Unit u, scope.units.find(said->unit));
+    e.unit = said->unit, e.unit_factor = u.factor;
+  }
+  return std::abs(said->factor) * e.unit_factor;
+}
+
+std::string Estimate::print(double value) const { return unit.empty() ? print_value(value, gives) : print_value(value / unit_factor, gives) + " " + unit; }
 
 std::string print_value(double value, Gives gives) {
   switch (gives) {

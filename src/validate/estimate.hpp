@@ -56,6 +56,8 @@ struct Estimate {
   std::function<double(double)> lower, upper;  ///< one-sided bounds at a confidence; infinite where there is none
   std::string text;               ///< "866 of 1000 = 86.6 %"
   Gives gives = Gives::number;
+  std::string unit = {};          ///< to show values in, where `gives` says none; values are in base units
+  double unit_factor = 1;
   std::string how = "measured";
   std::string short_of;           ///< "150 of 200 calls measured": keeps it from passing
   /// What would decide: "360 more at this rate"; empty where nothing is known.
@@ -64,6 +66,8 @@ struct Estimate {
   bool binary = false;                  ///< per_sample is 0 or 1
   std::string pairs_with;               ///< equal for the same statistic of another model on the same samples
   std::vector<Figure> figures = {};
+
+  std::string print(double value) const;   ///< in the unit
 };
 
 std::string print_value(double value, Gives gives);

@@ -27,6 +27,9 @@ Result<std::vector<T>> picked(const std::vector<T>& values, const Slice& slice, 
   return out;
 }
 
+/// What a difference of one in the output's numbers is in base units, by its scale and unit, which the estimate is shown in from then on. `output`: "" the only one.
+Result<double> stated_in(Estimate& e, const std::string& output, const Scope& scope);
+
 /// k of n, with Clopper-Pearson bounds.
 void proportion(Estimate& e, std::int64_t k, std::int64_t n);
 /// The mean of the values, or its root, with the bounds of Student's t.

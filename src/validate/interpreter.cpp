@@ -36,18 +36,6 @@ bool holds(double l, Op op, double r) {  // false wherever a NaN stands, but for
   return false;
 }
 
-std::string shown(const PointValue& v, const Scope& scope) {
-  switch (v.kind) {
-    case Kind::label: {
-      auto i = static_cast<std::size_t>(v.number);
-      return "class " + (v.number >= 0 && i < scope.labels.size() ? scope.labels[i] : figures::shortest(v.number));
-    }
-    case Kind::text: return v.text;
-    case Kind::boolean: return v.boolean ? "true" : "false";
-    default: return print_value(v.number, Gives::number);
-  }
-}
-
 template <class T>
 Result<T> at_row(const Result<std::vector<T>>& all, std::int64_t row, const std::string& what) {
   if (!all) return all.error();
@@ -58,6 +46,29 @@ Result<T> at_row(const Result<std::vector<T>>& all, std::int64_t row, const std:
 
 }  // namespace
 
+std::string Interpreter::shown(const PointValue& v) const {
+  switch (v.kind) {
+    case Kind::label: {
+      auto i = static_cast<std::size_t>(v.number);
+      return "class " + (v.number >= 0 && i < scope_.labels.size() ? scope_.labels[i] : figures::shortest(v.number));
+    }
+    case Kind::text: return v.text;
+    case Kind::boolean: return v.boolean ? "true" : "false";
+    default: break;
+  }
+  const auto unit = v.unit.empty() ? Result<yaml::Unit>(yaml::Unit{}) : scope_.units.find(v.unit);
+  return unit ? print_value(v.number / unit->factor, Gives::number) + (v.unit.empty() ? "" : " " + v.unit) : print_value(v.number, Gives::number);
+}
+
+Result<PointValue> Interpreter::quantity(double value, const std::string& unit) const {
+  PointValue v = number(value);
+  if (unit.empty()) return v;
+  SAHA_TRY(const yaml::Unit u, scope_.units.find(unit));
+  v.number = yaml::in_base(value, u);
+  v.unit = unit;
+  return v;
+}
+
 Result<bool> Interpreter::condition(const Expr& e) {
   SAHA_TRY(PointValue v, value(e));
   if (v.kind != Kind::boolean) return lacking("'" + print(e) + "' is no condition");
@@ -66,11 +77,7 @@ Result<bool> Interpreter::condition(const Expr& e) {
 
 Result<PointValue> Interpreter::value(const Expr& e) {
   switch (e.kind) {
-    case Expr::Kind::number: {
-      if (e.unit.empty()) return number(e.value);
-      SAHA_TRY(yaml::Unit u, scope_.units.find(e.unit));
-      return number(yaml::in_base(e.value, u));
-    }
+    case Expr::Kind::number: return quantity(e.value, e.unit);
     case Expr::Kind::name: return name(e);
     case Expr::Kind::call: return call(e);
     case Expr::Kind::index: return lacking("'" + print(e) + "' sets a field of an input, which needs the verifier");
@@ -119,7 +126,11 @@ const Interpreter::Bound* Interpreter::variable(const std::string& name) const {
 
 Result<PointValue> Interpreter::name(const Expr& e) {
   const std::string& n = e.path[0];
-  if (e.path.size() > 1) return lacking("'" + dotted(e.path) + "' is a field of an input, which needs the verifier");
+  if (e.path.size() > 1) {
+    const Bound* b = variable(n);
+    if (!b || b->transform) return lacking("'" + dotted(e.path) + "' is no field of an input");
+    return field(e.path[1], {b->data, b->sample, b->changes});
+  }
   PointValue v;
   if (const Bound* b = variable(n)) {
     if (b->transform) return lacking("'" + n + "' is a transform, which is called: " + n + "(x)");
@@ -147,12 +158,25 @@ Result<PointValue> Interpreter::name(const Expr& e) {
   }
   const Scope::Data* set = scope_.find_data(data);
   bool column = set && std::ranges::find(set->columns, n) != set->columns.end();
+  if (scope_.field(n) && !column) return field(n, {bound.front().data, bound.front().sample, bound.front().changes});
   v.kind = Kind::text;
   v.text = n;
   if (column) {
     SAHA_TRY(v.text, at_row(recall_.column(data, n), row(), "column '" + n + "' of '" + data + "'"));
+    if (const Scope::Field* f = scope_.field(n)) v.unit = f->unit;   // the column that a field names is in the field's unit
   }
   return v;
+}
+
+Result<PointValue> Interpreter::field(const std::string& name, const Altered& at) {
+  const auto of = std::ranges::find_if(scope_.inputs, [&](const Scope::Input& i) { return std::ranges::find(i.fields, name, &Scope::Field::name) != i.fields.end(); });
+  if (of == scope_.inputs.end()) return lacking("there is no field '" + name + "'");
+  const Scope::Field& f = *std::ranges::find(of->fields, name, &Scope::Field::name);
+  if (!recall_.trials()) return Error{ErrorCode::unsupported, "field '" + name + "' of a sample needs the data, which are not at hand here"};
+  SAHA_TRY(const Raw raw, recall_.trials()->raw(at));
+  if (f.index < 0 || static_cast<std::size_t>(f.index) >= raw.values.size())
+    return lacking("field '" + name + "' has the index " + std::to_string(f.index) + ", a sample of '" + at.data + "' has " + figures::counted(static_cast<std::int64_t>(raw.values.size()), "value"));
+  return quantity(raw.values[static_cast<std::size_t>(f.index)], f.unit);
 }
 
 Result<Altered> Interpreter::point(const Expr& e) {
@@ -181,6 +205,7 @@ Result<PointValue> Interpreter::output(const Expr& e, const std::string& model) 
   v.kind = Kind::values;
   SAHA_TRY(v.values, given(at, model, e.path.back()));
   for (double& y : v.values) { SAHA_TRY(y, stated(e.path.back(), y)); }
+  if (const Scope::Output* said = scope_.output(e.path.back())) v.unit = said->unit;
   return v;
 }
 
@@ -250,18 +275,22 @@ Result<PointValue> Interpreter::call(const Expr& e) {
     const bool leads = args.size() < 3 || largest_value - *std::ranges::max_element(first) >= args[2].number;
     return truth(!leads || std::ranges::max_element(args[1].values) - args[1].values.begin() == top);
   }
-  if (n == "max") return number(*std::ranges::max_element(all));
-  if (n == "min") return number(*std::ranges::min_element(all));
+  auto in_unit = [&](PointValue v) {   // of the first argument that has one
+    for (const PointValue& a : args) if (v.unit.empty()) v.unit = a.unit;
+    return v;
+  };
+  if (n == "max") return in_unit(number(*std::ranges::max_element(all)));
+  if (n == "min") return in_unit(number(*std::ranges::min_element(all)));
   if (n == "maxabs" || (n == "abs" && all.size() == 1)) {
     double largest_value = 0;
     for (double v : all) largest_value = std::max(largest_value, std::abs(v));
-    return number(largest_value);
+    return in_unit(number(largest_value));
   }
   if (n == "abs") {
     PointValue v;
     v.kind = Kind::values;
     for (double x : all) v.values.push_back(std::abs(x));
-    return v;
+    return in_unit(std::move(v));
   }
   if (n == "conf") {
     double sum = 0, top = *std::ranges::max_element(all);
@@ -286,7 +315,13 @@ Result<PointValue> Interpreter::arithmetic(const Expr& e) {
       default: return a / b;
     }
   };
-  if (l.kind != Kind::values && r.kind != Kind::values) return number(op(l.number, r.number));
+  const bool sum = e.kind == Expr::Kind::add || e.kind == Expr::Kind::subtract;
+  const std::string unit = sum || l.unit.empty() || r.unit.empty() ? (l.unit.empty() && e.kind != Expr::Kind::divide ? r.unit : l.unit) : "";
+  if (l.kind != Kind::values && r.kind != Kind::values) {
+    PointValue v = number(op(l.number, r.number));
+    v.unit = unit;
+    return v;
+  }
   std::size_t n = std::max(l.values.size(), r.values.size());
   if (l.kind == Kind::values && r.kind == Kind::values && l.values.size() != r.values.size()) {
     return lacking("'" + print(e.args[0]) + "' has " + std::to_string(l.values.size()) + " values, '" + print(e.args[1]) + "' has " +
@@ -294,6 +329,7 @@ Result<PointValue> Interpreter::arithmetic(const Expr& e) {
   }
   PointValue v;
   v.kind = Kind::values;
+  v.unit = unit;
   for (std::size_t i = 0; i < n; ++i)
     v.values.push_back(op(l.kind == Kind::values ? l.values[i] : l.number, r.kind == Kind::values ? r.values[i] : r.number));
   return v;
@@ -303,7 +339,9 @@ Result<PointValue> Interpreter::arithmetic(const Expr& e) {
 Result<PointValue> Interpreter::scalar(PointValue v, const Expr& e) {
   if (v.kind != Kind::values) return v;
   if (v.values.size() != 1) return lacking("'" + print(e) + "' has " + std::to_string(v.values.size()) + " values, one is compared");
-  return number(v.values[0]);
+  PointValue one = number(v.values[0]);
+  one.unit = v.unit;
+  return one;
 }
 
 Result<bool> Interpreter::compared(const PointValue& l, Op op, const PointValue& r, const Expr& e) {
@@ -319,8 +357,11 @@ Result<bool> Interpreter::compared(const PointValue& l, Op op, const PointValue&
       return (scope_.labels[i] == text.text) == (op == Op::eq);
     }
     auto m = yaml::measure(text.text);
-    if (!m || !m->unit.empty()) return lacking("'" + text.text + "' in '" + print(e) + "' is no number");
-    double t = m->value;
+    if (!m) return lacking("'" + text.text + "' in '" + print(e) + "' is no number");
+    const auto beside = other.unit.empty() ? Result<yaml::Unit>(yaml::Unit{}) : scope_.units.find(other.unit);
+    if (m->unit.empty() && text.unit.empty() && beside && !beside->dimension.pure()) return lacking("'" + text.text + "' in '" + print(e) + "' has no unit, what it is compared with is in " + other.unit);
+    SAHA_TRY(const PointValue in_base, quantity(m->value, m->unit.empty() ? text.unit : m->unit));
+    double t = in_base.number;
     return l.kind == Kind::text ? holds(t, op, other.number) : holds(other.number, op, t);
   }
   return holds(l.number, op, r.number);
@@ -332,10 +373,10 @@ Result<PointValue> Interpreter::comparison(const Expr& e) {
   for (std::size_t i = 0; i < e.ops.size(); ++i) {
     SAHA_TRY(PointValue right, value(e.args[i + 1]));
     SAHA_TRY(right, scalar(std::move(right), e.args[i + 1]));
-    if (&e == &r_.assertion.body && e.ops.size() == 1 && left.kind == Kind::number) largest = std::max(largest, left.number);
+    if (&e == &r_.assertion.body && e.ops.size() == 1 && left.kind == Kind::number && left.number > largest.number) largest = left;
     SAHA_TRY(bool ok, compared(left, e.ops[i], right, e));
     if (!ok) {
-      if (failure.empty()) failure = shown(left, scope_) + " " + std::string(symbol(negated(e.ops[i]))) + " " + shown(right, scope_);
+      if (failure.empty()) failure = shown(left) + " " + std::string(symbol(negated(e.ops[i]))) + " " + shown(right);
       return truth(false);
     }
     left = std::move(right);

@@ -14,7 +14,8 @@ namespace saha::validate {
 struct PointValue {
   enum class Kind : std::uint8_t { number, values, label, text, boolean, sample };
   Kind kind = Kind::number;
-  double number = 0;               // also a label's index
+  double number = 0;               // also a label's index; of what has a unit in base units
+  std::string unit = {};           // the unit to show numbers in; "": base units
   std::vector<double> values = {};
   std::string text = {};
   bool boolean = false;
@@ -34,12 +35,14 @@ class Interpreter {
   std::vector<Bound> bound;      // x and the variables of quantifiers; the first one is a sample
   std::string data;              // the set of x: where label, correct and columns come from
   std::string failure;           // the first comparison that did not hold, as "0.143 > 0.1"
-  double largest = -std::numeric_limits<double>::infinity();   // of the left side of a lone comparison with a limit
+  PointValue largest{.number = -std::numeric_limits<double>::infinity()};   // of the left side of a lone comparison with a limit
   std::int64_t premises_held = 0;
 
   Result<bool> condition(const Expr& e);
   Result<PointValue> value(const Expr& e);
   const std::string& model() const { return model_; }
+  /// As messages say it: "class three", "13.4 ft".
+  std::string shown(const PointValue& v) const;
   /// A number that a network gives as an output, as assertions take it: by the output's scale, in base units.
   Result<double> stated(const std::string& output, double number) const;
 
@@ -47,6 +50,10 @@ class Interpreter {
   const Bound* variable(const std::string& name) const;
   std::int64_t row() const { return bound.front().sample; }
   Result<PointValue> name(const Expr& e);
+  // A field of the raw inputs at a point.
+  Result<PointValue> field(const std::string& name, const Altered& at);
+  // A number in the unit of an output, a field or a literal; "": none.
+  Result<PointValue> quantity(double value, const std::string& unit) const;
   Result<Altered> point(const Expr& e);   // fails (invalid_data) where `e` is no sample
   // What the network itself gives at a point, before the output's scale.
   Result<std::vector<double>> given(const Altered& at, const std::string& model, const std::string& output);

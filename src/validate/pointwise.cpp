@@ -166,7 +166,7 @@ PointVerdict run_on_samples(const Requirement& r, const std::string& model, cons
   }
   const std::int64_t held = tried - failed;
   out.figures = {{"tries", static_cast<double>(tried), "", "counted"}, {"failures", static_cast<double>(failed), "", "counted"}};
-  if (std::isfinite(run.largest)) out.figures.push_back({"largest", run.largest, "", "measured"});
+  if (std::isfinite(run.largest.number)) out.figures.push_back({"largest", run.largest.number, "", "measured"});
   if (tried == 0)
     return give_up(timeout ? "no sample was run within " + figures::duration(r.timeout_s)
                            : "no sample of '" + data + "' meets the condition; vacuous");
@@ -202,7 +202,7 @@ PointVerdict run_on_samples(const Requirement& r, const std::string& model, cons
                figures::percent(r.accept.proved);
     return out;
   }
-  if (std::isfinite(run.largest)) text += ", largest " + print_value(run.largest, Gives::number);
+  if (std::isfinite(run.largest.number)) text += ", largest " + run.shown(run.largest);
   if (failed == 0) text += "; failure rate < " + figures::percent(failure_rate_bound(tried, 0.95)) + " at 95 %";
   const std::int64_t wanted = take > 0 && level.tries > 0 ? std::min(level.tries, take) : std::max(level.tries, take);
   if (timeout) return give_up(text + "; " + figures::duration(r.timeout_s) + " were not enough for the rest");

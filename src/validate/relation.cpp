@@ -97,13 +97,13 @@ std::string told_alone(const Form& f, Op op, Verdict v, double confidence, bool 
   if (std::string_view word = std::string_view(a.name).substr(a.name.find('.') + 1); word.substr(0, 8) != "accuracy")
     who = std::string(word.substr(0, word.find('('))) + " ";
   std::string out = who + a.text;
-  std::string limit_text = " (limit " + print_value(limit, a.gives) + ")";
+  std::string limit_text = " (limit " + a.print(limit) + ")";
   if (a.exact) return out + (v == Verdict::passed ? "" : limit_text);
   if (point_only) return out + ", point estimate" + (v == Verdict::passed ? "" : limit_text);
   bool at_least = own == Op::ge || own == Op::gt, shows_lower = at_least != (v == Verdict::violated);
   double bound = shows_lower ? a.lower(confidence) : a.upper(confidence);
   if (std::isfinite(bound) && a.how != "modelled")
-    out += std::string(", ") + (shows_lower ? "lower" : "upper") + " bound " + print_value(bound, a.gives);
+    out += std::string(", ") + (shows_lower ? "lower" : "upper") + " bound " + a.print(bound);
   if (v == Verdict::violated) return out + limit_text;
   if (v == Verdict::passed) return out;
   if (!short_of.empty()) return out + "; " + short_of;
@@ -115,13 +115,13 @@ std::string told(const Form& f, Op op, Verdict v, double confidence, bool point_
   if (f.terms.size() == 1) return told_alone(f, op, v, confidence, point_only, short_of);
   std::string out;
   for (const auto& [a, c] : f.terms)
-    out += (out.empty() ? "" : " against ") + (f.terms.size() == 2 && paired(f) ? print_value(a.point, a.gives) : a.name + " " + a.text);
+    out += (out.empty() ? "" : " against ") + (f.terms.size() == 2 && paired(f) ? a.print(a.point) : a.name + " " + a.text);
   auto [lower, upper] = point_only ? points(f) : bounds_of(f, confidence);
   double value = points(f).first - f.constant;
   Gives gives = f.terms[0].first.gives;
   auto difference = [&](double d) {
     if (gives == Gives::fraction) return figures::shortest(std::round(d * 10000) / 100) + " pp";
-    return print_value(d, gives);
+    return f.terms[0].first.print(d);
   };
   out += "; difference " + difference(value);
   bool at_least = op == Op::ge || op == Op::gt, shows_lower = at_least != (v == Verdict::violated);
