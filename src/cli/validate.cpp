@@ -85,8 +85,8 @@ Result<int> planned(const Args& args) {
     if (auto config = lifecycle::read_config({args.get("data")}, {}, diagnostics)) scope = config->scope;
   }
   std::optional<validate::RequirementFile> file;
-  if (const auto root = diagnostics.ok() ? yaml::load(args.get("plan"), diagnostics) : std::nullopt) file = validate::read_requirements(*root, diagnostics);
-  if (file) {
+  if (const auto root = diagnostics.ok() ? yaml::load(args.get("plan"), diagnostics) : std::nullopt) {
+    file = validate::readable_requirements(*root, diagnostics);
     scope = validate::scope_of(*file, scope, diagnostics);
     validate::check(*file, scope, diagnostics);
   }

@@ -286,19 +286,19 @@ std::vector<validate::Requirement> Reader::assertions(const Value& list, Config&
       fs::path p = path(v, v.text());
       auto node = yaml::load(p.string(), d_);
       if (!node) continue;
-      auto file = validate::read_requirements(*node, d_);
-      if (!file) continue;
+      auto file = validate::readable_requirements(*node, d_);
       c.requirement_files.push_back(p);
-      for (validate::ModelFile m : file->models) {
+      for (validate::ModelFile m : file.models) {
         m.file = (p.parent_path() / m.file).lexically_normal().string();
+        if (std::error_code e; !fs::is_regular_file(m.file, e)) d_.error(m.at, "model '" + m.name + "': there is no file '" + m.file + "'");
         c.model_files.push_back(std::move(m));
       }
-      validate::Scope scope = validate::scope_of(*file, life_cycle_, d_);
-      validate::check(*file, scope, d_);
+      validate::Scope scope = validate::scope_of(file, life_cycle_, d_);
+      validate::check(file, scope, d_);
       // What judges later knows the sections of all files; of two that name one unit the first counts, and each was checked by its own.
       yaml::Diagnostics again;
-      c.scope = validate::scope_of(*file, std::move(c.scope), again);
-      for (auto& r : file->requirements) all.push_back(std::move(r));
+      c.scope = validate::scope_of(file, std::move(c.scope), again);
+      for (auto& r : file.requirements) all.push_back(std::move(r));
       continue;
     }
     if (auto r = validate::read_assertion(v.node(), prefix + std::to_string(++number), d_)) {
@@ -458,7 +458,7 @@ std::optional<yaml::Node> with_bases(const fs::path& file, yaml::Diagnostics& d,
 }  // namespace
 
 std::optional<Config> validation_config(const std::string& model, const std::string& requirements, const std::string& inherited, yaml::Diagnostics& diagnostics) {
-  auto file = yaml::load(requirements, diagnostics);
+  auto file = yaml::load(fs::path(requirements).lexically_normal().string(), diagnostics);
   if (!file) return {};
   auto root = yaml::parse("saha: 1\nrun: {dir: .saha}\n", "saha validate", diagnostics);
   if (!root) return {};
@@ -482,8 +482,10 @@ std::optional<Config> validation_config(const std::string& model, const std::str
   inherit(*file);
   auto quoted = [](const std::string& s) { std::string q = "'"; for (char c : s) { if (c == '\'') q += c; q += c; } return q + "'"; };
   yaml::set(*root, "model.file", quoted(fs::absolute(model).string()), "MODEL", diagnostics);
-  yaml::set(*root, "require", "[" + quoted(fs::absolute(requirements).string()) + "]", "--requirements", diagnostics);
-  return config_of(std::move(*root), requirements, diagnostics);
+  yaml::set(*root, "require", "[" + quoted(fs::path(requirements).filename().string()) + "]", "--requirements", diagnostics);   // beside itself
+  auto config = config_of(std::move(*root), requirements, diagnostics);
+  if (!config) validate::readable_requirements(*file, diagnostics);   // where faults of its sections came first, the others are told with them
+  return config;
 }
 
 std::vector<std::string> further_sets(const Config& config) {

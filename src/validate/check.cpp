@@ -9,8 +9,11 @@ namespace saha::validate {
 void Checker::run() {
   errors_before_ = diagnostics_.errors();
   for (std::size_t i = 0; i < r_.models.size(); ++i) {
-    if (std::ranges::find(scope_.models, r_.models[i]) != scope_.models.end()) continue;
     yaml::Span at = i < r_.model_nodes.size() ? r_.model_nodes[i].at : r_.id_node.at;
+    if (is_model(r_.models[i])) {
+      if (std::string why = no_file(r_.models[i]); !why.empty()) diagnostics_.warning(at, why, "models: {" + r_.models[i] + ": FILE}");
+      continue;
+    }
     diagnostics_.error(at, "unknown model '" + r_.models[i] + "'", yaml::did_you_mean(r_.models[i], scope_.models));
   }
   if (r_.over) {
@@ -118,6 +121,8 @@ void Checker::levels() {
           "leave level out, or write level: bound(95 %)");
   }
   bool proof = r_.level ? r_.level->kind == Level::Kind::prove : region_ || (point_ && !over_samples_ && !under_points_);
+  if (proof && confidence_ && !r_.fallback)
+    error(*confidence_, "'conf' is no sum of what a proof can speak of and cannot be proved", "compare outputs, max(score(x)) say, or write level: test(1000)");
   bool bare_fields = point_ && !over_samples_ && !under_points_;
   if (!proof || !(needs_domain_ || bare_fields)) return;
   for (const Scope::Input& i : scope_.inputs) {
@@ -139,6 +144,7 @@ bool check(RequirementFile& file, const Scope& scope, yaml::Diagnostics& diagnos
   std::size_t errors = diagnostics.errors();
   std::set<std::string> used;
   for (Requirement& r : file.requirements) {
+    if (!r.whole) continue;
     Checker checker(r, scope, diagnostics);
     checker.run();
     used.insert(checker.used_data.begin(), checker.used_data.end());
@@ -150,8 +156,9 @@ bool check(RequirementFile& file, const Scope& scope, yaml::Diagnostics& diagnos
       if (slices) used.insert(r.over ? r.over->data : "test");
     }
   }
+  const bool all = std::ranges::all_of(file.requirements, &Requirement::whole);
   for (const auto& [name, value] : file.data.entries()) {
-    if ((name == "test" || name == "val") && !used.contains(name)) {
+    if (all && (name == "test" || name == "val") && !used.contains(name)) {
       diagnostics.warning(file.data.key_at(name), "data set '" + name + "' is used by no requirement");
     }
   }

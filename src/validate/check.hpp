@@ -48,6 +48,7 @@ struct Scope {
   };
   std::optional<Reject> reject;
   std::vector<std::string> models = {"original", "candidate", "deployed", "previous"};
+  std::vector<std::string> models_without_file = {"deployed", "previous"};   ///< that nothing says the file of
   std::vector<Input> inputs;
   std::vector<Output> outputs;
   bool outputs_known = false;  ///< the model was read: no other output exists

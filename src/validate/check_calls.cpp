@@ -13,6 +13,7 @@ Type Checker::call(const Expr& e) {
     return error({e.place.begin, e.place.begin + e.path[0].size()}, "unknown model '" + e.path[0] + "'",
                  yaml::did_you_mean(e.path[0], scope_.models));
   }
+  if (e.path.size() == 2) warn_of_no_file(e);
   if (e.path.size() == 1) {
     auto b = bound_.find(n);
     if (b != bound_.end() && b->second.kind == Kind::broken) return {};
@@ -55,6 +56,7 @@ Type Checker::word_call(const Expr& e, const Word& w, Place word_place) {
   check_constants(e, w);
   if (const Expr* margin = w.name == "same_class" ? argument_of(e, "margin") : nullptr; margin && !agree(e.args[0], type(e.args[0]), *margin, type(*margin))) return {};
   if (w.name == "slices") return of(Kind::slices);
+  if (w.name == "conf") confidence_ = e.place;
   Type t = note(w, e.place);
   if (w.name == "max" || w.name == "min" || w.name == "abs" || w.name == "maxabs") {
     Type first = last_argument_;

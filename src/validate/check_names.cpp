@@ -147,6 +147,7 @@ Type Checker::name(const Expr& e) {
     return error({e.place.begin, e.place.begin + e.path[0].size()}, "unknown model '" + e.path[0] + "'",
                  yaml::did_you_mean(e.path[0], scope_.models));
   if (e.path.size() > 2) return error(e.place, "'" + dotted(e.path) + "' has too many parts: model.name is the most");
+  warn_of_no_file(e);
   const Word* w = find_word(e.path[1]);
   if (w && w->group == WordGroup::measurement && w->arguments.empty()) return note(*w, e.place);
   if (w && !w->arguments.empty())

@@ -64,6 +64,13 @@ class Checker {
   Type given_by(const Word& w);
   Type unit_type(const std::string& base, const std::string& shown);
   bool is_model(const std::string& name) const { return std::ranges::find(scope_.models, name) != scope_.models.end(); }
+  /// Why a verdict on this model will be open; "" where its file is known.
+  std::string no_file(const std::string& model) const {
+    return std::ranges::find(scope_.models_without_file, model) == scope_.models_without_file.end() ? "" : "nothing says which file '" + model + "' is; inconclusive";
+  }
+  void warn_of_no_file(const Expr& e) {   // of model.name
+    if (std::string why = no_file(e.path[0]); !why.empty()) warn({e.place.begin, e.place.begin + e.path[0].size()}, why, "models: {" + e.path[0] + ": FILE}");
+  }
   static std::string_view example(Argument a);
   static std::string example(const NamedArgument& a);
   static std::string usage(const Word& w);
@@ -123,7 +130,7 @@ class Checker {
   bool over_samples_ = false, under_points_ = false;
   enum class Use : std::uint8_t { run, compare, count } use_ = Use::run;   ///< what the data set that is read now is named for
   std::set<std::string> run_on_, compared_;   ///< data sets the models are run on, and those that are held against each other
-  std::optional<Place> statistic_, measurement_, point_, region_, needs_domain_;
+  std::optional<Place> statistic_, measurement_, point_, region_, needs_domain_, confidence_;
   Type last_argument_;
   std::vector<std::optional<double>> constants_;
 };

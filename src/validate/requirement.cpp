@@ -125,7 +125,7 @@ Requirement requirement_of(const Value& v, yaml::Diagnostics& diagnostics) {
   r.id_node = v["id"].node();
   if (!id_like(r.id))
     diagnostics.error(v["id"].at(), "'id' wants letters, digits and . _ -, at most 100, not '" + r.id.substr(0, 60) + "'");
-  read_text(v["assert"].node(), r, diagnostics);
+  r.whole = read_text(v["assert"].node(), r, diagnostics);
   if (v.has("why")) r.why = v["why"].text();
   const std::string& severity = v["severity"].text();
   r.importance = severity == "must" ? Importance::must : severity == "should" ? Importance::should : Importance::info;
@@ -145,7 +145,31 @@ Requirement requirement_of(const Value& v, yaml::Diagnostics& diagnostics) {
   r.timeout_s = v["timeout"].number();
   r.seed = static_cast<std::uint64_t>(v["seed"].integer());
   for (const Value& t : v["tags"].items()) r.tags.push_back(t.text());
+  // Names stand upon 'for' and 'models', and an unknown key may have been meant to be one of them.
+  static constexpr std::string_view kApart[] = {"why", "severity", "level", "arithmetic", "accept", "timeout", "seed", "fallback", "tags"};
+  for (const yaml::Entry& e : v.node().entries)
+    if (!v.has(e.key.text) && std::ranges::find(kApart, e.key.text) == std::end(kApart)) r.whole = false;
+  if (r.over && (r.over->data.empty() || (v["for"].has("where") && !r.over->where))) r.whole = false;
   return r;
+}
+
+/// What stands beside the requirements, which they name.
+std::vector<yaml::Key> sections() {
+  return {
+      {"models", Schema::names(Schema::one_of({Schema::text(), Schema::map("a model", {
+          {"file", Schema::text(), "its file", Required::yes},
+          {"sha256", Schema::text(), "what the file's content must hash to"},
+      })})), "models by name, beside original, candidate, deployed and previous"},
+      {"model", model_section(), "names, units and domains of inputs and outputs; inherited from saha.yaml"},
+      {"data", data_section(), "data sets; inherited from saha.yaml"},
+      {"units", Schema::names(Schema::text()), "own units, like kn: 0.514444 m/s"},
+  };
+}
+bool sections_are_whole(const yaml::Node& root) {
+  yaml::Diagnostics faults;
+  yaml::Node others = root;
+  std::erase_if(others.entries, [](const yaml::Entry& e) { return e.key.text == "requirements" || e.key.text == "saha"; });
+  return Schema::map("the file", sections()).read(others, faults).has_value();
 }
 
 }  // namespace
@@ -270,34 +294,17 @@ yaml::Schema data_section() {
 }
 
 yaml::Schema requirements_schema() {
-  return Schema::map("the file", {
-      {"saha", Schema::integer(1, 1), "format version", Required::yes},
-      {"models", Schema::names(Schema::one_of({Schema::text(), Schema::map("a model", {
-          {"file", Schema::text(), "its file", Required::yes},
-          {"sha256", Schema::text(), "what the file's content must hash to"},
-      })})), "models by name, beside original, candidate, deployed and previous"},
-      {"model", model_section(), "names, units and domains of inputs and outputs; inherited from saha.yaml"},
-      {"data", data_section(), "data sets; inherited from saha.yaml"},
-      {"units", Schema::names(Schema::text()), "own units, like kn: 0.514444 m/s"},
-      {"requirements", Schema::list(requirement_schema(), 1), "what must hold", Required::yes},
-  });
+  std::vector<yaml::Key> keys = sections();
+  keys.insert(keys.begin(), {"saha", Schema::integer(1, 1), "format version", Required::yes});
+  keys.push_back({"requirements", Schema::list(requirement_schema(), 1), "what must hold", Required::yes});
+  return Schema::map("the file", std::move(keys));
 }
 
-std::optional<RequirementFile> read_requirements(const yaml::Node& root, yaml::Diagnostics& diagnostics) {
-  std::size_t errors = diagnostics.errors();
-  auto value = requirements_schema().read(root, diagnostics);
-  if (!value) {
-    // A wrong key must not hide the syntax errors of the assertions that can be found.
-    const yaml::Node* list = root.find("requirements");
-    for (const yaml::Node& r : list ? list->items : std::vector<yaml::Node>{}) {
-      const yaml::Node* text = r.find("assert");
-      Requirement scratch;
-      if (text && text->kind == yaml::Node::Kind::scalar) read_text(*text, scratch, diagnostics);
-    }
-    return {};
-  }
+RequirementFile readable_requirements(const yaml::Node& root, yaml::Diagnostics& diagnostics) {
+  const std::size_t errors = diagnostics.errors();
+  const Value value = requirements_schema().readable(root, diagnostics);
   RequirementFile file;
-  for (const auto& [name, m] : (*value)["models"].entries()) {
+  for (const auto& [name, m] : value["models"].entries()) {
     bool plain = m.alternative() == 0;
     file.models.push_back({name, plain ? m.text() : m["file"].text(), plain || !m.has("sha256") ? "" : m["sha256"].text(), m.at()});
     const ModelFile& f = file.models.back();
@@ -307,18 +314,28 @@ std::optional<RequirementFile> read_requirements(const yaml::Node& root, yaml::D
     if (!hex)
       diagnostics.error(m["sha256"].at(), "'sha256' wants 64 hexadecimal digits in lower case, not '" + f.sha256.substr(0, 70) + "'");
   }
-  file.model = (*value)["model"];
-  file.data = (*value)["data"];
+  file.model = value["model"];
+  file.data = value["data"];
   if (const yaml::Node* units = root.find("units")) {
     for (const yaml::Entry& e : units->entries) file.units.emplace_back(e.key, e.value);
   }
+  const bool sections = diagnostics.errors() == errors || sections_are_whole(root);
+  Value list = value["requirements"];
+  if (const yaml::Node* node = value ? nullptr : root.find("requirements")) list = Schema::list(requirement_schema(), 1).readable(*node, diagnostics);
   std::map<std::string, int> seen;
-  for (const Value& r : (*value)["requirements"].items()) {
+  for (const Value& r : list.items()) {
     file.requirements.push_back(requirement_of(r, diagnostics));
-    const Requirement& last = file.requirements.back();
+    Requirement& last = file.requirements.back();
+    last.whole = last.whole && sections;
     auto [first, is_new] = seen.emplace(last.id, diagnostics.locate(last.id_node.at).line);
     if (!is_new) diagnostics.error(last.id_node.at, "id '" + last.id + "' stands twice, first in line " + std::to_string(first->second));
   }
+  return file;
+}
+
+std::optional<RequirementFile> read_requirements(const yaml::Node& root, yaml::Diagnostics& diagnostics) {
+  const std::size_t errors = diagnostics.errors();
+  RequirementFile file = readable_requirements(root, diagnostics);
   if (diagnostics.errors() > errors) return {};
   return file;
 }

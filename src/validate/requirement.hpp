@@ -65,6 +65,7 @@ struct Requirement {
   std::vector<std::string> run_on = {};   ///< set by check: the data sets on which its models must have been run; slices stand for test
   std::vector<std::string> compared = {}; ///< set by check: those whose contents are compared
   std::string vacuous = {};               ///< set by check: why a premise or region is empty
+  bool whole = true;                      ///< false: what its names stand upon has faults, so that they cannot be checked
 };
 
 struct ModelFile {
@@ -84,6 +85,8 @@ yaml::Schema model_section();
 yaml::Schema data_section();
 yaml::Schema requirements_schema();  ///< of a whole *.req.yaml
 
+/// What can be read of a file, all of its faults told. What has faults is left out, so nothing may be judged by it where there are errors.
+RequirementFile readable_requirements(const yaml::Node& root, yaml::Diagnostics& diagnostics);
 /// All faults go to `diagnostics`; nothing is returned where there are errors.
 std::optional<RequirementFile> read_requirements(const yaml::Node& root, yaml::Diagnostics& diagnostics);
 /// parse + read_requirements of any bytes: what a fuzzer calls.

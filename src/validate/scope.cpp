@@ -140,7 +140,8 @@ std::string calibration_set(const Scope& scope) {
 }
 
 Scope scope_of(const RequirementFile& file, Scope scope, yaml::Diagnostics& diagnostics) {
-  for (const auto& [name, value] : file.units) {
+  // Own units may stand upon units that the model section brings in, and the other way round: what is not known before it is tried after it.
+  auto defined = [&](const yaml::Node& name, const yaml::Node& value, bool last) {
     auto m = yaml::measure(value.text);
     auto unit = m ? scope.units.find(m->unit.empty() ? "1/1" : m->unit) : Result<yaml::Unit>(m.error());
     if (m && m->unit.empty()) unit = yaml::Unit{};
@@ -148,14 +149,20 @@ Scope scope_of(const RequirementFile& file, Scope scope, yaml::Diagnostics& diag
       unit->factor *= m->value;
       unit->difference = false;
       if (auto ok = scope.units.define(name.text, *unit); !ok) diagnostics.error(name.at, ok.error().message, ok.error().help);
-    } else {
+    } else if (last) {
       diagnostics.error(value.at, unit.error().message, unit.error().help.empty() ? "for example '0.514444 m/s'" : unit.error().help);
     }
-  }
+    return unit.has_value();
+  };
+  std::vector<std::size_t> later;
+  for (std::size_t i = 0; i < file.units.size(); ++i)
+    if (!defined(file.units[i].first, file.units[i].second, false)) later.push_back(i);
   for (const ModelFile& m : file.models) {
     if (std::ranges::find(scope.models, m.name) == scope.models.end()) scope.models.push_back(m.name);
+    std::erase(scope.models_without_file, m.name);
   }
   read_model(scope, file.model, diagnostics);
+  for (std::size_t i : later) defined(file.units[i].first, file.units[i].second, true);
   read_reject(scope, file.model, diagnostics);
   std::vector<std::string> slices;
   for (const yaml::Value& s : file.data["slices"].items()) slices.push_back(s.text());

@@ -19,6 +19,7 @@ Scope image_scope() {
   s.data = {{"test", {"camera", "light"}}, {"train", {}}, {"calibration", {}}};
   s.data_known = true;
   s.metrics = {{"balanced", "%"}};
+  s.models_without_file.clear();
   return s;
 }
 
@@ -280,4 +281,37 @@ TEST(Requirements, the_json_schema_lists_every_key) {
   }
   EXPECT_EQ(j["properties"]["saha"]["const"], 1);
   EXPECT_EQ(j["properties"]["model"]["properties"]["input"]["additionalProperties"]["properties"].contains("domain"), true);
+}
+
+TEST(Check, every_fault_of_a_file_is_told_in_one_go) {
+  yaml::Diagnostics d;
+  const auto root = yaml::parse(R"(saha: 1
+requirements:
+  - {id: A, assert: "wera >= 22 min => max(risk(x)) >= 0"}
+  - {id: B, assret: "rpm >= 0 1/min"}
+  - {id: C, assert: "rpm >= 2000 1/min =>"}
+  - {id: D, assert: "rpm >= 2000 1/min => max(risk(x)) >= 0", for: {data: tset}, level: prov}
+  - {id: E, assert: "previous.accuracy(test) >= 5 %", timeout: 5}
+  - {id: F, fro: {data: test}, assert: "argmax(risk(x)) == label"}
+  - {id: A, assert: "accuracy(test) >= 95"}
+)", "r.req.yaml", d);
+  ASSERT_TRUE(root);
+  auto file = readable_requirements(*root, d);
+  Scope scope = table_scope();
+  scope.data = {{"test", {}}};
+  scope.data_known = true;
+  scope = scope_of(file, std::move(scope), d);
+  check(file, scope, d);
+  const std::string said = d.render();
+  for (const char* fault : {"3:22: unknown name 'wera'", "did you mean 'wear'?", "4:13: unknown key 'assret'", "5:42: a value expected", "6:75: unknown data set 'tset'", "6:89: 'prov' is no level", "7:64: 'timeout' wants a duration",
+                            "warning: r.req.yaml:7:22: nothing says which file 'previous' is", "8:13: unknown key 'fro'", "9:10: id 'A' stands twice", "9:40: 95 is no share"})
+    EXPECT_NE(said.find(fault), std::string::npos) << fault << "\n" << said;
+  EXPECT_EQ(said.find("'label' is bound"), std::string::npos) << said;   // 'fro' may have been meant to bind it
+}
+
+TEST(Check, a_confidence_is_not_proved) {
+  Scope scope = image_scope();
+  EXPECT_EQ(says("for all d in Linf(x, 2 gray): conf(score(d)) >= 50 %", scope, kOverTest), "'conf' is no sum of what a proof can speak of and cannot be proved (compare outputs, max(score(x)) say, or write level: test(1000))");
+  EXPECT_EQ(says("for all d in Linf(x, 2 gray): conf(score(d)) >= 50 %", scope, kOverTest + ", level: test(100)"), "");
+  EXPECT_EQ(says("for all d in Linf(x, 2 gray): conf(score(d)) >= 50 %", scope, kOverTest + ", fallback: test(100)"), "");
 }
