@@ -1,6 +1,7 @@
 #include "lifecycle/verdicts_html.hpp"
 
 #include <algorithm>
+#include <cctype>
 #include <map>
 #include <set>
 
@@ -17,27 +18,45 @@ std::string soft(const std::string& html) { return html.empty() ? "" : "<br><spa
 std::string string_of(const Json& j, const char* key) { return j.contains(key) && j[key].is_string() ? j[key].get<std::string>() : ""; }
 bool has(const Json& j, const char* key) { return j.contains(key) && !j[key].is_null() && !j[key].empty(); }
 
+/// A text whose numbers keep their units when lines break: "95 %", "5 ms".
+std::string glued(const std::string& text) {
+  constexpr std::size_t kLongestUnit = 3;
+  static const std::set<std::string> kWords = {"of", "and", "or", "is", "in", "at", "to", "for", "on", "by", "not"};
+  std::string s;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    std::size_t end = i + 1;
+    while (end < text.size() && std::isalpha(static_cast<unsigned char>(text[end]))) ++end;
+    const bool unit = text.substr(i + 1, 1) == "%" || (end > i + 1 && end - i - 1 <= kLongestUnit && !kWords.contains(text.substr(i + 1, end - i - 1)));
+    s += text[i] == ' ' && i > 0 && std::isdigit(static_cast<unsigned char>(text[i - 1])) && unit ? "&nbsp;" : escape(std::string_view(&text[i], 1));
+  }
+  return s;
+}
 /// An assertion, broken where its parts end rather than in the middle of a word.
 std::string code(const std::string& assertion) {
   std::string s;
-  for (char c : assertion) {
-    s += escape(std::string_view(&c, 1));
+  for (char c : glued(assertion)) {
+    s += c;
     if (c == '(' || c == '.') s += "<wbr>";
   }
   return "<code>" + s + "</code>";
 }
+/// Short names stay whole.
+std::string id_of(const Json& o) {
+  const std::string id = text(o["id"]);
+  return id.size() <= 16 ? "<span class=\"hash\">" + id + "</span>" : id;
+}
 
 std::string table(const std::string& caption, const Json& outcomes) {
-  Table t{caption, {"id", "verdict", "requirement", "level", "evidence", "time"}, {false, false, false, false, false, true}, {}, {}};
+  Table t{caption, {"id", "verdict", "requirement", "evidence"}, {}, {}, {}};
   for (const Json& o : outcomes) {
     const bool judged = o.contains("verdict");
     std::string files;
     if (has(o, "witness"))
       for (const auto& f : o["witness"]["files"]) files += (files.empty() ? "" : "<br>") + text(f);
-    t.rows.push_back({text(o["id"]) + soft(escape(string_of(o, "severity"))), judged ? badge(o["verdict"]) : "-",
-                      code(o["assert"]) + soft(escape(string_of(o, "words"))) + (string_of(o, "why").empty() ? "" : "<br><em>" + escape(string_of(o, "why")) + "</em>"),
-                      judged ? text(o["level"]) : "-", judged ? text(o["evidence"]) + soft(files) : "-",
-                      judged && o.contains("seconds") ? "<span data-v=\"" + o["seconds"].dump() + "\">" + column::duration(o["seconds"].get<double>()) + "</span>" : "-"});
+    const std::string time = judged && o.contains("seconds") ? "in " + column::duration(o["seconds"].get<double>()) : "";
+    t.rows.push_back({id_of(o) + soft(escape(string_of(o, "severity"))), judged ? badge(o["verdict"]) + soft(glued(string_of(o, "level"))) : "-",
+                      code(o["assert"]) + soft(glued(string_of(o, "words"))) + (string_of(o, "why").empty() ? "" : "<br><em>" + escape(string_of(o, "why")) + "</em>"),
+                      judged ? glued(string_of(o, "evidence")) + soft(files) + soft(time) : "-"});
   }
   return t.str();
 }

@@ -91,14 +91,15 @@ std::string dumped(const ordered_json& j) { return j.dump(1, ' ', false, ordered
 }  // namespace
 
 std::string table(std::span<const Outcome> outcomes, const Subject& subject, const TableLook& look) {
-  std::size_t id = 2, verdict = 7, level = 5, evidence = 8;
+  std::size_t id = 2, verdict = 7, level = 5, evidence = 8, time = 5;
   for (const Outcome& o : outcomes) {
     id = std::max(id, characters(o.id));
     verdict = std::max(verdict, shown_verdict(o.verdict).size());
     level = std::max(level, characters(o.level));
     evidence = std::max(evidence, characters(o.evidence));
+    time = std::max(time, time_text(o.seconds).size());
   }
-  std::size_t before = id + verdict + level + 6, after = 8;
+  const std::size_t before = id + verdict + level + 6, after = 2 + time;
   if (look.width > 0)
     evidence = std::min(evidence, std::max<std::size_t>(30, look.width > before + after ? look.width - before - after : 0));
   auto row = [&](const std::string& a, const std::string& b, const std::string& c, const std::string& d, const std::string& e,
@@ -106,7 +107,7 @@ std::string table(std::span<const Outcome> outcomes, const Subject& subject, con
     std::string word = padded(b, verdict);
     if (look.color && !paint.empty()) word = std::string(paint) + word + "\x1b[0m";
     return padded(a, id) + "  " + word + "  " + padded(c, level) + "  " + padded(d, evidence) + "  " +
-           std::string(e.size() < 5 ? 5 - e.size() : 0, ' ') + e + "\n";
+           std::string(time - std::min(time, e.size()), ' ') + e + "\n";
   };
   std::string out = row("id", "verdict", "level", "evidence", "time", "");
   for (const Outcome& o : outcomes) {
@@ -119,19 +120,26 @@ std::string table(std::span<const Outcome> outcomes, const Subject& subject, con
       out += line;
     }
   }
-  bool first = true;
+  std::vector<std::string> ends;
   for (Importance i : {Importance::must, Importance::should, Importance::info}) {
     Counts c = counts(outcomes, i);
     if (c.all() == 0) continue;
-    out += std::string(first ? "" : "       ") + std::string(name(i)) + ": " + std::to_string(c.passed) + " passed, " +
-           std::to_string(c.violated) + " violated, " + std::to_string(c.inconclusive) + " inconclusive";
-    first = false;
+    ends.push_back(std::string(name(i)) + ": " + std::to_string(c.passed) + " passed, " + std::to_string(c.violated) + " violated, " +
+                   std::to_string(c.inconclusive) + " inconclusive");
   }
-  if (first) out += "no requirement";
+  if (ends.empty()) ends.emplace_back("no requirement");
   auto shown = std::ranges::find_if(outcomes, [](const Outcome& o) { return o.witness && !o.witness->files.empty(); });
   if (shown == outcomes.end()) shown = std::ranges::find_if(outcomes, [](const Outcome& o) { return o.witness.has_value(); });
   if (shown != outcomes.end() && !subject.evidence_folder.empty())
-    out += "       witness: " + subject.evidence_folder + "/" + shown->id + "/";
+    ends.push_back("witness: " + subject.evidence_folder + "/" + shown->id + "/");
+  constexpr std::size_t kApart = 7;
+  std::size_t used = 0;
+  for (const std::string& end : ends) {
+    const bool fits = look.width == 0 || used + kApart + characters(end) <= look.width;
+    if (used > 0) out += fits ? std::string(kApart, ' ') : "\n";
+    used = (used > 0 && fits ? used + kApart : 0) + characters(end);
+    out += end;
+  }
   return out + "\n";
 }
 
