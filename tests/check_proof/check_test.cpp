@@ -151,6 +151,34 @@ TEST(CheckProof, what_the_search_by_activations_writes_is_valid) {
   EXPECT_GT(nodes, 300);  // there were trees
 }
 
+// The search records its slopes and, of products of variables, how their planes are mixed; the checker does not know such products.
+TEST(CheckProof, a_recording_search_of_products_stays_within_its_buffers) {
+  int held = 0;
+  for (std::uint32_t seed = 0; seed < 3; ++seed) {
+    std::mt19937 random(seed);
+    op::Builder b;
+    auto dense = [&](Val x, std::int64_t in, std::int64_t out) { return b.op("Gemm", {x, b.constant(random_tensor({in, out}, random, 0.8)), b.constant(random_tensor({out}, random, 0.5))}); };
+    Val x = b.input(ir::tensor_type(DType::f32, {1, 4}), "x");
+    Val product = b.op("Mul", {b.op("Relu", {dense(x, 4, 13)}), b.op("Relu", {dense(x, 4, 13)})});
+    const ir::Graph g = *std::move(b).build({dense(b.op("Relu", {dense(product, 13, 7)}), 7, 1)});
+    const verify::Property p = property(g, least(g, 0.5) - 0.2, 0.5);
+    for (const verify::Method method : {verify::Method::activations, verify::Method::automatic}) {
+      verify::Record record;
+      verify::Options options;
+      options.threads = 1, options.timeout_s = 3, options.record = &record, options.method = method;
+      const auto o = verify::prove(g, p, options);
+      ASSERT_TRUE(o) << o.error().message;
+      EXPECT_NE(o->verdict, verify::Verdict::violated);
+      if (o->verdict != verify::Verdict::holds || !record.complete()) continue;   // time ends some, in which as much was recorded
+      ++held;
+      const auto j = check(g, claim(p), Certificate{"", "", "", true, record.payload()});
+      ASSERT_FALSE(j);
+      EXPECT_NE(j.error().message.find("Mul"), std::string::npos) << j.error().message;
+    }
+  }
+  EXPECT_GT(held, 0);
+}
+
 TEST(CheckProof, a_file_comes_back_as_it_was_and_no_byte_of_it_may_change) {
   const auto folder = system::TempFolder::make();
   ASSERT_TRUE(folder);

@@ -100,6 +100,26 @@ class Verify(unittest.TestCase):
         self.go("net.onnx", "broken.vnnlib", "--proof", "c.saha-proof", status=1)   # nothing to write
         self.assertFalse((self.folder / "c.saha-proof").exists())
 
+    def test_products_of_variables_are_proved_with_proof_though_their_certificates_are_not_checked(self):
+        rng = np.random.default_rng(5)
+        array = lambda name, *dims: numpy_helper.from_array((rng.standard_normal(dims) * 0.4).astype(np.float32), name)
+        graph = helper.make_graph(
+            [helper.make_node("Gemm", ["x", "a", "b"], ["g"]), helper.make_node("Relu", ["g"], ["left"]), helper.make_node("Gemm", ["x", "c", "d"], ["h"]), helper.make_node("Relu", ["h"], ["right"]),
+             helper.make_node("Mul", ["left", "right"], ["p"]), helper.make_node("Gemm", ["p", "e", "f"], ["q"]), helper.make_node("Relu", ["q"], ["r"]), helper.make_node("Gemm", ["r", "k", "l"], ["y"])],
+            "g", [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 20])], [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 1])],
+            [array("a", 20, 12), array("b", 12), array("c", 20, 12), array("d", 12), array("e", 12, 8), array("f", 8), array("k", 8, 1), array("l", 1)])
+        onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)]), self.folder / "product.onnx")
+        text = "".join(f"(declare-const X_{i} Real)" for i in range(20)) + "(declare-const Y_0 Real)\n" + "".join(f"(assert (>= X_{i} -0.25))(assert (<= X_{i} 0.25))\n" for i in range(20))
+        (self.folder / "product.vnnlib").write_text(text + "(assert (>= Y_0 3))")
+        for _ in range(3):
+            done = subprocess.run([SAHA, "verify", "product.onnx", "product.vnnlib", "--proof", "p.saha-proof", "--timeout", "30"], cwd=self.folder, capture_output=True, text=True, timeout=120)
+            self.assertIn(done.stdout, ("unsat\n", "timeout\n", "unknown\n"), done.stderr)
+            self.assertIn(done.returncode, (0, 2, 3), done.stderr)   # 2: it holds and has no certificate
+        if (self.folder / "p.saha-proof").exists():
+            done = subprocess.run([SAHA, "check-proof", "p.saha-proof", "product.onnx", "product.vnnlib"], cwd=self.folder, capture_output=True, text=True, timeout=120)
+            self.assertEqual(done.returncode, 2, done.stdout)
+            self.assertIn("Mul", done.stderr)
+
     def test_what_is_broken_is_sat_with_a_counterexample(self):
         done = self.go("net.onnx", "broken.vnnlib", "--witness", "w.txt", status=1)
         verdict, text = done.stdout.split("\n", 1)
