@@ -310,14 +310,36 @@ Result<std::vector<std::byte>> encode_jpeg(const Tensor& image, int quality) {
   return std::vector<std::byte>(p, p + size);
 }
 
+namespace {
+constexpr std::string_view kLetters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+}  // namespace
+
 std::string base64(Bytes bytes) {
-  constexpr char kLetters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
   std::string out;
   out.reserve((bytes.size() + 2) / 3 * 4);
   for (std::size_t i = 0; i < bytes.size(); i += 3) {
     const auto b = [&](std::size_t k) { return i + k < bytes.size() ? unsigned(bytes[i + k]) : 0u; };
     const unsigned v = b(0) << 16 | b(1) << 8 | b(2);
     for (int k = 0; k < 4; ++k) out += i + std::size_t(k) > bytes.size() ? '=' : kLetters[(v >> (18 - 6 * k)) & 63];
+  }
+  return out;
+}
+
+Result<std::vector<std::byte>> from_base64(std::string_view text) {
+  const Error wrong{ErrorCode::invalid_data, "text is not base64"};
+  std::vector<std::byte> out;
+  if (text.size() % 4) return wrong;
+  for (std::size_t i = 0; i < text.size(); i += 4) {
+    unsigned v = 0, padding = 0;
+    for (char c : text.substr(i, 4)) {
+      const bool pad = c == '=' && i + 4 == text.size();
+      const std::size_t digit = pad ? 0 : kLetters.find(c);
+      if (digit == std::string_view::npos || (padding && !pad)) return wrong;
+      padding += pad;
+      v = v << 6 | unsigned(digit);
+    }
+    if (padding > 2) return wrong;
+    for (unsigned k = 0; k < 3 - padding; ++k) out.push_back(std::byte(v >> (16 - 8 * k) & 255));
   }
   return out;
 }

@@ -2,6 +2,7 @@
 // Pictures: PNG, JPEG, BMP, PNM, TIFF, WebP and JPEG 2000 to uint8 [height, width, channels], and PNG back. Sizes are checked before memory is taken.
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.hpp"
@@ -31,5 +32,7 @@ Result<std::vector<std::byte>> encode_png(const Tensor& image);
 Result<std::vector<std::byte>> encode_jpeg(const Tensor& image, int quality);
 /// RFC 4648, with padding: for data: URIs.
 std::string base64(Bytes bytes);
+/// The other way. Fails (invalid_data) on other text.
+Result<std::vector<std::byte>> from_base64(std::string_view text);
 
 }  // namespace saha::data

@@ -9,7 +9,9 @@
 #include "front/fold.hpp"
 #include "lifecycle/answers.hpp"
 #include "lifecycle/picture.hpp"
+#include "lifecycle/proofs.hpp"
 #include "system/file.hpp"
+#include "verify/record.hpp"
 
 namespace saha::lifecycle {
 namespace fs = std::filesystem;
@@ -51,6 +53,12 @@ Result<std::vector<LiveEvidence::Way>> LiveEvidence::ways(const ir::Model& model
     SAHA_TRY(const auto first, raw.sample(0));
     for (std::size_t k = 0; k < ways.size() && k < first.size(); ++k) ways[k].raw = first[k].second.dims, ways[k].raw_dtype = first[k].second.dtype;
     break;
+  }
+  if (options_.kept)
+    for (std::size_t k = 0; k < ways.size() && k < options_.kept->raw.size(); ++k) ways[k].raw = options_.kept->raw[k].dims, ways[k].raw_dtype = options_.kept->raw[k].dtype;
+  if (options_.keep) {
+    options_.keep->raw.clear();
+    for (const Way& w : ways) options_.keep->raw.push_back({w.raw, w.raw_dtype});
   }
   for (const Way& w : ways)
     if (std::ranges::any_of(w.raw, [](std::int64_t d) { return d < 0; })) return Error{ErrorCode::unsupported, "input '" + w.outside.name + "' has free sizes and there is no sample that states them"};
@@ -103,6 +111,12 @@ Result<std::shared_ptr<const validate::Network>> LiveEvidence::network(std::stri
 }
 
 Result<std::vector<double>> LiveEvidence::point(std::string_view data, std::int64_t sample) {
+  if (options_.kept) {
+    const auto set = options_.kept->points.find(data);
+    const auto values = set == options_.kept->points.end() ? std::map<std::int64_t, std::vector<double>>::const_iterator() : set->second.find(sample);
+    if (set == options_.kept->points.end() || values == set->second.end()) return Error{ErrorCode::invalid_data, "sample " + std::to_string(sample) + " of '" + std::string(data) + "' is not kept"};
+    return values->second;
+  }
   SAHA_TRY(Loaded * m, loaded("candidate"));
   std::vector<std::string> order;
   auto set = raw_sets_.find(data);
@@ -119,15 +133,21 @@ Result<std::vector<double>> LiveEvidence::point(std::string_view data, std::int6
   for (std::size_t k = 0; k < m->ways.size() && k < tensors.size(); ++k)
     if (tensors[k].second.dims != m->ways[k].raw)
       return Error{ErrorCode::invalid_data, "'" + set->second.title(sample) + "' is " + str(tensors[k].second.dims) + ", the first sample is " + str(m->ways[k].raw) + ": raw samples of one size are proved"};
-  return flattened(tensors, order);
+  SAHA_TRY(auto values, flattened(tensors, order));
+  if (options_.keep) options_.keep->points[std::string(data)][sample] = values;
+  return values;
 }
 
 Result<validate::Outputs> LiveEvidence::execute(std::string_view name, std::span<const double> point) {
   SAHA_TRY(Loaded * m, loaded(name));
   if (!m->program) {
     SAHA_TRY(auto engine, backends::open(m->judged.backend));
-    SAHA_TRY(const auto format, formats::format_of_file(m->judged.file));
-    SAHA_TRY(m->program, engine->load(*m->judged.model, {.threads = options_.threads, .precision = "float32", .file = engine->reads(format) ? m->judged.file : std::string()}));
+    std::string file = m->judged.file;
+    if (!file.empty()) {
+      SAHA_TRY(const auto format, formats::format_of_file(file));
+      if (!engine->reads(format)) file.clear();
+    }
+    SAHA_TRY(m->program, engine->load(*m->judged.model, {.threads = options_.threads, .precision = "float32", .file = file}));
   }
   std::map<std::string, Tensor> ready;
   std::size_t first = 0;
@@ -149,8 +169,36 @@ Result<validate::Outputs> LiveEvidence::execute(std::string_view name, std::span
   return all;
 }
 
+Result<std::vector<float>> LiveEvidence::run(const validate::Query& q, const std::vector<float>& x) {
+  std::lock_guard lock(running_);
+  const std::vector<double> at = q.member(std::vector<double>(x.begin(), x.end()));
+  std::map<std::pair<std::string, std::size_t>, validate::Outputs> done;
+  std::vector<float> y;
+  for (const validate::Query::Run& r : q.runs) {
+    auto run = done.find({r.model, r.point});
+    if (run == done.end()) {
+      SAHA_TRY(auto all, execute(r.model, q.points[r.point].at(at)));
+      run = done.emplace(std::pair(r.model, r.point), std::move(all)).first;
+    }
+    for (double v : run->second[r.output]) y.push_back(float(v));
+  }
+  return y;
+}
+
+namespace {
+/// Whether it is one, by the checker; else why not.
+Result<std::int64_t> checked(const validate::Query& q, const std::string& payload) {
+  const check_proof::Certificate certificate{.saha = {}, .model_sha256 = {}, .property_sha256 = {}, .float32 = q.arithmetic == verify::Arithmetic::float32, .payload = payload};
+  SAHA_TRY(const auto judged, check_proof::check(q.graph, claim_of(q.property), certificate));
+  if (!judged.valid) return Error{ErrorCode::invalid_data, "the certificate is not valid: " + judged.why};
+  return judged.regions;
+}
+}  // namespace
+
 Result<verify::Outcome> LiveEvidence::prove(const validate::Query& q) {
   if (options_.instead) return options_.instead(q);
+  if (options_.kept) return answered(q);
+  verify::Record record;
   verify::Options o;
   o.timeout_s = q.timeout_s;
   o.threads = options_.threads;
@@ -158,22 +206,34 @@ Result<verify::Outcome> LiveEvidence::prove(const validate::Query& q) {
   o.arithmetic = q.arithmetic;
   o.cancelled = options_.stop;
   o.progress = options_.progress;
-  o.execute = [&](const std::vector<float>& x) -> Result<std::vector<float>> {
-    std::lock_guard lock(running_);
-    const std::vector<double> at = q.member(std::vector<double>(x.begin(), x.end()));
-    std::map<std::pair<std::string, std::size_t>, validate::Outputs> done;
-    std::vector<float> y;
-    for (const validate::Query::Run& r : q.runs) {
-      auto run = done.find({r.model, r.point});
-      if (run == done.end()) {
-        SAHA_TRY(auto all, execute(r.model, q.points[r.point].at(at)));
-        run = done.emplace(std::pair(r.model, r.point), std::move(all)).first;
-      }
-      for (double v : run->second[r.output]) y.push_back(float(v));
-    }
-    return y;
-  };
-  return verify::prove(q.graph, q.property, o);
+  o.execute = [&](const std::vector<float>& x) { return run(q, x); };
+  if (!options_.keep) return verify::prove(q.graph, q.property, o);
+  o.record = &record;
+  SAHA_TRY(const verify::Outcome out, verify::prove(q.graph, q.property, o));
+  Proofs::Answer& answer = options_.keep->answers[Proofs::key(q)] = {};
+  if (out.verdict == verify::Verdict::violated) answer.counterexample = out.x;
+  else if (out.verdict != verify::Verdict::holds) answer.why = out.why.empty() ? "the time was over" : out.why;
+  else if (!record.complete()) answer.why = "a proof by " + out.method + " has no certificate";
+  else {
+    answer.certificate = record.payload();
+    if (const auto sound = checked(q, answer.certificate); !sound) answer = {.certificate = {}, .counterexample = {}, .why = sound.error().message};
+  }
+  return out;
+}
+
+Result<verify::Outcome> LiveEvidence::answered(const validate::Query& q) {
+  verify::Outcome out;
+  const auto found = options_.kept->answers.find(Proofs::key(q));
+  if (found == options_.kept->answers.end()) out.why = "nothing is kept of query '" + q.name + "' as the requirement asks it of this model";
+  else if (const Proofs::Answer& a = found->second; !a.why.empty()) out.why = "query '" + q.name + "' has no certificate: " + a.why;
+  else if (!a.counterexample.empty()) {
+    if (a.counterexample.size() != std::size_t(q.property.inputs)) return Error{ErrorCode::invalid_data, "the counterexample of query '" + q.name + "' has " + std::to_string(a.counterexample.size()) + " values, " + std::to_string(q.property.inputs) + " are asked for"};
+    SAHA_TRY(out.y, run(q, a.counterexample));
+    out.x = a.counterexample;
+    out.verdict = verify::Verdict::violated;
+  } else if (const auto sound = checked(q, a.certificate); !sound) out.why = sound.error().message;
+  else out.verdict = verify::Verdict::holds, out.method = "certificate", out.regions = *sound;
+  return out;
 }
 
 Result<std::vector<std::string>> write_witness(const fs::path& folder, const validate::Witness& w, const std::vector<double>& sample) {

@@ -15,10 +15,12 @@
 
 namespace saha::lifecycle {
 
+struct Proofs;
+
 /// A model and the engine that it is judged on.
 struct Judged {
   std::shared_ptr<const ir::Model> model;
-  std::string file, backend;
+  std::string file, backend;                 ///< file: "" where there is none
 };
 
 class LiveEvidence final : public validate::RecordedEvidence {
@@ -30,6 +32,8 @@ class LiveEvidence final : public validate::RecordedEvidence {
     std::function<bool()> stop = {};
     std::function<void(double done, std::int64_t regions)> progress = {};   ///< of one query
     std::function<Result<verify::Outcome>(const validate::Query&)> instead = {};   ///< of the prover: who writes queries down
+    Proofs* keep = nullptr;                 ///< what is asked and answered goes there, with certificates that were checked
+    const Proofs* kept = nullptr;           ///< stands in the place of the data and of the prover
   };
 
   LiveEvidence(RecordedEvidence recorded, Find find, const std::vector<data::InputSpec>& inputs, const std::map<std::string, data::Dataset>& sets, Options options)
@@ -57,6 +61,9 @@ class LiveEvidence final : public validate::RecordedEvidence {
     std::unique_ptr<runtime::Program> program;
   };
   Result<Loaded*> loaded(std::string_view model);
+  /// The graph's outputs at x, by the models as they ship.
+  Result<std::vector<float>> run(const validate::Query& q, const std::vector<float>& x);
+  Result<verify::Outcome> answered(const validate::Query& q);
   Result<std::vector<Way>> ways(const ir::Model& model) const;
 
   Find find_;

@@ -49,7 +49,8 @@ Json Pipeline::machine() const {
 int Pipeline::threads(const Target& t) const { return t.threads ? t.threads : o_.threads ? o_.threads : system::cpu().physical; }
 
 const Variant& Pipeline::variant(const std::string& name) const {
-  return *std::find_if(variants_.begin(), variants_.end(), [&](const Variant& v) { return v.name == name; });
+  if (const auto named = std::ranges::find(named_, name, &Variant::name); named != named_.end()) return *named;
+  return *std::ranges::find(variants_, name, &Variant::name);
 }
 
 /// Engines that are here. One that a target names must be.
@@ -92,7 +93,9 @@ Result<std::vector<Step>> Pipeline::steps() {
     if (!proves) return;
     const std::string need = validate_stage(variant, backend, "test");
     last.push_back("prove/" + variant + "/" + backend);
-    list.push_back({.name = last.back(), .needs = {need}, .work = [this, variant, backend, name = last.back()]() -> Result<> {
+    std::vector<std::string> needs{need};
+    if (!c_.model_files.empty()) needs.emplace_back("models");
+    list.push_back({.name = last.back(), .needs = std::move(needs), .work = [this, variant, backend, name = last.back()]() -> Result<> {
       if (has_variant(variant)) return prove(variant, backend);
       line("skip", name, 0, "needs compress/" + variant);
       return {};
@@ -100,6 +103,11 @@ Result<std::vector<Step>> Pipeline::steps() {
   };
   std::string made = "train";
   std::vector<std::string> compressed;
+  if (!c_.model_files.empty()) {
+    list.push_back({"models", {"train"}, [this] { return named_models(); }});
+    last.push_back("models");
+    for (const std::string& name : run_too()) judge(named(name), o_.as_given ? o_.backend : "native", "models", false);   // yardsticks, as the original
+  }
   if (o_.as_given) {
     targets_.resize(1);
     targets_[0].backends = {o_.backend};
@@ -185,7 +193,7 @@ Result<> Pipeline::walk(const std::vector<Step>& steps) {
       if (s.name == "report") p = {s.name, "always", "", {}, {}};
       else if (need == s.needs.end()) {
         auto done = s.work();
-        if (planned_) p = *planned_;
+        if (planned_) p = *planned_, p.name = s.name;
         else if (done) p = {s.name, "always", "", {}, {}};
         else p = {s.name, "fail", done.error().message, {}, {}};
       }

@@ -30,7 +30,9 @@ validate::RecordedEvidence Pipeline::recorded(const std::string& candidate, cons
       for (const auto& [set, a] : it->second) add(set, a);
   };
   record("candidate", candidate, engine);
-  record("original", "original", o_.as_given ? o_.backend : "native");
+  const std::string yardstick = o_.as_given ? o_.backend : "native";
+  record("original", "original", yardstick);
+  for (const Variant& v : named_) record(v.name.substr(named("").size()), v.name, yardstick);
   e.contents_of = contents_;
   for (const auto& [name, set] : sets_) {
     auto& labels = e.labels_of[name];
@@ -50,7 +52,8 @@ validate::RecordedEvidence Pipeline::recorded(const std::string& candidate, cons
     if (opened && format && specs) models[name] = {&v.model, backend, (*opened)->reads(*format) ? v.file : std::string(), threads(c_.targets[0]), std::move(*specs)};
   };
   at_hand("candidate", candidate, engine);
-  at_hand("original", "original", o_.as_given ? o_.backend : "native");
+  at_hand("original", "original", yardstick);
+  for (const Variant& v : named_) at_hand(v.name.substr(named("").size()), v.name, yardstick);
   e.models = std::make_shared<ModelTrials>(std::move(models), sets_, c_.scope);
   return e;
 }
@@ -70,6 +73,7 @@ validate::RecordedEvidence Pipeline::evidence(const Candidate& c, const Target& 
   e.measurement_of[{Q::size_bytes, "candidate"}] = value(double(c.size_bytes));
   e.measurement_of[{Q::flash_bytes, "candidate"}] = value(double(c.size_bytes));
   e.measurement_of[{Q::load_time_s, "candidate"}] = value(c.load_ms * 1e-3);
+  for (const Variant& v : named_) e.measurement_of[{Q::size_bytes, v.name.substr(named("").size())}] = value(double(v.bytes));
   return e;
 }
 
@@ -161,10 +165,8 @@ Result<> Pipeline::decide(const Target& t) {
   result_.decision += (result_.decision.empty() ? "" : "   ") + text;
   if (!d.chosen) result_.exit_code = result_.exit_code == 1 || d.violated ? 1 : 3;
   line(d.chosen ? "ok" : "FAIL", "choose/" + t.name, 0, text + (d.because.empty() ? "" : "; " + d.because));
-  if (d.chosen) {
-    for (Candidate* c : here) c->chosen = c == d.chosen;
-    mistakes(*d.chosen);
-  }
+  for (Candidate* c : here) c->chosen = c == d.chosen;
+  if (!here.empty()) mistakes(d.chosen ? *d.chosen : *here.back());   // who meets no must is wrong for someone, too
   return {};
 }
 

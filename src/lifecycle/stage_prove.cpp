@@ -51,15 +51,14 @@ validate::Outcome outcome_of(const validate::Requirement& r, const Json& j) {
   return o;
 }
 
-/// All that a requirement says.
-Json said(const validate::Requirement& r) {
+}  // namespace
+
+Json said_of(const validate::Requirement& r) {
   Json j{{"id", r.id}, {"assert", r.text}, {"models", r.models}, {"arithmetic", validate::name(r.arithmetic)}, {"timeout", r.timeout_s}, {"seed", r.seed},
          {"level", r.level ? validate::print(*r.level) : ""}, {"fallback", r.fallback ? validate::print(*r.fallback) : ""}, {"accept", {r.accept.proved, r.accept.more_than, r.accept.violated}}};
   if (r.over) j["for"] = {r.over->data, r.over->take, r.over->where ? validate::print(*r.over->where) : ""};
   return j;
 }
-
-}  // namespace
 
 std::vector<validate::Requirement> Pipeline::proofs() const {
   std::vector<validate::Requirement> wanted;
@@ -74,14 +73,7 @@ std::vector<validate::Requirement> Pipeline::proofs() const {
 Result<Judged> Pipeline::judged(const std::string& model, const std::string& candidate, const std::string& backend) {
   auto of = [](const Variant& v, const std::string& engine) { return Judged{std::make_shared<const ir::Model>(v.model), v.file, engine}; };
   if (model == "candidate") return of(variant(candidate), backend);
-  const auto file = std::ranges::find(c_.model_files, model, &validate::ModelFile::name);
-  if (file != c_.model_files.end()) {
-    auto v = load(model, file->file);
-    if (!v) return std::move(v.error()).within("model '" + model + "'");
-    if (!file->sha256.empty() && v->sha256 != file->sha256)
-      return Error{ErrorCode::invalid_data, "model '" + model + "' (" + fs::path(file->file).filename().string() + ") hashes to " + v->sha256.substr(0, 12) + "..., the requirements say " + file->sha256.substr(0, 12) + "..."};
-    return of(*v, backend);
-  }
+  if (const auto file = std::ranges::find(named_, named(model), &Variant::name); file != named_.end()) return of(*file, backend);
   if (model == "original" && has_variant("original")) return of(variant("original"), o_.as_given ? o_.backend : "native");
   return Error{ErrorCode::invalid_data, "model '" + model + "' is not here"};
 }
@@ -115,7 +107,7 @@ Result<> Pipeline::prove(const std::string& name, const std::string& backend) {
   Json steps = Json::object();
   for (const auto& i : c_.inputs) steps[i.name] = i.steps.str();
   Json inputs{{"model", v.sha256}, {"backend", backend}, {"saha", SAHA_VERSION}, {"data", set_hash_}, {"preprocess", steps}, {"threads", threads(c_.targets[0])}, {"seed", c_.seed}, {"requirements", Json::array()}, {"files", Json::object()}};
-  for (const auto& r : wanted) inputs["requirements"].push_back(said(r));
+  for (const auto& r : wanted) inputs["requirements"].push_back(said_of(r));
   for (const auto& f : c_.requirement_files) { SAHA_TRY(inputs["files"][f.filename().string()], system::sha256_file(f)); }   // units, fields, domains
   if (c_.written.contains("model")) inputs["sections"] = c_.written["model"];
   for (const auto& f : c_.model_files) if (auto hash = system::sha256_file(f.file)) inputs["models"][f.name] = *hash;

@@ -9,6 +9,7 @@
 #include "system/file.hpp"
 #include "system/hash.hpp"
 #include "system/process.hpp"
+#include "validate/prove.hpp"
 
 namespace saha::lifecycle {
 namespace fs = std::filesystem;
@@ -21,6 +22,38 @@ Result<Variant> Pipeline::load(const std::string& name, const fs::path& file) co
   SAHA_TRY(v.model, formats::import_file(v.file));
   v.bytes = formats::file_bytes(v.file);
   return v;
+}
+
+std::set<std::string> Pipeline::run_too() const {
+  std::set<std::string> names;
+  auto add = [&](const std::string& name) {
+    if (std::ranges::find(c_.model_files, name, &validate::ModelFile::name) != c_.model_files.end()) names.insert(name);
+  };
+  auto take = [&](const std::vector<validate::Requirement>& list) {
+    for (const auto& r : list) {
+      if (!r.vacuous.empty() || (validate::asks_for_proof(r, c_.scope) && !r.fallback && !r.over)) continue;
+      for (const std::string& m : r.models) add(m);
+      validate::visit(r.assertion.body, [&](const validate::Expr& e) { if (e.path.size() == 2) add(e.path[0]); });
+    }
+  };
+  take(c_.requirements);
+  for (const Target& t : c_.targets) take(t.requirements);
+  return names;
+}
+
+Result<> Pipeline::named_models() {
+  std::string note;
+  for (const auto& f : c_.model_files) {
+    if (std::ranges::find(named_, named(f.name), &Variant::name) != named_.end()) continue;   // of two files that say one name the first counts
+    auto v = load(named(f.name), f.file);
+    if (!v) return std::move(v.error()).within("model '" + f.name + "'");
+    if (!f.sha256.empty() && v->sha256 != f.sha256)
+      return Error{ErrorCode::invalid_data, "model '" + f.name + "' (" + fs::path(f.file).filename().string() + ") hashes to " + v->sha256.substr(0, 12) + "..., the requirements say " + f.sha256.substr(0, 12) + "..."};
+    note += (note.empty() ? "" : ", ") + f.name + ": " + fs::path(f.file).filename().string();
+    named_.push_back(std::move(*v));
+  }
+  line("ok", "models", 0, note);
+  return {};
 }
 
 Result<> Pipeline::train() {

@@ -30,8 +30,14 @@ struct Variant {
   std::uint64_t bytes = 0;
 };
 
+/// The variant of a name in `models`, which no candidate's is: those have no '/'.
+inline std::string named(const std::string& model) { return "models/" + model; }
+
 /// SHA-256 over names and contents of what a data set is made of, and over what is chosen of it.
 Result<std::string> content_hash(const data::DataSpec& spec);
+
+/// All that a requirement says.
+Json said_of(const validate::Requirement& r);
 
 /// A stage as the walk sees it.
 struct Step {
@@ -64,6 +70,7 @@ class Pipeline {
   Result<> agree_on_classes();
   Result<Json> shift() const;
   Result<> train();
+  Result<> named_models();
   Result<> simplify();
   Result<> compress(const Compression& c);
   Result<> evaluate(const std::string& variant, const std::string& backend, const std::string& set = "test");
@@ -72,12 +79,16 @@ class Pipeline {
   Result<> export_queries(const std::string& variant, const std::string& backend);
   Result<> decide(const Target& t);
   Result<> package(const Target& t);
+  /// What the verdicts of proofs about a candidate stand on, for the model that is delivered as `file`; an empty text where nothing was proved.
+  Result<std::string> proofs_of(const Candidate& c, const Target& t, const std::string& file);
   Result<> report();
 
   Result<Variant> load(const std::string& name, const std::filesystem::path& file) const;
   const Variant& variant(const std::string& name) const;
   bool has_variant(const std::string& name) const;
   Result<std::vector<Datum>> first_sample(const Variant& v) const;
+  /// The names in `models` on which something else than a proof is judged: they are run as the candidate is.
+  std::set<std::string> run_too() const;
   /// The requirements that want a proof, the common ones before those of targets.
   std::vector<validate::Requirement> proofs() const;
   /// A model by the name that requirements use, where the candidate is judged.
@@ -100,6 +111,7 @@ class Pipeline {
   std::map<std::string, std::string> set_hash_;
   std::map<std::string, validate::Contents> contents_;   ///< of sets that requirements compare
   std::vector<Variant> variants_;
+  std::vector<Variant> named_;                      ///< of the requirements' `models`; "models/previous"
   std::map<std::pair<std::string, std::string>, Answers> answers_;   ///< to the test set, by variant and backend
   std::map<std::pair<std::string, std::string>, std::map<std::string, Answers>> further_;   ///< to other sets, by their name
   std::map<std::pair<std::string, std::string>, std::vector<validate::Outcome>> proved_;   ///< variant, backend: in the order of proofs()

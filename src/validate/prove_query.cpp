@@ -90,16 +90,21 @@ class GraphMaker {
     return {};
   }
 
+  /// Elements are moved to their places and zeros to those of constants, which are then added: what the checker of certificates reads.
   op::Val gathered(std::span<const std::pair<std::int32_t, double>> elements) {
     std::set<std::size_t> used;
     std::vector<double> constants;
     auto input_of = [&](std::int32_t x) {
       return std::size_t(std::ranges::find_if(p_.inputs, [&](const Input& i) { return x >= i.first && x < i.first + i.size; }) - p_.inputs.begin());
     };
+    bool any = false;
     for (const auto& [x, c] : elements) {
       if (x >= 0) used.insert(input_of(x));
-      else constants.push_back(c);
+      constants.push_back(x >= 0 ? 0 : c);
+      any = any || x < 0;
     }
+    const op::Val added = b_.constant(Tensor::of(DType::f32, {std::int64_t(constants.size())}, constants));
+    if (used.empty()) return added;
     op::Vals parts;
     std::map<std::size_t, std::int64_t> start;
     std::int64_t length = 0;
@@ -108,16 +113,12 @@ class GraphMaker {
       start[k] = length;
       length += p_.inputs[k].size;
     }
-    const std::int64_t after = length;
-    if (!constants.empty()) parts.push_back(b_.constant(Tensor::of(DType::f32, {std::int64_t(constants.size())}, constants)));
     std::vector<std::int64_t> from;
-    std::int64_t next = after;
-    for (const auto& [x, c] : elements) {
-      const std::size_t k = x < 0 ? 0 : input_of(x);
-      from.push_back(x < 0 ? next++ : start[k] + (x - p_.inputs[k].first));
-    }
+    for (const auto& [x, c] : elements) from.push_back(x < 0 ? length : start[input_of(x)] + (x - p_.inputs[input_of(x)].first));
     op::Val all = parts.size() == 1 ? parts[0] : b_.op("Concat", parts, {{"axis", std::int64_t(0)}});
-    return b_.op("Gather", {all, b_.ints(from)}, {{"axis", std::int64_t(0)}});
+    if (any) all = b_.op("Pad", {all, b_.ints({0, 1})});
+    all = b_.op("Gather", {all, b_.ints(from)}, {{"axis", std::int64_t(0)}});
+    return any ? b_.op("Add", {all, added}) : all;
   }
 
   const Problem& p_;
