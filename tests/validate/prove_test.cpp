@@ -367,7 +367,6 @@ TEST(Prove, what_is_not_linear_or_not_known_is_inconclusive_by_name) {
   auto why = [&](const std::string& a, const std::string& extra = "") { return said(a, e, s, extra); };
   EXPECT_EQ(why("for all d in domain: risk(d) * risk(d) >= 0"), "inconclusive | prove | 'risk(d) * risk(d)' cannot be proved: a product of two things that vary is not linear");
   EXPECT_EQ(why("for all d in domain: 1 / risk(d) <= 5"), "inconclusive | prove | '1 / risk(d)' cannot be proved: it divides by what varies");
-  EXPECT_EQ(why("for all d in domain: conf(risk(d)) >= 50 %"), "inconclusive | prove | 'conf(risk(d))' cannot be proved: 'conf' is not linear in the outputs");
   EXPECT_EQ(why("for all d in outside(domain): reject(d)"), "inconclusive | prove | 'outside(domain)' cannot be proved: what lies outside has no ends; level: test(n) tries it");
   EXPECT_EQ(why("for all d in domain: risk(d) <= 25", ", arithmetic: int8"), "inconclusive | prove | arithmetic 'int8' is that of stored integers, and the network computes on none; quantise it, or leave 'arithmetic' out");
   s.inputs[0].fields[1].domain = {};

@@ -194,7 +194,7 @@ TEST(Slack, is_the_distance_from_failing_with_its_slope) {
   Case c;
   const auto slack_of = [&](const std::string& assertion, std::vector<double> y, std::vector<double>* slope = nullptr) {
     yaml::Diagnostics d;
-    auto file = read_requirements("saha: 1\nrequirements:\n  - {id: R, for: {data: test}, assert: \"for all d in Linf(x, 1 gray): " + assertion + "\"}\n", "r.req.yaml", d);
+    auto file = read_requirements("saha: 1\nrequirements:\n  - {id: R, for: {data: test}, assert: \"for all d in Linf(x, 1 gray): " + assertion + "\", level: test}\n", "r.req.yaml", d);
     if (file) check(*file, c.scope, d);
     EXPECT_TRUE(d.ok()) << d.render();
     Recall recall(c.evidence);
