@@ -58,6 +58,9 @@ for path in sorted(root.glob("examples/**/*.yaml")):
         put("requirements", f"{path.parent.name}.{path.name}", path.read_bytes())
     else:
         put("config", f"{path.parent.name}.{path.name}", path.read_bytes())
+put("proofs", "small", 'saha-proofs\n{"schema":"saha.proofs/1","saha":"0","model":{"input":{"x":{"domain":[-1,1]}}},"labels":["a"],"data":{"test":["age"]},"texts":[["R1","max(y(x)) <= 1"]],"requirements":[{"id":"R1","verdict":"passed"}],'
+    '"inputs":[{"name":"x","steps":"[{\\"scale\\": \\"x/255\\"}]","dims":[-1,2],"dtype":"float32"}],"raw":[{"dims":[2],"dtype":"uint8"}],"sets":{"test":{"labels":[0,4],"correct":[4,1],"columns":{"age":["1"]}}},'
+    '"points":{"test":{"0":[8,16]}},"answers":{"R1#0":{"certificate":[0,3]},"R1#1":{"counterexample":[0,8]},"R1#2":{"open":"time"}},"models":{"original":[0,2]}}\n0123456789abcdef01234567')
 put("yaml", "scalars", "a: [1, 'x''y', \"\\u00e4\\n\", ~, {b: >-\n   folded\n   text\n }]\nc: |\n  block\n")
 for i, text in enumerate(("accuracy(test) >= 85 % and p90(latency) <= 5 ms", "for each s in slices(camera, light) where n(s) >= 200: accuracy(s) >= 80 %",
                           "for all d in Linf(x, 2 gray): argmax(score(d)) == label", "rpm >= 2000 1/min => COC <= 1500")):
