@@ -1,6 +1,6 @@
 // Let u be the unit of float32 and gamma = n u / (1 - n u). An element z of a sum layer is computed as W h + b + e with |e| <= gamma (|W| |h| + |b|) + n tiny, where n counts
-// the roundings that a summand goes through (Higham 2002, section 3.1: any order of the sum, with or without fused products), and |h| is at most the largest magnitude
-// in h's interval. Going backwards, coefficients c of z become c W of h, rounded in float64: what that misses, times |h|, is at most N v sum |c| |W| |h|, for v the
+// the roundings that a summand goes through (Higham 2002, section 3.1: any order of the sum, with or without fused products; a summand that is 0 rounds nothing), and |h|
+// is at most the largest magnitude in h's interval. Going backwards, coefficients c of z become c W of h, rounded in float64: what that misses, times |h|, is at most N v sum |c| |W| |h|, for v the
 // unit of float64 and N the number of all elements and of the widest sum; so it is charged to z as N v (|W| |h| + |b|) for each unit of |c|. The running constant
 // of the bound gathers no more than 4 N numbers, each at most such a size. `own_` is 16 N v, for both and for the roundings of the charges themselves. A product too small
 // for float64 loses less than 2^-1074, times |h| < 1e30 where that is a coefficient: kLost is more than all of them.
@@ -28,8 +28,7 @@ struct Line {
 };
 /// Any slope in [0, 1] through 0 is below a ReLU on an open interval; the chord, moved up, is above it where it is so at both ends.
 Line line(double lo, double hi) {
-  if (hi <= 0) return {};
-  if (lo >= 0) return {1, 1, 0};
+  if (hi <= 0 || lo >= 0) return hi <= 0 ? Line{} : Line{1, 1, 0};
   const double chord = hi / (hi - lo);
   return {hi > -lo ? 1.0 : 0.0, chord, std::max(-chord * lo, hi - chord * hi) + 0x1p-50 * (hi - lo)};
 }
@@ -40,8 +39,7 @@ Region::Region(const Layers& net, bool float32) : net_(net), sums_(sums_here()),
   for (std::size_t k = 0, total = 0; k < net.all.size(); ++k) {
     first_.push_back(total), total += std::size_t(net.all[k].size), count += double(net.all[k].size) + net.all[k].roundings + double(net.all[k].terms.size());
     state_[k].error.resize(std::size_t(net.all[k].size)), state_[k].live.resize(std::size_t(net.all[k].size)), state_[k].coefficient.resize(std::size_t(net.all[k].size) * std::size_t(kColumns));
-    std::iota(state_[k].live.begin(), state_[k].live.end(), 0);
-    known_.lo.resize(total), known_.hi.resize(total);
+    std::iota(state_[k].live.begin(), state_[k].live.end(), 0), known_.lo.resize(total), known_.hi.resize(total);
   }
   own_ = 16 * count * 0x1p-53, set_places({});
 }
@@ -65,18 +63,20 @@ bool Region::forward(std::size_t first, bool refined) {
 
 bool Region::sums(std::size_t k) {
   const Layer& l = net_.all[k];
-  std::vector<double> centre = l.bias, radius(l.bias.size(), 0.0), size = radius;
+  std::vector<double> centre = l.bias, radius(l.bias.size(), 0.0), size = radius, rounded(l.bias.size(), l.roundings);
   for (std::size_t i = 0; i < size.size(); ++i) size[i] = std::fabs(l.bias[i]);
   for (const Layer::Term& t : l.terms)
-    for (std::int32_t j : state_[std::size_t(t.from)].live) {
+    for (std::int32_t j = 0, live = 0; j < net_.all[std::size_t(t.from)].size; ++j) {
       const std::int64_t start = t.matrix.start[std::size_t(j)], count = t.matrix.start[std::size_t(j) + 1] - start;
+      const bool on = live < std::ssize(state_[std::size_t(t.from)].live) && state_[std::size_t(t.from)].live[std::size_t(live)] == j;
+      for (std::int64_t i = start; !on && i < start + count; ++i) rounded[t.matrix.row.empty() ? std::size_t(i - start) : std::size_t(t.matrix.row[std::size_t(i)])] -= 1;
+      if (live += on; !on) continue;
       const double least = net_.all[std::size_t(t.from)].relu ? 0.0 : -INFINITY, a = std::max(lo({t.from, j}), least), z = std::max(hi({t.from, j}), least);
       sums_.scatter(t.matrix.row.empty() ? nullptr : t.matrix.row.data() + start, t.matrix.w.data() + start, count, 0.5 * (a + z), 0.5 * (z - a), std::max(std::fabs(a), std::fabs(z)), centre.data(), radius.data(), size.data());
     }
-  const double gamma = l.roundings * unit_ / (1 - l.roundings * unit_) + own_;
   for (Layers::Place p{std::int32_t(k), 0}; p.element < l.size; ++p.element) {
     const std::size_t i = std::size_t(p.element);
-    const double error = state_[k].error[i] = gamma * size[i] + l.roundings * tiny_ + 1e-300, off = radius[i] + error + own_ * size[i];
+    const double n = std::max(1.0, rounded[i]), gamma = n * unit_ / (1 - n * unit_) + own_, error = state_[k].error[i] = gamma * size[i] + l.roundings * tiny_ + 1e-300, off = radius[i] + error + own_ * size[i];
     lo(p) = std::max(lo(p), centre[i] - off), hi(p) = std::min(hi(p), centre[i] + off);
     broken_ |= !(size[i] < 1e30);                    // float32 may overflow
     if (lo(p) > hi(p)) return false;

@@ -24,6 +24,7 @@ struct Domain {
   double lower = -INFINITY, weight = 1;
 };
 
+constexpr Rates kLeafRates{60, 0.05f, 0.3f, 0.93f};
 constexpr std::size_t kLook = 6;                     ///< activations whose halves are bounded before one is chosen: measured on mnist_fc, oval21 and safenlp
 
 /// Of one group's box.
@@ -51,6 +52,7 @@ class GroupSearch final : public Search {
   void record_cases(const std::vector<Domain>& refuted);
   void cases();
   void work(unsigned thread);
+  void refuted(Ascent& ascent, int column, const Domain& d);
   bool settle(Ascent& ascent, Domain& d, const std::vector<float>& slopes, std::vector<Ascent::Choice>& choices);
   void batch(Ascent& ascent, Descent& descent, std::vector<Domain>& domains, std::vector<Domain>& children);
   std::unique_ptr<Ascent> make_ascent() {
@@ -80,8 +82,7 @@ class GroupSearch final : public Search {
   std::size_t bounded_ = 0;                          ///< layers whose first bounds are done
   double turn_ = 0.5;                                ///< seconds
   bool given_up_ = false;
-  double total_ = 1;
-  std::atomic<double> done_ = 0;                     ///< read without the mutex
+  double total_ = 1, done_ = 0;
 };
 
 /// Both signs of these rows, each raised by itself.
@@ -250,9 +251,7 @@ bool GroupSearch::settle(Ascent& ascent, Domain& d, const std::vector<float>& sl
     ascent.run(last, 1, {1}, &lower, &never);
     d.lower = lower;
     if (refutes(d.limit, lower)) {
-      if (record_) record_->add(d.node, bytes_of(ascent.best(0, ascent.open().size())), 0);
-      std::lock_guard lock(mutex_);
-      done_ += d.weight;
+      refuted(ascent, 0, d);
       return true;
     }
     choices = ascent.choices(0, kLook);
@@ -261,6 +260,13 @@ bool GroupSearch::settle(Ascent& ascent, Domain& d, const std::vector<float>& sl
   std::lock_guard lock(mutex_);
   given_up_ = true;
   return true;
+}
+
+/// By the last bound of a column.
+void GroupSearch::refuted(Ascent& ascent, int column, const Domain& d) {
+  if (record_) record_->add(d.node, bytes_of(ascent.best(column, ascent.open().size())), 0);
+  std::lock_guard lock(mutex_);
+  done_ += d.weight;
 }
 
 void GroupSearch::batch(Ascent& ascent, Descent& descent, std::vector<Domain>& domains, std::vector<Domain>& children) {
@@ -281,9 +287,7 @@ void GroupSearch::batch(Ascent& ascent, Descent& descent, std::vector<Domain>& d
   for (std::size_t i = 0; i < domains.size(); ++i) {
     Domain& d = domains[i];
     if (refutes(d.limit, lower[i])) {
-      if (record_) record_->add(d.node, bytes_of(ascent.best(int(i), ascent.open().size())), 0);
-      std::lock_guard lock(mutex_);
-      done_ += d.weight;
+      refuted(ascent, int(i), d);
       continue;
     }
     std::vector<float> x(n);
@@ -309,10 +313,34 @@ void GroupSearch::batch(Ascent& ascent, Descent& descent, std::vector<Domain>& d
     if (choices.empty()) leaves.push_back(i);
     for (const auto& c : choices) candidates.push_back({i, c, slopes[i]});
   }
-  for (std::size_t i : leaves) {
-    std::vector<Ascent::Choice> choices;
-    if (settle(ascent, domains[i], *slopes[i], choices)) continue;
-    for (const auto& c : choices) candidates.push_back({i, c, slopes[i]});
+  // Where nothing open costs anything a longer ascent is tried, all at once, before the linear program of each.
+  if (!leaves.empty()) {
+    std::vector<double> raised(leaves.size()), goals(leaves.size());
+    for (std::size_t j = 0; j < leaves.size(); ++j) {
+      const Domain& d = domains[leaves[j]];
+      ascent.set(int(j), last, problem_.queries[std::size_t(d.limit.query)], d.splits, slopes[leaves[j]]->data()), goals[j] = d.limit.bound;
+    }
+    ascent.run(last, int(leaves.size()), kLeafRates, raised.data(), goals.data());
+    std::vector<std::size_t> open;
+    for (std::size_t j = 0; j < leaves.size(); ++j) {
+      Domain& d = domains[leaves[j]];
+      if (refutes(d.limit, raised[j])) {
+        refuted(ascent, int(j), d);
+        continue;
+      }
+      const auto choices = ascent.choices(int(j), kLook);
+      if (choices.empty()) {
+        open.push_back(leaves[j]);
+        continue;
+      }
+      d.lower = lower[leaves[j]] = std::max(raised[j], d.lower), d.splits = ascent.splits(int(j));
+      for (const auto& c : choices) candidates.push_back({leaves[j], c, slopes[leaves[j]]});
+    }
+    for (std::size_t i : open) {
+      std::vector<Ascent::Choice> choices;
+      if (settle(ascent, domains[i], *slopes[i], choices)) continue;
+      for (const auto& c : choices) candidates.push_back({i, c, slopes[i]});
+    }
   }
   const std::size_t pairs = std::size_t(columns_) / 2;
   std::vector<double> bounds(2 * pairs, 0.0), never(2 * pairs, INFINITY);

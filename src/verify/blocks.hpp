@@ -9,13 +9,17 @@
 
 namespace saha::verify {
 
-/// Some rows over the same elements, as the dense loop reads them: six rows at a time, for each element their six weights.
+/// Some rows over the same elements, as the dense loop reads them: panel_height(rows) rows at a time, for each element their weights.
 void pack_panels(List elements, List rows, float* panels, auto weight) {
-  for (std::int32_t first = 0; first < rows.n; first += 6)
-    for (std::int32_t i = 0; i < elements.n; ++i, panels += 6)
-      for (std::int32_t r = 0; r < 6 && first + r < rows.n; ++r) panels[r] = weight(rows.at[first + r], elements.at[i]);
+  const std::int32_t height = panel_height(rows.n);
+  for (std::int32_t first = 0; first < rows.n; first += height)
+    for (std::int32_t i = 0; i < elements.n; ++i, panels += height)
+      for (std::int32_t r = 0; r < height && first + r < rows.n; ++r) panels[r] = weight(rows.at[first + r], elements.at[i]);
 }
-inline std::size_t panels_size(std::int32_t elements, std::int32_t rows) { return std::size_t((rows + 5) / 6) * std::size_t(elements) * 6; }
+inline std::size_t panels_size(std::int32_t elements, std::int32_t rows) {
+  const std::int32_t height = panel_height(rows);
+  return rows ? std::size_t((rows + height - 1) / height * height) * std::size_t(elements) : 0;
+}
 
 class Blocks {
  public:

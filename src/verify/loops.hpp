@@ -37,9 +37,15 @@ struct PairLines {
   const float* gap[6];
 };
 
+/// Rows of a dense product that are worked on together: at most six, and as nearly alike as their number allows.
+constexpr std::int32_t panel_height(std::int32_t rows) {
+  const std::int32_t panels = (rows + 5) / 6;
+  return panels ? (rows + panels - 1) / panels : 1;
+}
+
 struct Loops {
   int vector;
-  /// c[j] (+)= sum over k of w(j, k) a[k]. `panels`: six j at a time, for each k their six weights.
+  /// c[j] (+)= sum over k of w(j, k) a[k]. `panels`: panel_height(j.n) of j at a time, for each k their weights.
   void (*dense)(const float* panels, List k, List j, const float* a, float* c, std::int64_t ld, std::int64_t columns, bool add);
   /// The same where row j has few: those from start[j] to start[j + 1], at `from`, with values[place] (place null: in order).
   void (*sparse)(const std::int32_t* start, const std::int32_t* from, const std::int32_t* place, const float* values, List j, const float* a, float* c, std::int64_t ld,

@@ -93,13 +93,14 @@ class Lowering {
   Result<Dims> dims(const Node& n, ir::ValueId v) const;
   Result<Dims> operand_dims(const Node& n, std::size_t i) const { return dims(n, n.g.operand(n.n, i)); }
 
-  Place affine(std::vector<Term> terms, std::vector<float> bias, float roundings, std::int32_t rows, const std::string& origin) {
+  Place affine(std::vector<Term> terms, std::vector<float> bias, float roundings, std::int32_t rows, const std::string& origin, bool dot = false) {
     Layer l;
     l.kind = Layer::Kind::affine;
     l.size = rows;
     l.terms = std::move(terms);
     l.bias = bias.empty() ? std::vector<float>(std::size_t(rows), 0.0f) : std::move(bias);
     l.roundings = roundings;
+    l.dot = dot;
     l.origin = origin;
     l.whole = roundings == 0 && sums_whole(l);
     return push(std::move(l));
@@ -367,7 +368,8 @@ Result<> Lowering::sum(Node& n, std::vector<float> coefficients) {
         return {};
       }
   }
-  n.out[0] = affine(std::move(terms), std::move(bias), exact ? 0.0f : n.roundings(float(n.in.size())), rows, n.g.describe(n.n));
+  const bool apart = terms.size() + std::size_t(constants) == n.in.size();
+  n.out[0] = affine(std::move(terms), std::move(bias), exact ? 0.0f : n.roundings(float(n.in.size())), rows, n.g.describe(n.n), apart);
   return {};
 }
 
@@ -476,7 +478,7 @@ Result<> Lowering::matmul(Node& n) {
           }
     terms.push_back({x.layer, make_matrix(std::int32_t(rows), size(x), std::move(entries))});
   }
-  n.out[0] = affine(std::move(terms), {}, n.roundings(float(k)), std::int32_t(rows), origin);
+  n.out[0] = affine(std::move(terms), {}, n.roundings(float(k)), std::int32_t(rows), origin, true);
   return {};
 }
 
@@ -525,7 +527,7 @@ Result<> Lowering::gemm(Node& n) {
     }
     roundings += 1 + (beta != 1);
   }
-  n.out[0] = affine(std::move(terms), std::move(bias), n.roundings(roundings), std::int32_t(m * cols), n.g.describe(n.n));
+  n.out[0] = affine(std::move(terms), std::move(bias), n.roundings(roundings), std::int32_t(m * cols), n.g.describe(n.n), alpha == 1);
   return {};
 }
 
@@ -560,7 +562,7 @@ Result<> Lowering::conv(Node& n) {
   }
   std::vector<Term> terms;
   terms.push_back({n.in[0].layer, make_matrix(std::int32_t(num_elements(y)), size(n.in[0]), std::move(entries))});
-  n.out[0] = affine(std::move(terms), std::move(bias), n.roundings(float(w[1] * kernel + 1)), std::int32_t(num_elements(y)), n.g.describe(n.n));
+  n.out[0] = affine(std::move(terms), std::move(bias), n.roundings(float(w[1] * kernel + 1)), std::int32_t(num_elements(y)), n.g.describe(n.n), true);
   return {};
 }
 

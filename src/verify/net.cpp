@@ -218,6 +218,7 @@ void compact(Net& net, bool sums) {
         l.terms.insert(l.terms.end(), part.terms.begin(), part.terms.end());
         for (std::size_t e = 0; e < l.bias.size(); ++e) l.bias[e] += part.bias[e];
         l.roundings += part.roundings;
+        l.dot &= part.dot;
         l.absolute += part.absolute;
         l.whole = l.whole && part.whole && holds_exactly(net, l);
         if (!part.origin.empty()) l.origin = part.origin;

@@ -58,6 +58,7 @@ struct Layer {
   std::vector<Term> terms;                         ///< affine: y = sum of matrix * from + bias
   std::vector<float> bias;                         ///< affine
   float roundings = 0;                             ///< affine: float32 roundings that an element's sum goes through, beside exact ones: 0 where it is only rewriting
+  bool dot = false;                                ///< affine: an engine adds up an element's terms and nothing else, in any order: what it has on the way is a sum of some of them
   float absolute = 0;                              ///< affine: every element may err by so much, in any arithmetic: what rounding to an integer does
   bool whole = false;                              ///< every element is an integer, and so small that float32 sums of them are exact
   float largest = 0;                               ///< whole: no element is larger

@@ -125,6 +125,19 @@ void Sweep::multiply(const Term& t, Panel& panel, bool magnitude, const float* x
   loops_.sparse(m.row_start.data(), m.column.data(), nullptr, values, j, x, y, ld, columns, add);
 }
 
+/// Of each row, how many of its elements are 0 in a lane; of sparse rows in one lane only. Rows of `largest` and `zeros` are `width` floats apart.
+void Sweep::count_zeros(const Matrix& m, const float* largest, std::int64_t width, std::vector<float>& zeros) const {
+  const std::size_t b = std::size_t(lanes_), w = std::size_t(width);
+  if (m.dense) {
+    std::vector<float> count(b, 0.0f);
+    for (std::size_t e = 0; e < std::size_t(m.cols); ++e) for (std::size_t q = 0; q < b; ++q) count[q] += largest[e * w + q] == 0;
+    for (std::size_t e = 0; e < std::size_t(m.rows); ++e) for (std::size_t q = 0; q < b; ++q) zeros[e * w + q] += count[q];
+  } else if (b == 1) {
+    for (std::size_t e = 0; e < std::size_t(m.rows); ++e)
+      for (std::int32_t k = m.row_start[e]; k < m.row_start[e + 1]; ++k) zeros[e * w] += largest[std::size_t(m.column[std::size_t(k)]) * w] == 0;
+  }
+}
+
 void Sweep::affine(std::size_t layer) {
   const Layer& l = net_.layers[layer];
   State& s = state_[layer];
@@ -132,7 +145,12 @@ void Sweep::affine(std::size_t layer) {
   // Lanes of one are padded to a vector in buffers of their own.
   const std::int64_t width = std::max<std::int64_t>(b, loops_.vector);
   const std::size_t out_n = std::size_t(l.size) * std::size_t(width);
-  std::vector<float> c(out_n, 0), r(out_n, 0), a(out_n, 0), in;
+  std::vector<float> c(out_n, 0), r(out_n, 0), a(out_n, 0), d, in;
+  // Of a sum of products: what is positive of it at most less what is negative at most, where operands are nowhere negative; how many of its terms are 0 throughout.
+  const bool dot = l.dot && arithmetic_ == Arithmetic::float32;
+  std::vector<float> zeros(dot ? out_n : 0, 0.0f);
+  std::vector<char> negative(std::size_t(b), 0);
+  if (dot) d.assign(out_n, 0);
   float roundings = 0;
   bool first = true;
   for (std::size_t i = 0; i < l.terms.size(); ++i) {
@@ -153,6 +171,11 @@ void Sweep::affine(std::size_t layer) {
     multiply(t, s.ahead[i], false, centre, c.data(), width, width, !first);
     multiply(t, s.magnitude[i], true, radius, r.data(), width, width, !first);
     multiply(t, s.magnitude[i], true, largest, a.data(), width, width, !first);
+    if (dot) {
+      multiply(t, s.ahead[i], false, largest, d.data(), width, width, !first);
+      for (std::size_t at = 0; at < f.lo.size(); ++at) negative[at % std::size_t(b)] |= f.lo[at] < 0;
+      count_zeros(t.matrix, largest, width, zeros);
+    }
     first = false;
     const bool exact = all_ones(t.matrix);
     roundings = std::max(roundings, (exact && t.matrix.widest_col <= 1 ? 0 : float(t.matrix.widest_col)) + (f.readers > 1 ? float(f.readers) : 0));
@@ -172,7 +195,14 @@ void Sweep::affine(std::size_t layer) {
     for (std::int64_t q = 0; q < b; ++q) {
       const std::size_t at = std::size_t(e) * std::size_t(b) + std::size_t(q), from = std::size_t(e) * std::size_t(width) + std::size_t(q);
       const float size = a[from], bound = std::fabs(bias);
-      const float error = 1.01f * kUnit * ((inference + roundings) * size + (inference + (bias != 0 ? kCarried : 0)) * bound) + spread[std::size_t(q)] + l.absolute + (moving ? 0 : kTiny);
+      float off = inference * (size + bound);        // by what float32 may be off in any order, in units
+      if (dot) {
+        // Each addition is off by a unit of what it gives, the sum of some of the terms; those that are 0 add nothing.
+        const float additions = std::max(0.0f, terms - zeros[from]), others = std::max(1.0f, inference - terms + 1);
+        const float partial = negative[std::size_t(q)] ? size : 0.5f * (size + std::fabs(d[from])) + kUnit * terms * size;
+        off = std::min(off, additions * (partial + bound) + others * (size + bound));
+      }
+      const float error = 1.01f * kUnit * (off + roundings * size + (bias != 0 ? kCarried : 0) * bound) + spread[std::size_t(q)] + l.absolute + (moving ? 0 : kTiny);
       s.error[at] = error;
       const float mine = l.whole ? r[from] : r[from] * (1 + (terms + 4) * kUnit) + 1.01f * kUnit * (terms + 6) * (size + bound) + error;
       float lo = c[from] + bias - mine, hi = c[from] + bias + mine;

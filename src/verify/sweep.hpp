@@ -147,6 +147,7 @@ class Sweep {
   static const State& root_state(const Sweep& root, std::size_t layer) { return root.state_[layer]; }
   void read_by_nonlinear(std::int32_t from, bool through);
   void affine(std::size_t layer);
+  void count_zeros(const Matrix& m, const float* largest, std::int64_t width, std::vector<float>& zeros) const;
   void lines(std::size_t layer);
   void pair_lines(std::size_t layer);
   void product_lines(std::size_t layer);

@@ -7,7 +7,7 @@
 namespace saha::verify::SAHA_ISA {
 namespace {
 using namespace kernels::SAHA_ISA;
-constexpr int kRun = 16, kWide = 6;
+constexpr int kRun = 16;
 
 inline V at_lane(const float* p, int64_t lanes, int64_t row, int64_t column) { return lanes == 1 ? splat(p[row]) : load(p + row * lanes + column % lanes); }
 inline void carry(double* sum, V v) {
@@ -18,41 +18,49 @@ inline void carry(double* sum, V v) {
 
 constexpr int kDepth = 256;                          // rows of a tile's operand that are packed at a time: half of a first level cache
 
-/// x: k rows of N vectors, one behind the other.
-template <int N>
-inline void tile(const float* panel, int32_t k, const float* x, const List& j, float* c, int64_t ld, bool add) {
-  V s[kWide][N];
-  for (int r = 0; r < kWide; ++r)
+/// H rows of the result over k rows of the operand, N vectors wide: `at` says where they are, or null, they lie one behind the other.
+template <int N, int H, bool kPacked>
+inline void tile(const float* panel, int32_t k, const float* x, const int32_t* at, const List& j, float* c, int64_t ld, bool add) {
+  V s[H][N];
+  for (int r = 0; r < H; ++r)
     for (int v = 0; v < N; ++v) s[r][v] = V{};
-  for (int32_t i = 0; i < k; ++i, panel += kWide, x += N * W) {
+  for (int32_t i = 0; i < k; ++i, panel += H) {
+    const float* from = kPacked ? x + i * N * W : x + int64_t(at[i]) * ld;
     V row[N];
-    for (int v = 0; v < N; ++v) row[v] = load(x + v * W);
+    for (int v = 0; v < N; ++v) row[v] = load(from + v * W);
 #pragma GCC unroll 6
-    for (int r = 0; r < kWide; ++r) {
+    for (int r = 0; r < H; ++r) {
       const V w = splat(panel[r]);
       for (int v = 0; v < N; ++v) s[r][v] = fma(w, row[v], s[r][v]);
     }
   }
-  for (int r = 0; r < kWide && r < j.n; ++r) {
+  for (int r = 0; r < H && r < j.n; ++r) {
     float* out = c + int64_t(j.at[r]) * ld;
     for (int v = 0; v < N; ++v) store(out + v * W, add ? load(out + v * W) + s[r][v] : s[r][v]);
   }
 }
 
-/// N vectors of columns. Rows of the operand lie far apart, and by a power of two: without packing they would push each other out of the cache.
+template <int N, bool kPacked>
+constexpr decltype(&tile<N, 1, kPacked>) kTiles[] = {tile<N, 1, kPacked>, tile<N, 2, kPacked>, tile<N, 3, kPacked>, tile<N, 4, kPacked>, tile<N, 5, kPacked>, tile<N, 6, kPacked>};
+
+/// N vectors of columns. Rows of the operand lie far apart, and by a power of two: where more than one panel reads them they are packed, since they would push each other out of the cache.
 template <int N>
 inline void dense_columns(const float* panels, const List& k, const List& j, const float* a, float* c, int64_t ld, bool add) {
+  const int32_t height = panel_height(j.n);
+  if (j.n <= height) return kTiles<N, false>[height - 1](panels, k.n, a, k.at, j, c, ld, add);
   alignas(64) float pack[kDepth * N * W];
   for (int32_t k0 = 0; k0 == 0 || k0 < k.n; k0 += kDepth) {
     const int32_t n = k.n - k0 < kDepth ? k.n - k0 : kDepth;
     for (int32_t i = 0; i < n; ++i)
       for (int v = 0; v < N; ++v) store(pack + (i * N + v) * W, load(a + int64_t(k.at[k0 + i]) * ld + v * W));
-    const float* panel = panels + int64_t(k0) * kWide;
-    for (int32_t first = 0; first < j.n; first += kWide, panel += int64_t(k.n) * kWide) tile<N>(panel, n, pack, {j.at + first, j.n - first}, c, ld, add || k0 > 0);
+    const float* panel = panels + int64_t(k0) * height;
+    for (int32_t first = 0; first < j.n; first += height, panel += int64_t(k.n) * height)
+      kTiles<N, true>[height - 1](panel, n, pack, nullptr, {j.at + first, j.n - first}, c, ld, add || k0 > 0);
   }
 }
 
 void dense(const float* panels, List k, List j, const float* a, float* c, int64_t ld, int64_t columns, bool add) {
+  if (j.n == 0) return;
   int64_t m = 0;
   for (; m + 2 * W <= columns; m += 2 * W) dense_columns<2>(panels, k, j, a + m, c + m, ld, add);
   if (m < columns) dense_columns<1>(panels, k, j, a + m, c + m, ld, add);
