@@ -1,8 +1,10 @@
 // Branch and bound over the inputs: a batch of boxes is bounded at once; what a case's rows say of the inputs clips the box; the rest is halved along the input
-// that the bound's looseness comes from.
+// that the bound's looseness comes from. Linear bounds of hidden elements hold on every part of the box they were made for, and are tighter there: a part is bounded from those of the whole first, which
+// costs a small fraction of bounds of its own and is often enough.
 #include <algorithm>
 #include <cmath>
 #include <condition_variable>
+#include <set>
 #include <thread>
 
 #include "verify/problem.hpp"
@@ -10,17 +12,52 @@
 
 namespace saha::verify {
 namespace {
-constexpr double kFewPoints = 1024;                  ///< integers of a box that are executed rather than split
+constexpr double kFewPoints = 1024, kVeryFewPoints = 64;  ///< integers of a box that are executed rather than split, rather than bounded
+constexpr double kLost = 1e-12;                      ///< of sums over the inputs in float64, relative to the sizes of what is summed
+constexpr std::int64_t kMostSlopes = 1 << 16;        ///< of hidden elements' linear bounds, that a region keeps
+constexpr std::size_t kBundle = 8, kLargestBundle = 64;  ///< leaves of a tree that is replayed
+constexpr std::int64_t kAgain = 16;                  ///< batches of leaves one by one before bundles are tried again
+constexpr std::int64_t kSample = 12;                 ///< bundles that are tried before that size is judged
 constexpr double kHope = 2;                          ///< seconds
+
+/// Bounds of the critical layers' elements over a box.
+struct Known {
+  std::vector<float> lo, hi;                         ///< one layer after another
+  /// Linear bounds, of elements whose interval leaves anything open: lower, then of the negative.
+  std::vector<std::int32_t> rows;                    ///< as of lo and hi
+  std::vector<float> slopes;                         ///< [row][side][input]
+  std::vector<double> constants;                     ///< [row][side]
+};
 
 struct Region {
   std::vector<float> lo, hi;                         ///< inputs
-  std::vector<float> known;                          ///< bounds of the critical layers: all lo, then all hi of each; empty: none yet
+  std::shared_ptr<const Known> known;                ///< of a box around it; null: none yet
   std::vector<std::int32_t> open;                    ///< cases that are not refuted
-  std::int32_t group = 0, depth = 0;
+  std::int32_t group = 0;
   double weight = 1;                                 ///< share of its group's box, for progress
   std::int64_t node = -1;                            ///< of the record
-  bool replayed = false;                             ///< it was refuted of another network: bounded without a thought of splits
+  bool clipped = false;                              ///< smaller than the record's node says
+  std::vector<Region> leaves = {};                   ///< not empty: of a tree that is replayed, in its order; it is only bounded to refute these, which lie in it
+  std::size_t at = 0;                                ///< of a leaf: its place among the tree's nodes
+  std::size_t bundle = 0;                            ///< of a leaf: the region of a batch that it is of
+};
+
+/// Linear lower bounds of all that the open cases of some regions ask for.
+struct Lower {
+  std::vector<std::int32_t> wanted;                  ///< the problem's queries, ascending
+  std::vector<double> least;                         ///< [query][lane]
+  std::vector<float> slopes;                         ///< [query][input][lane]
+  std::size_t of(std::int32_t query) const { return std::size_t(std::lower_bound(wanted.begin(), wanted.end(), query) - wanted.begin()); }
+};
+
+/// What they leave of a region: the hull of what they leave to each case.
+struct Rest {
+  std::vector<float> lo, hi;
+  std::vector<std::int32_t> open;
+  Writer mixes;                                      ///< of cases that no row alone refutes: the weights of their rows
+  std::uint64_t mixed = 0;
+  std::size_t worst_query = 0;                       ///< of the case that is farthest from being refuted: the nearest
+  std::int32_t worst_case = -1;
 };
 
 class InputSearch final : public Search {
@@ -38,7 +75,8 @@ class InputSearch final : public Search {
       const std::vector<SplitTree> none;
       const auto& trees = p.options.record ? p.options.record->replayed() : none;
       const auto tree = std::ranges::find(trees, p.groups[g][0], &SplitTree::first_case);
-      if (tree != trees.end()) replay(*tree, std::move(r));
+      others_.emplace_back();
+      if (tree != trees.end()) replay(*tree, r);
       else stack_.push_back(std::move(r));
     }
     std::reverse(stack_.begin(), stack_.end());
@@ -49,11 +87,20 @@ class InputSearch final : public Search {
   std::string why() const override { return problem_.grid ? "points of the region could not be executed" : "regions as small as float32 can tell apart stay open"; }
 
  private:
-  void replay(const SplitTree& tree, Region whole);
+  void replay(const SplitTree& tree, const Region& whole);
+  void gather(std::span<Region> leaves, std::size_t most, std::vector<Region>& to) const;
+  void bundle_leaves(std::size_t count);
+  void judge_bundles();
+  bool empty() const { return stack_.empty() && leaves_.empty() && bundles_.empty(); }
   void work(bool first_thread);
-  void batch(Sweep& sweep, Descent& descent, Points* exact, std::vector<Region>& regions, std::vector<Region>& children);
-  void load(Sweep& sweep, const std::vector<Region>& regions);
-  void keep(Sweep& sweep, std::size_t lane, Region& r) const;
+  void batch(Sweep& sweep, Descent& descent, Points* exact, std::vector<Region>& regions, std::vector<Region>& left);
+  void glance(Sweep& sweep, Points* exact, std::vector<Region>& regions, std::vector<Region>& left);
+  void load(Sweep& sweep, std::span<const Region> regions) const;
+  std::shared_ptr<const Known> known(Sweep& sweep, std::size_t lane, const std::vector<std::vector<std::int32_t>>& loose, const std::vector<Linear>& linear, bool lines) const;
+  template <class Seen> Lower bound(Sweep& sweep, std::span<const Region> regions, Seen seen) const;
+  Rest rest(const Region& r, std::size_t lane, std::size_t lanes, const Lower& lower) const;
+  void refuted(const Region& r, const Rest& rest);
+  bool points(Points* exact, const Region& r, const Rest& rest, double most);
 
   const Problem& problem_;
   Watch& watch_;
@@ -63,7 +110,12 @@ class InputSearch final : public Search {
   std::mutex mutex_;
   std::condition_variable changed_;
   std::vector<Region> stack_;
+  std::vector<Region> leaves_, bundles_;             ///< of trees that are replayed, which goes first: those not looked at yet; those to be bounded together
+  std::size_t bundle_ = 1;                           ///< leaves of one
+  std::int64_t alone_ = 0;                           ///< batches of leaves one by one
+  std::int64_t bundled_ = 0, closed_ = 0;            ///< bundles of that size, leaves of theirs that needed no bounds of their own
   std::vector<std::vector<double>> root_;            ///< widths of each group's box
+  std::vector<std::vector<std::size_t>> others_;     ///< of each group: of each node of the tree that is replayed, where its second half begins
   int busy_ = 0;
   double until_ = 0;
   bool given_up_ = false;
@@ -72,38 +124,83 @@ class InputSearch final : public Search {
   std::atomic<double> done_ = 0;                     ///< read without the mutex
 };
 
-/// The leaves of a proof of another network instead of the whole box.
-void InputSearch::replay(const SplitTree& tree, Region whole) {
-  const std::size_t group = std::size_t(whole.group);
-  const std::vector<float> lo = whole.lo, hi = whole.hi;
-  whole.lo.assign(problem_.outer[group].lo.begin(), problem_.outer[group].lo.end()), whole.hi.assign(problem_.outer[group].hi.begin(), problem_.outer[group].hi.end());
-  std::vector<Region> waiting{std::move(whole)};
-  for (const SplitTree::Node& n : tree.nodes) {
-    Region r = std::move(waiting.back());
+/// The leaves of a proof of another network instead of the whole box; of a tree over integers none that are smaller than what is executed point by point.
+void InputSearch::replay(const SplitTree& tree, const Region& whole) {
+  const std::size_t group = std::size_t(whole.group), size = tree.nodes.size();
+  std::vector<std::size_t>& others = others_.back();
+  others.resize(size);
+  std::vector<std::size_t> ends(size), starts;       // of nodes' subtrees; starts of those after the node
+  for (std::size_t i = size; i-- > 0; starts.push_back(i)) {
+    ends[i] = i + 1;
+    if (tree.nodes[i].input >= 0) starts.pop_back(), others[i] = starts.back(), starts.pop_back(), ends[i] = ends[others[i]];
+  }
+  std::vector<Region> waiting{whole};
+  waiting[0].lo.assign(problem_.outer[group].lo.begin(), problem_.outer[group].lo.end()), waiting[0].hi.assign(problem_.outer[group].hi.begin(), problem_.outer[group].hi.end());
+  for (std::size_t i = 0; i < size; ++i) {
+    const SplitTree::Node& n = tree.nodes[i];
+    Region r = std::move(waiting.back()), leaf = r;
     waiting.pop_back();
-    if (n.input >= 0) {
+    bool empty = false;                              // split where it has nothing: no certificate that was written here does
+    for (std::size_t k = 0; k < r.lo.size(); ++k) empty |= r.lo[k] > r.hi[k];
+    if (problem_.grid && !empty) {
+      const auto first = problem_.grid->integers(r.lo), last = problem_.grid->integers(r.hi);
+      leaf.lo = whole.lo, leaf.hi = whole.hi;
+      for (std::size_t k = 0; first && last && k < leaf.lo.size(); ++k) leaf.lo[k] = std::max(leaf.lo[k], std::min((*first)[k], (*last)[k])), leaf.hi[k] = std::min(leaf.hi[k], std::max((*first)[k], (*last)[k]));
+    }
+    if (n.input >= 0 && !empty && !(problem_.grid && Points::count(leaf.lo, leaf.hi) <= kFewPoints)) {
       const std::size_t d = std::size_t(n.input);
-      r.weight /= 2, ++r.depth;
+      r.weight /= 2;
       if (record_) r.node = record_->add(r.node, Writer().tag(check_proof::Tag::input_split).number(d).real(n.at).bytes(), 2);
       waiting.push_back(r), waiting.back().lo[d] = std::max(r.lo[d], n.at), waiting.back().node += 1;
       waiting.push_back(std::move(r)), waiting.back().hi[d] = std::min(waiting.back().hi[d], n.at);
       continue;
     }
-    bool empty = false;                              // split where it has nothing: no certificate that was written here does
-    for (std::size_t i = 0; i < r.lo.size(); ++i) empty |= r.lo[i] > r.hi[i];
-    if (empty) {
-      if (record_) record_->add(r.node, Writer().tag(check_proof::Tag::refuted).number(0).bytes(), 0);
-      done_ += r.weight;
-      continue;
-    }
-    if (problem_.grid) {
-      const auto first = problem_.grid->integers(r.lo), last = problem_.grid->integers(r.hi);
-      r.lo = lo, r.hi = hi;
-      for (std::size_t i = 0; first && last && i < lo.size(); ++i) r.lo[i] = std::max(lo[i], std::min((*first)[i], (*last)[i])), r.hi[i] = std::min(hi[i], std::max((*first)[i], (*last)[i]));
-    }
-    r.replayed = true;
-    stack_.push_back(std::move(r));
+    leaf.at = i, i = ends[i] - 1;
+    if (empty) refuted(leaf, {});
+    else leaves_.push_back(std::move(leaf));
   }
+}
+
+/// Regions around at most so many leaves of a group, which stand in the tree's order: all below one node as long as that can be.
+void InputSearch::gather(std::span<Region> leaves, std::size_t most, std::vector<Region>& to) const {
+  if (leaves.empty()) return;
+  if (leaves.size() > most) {
+    const std::vector<std::size_t>& others = others_[std::size_t(leaves[0].group)];
+    std::size_t node = 0;
+    while (leaves.front().at >= others[node] || leaves.back().at < others[node]) node = leaves.back().at < others[node] ? node + 1 : others[node];
+    const auto second = std::ranges::lower_bound(leaves, others[node], {}, &Region::at);
+    gather(std::span(leaves.begin(), second), most, to), gather(std::span(second, leaves.end()), most, to);
+    return;
+  }
+  Region r = leaves[0];
+  std::set<std::int32_t> open;
+  for (const Region& l : leaves) {
+    open.insert(l.open.begin(), l.open.end());
+    for (std::size_t d = 0; d < r.lo.size(); ++d) r.lo[d] = std::min(r.lo[d], l.lo[d]), r.hi[d] = std::max(r.hi[d], l.hi[d]);
+  }
+  r.open.assign(open.begin(), open.end());
+  r.leaves.assign(std::make_move_iterator(leaves.begin()), std::make_move_iterator(leaves.end()));
+  to.push_back(std::move(r));
+}
+
+/// The next bundles, some `count`.
+void InputSearch::bundle_leaves(std::size_t count) {
+  while (!leaves_.empty() && bundles_.size() < count) {
+    std::size_t first = leaves_.size();
+    while (first > 0 && leaves_.size() - first < count * bundle_ && leaves_[first - 1].group == leaves_.back().group) --first;
+    gather(std::span(leaves_).subspan(first), bundle_, bundles_);
+    leaves_.resize(first);
+  }
+}
+
+/// Larger ones, where bounds of a bundle were enough for many of its leaves; else smaller ones.
+void InputSearch::judge_bundles() {
+  if (bundle_ == 1 && ++alone_ % kAgain == 0) bundle_ = kBundle;
+  if (bundle_ == 1 || bundled_ < kSample) return;
+  const bool pays = 4 * closed_ > bundled_ * std::int64_t(4 + bundle_);
+  if (pays && bundle_ == kLargestBundle) return;
+  bundle_ = pays ? 2 * bundle_ : closed_ < bundled_ ? 1 : bundle_ / 2;
+  bundled_ = closed_ = 0;
 }
 
 /// Rows a x + c <= 0 (a: n each, over the box [lo, hi]) that a point must satisfy together. The largest, over convex combinations of them, of the combination's
@@ -135,40 +232,207 @@ double joint_bound(std::span<const std::vector<double>> rows, std::span<const do
   return best;
 }
 
-void InputSearch::load(Sweep& sweep, const std::vector<Region>& regions) {
+void InputSearch::load(Sweep& sweep, std::span<const Region> regions) const {
   const std::size_t b = std::size_t(sweep.lanes()), n = std::size_t(net_.inputs());
   sweep.start();
   for (std::size_t q = 0; q < b; ++q) {
     const Region& r = regions[std::min(q, regions.size() - 1)];
     for (std::size_t i = 0; i < n; ++i) sweep.lo(0)[i * b + q] = r.lo[i], sweep.hi(0)[i * b + q] = r.hi[i];
-    if (r.known.empty()) continue;
-    const float* p = r.known.data();
+    if (!r.known) continue;
+    const Known& known = *r.known;
+    std::size_t first = 0, row = 0;                  // of the layer
     for (std::int32_t k : sweep.critical()) {
-      const std::size_t size = std::size_t(net_.layers[std::size_t(k)].size);
+      const Layer& l = net_.layers[std::size_t(k)];
       float *lo = sweep.lo(std::size_t(k)), *hi = sweep.hi(std::size_t(k));
-      for (std::size_t e = 0; e < size; ++e) lo[e * b + q] = p[e], hi[e * b + q] = p[size + e];
-      p += 2 * size;
+      for (std::size_t e = 0; e < std::size_t(l.size); ++e) lo[e * b + q] = known.lo[first + e], hi[e * b + q] = known.hi[first + e];
+      for (; row < known.rows.size() && std::size_t(known.rows[row]) < first + std::size_t(l.size); ++row) {
+        double least[2];
+        for (std::size_t side = 0; side < 2; ++side) {
+          const float* slope = known.slopes.data() + (2 * row + side) * n;
+          double sum = known.constants[2 * row + side], size = std::fabs(sum);
+          for (std::size_t d = 0; d < n; ++d) {
+            const double term = double(slope[d]) * double(slope[d] > 0 ? r.lo[d] : r.hi[d]);
+            sum += term, size += std::fabs(term);
+          }
+          least[side] = sum - kLost * size;
+          if (l.whole) least[side] = std::ceil(least[side]);
+        }
+        float &low = lo[(std::size_t(known.rows[row]) - first) * b + q], &high = hi[(std::size_t(known.rows[row]) - first) * b + q];
+        low = std::max(low, std::nextafter(float(least[0]), -INFINITY)), high = std::min(high, std::nextafter(float(-least[1]), float(INFINITY)));
+        if (low > high) std::swap(low, high);        // met only where both are the same but for rounding, or the box has no points
+      }
+      first += std::size_t(l.size);
     }
   }
 }
 
-void InputSearch::keep(Sweep& sweep, std::size_t lane, Region& r) const {
+std::shared_ptr<const Known> InputSearch::known(Sweep& sweep, std::size_t lane, const std::vector<std::vector<std::int32_t>>& loose, const std::vector<Linear>& linear, bool lines) const {
+  const std::size_t b = std::size_t(sweep.lanes()), n = std::size_t(net_.inputs());
+  auto known = std::make_shared<Known>();
+  for (std::int32_t layer : sweep.critical()) {
+    const std::size_t k = std::size_t(layer), size = std::size_t(net_.layers[k].size), first = known->lo.size();
+    for (std::size_t e = 0; e < size; ++e) known->lo.push_back(sweep.lo(k)[e * b + lane]), known->hi.push_back(sweep.hi(k)[e * b + lane]);
+    if (!lines) continue;
+    for (std::size_t i = 0; i < loose[k].size(); ++i) {
+      if (!sweep.loose(k, loose[k][i], int(lane)) || !(linear[k].constants[2 * i * b + lane] > -INFINITY && linear[k].constants[(2 * i + 1) * b + lane] > -INFINITY)) continue;
+      known->rows.push_back(std::int32_t(first) + loose[k][i]);
+      for (std::size_t side = 2 * i; side < 2 * i + 2; ++side) {
+        known->constants.push_back(linear[k].constants[side * b + lane]);
+        for (std::size_t d = 0; d < n; ++d) known->slopes.push_back(linear[k].slopes[(side * n + d) * b + lane]);
+      }
+    }
+  }
+  return known;
+}
+
+/// `seen`: as of Sweep::bound.
+template <class Seen> Lower InputSearch::bound(Sweep& sweep, std::span<const Region> regions, Seen seen) const {
+  Lower lower;
+  for (const Region& r : regions) for (std::int32_t c : r.open) for (const Limit& l : problem_.cases[std::size_t(c)]) lower.wanted.push_back(l.query);
+  std::sort(lower.wanted.begin(), lower.wanted.end());
+  lower.wanted.erase(std::unique(lower.wanted.begin(), lower.wanted.end()), lower.wanted.end());
+  std::vector<Query> queries;
+  for (std::int32_t w : lower.wanted) queries.push_back(problem_.queries[std::size_t(w)]);
+  lower.least.resize(queries.size() * std::size_t(sweep.lanes())), lower.slopes.resize(lower.least.size() * std::size_t(net_.inputs()));
+  sweep.bound(net_.layers.size() - 1, queries, lower.least.data(), lower.slopes.data(), [&](std::size_t first, std::size_t count) { seen(lower, first, count); });
+  return lower;
+}
+
+Rest InputSearch::rest(const Region& r, std::size_t q, std::size_t b, const Lower& lower) const {
+  const std::size_t n = r.lo.size();
+  Rest rest;
+  rest.lo.assign(n, INFINITY), rest.hi.assign(n, -INFINITY);
+  double worst = INFINITY;
+  for (std::int32_t c : r.open) {
+    bool refuted = false;
+    double best = -INFINITY;
+    std::size_t best_query = 0;
+    for (const Limit& l : problem_.cases[std::size_t(c)]) {
+      const std::size_t i = lower.of(l.query);
+      const double v = lower.least[i * b + q];
+      if (refutes(l, v)) refuted = true;
+      if (v - l.bound > best) best = v - l.bound, best_query = i;
+    }
+    if (refuted) continue;
+    // A counterexample of this case has every row's linear lower bound within its limit: that cuts the box.
+    std::vector<float> a(r.lo), z(r.hi);
+    for (int round = 0; round < 2 && !refuted; ++round)
+      for (const Limit& l : problem_.cases[std::size_t(c)]) {
+        const std::size_t i = lower.of(l.query);
+        if (!(lower.least[i * b + q] > -1e30)) continue;
+        const float* s = lower.slopes.data() + i * n * b;
+        // lower = least over the loaded box; move it to the box as cut so far.
+        double least = lower.least[i * b + q], size = std::fabs(least) + std::fabs(l.bound);
+        for (std::size_t d = 0; d < n; ++d) {
+          const double w = double(s[d * b + q]);
+          least += w > 0 ? w * (double(a[d]) - double(r.lo[d])) : w * (double(z[d]) - double(r.hi[d]));
+          size += std::fabs(w) * std::max(std::fabs(double(r.lo[d])), std::fabs(double(r.hi[d])));
+        }
+        const double room = l.bound - least + 1e-9 * size;
+        if (room < 0) {
+          refuted = true;
+          break;
+        }
+        for (std::size_t d = 0; d < n; ++d) {
+          const double w = double(s[d * b + q]);
+          if (w == 0 || a[d] == z[d]) continue;
+          if (w > 0) {
+            const double top = double(a[d]) + room / w;
+            if (top < double(z[d])) z[d] = std::min(z[d], std::nextafter(float(top + 1e-12 * std::fabs(top)), float(INFINITY)));
+          } else {
+            const double bottom = double(z[d]) + room / w;
+            if (bottom > double(a[d])) a[d] = std::max(a[d], std::nextafter(float(bottom - 1e-12 * std::fabs(bottom)), -INFINITY));
+          }
+          if (problem_.grid) a[d] = std::ceil(a[d]), z[d] = std::floor(z[d]), refuted |= a[d] > z[d];
+          if (a[d] > z[d]) a[d] = z[d];
+        }
+      }
+    if (!refuted && problem_.cases[std::size_t(c)].size() > 1) {
+      std::vector<std::vector<double>> rows;
+      std::vector<double> constants, mix;
+      std::vector<char> used;
+      double size = 0;
+      for (const Limit& l : problem_.cases[std::size_t(c)]) {
+        const std::size_t i = lower.of(l.query);
+        used.push_back(lower.least[i * b + q] > -1e30);
+        if (!used.back()) continue;
+        std::vector<double> row(n);
+        double constant = lower.least[i * b + q] - l.bound;
+        for (std::size_t d = 0; d < n; ++d) {
+          row[d] = double(lower.slopes[(i * n + d) * b + q]);
+          const double v = row[d] * double(row[d] > 0 ? r.lo[d] : r.hi[d]);
+          constant -= v, size = std::max(size, std::fabs(v) + std::fabs(constant));
+        }
+        rows.push_back(std::move(row)), constants.push_back(constant - 1e-9 * size);
+      }
+      refuted = rows.size() > 1 && joint_bound(rows, constants, a, z, mix) > 0;
+      if (refuted && record_) {
+        ++rest.mixed, rest.mixes.number(std::uint64_t(c));
+        auto weight = mix.begin();
+        for (char u : used) rest.mixes.real(u ? float(*weight++) : 0);
+      }
+    }
+    if (refuted) continue;
+    rest.open.push_back(c);
+    for (std::size_t d = 0; d < n; ++d) rest.lo[d] = std::min(rest.lo[d], a[d]), rest.hi[d] = std::max(rest.hi[d], z[d]);
+    if (best < worst) worst = best, rest.worst_query = best_query, rest.worst_case = c;
+  }
+  return rest;
+}
+
+/// Nothing of the region is left.
+void InputSearch::refuted(const Region& r, const Rest& rest) {
+  for (const Region& l : r.leaves) refuted(l, rest);
+  if (!r.leaves.empty()) return;
+  if (record_) record_->add(r.node, Writer().tag(check_proof::Tag::refuted).number(rest.mixed).append(rest.mixes.bytes()).bytes(), 0);
+  std::lock_guard lock(mutex_);
+  done_ += r.weight;
+}
+
+/// Executes what is left of the region, where it is at most so many integers. False: it is not.
+bool InputSearch::points(Points* exact, const Region& r, const Rest& rest, double most) {
+  if (!exact || Points::count(rest.lo, rest.hi) > most) return false;
+  const bool decided = exact->run(watch_, std::size_t(r.group), rest.lo, rest.hi, rest.open);
+  if (watch_.stopped()) return true;
+  std::lock_guard lock(mutex_);
+  done_ += r.weight, given_up_ |= !decided;
+  return true;
+}
+
+/// Bounds regions by what is known of the boxes that they are parts of; those that are not refuted so are left, clipped.
+void InputSearch::glance(Sweep& sweep, Points* exact, std::vector<Region>& regions, std::vector<Region>& left) {
   const std::size_t b = std::size_t(sweep.lanes());
-  r.known.clear();
-  for (std::int32_t k : sweep.critical()) {
-    const std::size_t size = std::size_t(net_.layers[std::size_t(k)].size), at = r.known.size();
-    r.known.resize(at + 2 * size);
-    for (std::size_t e = 0; e < size; ++e) r.known[at + e] = sweep.lo(std::size_t(k))[e * b + lane], r.known[at + size + e] = sweep.hi(std::size_t(k))[e * b + lane];
+  for (std::size_t first = 0; first < regions.size() && !watch_.stopped(); first += b) {
+    const std::span<Region> some(regions.data() + first, std::min(b, regions.size() - first));
+    load(sweep, some);
+    for (std::size_t k = 1; k < net_.layers.size(); ++k) sweep.forward(k);
+    const Lower lower = bound(sweep, some, [](const Lower&, std::size_t, std::size_t) {});
+    for (std::size_t q = 0; q < some.size(); ++q) {
+      Region& r = some[q];
+      Rest after = rest(r, q, b, lower);
+      if (after.open.empty()) {
+        refuted(r, after);
+        continue;
+      }
+      if (points(exact, r, after, kVeryFewPoints)) continue;
+      r.clipped |= after.lo != r.lo || after.hi != r.hi;
+      r.lo = std::move(after.lo), r.hi = std::move(after.hi), r.open = std::move(after.open);
+      left.push_back(std::move(r));
+    }
   }
 }
 
-void InputSearch::batch(Sweep& sweep, Descent& descent, Points* exact, std::vector<Region>& regions, std::vector<Region>& children) {
-  const std::size_t b = std::size_t(sweep.lanes()), n = std::size_t(net_.inputs()), last = net_.layers.size() - 1;
+void InputSearch::batch(Sweep& sweep, Descent& descent, Points* exact, std::vector<Region>& regions, std::vector<Region>& left) {
+  const std::size_t b = std::size_t(sweep.lanes()), n = std::size_t(net_.inputs());
   load(sweep, regions);
-  const bool replayed = std::ranges::all_of(regions, &Region::replayed);
-  const bool few = n <= 64 && !replayed;             // slopes of hidden elements are kept: they say which input their looseness comes from
+  const bool bundles = !regions[0].leaves.empty();
+  const bool few = n <= 64 && !bundles;              // slopes of hidden elements say which input their looseness comes from
+  std::int64_t elements = 0;
+  for (std::int32_t k : sweep.critical()) elements += net_.layers[std::size_t(k)].size;
+  const bool glances = elements * std::int64_t(n) <= kMostSlopes && bundles && std::ranges::any_of(regions, [](const Region& r) { return r.leaves.size() > 1; });
   std::vector<std::vector<float>> slopes(net_.layers.size());
   std::vector<std::vector<std::int32_t>> loose(net_.layers.size());
+  std::vector<Linear> linear(net_.layers.size());
   for (std::size_t k = 1; k < net_.layers.size(); ++k) {
     sweep.forward(k);
     if (few && sweep.passes(k)) {                    // the slopes of what it moves
@@ -191,21 +455,18 @@ void InputSearch::batch(Sweep& sweep, Descent& descent, Points* exact, std::vect
     }
     if (!sweep.is_critical(k)) continue;
     sweep.loose(k, loose[k]);
-    if (few) slopes[k].assign(loose[k].size() * n * b, 0.0f);
-    sweep.refine(k, loose[k], few ? slopes[k].data() : nullptr);
+    sweep.refine(k, loose[k], few || glances ? &linear[k] : nullptr);
+    if (few) slopes[k].resize(loose[k].size() * n * b);
+    for (std::size_t i = 0; i < slopes[k].size(); ++i) {
+      const float* both = linear[k].slopes.data() + i / (n * b) * 2 * n * b + i % (n * b);
+      slopes[k][i] = std::max(std::fabs(both[0]), std::fabs(both[n * b]));
+    }
     if (watch_.stopped()) return;
   }
-  std::vector<std::int32_t> wanted;
-  for (const Region& r : regions) for (std::int32_t c : r.open) for (const Limit& l : problem_.cases[std::size_t(c)]) wanted.push_back(l.query);
-  std::sort(wanted.begin(), wanted.end());
-  wanted.erase(std::unique(wanted.begin(), wanted.end()), wanted.end());
-  std::vector<Query> queries;
-  for (std::int32_t w : wanted) queries.push_back(problem_.queries[std::size_t(w)]);
-  std::vector<double> lower(queries.size() * b);
-  std::vector<float> linear(queries.size() * n * b);
   // What each loose element's relaxation costs each query: |coefficient| times its gap.
-  std::vector<float> score(queries.size() * n * b, 0.0f);
-  sweep.bound(last, queries, lower.data(), linear.data(), [&](std::size_t first, std::size_t count) {
+  std::vector<float> score;
+  const Lower lower = bound(sweep, regions, [&](const Lower& asked, std::size_t first, std::size_t count) {
+    score.resize(asked.slopes.size(), 0.0f);
     if (!few) return;
     for (std::size_t k = 1; k < net_.layers.size(); ++k) {
       const Layer& l = net_.layers[k];
@@ -252,126 +513,52 @@ void InputSearch::batch(Sweep& sweep, Descent& descent, Points* exact, std::vect
       }
     }
   });
+  score.resize(lower.slopes.size(), 0.0f);           // nothing is seen where time is over
   watch_.count(std::ssize(regions));
   std::vector<float> point(n);
-  std::vector<std::vector<float>> points;
+  std::vector<std::vector<float>> tried;
   std::vector<std::int32_t> point_of;
+  std::vector<Region> halves, leaves;
   for (std::size_t q = 0; q < regions.size(); ++q) {
     Region& r = regions[q];
-    std::vector<float> lo(n, INFINITY), hi(n, -INFINITY);  // hull of what the open cases leave
-    std::vector<std::int32_t> open;
-    Writer mixes;                                    // of cases that no row alone refutes: the weights of their rows
-    std::uint64_t mixed = 0;
-    double worst = INFINITY;
-    std::size_t worst_query = 0;
-    std::int32_t worst_case = -1;
-    for (std::int32_t c : r.open) {
-      bool refuted = false;
-      double best = -INFINITY;
-      std::size_t best_query = 0;
-      for (const Limit& l : problem_.cases[std::size_t(c)]) {
-        const std::size_t i = std::size_t(std::lower_bound(wanted.begin(), wanted.end(), l.query) - wanted.begin());
-        const double v = lower[i * b + q];
-        if (refutes(l, v)) refuted = true;
-        if (v - l.bound > best) best = v - l.bound, best_query = i;
-      }
-      if (refuted) continue;
-      // A counterexample of this case has every row's linear lower bound within its limit: that cuts the box.
-      std::vector<float> a(r.lo), z(r.hi);
-      for (int round = 0; round < 2 && !refuted; ++round)
-        for (const Limit& l : problem_.cases[std::size_t(c)]) {
-          const std::size_t i = std::size_t(std::lower_bound(wanted.begin(), wanted.end(), l.query) - wanted.begin());
-          if (!(lower[i * b + q] > -1e30)) continue;
-          const float* s = linear.data() + i * n * b;
-          // lower = least over the loaded box; move it to the box as cut so far.
-          double least = lower[i * b + q], size = std::fabs(lower[i * b + q]) + std::fabs(l.bound);
-          for (std::size_t d = 0; d < n; ++d) {
-            const double w = double(s[d * b + q]);
-            least += w > 0 ? w * (double(a[d]) - double(r.lo[d])) : w * (double(z[d]) - double(r.hi[d]));
-            size += std::fabs(w) * std::max(std::fabs(double(r.lo[d])), std::fabs(double(r.hi[d])));
-          }
-          const double room = l.bound - least + 1e-9 * size;
-          if (room < 0) {
-            refuted = true;
-            break;
-          }
-          for (std::size_t d = 0; d < n; ++d) {
-            const double w = double(s[d * b + q]);
-            if (w == 0 || a[d] == z[d]) continue;
-            if (w > 0) {
-              const double top = double(a[d]) + room / w;
-              if (top < double(z[d])) z[d] = std::min(z[d], std::nextafter(float(top + 1e-12 * std::fabs(top)), float(INFINITY)));
-            } else {
-              const double bottom = double(z[d]) + room / w;
-              if (bottom > double(a[d])) a[d] = std::max(a[d], std::nextafter(float(bottom - 1e-12 * std::fabs(bottom)), -INFINITY));
-            }
-            if (exact) a[d] = std::ceil(a[d]), z[d] = std::floor(z[d]), refuted |= a[d] > z[d];
-            if (a[d] > z[d]) a[d] = z[d];
-          }
-        }
-      if (!refuted && problem_.cases[std::size_t(c)].size() > 1) {
-        std::vector<std::vector<double>> rows;
-        std::vector<double> constants, mix;
-        std::vector<char> used;
-        double size = 0;
-        for (const Limit& l : problem_.cases[std::size_t(c)]) {
-          const std::size_t i = std::size_t(std::lower_bound(wanted.begin(), wanted.end(), l.query) - wanted.begin());
-          used.push_back(lower[i * b + q] > -1e30);
-          if (!used.back()) continue;
-          std::vector<double> row(n);
-          double constant = lower[i * b + q] - l.bound;
-          for (std::size_t d = 0; d < n; ++d) {
-            row[d] = double(linear[(i * n + d) * b + q]);
-            const double v = row[d] * double(row[d] > 0 ? r.lo[d] : r.hi[d]);
-            constant -= v, size = std::max(size, std::fabs(v) + std::fabs(constant));
-          }
-          rows.push_back(std::move(row)), constants.push_back(constant - 1e-9 * size);
-        }
-        refuted = rows.size() > 1 && joint_bound(rows, constants, a, z, mix) > 0;
-        if (refuted && record_) {
-          ++mixed, mixes.number(std::uint64_t(c));
-          auto weight = mix.begin();
-          for (char u : used) mixes.real(u ? float(*weight++) : 0);
-        }
-      }
-      if (refuted) continue;
-      open.push_back(c);
-      for (std::size_t d = 0; d < n; ++d) lo[d] = std::min(lo[d], a[d]), hi[d] = std::max(hi[d], z[d]);
-      if (best < worst) worst = best, worst_query = best_query, worst_case = c;
-    }
-    if (open.empty()) {
-      if (record_) record_->add(r.node, Writer().tag(check_proof::Tag::refuted).number(mixed).append(mixes.bytes()).bytes(), 0);
-      std::lock_guard lock(mutex_);
-      done_ += r.weight;
+    Rest after = rest(r, q, b, lower);
+    if (after.open.empty()) {
+      refuted(r, after);
       continue;
     }
-    if (exact && Points::count(lo, hi) <= kFewPoints) {
-      const bool decided = exact->run(watch_, std::size_t(r.group), lo, hi, open);
+    const std::vector<float>&lo = after.lo, &hi = after.hi;
+    const std::shared_ptr<const Known> known = this->known(sweep, q, loose, linear, glances);
+    for (Region& l : r.leaves) {
+      bool empty = false;
+      std::vector<std::int32_t> open;
+      std::ranges::set_intersection(l.open, after.open, std::back_inserter(open));
+      for (std::size_t d = 0; d < n; ++d) {
+        l.clipped |= lo[d] > l.lo[d] || hi[d] < l.hi[d];
+        l.lo[d] = std::max(l.lo[d], lo[d]), l.hi[d] = std::min(l.hi[d], hi[d]), empty |= l.lo[d] > l.hi[d];
+      }
+      l.known = known, l.open = std::move(open), l.bundle = q;
+      if (empty || l.open.empty()) refuted(l, after);
+      else if (r.leaves.size() > 1) leaves.push_back(std::move(l));
+      else if (!points(exact, l, after, kFewPoints)) left.push_back(std::move(l));
+    }
+    if (!r.leaves.empty()) continue;
+    if (points(exact, r, after, kFewPoints)) {
       if (watch_.stopped()) return;
-      std::lock_guard lock(mutex_);
-      done_ += r.weight, given_up_ |= !decided;
-      continue;
-    }
-    if (replayed) {                                  // it is split as any other
-      Region again = r;
-      keep(sweep, q, again);
-      if (record_ && (lo != r.lo || hi != r.hi)) again.node = record_->add(r.node, Writer().tag(check_proof::Tag::clip).bytes(), 1);
-      again.lo = lo, again.hi = hi, again.open = std::move(open), again.replayed = false;
-      children.push_back(std::move(again));
       continue;
     }
     // The corner where the worst case's bound is least, and the middle, may be counterexamples.
     for (std::size_t d = 0; d < n; ++d) point[d] = 0.5f * (lo[d] + hi[d]);
-    points.push_back(watch_.inside(std::size_t(r.group), point)), point_of.push_back(worst_case);
-    for (std::size_t d = 0; d < n; ++d) point[d] = linear[(worst_query * n + d) * b + q] > 0 ? lo[d] : hi[d];
-    points.push_back(watch_.inside(std::size_t(r.group), point)), point_of.push_back(worst_case);
+    tried.push_back(watch_.inside(std::size_t(r.group), point)), point_of.push_back(after.worst_case);
+    for (std::size_t d = 0; d < n; ++d) point[d] = lower.slopes[(after.worst_query * n + d) * b + q] > 0 ? lo[d] : hi[d];
+    tried.push_back(watch_.inside(std::size_t(r.group), point)), point_of.push_back(after.worst_case);
     std::size_t along = n;
     double top = -1;
     for (std::size_t d = 0; d < n; ++d) {
       const double width = double(hi[d]) - double(lo[d]);
       if (exact ? width < 1 : width <= 1e-6 * root_[std::size_t(r.group)][d] || !(0.5f * (lo[d] + hi[d]) > lo[d])) continue;  // float32 tells no more apart
       const double shrink = width / std::max(1e-30, double(r.hi[d]) - double(r.lo[d]));
-      double v = (double(score[(worst_query * n + d) * b + q]) + 0.1 * std::fabs(double(linear[(worst_query * n + d) * b + q])) * double(r.hi[d] - r.lo[d])) * shrink;
+      const std::size_t at = (after.worst_query * n + d) * b + q;
+      double v = (double(score[at]) + 0.1 * std::fabs(double(lower.slopes[at])) * double(r.hi[d] - r.lo[d])) * shrink;
       if (!(v == v) || sweep.broken(int(q))) v = width;
       if (v > top) top = v, along = d;
     }
@@ -381,30 +568,41 @@ void InputSearch::batch(Sweep& sweep, Descent& descent, Points* exact, std::vect
       given_up_ = true;
       continue;
     }
-    Region child;
-    keep(sweep, q, child);
-    child.open = std::move(open), child.group = r.group, child.depth = r.depth + 1, child.weight = r.weight / 2;
-    child.lo = lo, child.hi = hi;
+    Region part{.lo = lo, .hi = hi, .known = known, .open = after.open, .group = r.group, .weight = r.weight / 2};
     const float half = 0.5f * (lo[along] + hi[along]), middle = exact ? std::floor(half) : half;
-    Region other = child;
-    child.hi[along] = middle, other.lo[along] = exact ? middle + 1 : middle;
+    Region other = part;
+    part.hi[along] = middle, other.lo[along] = exact ? middle + 1 : middle;
     if (record_) {
       Writer w;
-      bool clipped = false;
-      for (std::size_t d = 0; d < n; ++d) clipped |= lo[d] > r.lo[d] || hi[d] < r.hi[d];
-      if (clipped) w.tag(check_proof::Tag::clip);
-      w.tag(check_proof::Tag::input_split), w.number(along), w.real(middle);
-      child.node = record_->add(r.node, w.bytes(), 2), other.node = child.node + 1;
+      if (r.clipped || lo != r.lo || hi != r.hi) w.tag(check_proof::Tag::clip);
+      w.tag(check_proof::Tag::input_split).number(along).real(middle);
+      part.node = record_->add(r.node, w.bytes(), 2), other.node = part.node + 1;
     }
-    children.push_back(std::move(child)), children.push_back(std::move(other));
+    halves.push_back(std::move(part)), halves.push_back(std::move(other));
   }
-  descent.screen(watch_, points, point_of);
+  if (descent.screen(watch_, tried, point_of)) return;
+  left.insert(left.end(), std::make_move_iterator(halves.begin()), std::make_move_iterator(halves.end()));
+  if (!bundles) return;
+  std::vector<Region> still;
+  if (glances) glance(sweep, exact, leaves, still);
+  else still = std::move(leaves);
+  std::lock_guard lock(mutex_);
+  std::vector<std::size_t> ends;                     // of what is left of each region's leaves
+  for (std::size_t q = 0, end = 0; q < regions.size(); ++q) {
+    const std::size_t first = end, all = regions[q].leaves.size();
+    while (end < still.size() && still[end].bundle == q) ++end;
+    ends.push_back(end);
+    if (all > 1 && all <= bundle_ && 2 * all > bundle_) ++bundled_, closed_ += std::int64_t(all - (end - first));
+  }
+  judge_bundles();
+  std::size_t first = 0;
+  for (std::size_t end : ends) gather(std::span(still).subspan(first, end - first), std::min((end - first + 1) / 2, bundle_), bundles_), first = end;
 }
 
 void InputSearch::work(bool first_thread) {
   Sweep sweep(net_, loops_, loops_.vector * 2, 128, problem_.options.arithmetic);
   sweep.stop = [this] { return watch_.stopped() || watch_.out_of_time(); };
-  std::vector<Region> regions, children;
+  std::vector<Region> regions, left;
   Descent descent(problem_, problem_.options.seed + (first_thread ? 100 : 200));
   std::optional<Points> points;
   if (problem_.grid) points.emplace(problem_);
@@ -416,20 +614,22 @@ void InputSearch::work(bool first_thread) {
   for (;;) {
     {
       std::unique_lock lock(mutex_);
-      changed_.wait(lock, [&] { return !stack_.empty() || busy_ == 0 || watch_.stopped(); });
-      if (watch_.stopped() || watch_.seconds() > std::min(until_, hopeless_) || (stack_.empty() && busy_ == 0)) break;
+      changed_.wait(lock, [&] { return !empty() || busy_ == 0 || watch_.stopped(); });
+      if (watch_.stopped() || watch_.seconds() > std::min(until_, hopeless_) || (empty() && busy_ == 0)) break;
+      if (bundles_.empty()) bundle_leaves(std::size_t(sweep.lanes()));
+      std::vector<Region>& waiting = bundles_.empty() ? stack_ : bundles_;
       regions.clear();
       // Two threads share a short stack evenly.
-      const std::size_t take = std::min<std::size_t>(std::size_t(sweep.lanes()), std::max<std::size_t>(1, problem_.threads > 1 && stack_.size() < 2 * std::size_t(sweep.lanes()) ? (stack_.size() + 1) / 2 : stack_.size()));
+      const std::size_t take = std::min<std::size_t>(std::size_t(sweep.lanes()), std::max<std::size_t>(1, problem_.threads > 1 && waiting.size() < 2 * std::size_t(sweep.lanes()) ? (waiting.size() + 1) / 2 : waiting.size()));
       // Depth first keeps the stack short and neighbours together; now and then regions from anywhere, since a counterexample may lie there.
       const bool anywhere = ++rounds % 4 == 0;
       for (std::size_t i = 0; i < take; ++i) {
-        if (anywhere) std::swap(stack_.back(), stack_[random() % stack_.size()]);
-        regions.push_back(std::move(stack_.back())), stack_.pop_back();
+        if (anywhere && bundles_.empty()) std::swap(stack_.back(), stack_[random() % stack_.size()]);
+        regions.push_back(std::move(waiting.back())), waiting.pop_back();
       }
       ++busy_;
     }
-    if (rounds % 8 == 4 && !regions[0].replayed) {
+    if (rounds % 8 == 4 && regions[0].leaves.empty()) {
       for (std::size_t q = 0; q < starts.size(); ++q) {
         const Region& r = regions[q % regions.size()];
         of[q] = r.open[random() % r.open.size()];
@@ -438,18 +638,18 @@ void InputSearch::work(bool first_thread) {
       }
       descent.run(watch_, starts, of, 12, 0.05f);
     }
-    if (rounds % 64 == 36) {                         // over all of the box, and where it is open
+    if (rounds % 64 == 36 && regions[0].leaves.empty()) {                         // over all of the box, and where it is open
       const Region& r = regions[0];
       const std::int32_t c = r.open[random() % r.open.size()];
       const Box& box = problem_.boxes[std::size_t(r.group)];
       const std::vector<float> lo(box.lo.begin(), box.lo.end()), hi(box.hi.begin(), box.hi.end());
       if (problem_.cases[std::size_t(c)].size() > 1 && !problem_.grid) (rounds / 64) % 2 ? descent.wander(watch_, r.lo, r.hi, c) : descent.wander(watch_, lo, hi, c);
     }
-    children.clear();
-    batch(sweep, descent, points ? &*points : nullptr, regions, children);
+    left.clear();
+    batch(sweep, descent, points ? &*points : nullptr, regions, left);
     {
       std::lock_guard lock(mutex_);
-      for (Region& c : children) stack_.push_back(std::move(c));
+      for (Region& r : left) stack_.push_back(std::move(r));
       --busy_;
     }
     changed_.notify_all();
@@ -469,7 +669,7 @@ End InputSearch::run(double until) {
   work(true);
   for (std::thread& t : others) t.join();
   if (watch_.stopped()) return End::stopped;
-  if (!stack_.empty() && watch_.seconds() <= hopeless_) return End::paused;
+  if (!empty() && watch_.seconds() <= hopeless_) return End::paused;
   return given_up_ ? End::given_up : End::proved;
 }
 }  // namespace

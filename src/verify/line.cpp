@@ -122,40 +122,51 @@ Plane above_difference(Interval x, Interval y, Interval d) {
 }
 
 Line line_of(const Steps::Table& t, bool whole, std::size_t a, std::size_t b, double lo, double hi) {
-  // The ends of each step that lies in [lo, hi], from left to right; each line goes along the hull's edge over the middle, where it leaves least between.
+  // Each line goes along an edge of the hull of the steps' ends over the middle, where it leaves least between; of many steps some are enough to choose its slope. Its constant is then found from all.
   struct Point {
     double x, y;
   };
-  thread_local std::vector<Point> ends, hull;
-  ends.clear();
-  for (std::size_t i = a; i <= b; ++i) {
-    const double y = double(t.value[i]);
-    ends.push_back({i == a ? lo : double(t.at[i - 1]), y});
-    ends.push_back({i == b ? hi : double(t.at[i]) - (whole ? 1 : 0), y});
+  constexpr std::size_t kSome = 16;
+  Point ends[2 * kSome + 4], hull[2 * kSome + 4];
+  auto from = [&](std::size_t i) { return i == a ? lo : double(t.at[i - 1]); };
+  auto to = [&](std::size_t i) { return i == b ? hi : double(t.at[i]) - (whole ? 1 : 0); };
+  std::size_t n = 0;
+  const std::size_t stride = (b - a + kSome - 1) / kSome;
+  for (std::size_t i = a;; i = std::min(b, i + stride)) {  // from left to right
+    ends[n++] = {from(i), double(t.value[i])}, ends[n++] = {to(i), double(t.value[i])};
+    if (i == b) break;
   }
   Line l;
   const double middle = 0.5 * (lo + hi);
+  double largest = 0;
+  for (std::size_t i = a; i <= b; ++i) largest = std::max(largest, std::fabs(double(t.value[i])));
   for (double sign : {1.0, -1.0}) {                  // above, then below
-    hull.clear();
-    for (Point p : ends) {
-      p.y *= sign;
-      if (!hull.empty() && hull.back().x >= p.x) {   // a jump: the upper of both
-        if (hull.back().y >= p.y) continue;
-        hull.pop_back();
+    std::size_t m = 0;
+    for (std::size_t k = 0; k < n; ++k) {
+      const Point p{ends[k].x, ends[k].y * sign};
+      if (m > 0 && hull[m - 1].x >= p.x) {           // a jump: the upper of both
+        if (hull[m - 1].y >= p.y) continue;
+        --m;
       }
-      while (hull.size() > 1) {
-        const Point &u = hull[hull.size() - 2], &v = hull.back();
+      while (m > 1) {
+        const Point &u = hull[m - 2], &v = hull[m - 1];
         if ((v.y - u.y) * (p.x - u.x) > (p.y - u.y) * (v.x - u.x)) break;
-        hull.pop_back();
+        --m;
       }
-      hull.push_back(p);
+      hull[m++] = p;
     }
     std::size_t i = 1;
-    while (i + 1 < hull.size() && hull[i].x < middle) ++i;
-    const float slope = hull.size() > 1 ? float(sign * (hull[i].y - hull[i - 1].y) / (hull[i].x - hull[i - 1].x)) : 0.0f;
-    double most = -INFINITY, size = 0;
-    for (const Point& p : ends) most = std::max(most, sign * (p.y - double(slope) * p.x)), size = std::max({size, std::fabs(p.y), std::fabs(double(slope) * p.x)});
-    most += 1e-13 * size;
+    while (i + 1 < m && hull[i].x < middle) ++i;
+    const float slope = m > 1 ? float(sign * (hull[i].y - hull[i - 1].y) / (hull[i].x - hull[i - 1].x)) : 0.0f;
+    // Of a step the end that lies farther out.
+    const double s = double(slope);
+    const bool left = sign * s >= 0;
+    double most = std::max(sign * (double(t.value[a]) - s * (left ? lo : to(a))), sign * (double(t.value[b]) - s * (left ? from(b) : hi)));
+    const float *at = t.at.data(), *value = t.value.data();
+    const double back = whole ? 1 : 0;
+    if (left) for (std::size_t k = a + 1; k < b; ++k) most = std::max(most, sign * (double(value[k]) - s * double(at[k - 1])));
+    else for (std::size_t k = a + 1; k < b; ++k) most = std::max(most, sign * (double(value[k]) - s * (double(at[k]) - back)));
+    most += 1e-13 * (largest + std::fabs(s) * std::max(std::fabs(lo), std::fabs(hi)));
     if (sign > 0) l.au = slope, l.cu = std::nextafter(float(most), float(INFINITY));
     else l.al = slope, l.cl = std::nextafter(float(-most), -INFINITY);
   }

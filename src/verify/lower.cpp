@@ -916,6 +916,7 @@ Place Lowering::clipped(Place x, double lo, double hi, const std::string& origin
 }
 
 Place Lowering::stepped(Place x, Steps steps, const std::string& origin) {
+  for (Steps::Table& t : steps.tables) t.divide();
   Unary u;
   u.kind = Unary::Kind::steps;
   u.steps = std::make_shared<const Steps>(std::move(steps));

@@ -28,7 +28,7 @@ bool Points::run(Watch& watch, std::size_t group, std::span<const float> lo, std
     }
     for (std::size_t q = used; q < kLanes; ++q)
       for (std::size_t i = 0; i < n; ++i) points[i * kLanes + q] = points[i * kLanes];
-    sweep_.start();
+    sweep_.start(true);
     std::copy(points.begin(), points.end(), sweep_.lo(0)), std::copy(points.begin(), points.end(), sweep_.hi(0));
     for (std::size_t k = 1; k <= last; ++k) sweep_.forward(k);
     const float *low = sweep_.lo(last), *high = sweep_.hi(last);

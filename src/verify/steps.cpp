@@ -6,7 +6,34 @@
 
 namespace saha::verify {
 
-std::size_t Steps::Table::index(double x) const { return std::size_t(std::upper_bound(at.begin(), at.end(), x) - at.begin()); }
+namespace {
+/// Rises with x, and so do its roundings.
+std::size_t part_of(const Steps::Table& t, double x) {
+  return std::min(t.start.size() - 1, std::size_t((x - double(t.at.front())) * t.parts));
+}
+}  // namespace
+
+void Steps::Table::divide() {
+  start.clear();
+  if (at.size() < 4) return;
+  start.assign(2 * at.size() + 1, 0);
+  parts = double(2 * at.size()) / (double(at.back()) - double(at.front()));
+  for (float x : at) {
+    const std::size_t part = part_of(*this, double(x));
+    if (part + 1 < start.size()) ++start[part + 1];
+  }
+  for (std::size_t i = 1; i < start.size(); ++i) start[i] += start[i - 1];
+}
+
+std::size_t Steps::Table::index(double x) const {
+  if (start.empty()) return std::size_t(std::upper_bound(at.begin(), at.end(), x) - at.begin());
+  if (!(x >= double(at.front()))) return 0;
+  if (x >= double(at.back())) return at.size();
+  std::size_t i = std::size_t(start[part_of(*this, x)]);
+  i += double(at[i]) <= x;                           // a part mostly has one
+  while (double(at[i]) <= x) ++i;
+  return i;
+}
 double Steps::Table::least() const { return double(*std::min_element(value.begin(), value.end())); }
 double Steps::Table::most() const { return double(*std::max_element(value.begin(), value.end())); }
 

@@ -13,6 +13,9 @@ struct Steps {
   /// value[0] below at[0], value[i] from at[i - 1] on. at rises; one value more than places.
   struct Table {
     std::vector<float> at, value;
+    std::vector<std::int32_t> start = {};            ///< of equal parts of what `at` spans, `parts` a unit: an index not above that of any number there; made by divide(), empty: none are kept
+    double parts = 0;
+    void divide();
     std::size_t index(double x) const;
     double least() const;
     double most() const;

@@ -12,6 +12,7 @@ constexpr float kUnit = 0x1p-24f, kTiny = 1e-35f, kHuge = 1e30f;
 constexpr float kCarried = 20;
 /// Least float32: what a product near 0 may lose, and more than it does. Lines of a nonlinear layer, also of pairs, are so many products, and an element's constants.
 constexpr double kLeast = 0x1p-149, kOfLines = 16, kOfConstants = 8;
+constexpr double kLost = 1e-11;                      ///< of sums in float64, relative to the sizes of what is summed
 
 bool all_ones(const Matrix& m) {
   return !m.dense && std::all_of(m.values.begin(), m.values.end(), [](float v) { return v == 1 || v == -1; });
@@ -70,6 +71,17 @@ Sweep::Sweep(const Net& net, const Loops& loops, int lanes, int columns, Arithme
     s.coefficient.assign(std::size_t(l.size) * std::size_t(ld_), 0);
   }
   std::sort(critical_.begin(), critical_.end());
+  for (std::size_t k = 0; k < net.layers.size(); ++k) {
+    const Layer& l = net.layers[k];
+    if (state_[k].passes) for (const Term& t : l.terms) state_[std::size_t(t.from)].signs = false;
+    if (l.gap >= 0 && l.mate < std::int32_t(k)) state_[std::size_t(l.gap)].paired = std::int32_t(k);
+    for (std::int32_t from : {l.a, l.b}) {
+      if (from < 0) continue;
+      State& f = state_[std::size_t(from)];
+      f.signs &= l.kind == Layer::Kind::unary && l.unary.kind == Unary::Kind::relu;
+      if (f.readers == 1 && l.kind == Layer::Kind::unary) f.steps = l.unary.steps.get();
+    }
+  }
 }
 
 void Sweep::read_by_nonlinear(std::int32_t from, bool through) {
@@ -83,10 +95,11 @@ void Sweep::read_by_nonlinear(std::int32_t from, bool through) {
   }
 }
 
-void Sweep::start() {
+void Sweep::start(bool points) {
+  points_ = points;
   std::fill(broken_.begin(), broken_.end(), 0);
   for (std::size_t k = 1; k < state_.size(); ++k) {
-    std::fill(state_[k].lo.begin(), state_[k].lo.end(), -INFINITY), std::fill(state_[k].hi.begin(), state_[k].hi.end(), float(INFINITY));
+    if (!points || !net_.layers[k].whole) std::fill(state_[k].lo.begin(), state_[k].lo.end(), -INFINITY), std::fill(state_[k].hi.begin(), state_[k].hi.end(), float(INFINITY));
     for (auto& p : state_[k].pruned) p = nullptr;
     if (state_[k].active.size() != std::size_t(net_.layers[k].size)) state_[k].active.assign(all_.begin(), all_.begin() + net_.layers[k].size);
   }
@@ -142,6 +155,13 @@ void Sweep::affine(std::size_t layer) {
   const Layer& l = net_.layers[layer];
   State& s = state_[layer];
   const std::int64_t b = lanes_;
+  if (points_ && l.whole && b > 1) {                 // sums are exact, and nothing else is read of the layer
+    for (std::size_t i = 0; i < l.terms.size(); ++i) multiply(l.terms[i], s.ahead[i], false, state_[std::size_t(l.terms[i].from)].lo.data(), s.lo.data(), b, b, i > 0);
+    if (l.terms.empty()) std::fill(s.lo.begin(), s.lo.end(), 0.0f);
+    for (std::int64_t e = 0, i = 0; e < l.size; ++e)
+      for (const float bias = l.bias[std::size_t(e)]; i < (e + 1) * b; ++i) s.hi[std::size_t(i)] = s.lo[std::size_t(i)] += bias;
+    return;
+  }
   // Lanes of one are padded to a vector in buffers of their own.
   const std::int64_t width = std::max<std::int64_t>(b, loops_.vector);
   const std::size_t out_n = std::size_t(l.size) * std::size_t(width);
@@ -287,20 +307,23 @@ void Sweep::step_lines(std::size_t layer) {
   State& s = state_[layer];
   const State& f = state_[std::size_t(l.a)];
   const float adds = f.readers > 1 ? 10 : 2;
-  for (std::size_t i = 0; i < s.lo.size(); ++i) {
-    const float lo = f.lo[i], hi = f.hi[i];
-    const Steps::Table& t = l.unary.steps->of(std::int32_t(i / std::size_t(lanes_)));
-    const std::size_t a = t.index(double(lo)), b = t.index(double(hi));
-    if (a == b) {
-      const float v = t.value[a];
-      s.al[i] = s.au[i] = 0, s.cl[i] = s.cu[i] = s.lo[i] = s.hi[i] = v, s.slack[i] = kUnit * kCarried * std::fabs(v);
-      continue;
+  for (std::int32_t e = 0; e < l.size; ++e) {
+    const Steps::Table& t = l.unary.steps->of(e);
+    for (std::size_t i = std::size_t(e) * std::size_t(lanes_), end = i + std::size_t(lanes_); i < end; ++i) {
+      const float lo = f.lo[i], hi = f.hi[i];
+      const std::size_t a = t.index(double(lo)), b = lo == hi ? a : t.index(double(hi));
+      if (a == b) {
+        const float v = t.value[a];
+        s.lo[i] = s.hi[i] = v;
+        if (!points_) s.al[i] = s.au[i] = 0, s.cl[i] = s.cu[i] = v, s.slack[i] = kUnit * kCarried * std::fabs(v);
+        continue;
+      }
+      const Line line = line_of(t, l.unary.steps->whole, a, b, double(lo), double(hi));
+      const auto [least, most] = std::minmax_element(t.value.begin() + std::ptrdiff_t(a), t.value.begin() + std::ptrdiff_t(b) + 1);
+      s.lo[i] = *least, s.hi[i] = *most;
+      s.al[i] = line.al, s.au[i] = line.au, s.cl[i] = line.cl, s.cu[i] = line.cu;
+      s.slack[i] = kUnit * (adds * std::max(std::fabs(line.al), std::fabs(line.au)) * std::max(std::fabs(lo), std::fabs(hi)) + kCarried * std::max(std::fabs(line.cl), std::fabs(line.cu))) + kTiny;
     }
-    const Line line = line_of(t, l.unary.steps->whole, a, b, double(lo), double(hi));
-    const auto [least, most] = std::minmax_element(t.value.begin() + std::ptrdiff_t(a), t.value.begin() + std::ptrdiff_t(b) + 1);
-    s.lo[i] = *least, s.hi[i] = *most;
-    s.al[i] = line.al, s.au[i] = line.au, s.cl[i] = line.cl, s.cu[i] = line.cu;
-    s.slack[i] = kUnit * (adds * std::max(std::fabs(line.al), std::fabs(line.au)) * std::max(std::fabs(lo), std::fabs(hi)) + kCarried * std::max(std::fabs(line.cl), std::fabs(line.cu))) + kTiny;
   }
 }
 
@@ -338,7 +361,7 @@ void Sweep::product_lines(std::size_t layer) {
 void Sweep::narrow_active(std::size_t layer) {
   const Layer& l = net_.layers[layer];
   State& s = state_[layer];
-  if ((l.unary.kind != Unary::Kind::relu && l.unary.kind != Unary::Kind::steps) || pointwise_) return;
+  if ((l.unary.kind != Unary::Kind::relu && l.unary.kind != Unary::Kind::steps) || pointwise_ || points_) return;
   s.active.clear();
   for (std::int32_t e = 0; e < l.size; ++e) {
     bool on = false;
@@ -394,39 +417,28 @@ void Sweep::count_lost(std::size_t layer) {
 
 void Sweep::loose(std::size_t layer, std::vector<std::int32_t>& rows) const {
   rows.clear();
-  const State& s = state_[layer];
-  bool relu = true;
-  const Steps* steps = nullptr;                      // of the only reader
-  for (std::size_t k = layer + 1; k < net_.layers.size(); ++k) {
-    const Layer& l = net_.layers[k];
-    if (state_[k].passes) for (const Term& t : l.terms) relu &= t.from != std::int32_t(layer);
-    if (l.a != std::int32_t(layer) && l.b != std::int32_t(layer)) continue;
-    relu &= l.kind == Layer::Kind::unary && l.unary.kind == Unary::Kind::relu;
-    if (s.readers == 1 && l.kind == Layer::Kind::unary) steps = l.unary.steps.get();
-  }
-  if (s.exact_box) return;
+  if (state_[layer].exact_box) return;
   // What a function of one element takes on over its operand's bounds is no wider than what its lines leave. (Where inputs are split, the slopes of these rows say which.)
   if (lanes_ == 1 && net_.layers[layer].kind == Layer::Kind::unary) return;
-  for (std::size_t k = layer + 1; k < net_.layers.size(); ++k) {  // a difference matters unless both ReLUs are linear, alike
-    const Layer& l = net_.layers[k];
-    if (l.gap != std::int32_t(layer)) continue;
-    const State &x = state_[std::size_t(l.a)], &y = state_[std::size_t(net_.layers[std::size_t(l.mate)].a)];
-    for (std::int32_t e = 0; e < l.size; ++e)
-      for (int q = 0; q < lanes_; ++q)
-        if (const std::size_t at = std::size_t(e) * std::size_t(lanes_) + std::size_t(q); !((x.lo[at] >= 0 && y.lo[at] >= 0) || (x.hi[at] <= 0 && y.hi[at] <= 0))) {
-          rows.push_back(e);
-          break;
-        }
-    return;
-  }
   for (std::int32_t e = 0; e < net_.layers[layer].size; ++e)
-    for (int q = 0; q < lanes_; ++q) {
-      const std::size_t at = std::size_t(e) * std::size_t(lanes_) + std::size_t(q);
-      if (steps ? steps->of(e).index(double(s.lo[at])) != steps->of(e).index(double(s.hi[at])) : relu ? s.lo[at] < 0 && s.hi[at] > 0 : s.hi[at] - s.lo[at] > 1e-6f * (std::fabs(s.lo[at]) + std::fabs(s.hi[at]))) {
+    for (int q = 0; q < lanes_; ++q)
+      if (loose(layer, e, q)) {
         rows.push_back(e);
         break;
       }
-    }
+}
+
+bool Sweep::loose(std::size_t layer, std::int32_t element, int lane) const {
+  const State& s = state_[layer];
+  const std::size_t at = std::size_t(element) * std::size_t(lanes_) + std::size_t(lane);
+  const float lo = s.lo[at], hi = s.hi[at];
+  if (s.paired >= 0) {                               // a difference matters unless both ReLUs are linear, alike
+    const Layer& l = net_.layers[std::size_t(s.paired)];
+    const State &x = state_[std::size_t(l.a)], &y = state_[std::size_t(net_.layers[std::size_t(l.mate)].a)];
+    return !((x.lo[at] >= 0 && y.lo[at] >= 0) || (x.hi[at] <= 0 && y.hi[at] <= 0));
+  }
+  if (s.steps) return s.steps->of(element).index(double(lo)) != s.steps->of(element).index(double(hi));
+  return s.signs ? lo < 0 && hi > 0 : hi - lo > 1e-6f * (std::fabs(lo) + std::fabs(hi));
 }
 
 /// Where rows are many more than the elements of which each is the sum of two, as the differences of a softmax are, linear bounds of the elements are made once and summed: float64, the lower
@@ -443,7 +455,6 @@ bool Sweep::bound_over(std::size_t layer, std::span<const std::int32_t> rows, do
   std::vector<double> constant(queries.size()), size(queries.size());
   std::vector<float> slopes(queries.size() * n);
   bound(std::size_t(l.terms[0].from), queries, constant.data(), slopes.data());
-  constexpr double kLost = 1e-11;                    // of sums in float64, relative to the sizes of what is summed
   for (std::size_t i = 0; i < queries.size(); ++i) {
     if (!(constant[i] > -INFINITY)) return false;
     size[i] = std::fabs(constant[i]);
@@ -471,16 +482,16 @@ bool Sweep::bound_over(std::size_t layer, std::span<const std::int32_t> rows, do
   return true;
 }
 
-void Sweep::refine(std::size_t layer, std::span<const std::int32_t> rows, float* slopes) {
+void Sweep::refine(std::size_t layer, std::span<const std::int32_t> rows, Linear* linear) {
   if (rows.empty()) return;
   State& s = state_[layer];
   const std::size_t b = std::size_t(lanes_), n = std::size_t(net_.inputs());
   std::vector<double> out(2 * rows.size() * b);
-  std::vector<float> parts(slopes ? 2 * rows.size() * n * b : 0);
-  if (slopes || !bound_over(layer, rows, out.data())) {
+  if (linear) linear->slopes.resize(2 * rows.size() * n * b);
+  if (linear || !bound_over(layer, rows, out.data())) {
     std::vector<Query> queries;
     for (std::int32_t r : rows) queries.push_back({{{r, 1.0f}}}), queries.push_back({{{r, -1.0f}}});
-    bound(layer, queries, out.data(), slopes ? parts.data() : nullptr);
+    bound(layer, queries, out.data(), linear ? linear->slopes.data() : nullptr);
   }
   for (std::size_t i = 0; i < rows.size(); ++i)
     for (std::size_t q = 0; q < b; ++q) {
@@ -491,9 +502,17 @@ void Sweep::refine(std::size_t layer, std::span<const std::int32_t> rows, float*
       if (hi < s.hi[at]) s.hi[at] = hi;
       if (s.lo[at] > s.hi[at]) std::swap(s.lo[at], s.hi[at]);
     }
-  if (!slopes) return;
-  for (std::size_t i = 0; i < rows.size(); ++i)
-    for (std::size_t e = 0; e < n * b; ++e) slopes[i * n * b + e] = std::max(std::fabs(parts[2 * i * n * b + e]), std::fabs(parts[(2 * i + 1) * n * b + e]));
+  if (!linear) return;
+  for (std::size_t i = 0; i < out.size(); ++i) {     // of the bound, what is left without the least value of its slopes on the box
+    const float* slope = linear->slopes.data() + i / b * n * b + i % b;
+    double size = std::fabs(out[i]);
+    for (std::size_t d = 0; d < n; ++d) {
+      const double w = double(slope[d * b]), lo = w * double(state_[0].lo[d * b + i % b]), hi = w * double(state_[0].hi[d * b + i % b]);
+      out[i] -= std::min(lo, hi), size += std::max(std::fabs(lo), std::fabs(hi));
+    }
+    out[i] -= kLost * size;
+  }
+  linear->constants = std::move(out);
 }
 
 // ---- backwards ----------------------------------------------------------------------------------------------------------------------------

@@ -49,6 +49,13 @@ struct Query {
   bool rounded = false;                               ///< the coefficients stand for numbers that float32 does not hold: bounds hold for those too
 };
 
+/// Linear bounds of some rows over a batch of boxes: for each row and then its negative [2 row + side], slopes [input][lane] and constants [lane], so that slope x + constant lies below for every
+/// x of the lane's box.
+struct Linear {
+  std::vector<float> slopes;
+  std::vector<double> constants;
+};
+
 class Sweep {
  public:
   /// lanes: 1 or a multiple of loops.vector. columns: at least lanes; how many coefficients of an element are worked on at once.
@@ -68,16 +75,18 @@ class Sweep {
   /// The layer only moves critical ones.
   bool passes(std::size_t layer) const { return state_[layer].passes; }
 
-  /// Forgets all bounds but the input's.
-  void start();
+  /// Forgets all bounds but the input's. `points`: its intervals are points, and forward() is all that follows: what layers of integers then are is computed as such.
+  void start(bool points = false);
   /// Intervals of a layer from those of its operands, met with what lo() and hi() hold; then the lines of a nonlinear one.
   void forward(std::size_t layer);
   /// Elements of a critical layer whose nonlinear reader is not linear over them in some lane.
   void loose(std::size_t layer, std::vector<std::int32_t>& rows) const;
   /// How far apart the two lines of an element of a layer of steps are, in the middle.
   float gap(std::size_t layer, std::int32_t element, int lane) const;
-  /// Tightens these elements by linear bounds. `slopes`, if not null: for each row, input element and lane the larger magnitude of the two bounds' slopes.
-  void refine(std::size_t layer, std::span<const std::int32_t> rows, float* slopes = nullptr);
+  /// Whether one of them is that in this lane, by its bounds as they are now.
+  bool loose(std::size_t layer, std::int32_t element, int lane) const;
+  /// Tightens these elements by linear bounds. `linear`, if not null: those bounds.
+  void refine(std::size_t layer, std::span<const std::int32_t> rows, Linear* linear = nullptr);
   /// Lower bounds of queries on a layer: out[query][lane]. `slopes`: [query][input element][lane], the bound's linear part. `seen` is called after each chunk
   /// of queries, while coefficients() holds what multiplies the elements of each layer: [element][query - first][lane].
   /// Asked between chunks: true ends bound() and refine() early, with no bound for what is left.
@@ -142,6 +151,9 @@ class Sweep {
     bool critical = false, passes = false, exact_box = false, has = false;
     std::int64_t slope_lanes = 0, line_lanes = 0;    ///< slope_lanes: of al
     Lines lines() const { return {al.data(), au.data(), bl.data(), bu.data(), cl.empty() ? nullptr : cl.data(), cu.data(), slack.data(), slope_lanes, line_lanes}; }
+    bool signs = true;                               ///< all that matters of the layer's elements is their sign
+    const Steps* steps = nullptr;                    ///< of the only reader
+    std::int32_t paired = -1;                        ///< of a layer of differences: the second ReLU of the pair
   };
 
   static const State& root_state(const Sweep& root, std::size_t layer) { return root.state_[layer]; }
@@ -176,6 +188,7 @@ class Sweep {
   std::vector<char> broken_;
   std::vector<double> sum_;
   std::vector<std::vector<float>> chords_;           ///< of stairs, by layer and element
+  bool points_ = false;                              ///< of start()
   bool pointwise_ = false;                           ///< lines are slopes at points: no constants, no errors
 };
 
