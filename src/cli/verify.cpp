@@ -41,6 +41,7 @@ constexpr Option kOptions[] = {
     {"replay", 0, "FILE", "begin with the splits of inputs of a certificate of the same property, of a similar network"},
     {"proof", 0, "FILE", "also write why it is unsat, as a certificate that check-proof judges"},
     {"witness", 0, "FILE", "also write the counterexample: as text; .npy the input as an array; .npz all inputs and outputs"},
+    {"unpaired", 0, "", "bound networks that are made alike side by side, without pairs of their ReLUs: to compare"},
     {"explain", 0, "", "say what the property asks in plain words and stop"},
     kReportOption,
 };
@@ -240,6 +241,7 @@ Result<int> run_verify(const Args& args) {
   options.arithmetic = how == "real" ? verify::Arithmetic::real : verify::Arithmetic::float32;
   options.threads = int(threads);
   options.seed = std::uint64_t(seed);
+  options.pairs = !args.has("unpaired");
   options.execute = [&](const std::vector<float>& x) { return executed(x); };
   options.cancelled = [] { return system::interrupted(); };
   std::optional<system::Progress> bar;

@@ -94,7 +94,8 @@ void GroupSearch::ascend_layer(std::size_t layer, const std::vector<std::int32_t
   crew_.on_threads([&](unsigned thread) {
     Ascent& a = crew_.ascent(thread);
     a.begin(root_);
-    std::vector<double> enough(per, 0.0);
+    // Of a pair's difference every bit counts.
+    const std::vector<double> enough(per, is_difference(net_, layer) ? INFINITY : 0.0);
     for (;;) {
       const std::size_t first = next.fetch_add(per);
       if (first >= lower.size() || root_.stop()) return;

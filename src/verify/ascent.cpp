@@ -26,6 +26,10 @@ Ascent::Ascent(const Net& net, const Loops& loops, int columns, Arithmetic arith
       s.slope_lanes = s.line_lanes = lanes_;
       num_weights_ += 2 * std::size_t(l.size);
     }
+    if (second_of_pair(k)) {
+      extra_[k].weight.assign(3 * n, 0), extra_[k].pair_mean.assign(5 * n, 0), extra_[k].pair_square.assign(5 * n, 0), extra_[k].share.assign(std::size_t(l.size), 0);
+      num_weights_ += 3 * std::size_t(l.size);
+    }
   }
 }
 
@@ -51,6 +55,11 @@ void Ascent::begin(const Sweep& root) {
         continue;
       }
       Extra& x = extra_[k];
+      if (second_of_pair(k)) {
+        s.joint = r.joint;
+        const auto& gap = r.joint.gap;
+        for (std::size_t e = 0; e < x.share.size(); ++e) x.share[e] = gap[4][e] + gap[5][e] < gap[0][e] + gap[1][e] + gap[2][e] + gap[3][e];
+      }
       x.open.clear(), x.fixed.clear();
       auto& place = place_[std::size_t(net_.layers[k].a)];
       place.assign(std::size_t(net_.layers[k].size), -1);
@@ -162,13 +171,84 @@ void Ascent::through_unary(std::size_t layer, List rows, std::int64_t columns, b
   }
   std::size_t next = 0;
   each_split(layer, columns, [&](std::int64_t c, const Split& split, std::size_t e, std::size_t at) {
-    const float held = s.coefficient[at] = x.held[next++];
-    const double largest = double(split.sign > 0 ? o.hi[e] : -o.lo[e]);
-    // Roundings: a reader's sum takes in the multiplier, too.
-    if (split.sign > 0) o.coefficient[at] += held, sum_[std::size_t(c)] -= double(relu_line(0, o.hi[e], o.readers + 1).slack) * double(std::fabs(held));
-    o.coefficient[at] -= split.multiplier * split.sign;
-    sum_[std::size_t(c)] -= double(kUnit) * double(o.readers + 1) * double(split.multiplier) * largest;
+    release(o, c, e, s.coefficient[at] = x.held[next++], split);
   });
+}
+
+/// What a split ReLU, `held` times, and its sign's multiplier are of the operand.
+void Ascent::release(State& o, std::int64_t c, std::size_t e, float held, const Split& split) {
+  float& to = o.coefficient[e * std::size_t(ld_) + std::size_t(c)];
+  const double largest = double(split.sign > 0 ? o.hi[e] : -o.lo[e]);
+  // Roundings: a reader's sum takes in the multiplier, too.
+  if (split.sign > 0) to += held, sum_[std::size_t(c)] -= double(relu_line(0, o.hi[e], o.readers + 1).slack) * double(std::fabs(held));
+  to -= split.multiplier * split.sign;
+  sum_[std::size_t(c)] -= double(kUnit) * double(o.readers + 1) * double(split.multiplier) * largest;
+}
+
+PairMix Ascent::pair_mix(std::size_t second) {
+  State &s = state_[second], &first = state_[std::size_t(net_.layers[second].mate)];
+  const Joint& j = s.joint;
+  Extra& x = extra_[second];
+  const std::int64_t n = std::int64_t(net_.layers[second].size) * ld_;
+  return {first.al.data(), s.al.data(), first.au.data(), first.cu.data(), s.au.data(), s.cu.data(), {j.al.data(), j.other_al.data()}, {j.au.data(), j.other_au.data()}, {j.bl.data(), j.other_bl.data()},
+          {j.bu.data(), j.other_bu.data()}, {j.cl.data(), j.other_cl.data()}, {j.cu.data(), j.other_cu.data()}, j.slack.data(), x.weight.data(), x.weight.data() + n, x.weight.data() + 2 * n,
+          x.pair_mean.data(), x.pair_square.data(), n};
+}
+
+/// Takes the split elements of a pair out of its coefficients. What a sign says of one operand cuts the other by what is known of their difference.
+void Ascent::hold(std::size_t second, std::int64_t columns) {
+  const std::size_t layer[] = {std::size_t(net_.layers[second].mate), second};
+  const State& gap = state_[std::size_t(net_.layers[second].gap)];
+  auto& held = extra_[second].pairs_held;
+  held.clear();
+  for (std::int64_t c = 0; c < columns; ++c) {
+    const std::size_t begin = held.size();
+    for (const Split& s : splits_[std::size_t(c)]) {
+      const Place& p = open_[std::size_t(s.open)];
+      const int side = p.layer == std::int32_t(layer[0]) ? 0 : p.layer == std::int32_t(second) ? 1 : -1;
+      if (side < 0) continue;
+      auto it = std::find_if(held.begin() + std::ptrdiff_t(begin), held.end(), [&](const Held& h) { return h.element == p.element; });
+      if (it == held.end()) it = held.insert(it, Held{c, p.element, {0, 0}, {nullptr, nullptr}, {}});
+      it->split[side] = &s;
+    }
+    for (std::size_t i = begin; i < held.size(); ++i) {
+      Held& h = held[i];
+      const std::size_t e = std::size_t(h.element);
+      for (std::size_t side : {0u, 1u}) {
+        float& w = state_[layer[side]].coefficient[e * std::size_t(ld_) + std::size_t(c)];
+        h.coefficient[side] = w, w = 0;
+        if (h.split[side]) continue;
+        const State& o = state_[std::size_t(net_.layers[layer[side]].a)];
+        float lo = o.lo[e], hi = o.hi[e];
+        // The second is the first less their difference.
+        if (h.split[1 - side]->sign > 0) lo = std::max(lo, side ? -gap.hi[e] : gap.lo[e]);
+        else hi = std::min(hi, side ? -gap.lo[e] : gap.hi[e]);
+        h.line[side] = lo <= hi ? relu_line(lo, hi, o.readers) : relu_line(o.lo[e], o.hi[e], o.readers);
+      }
+    }
+  }
+}
+
+void Ascent::pair_down(std::size_t second, std::int64_t columns, bool add_a, bool add_b) {
+  const std::size_t layer[] = {std::size_t(net_.layers[second].mate), second};
+  State &first = state_[layer[0]], &s = state_[second];
+  hold(second, columns);
+  const List rows{s.active.data(), std::int32_t(s.active.size())};
+  loops_.mixed_pair(pair_mix(second), rows, first.coefficient.data(), s.coefficient.data(), state_[std::size_t(net_.layers[layer[0]].a)].coefficient.data(),
+                    state_[std::size_t(net_.layers[second].a)].coefficient.data(), ld_, columns, sum_.data(), add_a, add_b);
+  for (const Held& h : extra_[second].pairs_held)
+    for (std::size_t side : {0u, 1u}) {
+      State& o = state_[std::size_t(net_.layers[layer[side]].a)];
+      const std::size_t e = std::size_t(h.element), at = e * std::size_t(ld_) + std::size_t(h.column);
+      const float w = state_[layer[side]].coefficient[at] = h.coefficient[side];
+      if (h.split[side]) {
+        release(o, h.column, e, w, *h.split[side]);
+        continue;
+      }
+      const ReluLine& l = h.line[side];
+      o.coefficient[at] += w > 0 ? w * (l.cu > 0 ? state_[layer[side]].al[at] : l.al) : w * l.au;
+      sum_[std::size_t(h.column)] += double(std::min(w, 0.0f)) * double(l.cu) - double(std::fabs(w)) * double(l.slack);
+    }
 }
 
 /// Values along the lines that the last bound used, at the corner where it is least: what its slopes with respect to slopes and multipliers are made of.
@@ -193,6 +273,21 @@ void Ascent::primal(std::int64_t columns) {
       }
       if (l.terms.empty()) for (std::int32_t e = 0; e < l.size; ++e) std::fill_n(out + std::int64_t(e) * ld_, columns, 0.0f);
       loops_.shift(l.bias.data(), j, out, ld_, columns);
+      continue;
+    }
+    if (l.gap >= 0 && state_[std::size_t(l.mate)].has) {  // with the second one, both
+      if (l.mate > std::int32_t(k)) continue;
+      const std::size_t mate = std::size_t(l.mate);
+      const float* operand[] = {extra_[std::size_t(net_.layers[mate].a)].value.data(), extra_[std::size_t(l.a)].value.data()};
+      float* both[] = {extra_[mate].value.data(), out};
+      loops_.pair_values(pair_mix(k), j, state_[mate].coefficient.data(), s.coefficient.data(), operand[0], operand[1], both[0], both[1], ld_, columns);
+      for (const Held& h : extra_[k].pairs_held)
+        for (std::size_t side : {0u, 1u}) {
+          const std::size_t at = std::size_t(h.element) * std::size_t(ld_) + std::size_t(h.column);
+          const float z = operand[side][at];
+          const ReluLine& line = h.line[side];
+          both[side][at] = h.split[side] ? (h.split[side]->sign > 0 ? z : 0) : h.coefficient[side] > 0 ? z * (line.cu > 0 ? state_[side ? k : mate].al[at] : line.al) : z * line.au + line.cu;
+        }
       continue;
     }
     const float *a = extra_[std::size_t(l.a)].value.data(), *b = l.b >= 0 ? extra_[std::size_t(l.b)].value.data() : nullptr;
@@ -234,10 +329,19 @@ void Ascent::run(std::size_t layer, int used, Rates rates, double* out, const do
   for (std::int64_t c = used; c < columns; ++c) queries_[std::size_t(c)] = {}, splits_[std::size_t(c)].clear();
   const List all{all_.data(), net_.inputs()};
   if (rates.steps > 1)
-    for (Extra& x : extra_) std::fill(x.mean.begin(), x.mean.end(), 0.0f), std::fill(x.square.begin(), x.square.end(), 0.0f);
+    for (Extra& x : extra_) for (auto* v : {&x.mean, &x.square, &x.pair_mean, &x.pair_square}) std::fill(v->begin(), v->end(), 0.0f);
   for (std::size_t k = 1; k < net_.layers.size(); ++k) {
     auto& weight = extra_[k].weight;
     if (weight.empty()) continue;
+    if (second_of_pair(k)) {
+      const std::size_t n = weight.size() / 3;
+      for (int c = 0; c < columns; ++c)
+        for (std::size_t e = 0; fresh_[std::size_t(c)] && e < extra_[k].share.size(); ++e) {
+          const std::size_t at = e * std::size_t(ld_) + std::size_t(c);
+          weight[at] = extra_[k].share[e], weight[n + at] = weight[2 * n + at] = 1;
+        }
+      continue;
+    }
     for (int c = 0; c < columns; ++c)
       if (fresh_[std::size_t(c)]) for (std::size_t at = std::size_t(c); at < weight.size(); at += std::size_t(ld_)) weight[at] = 0.5f;
     if (k <= layer) loops_.mix(planes(k), {all_.data(), net_.layers[k].size}, nullptr, nullptr, nullptr, 0, 0, ld_, columns);
@@ -286,6 +390,12 @@ void Ascent::run(std::size_t layer, int used, Rates rates, double* out, const do
         loops_.mix(planes(k), j, s.coefficient.data(), extra_[std::size_t(net_.layers[k].a)].value.data(), extra_[std::size_t(net_.layers[k].b)].value.data(), rate, square_scale, ld_, columns);
         continue;
       }
+      if (const std::int32_t mate = net_.layers[k].mate; net_.layers[k].gap >= 0 && state_[std::size_t(mate)].has) {
+        if (mate > std::int32_t(k)) continue;
+        loops_.climb_pair(pair_mix(k), j, state_[std::size_t(mate)].coefficient.data(), s.coefficient.data(), extra_[std::size_t(net_.layers[std::size_t(mate)].a)].value.data(),
+                          extra_[std::size_t(net_.layers[k].a)].value.data(), rate, square_scale, ld_, columns);
+        continue;
+      }
       const List open{extra_[k].open.data(), std::int32_t(extra_[k].open.size())};
       loops_.ascend(open, s.coefficient.data(), extra_[std::size_t(net_.layers[k].a)].value.data(), s.al.data(), extra_[k].mean.data(), extra_[k].square.data(), rate, square_scale, ld_, columns);
     }
@@ -318,7 +428,12 @@ std::vector<Ascent::Choice> Ascent::choices(int c, std::size_t most) const {
     if (!s.has || is_split[i]) continue;
     const float w = s.coefficient[at], z = extra_[std::size_t(p.operand)].value[at];
     // What lies between the line that was taken and the ReLU itself there; a little of the most that may lie between them anywhere, for where that is nothing.
-    const float gap = std::fabs(w * (std::max(z, 0.0f) - extra_[std::size_t(p.layer)].value[at]));
+    float between = w * (std::max(z, 0.0f) - extra_[std::size_t(p.layer)].value[at]);
+    if (const Layer& l = net_.layers[std::size_t(p.layer)]; l.gap >= 0 && state_[std::size_t(l.mate)].has) {  // of both
+      const std::size_t mate = std::size_t(l.mate);
+      between += state_[mate].coefficient[at] * (std::max(extra_[std::size_t(net_.layers[mate].a)].value[at], 0.0f) - extra_[mate].value[at]);
+    }
+    const float gap = std::fabs(between);
     const float most_gap = w < 0 ? -w * s.cu[e] : w * std::max(s.al[at] * -operand.lo[e], (1 - s.al[at]) * operand.hi[e]);
     if (most_gap > 0) all.push_back({std::int32_t(i), gap + 1e-3f * most_gap});
   }

@@ -37,7 +37,7 @@ class Ascent : public Sweep {
   };
   const std::vector<Place>& open() const { return open_; }
   int columns() const { return lanes_; }
-  /// What is raised but for multipliers: slopes of the open ReLUs, then weights of the products' planes.
+  /// What is raised but for multipliers: slopes of the open ReLUs, then weights of the products' planes and of the pairs'.
   std::size_t num_slopes() const { return open_.size() + num_weights_; }
   /// Column c bounds query q of a layer, under splits. `slopes`: where the ascent starts, of the open ones before the layer and of products; null: at the nearer one of 0 and 1,
   /// and at halves.
@@ -68,6 +68,11 @@ class Ascent : public Sweep {
 
  private:
   void through_unary(std::size_t layer, List rows, std::int64_t columns, bool add) override;
+  void pair_down(std::size_t second, std::int64_t columns, bool add_a, bool add_b) override;
+  PairMix pair_mix(std::size_t second);
+  void hold(std::size_t second, std::int64_t columns);
+  void release(State& operand, std::int64_t c, std::size_t e, float held, const Split& split);
+  bool second_of_pair(std::size_t layer) const { return net_.layers[layer].gap >= 0 && net_.layers[layer].mate < std::int32_t(layer); }
   template <class F> void each_split(std::size_t layer, std::int64_t columns, F f);
   void primal(std::int64_t columns);
   void scale_multipliers(int used);
@@ -75,11 +80,22 @@ class Ascent : public Sweep {
 
   Planes planes(std::size_t layer);
 
+  /// An element of a pair of which a column has split one or both: the pair's lines have nothing of it. Index 0: the first ReLU.
+  struct Held {
+    std::int64_t column;
+    std::int32_t element;
+    float coefficient[2];
+    const Split* split[2];
+    ReluLine line[2];                                ///< of one that is not split, over what the other's sign leaves
+  };
   struct Extra {
     std::vector<std::int32_t> open, fixed;           ///< elements of a ReLU that matter: those with an open sign, and the others
     std::vector<float> held;                         ///< coefficients of its split elements, column by column
     std::vector<float> value, mean, square;          ///< [element][column]; of a product mean and square of the lower planes, then of the upper ones
-    std::vector<float> weight;                       ///< of a product: of the first of two planes, lower then upper
+    std::vector<float> weight;                       ///< of a product: of the first of two planes, lower then upper; of a pair's second: share, low and high of its difference (PairMix)
+    std::vector<float> pair_mean, pair_square;       ///< of a pair's second, as the next two
+    std::vector<float> share;                        ///< where shares begin, of each element
+    std::vector<Held> pairs_held;
     std::vector<Panel> primal;
   };
   std::vector<Extra> extra_;

@@ -157,7 +157,12 @@ bool hidden_bounds(const Problem& problem, Watch& watch, Sweep& root, Crew& crew
     root.loose(layer, rows);
     // Bounds of layers behind stand on those before: more than an equal share to what comes first.
     const double share = std::min(1.0, 1.5 / double(left--));
-    if (rows.empty() || !readers_are_relus(problem.net, layer) || root.stop()) continue;
+    if (rows.empty() || root.stop()) continue;
+    if (is_difference(problem.net, layer)) {         // no sign of it decides anything
+      root.refine(layer, rows);
+      continue;
+    }
+    if (!readers_are_relus(problem.net, layer)) continue;
     std::vector<Tree> trees;
     for (std::int32_t r : rows) trees.push_back({r, 1}), trees.push_back({r, -1});
     Growth(watch, root, crew, layer, record != nullptr).run(trees, watch.seconds() + (until - watch.seconds()) * share);

@@ -19,6 +19,7 @@ constexpr std::size_t kBundle = 8, kLargestBundle = 64;  ///< leaves of a tree t
 constexpr std::int64_t kAgain = 16;                  ///< batches of leaves one by one before bundles are tried again
 constexpr std::int64_t kSample = 12;                 ///< bundles that are tried before that size is judged
 constexpr double kHope = 2;                          ///< seconds
+constexpr float kCrossing = 0.5f;                    ///< of what a pair's difference costs: for where its ReLUs bend, the rest for what the difference varies by
 
 /// Bounds of the critical layers' elements over a box.
 struct Known {
@@ -463,52 +464,67 @@ void InputSearch::batch(Sweep& sweep, Descent& descent, Points* exact, std::vect
     }
     if (watch_.stopped()) return;
   }
-  // What each loose element's relaxation costs each query: |coefficient| times its gap.
+  // What each loose element's relaxation costs each query, |coefficient| times its gap, is shared out among the inputs by what the element varies by along each.
   std::vector<float> score;
+  std::vector<std::vector<const float*>> slopes_of(net_.layers.size());  // of each element, null: no input moves what is made of it
+  std::vector<std::vector<float>> direct(net_.layers.size());
+  auto slopes_at = [&](std::int32_t layer) -> const std::vector<const float*>& {
+    const std::size_t s = std::size_t(layer);
+    auto& at = slopes_of[s];
+    if (!at.empty()) return at;
+    const Layer& l = net_.layers[s];
+    at.assign(std::size_t(l.size), nullptr);
+    for (std::size_t r = 0; r < loose[s].size(); ++r) at[std::size_t(loose[s][r])] = slopes[s].data() + r * n * b;
+    if (!loose[s].empty() || l.kind != Layer::Kind::affine || l.terms.size() != 1 || l.terms[0].from != 0) return at;
+    direct[s].resize(at.size() * n * b);             // exact intervals: the slopes are the matrix itself
+    for (std::size_t e = 0; e < at.size(); ++e) {
+      at[e] = direct[s].data() + e * n * b;
+      for (std::size_t d = 0; d < n; ++d) std::fill_n(direct[s].data() + (e * n + d) * b, b, std::fabs(l.terms[0].matrix.at(std::int32_t(e), std::int32_t(d))));
+    }
+    return at;
+  };
   const Lower lower = bound(sweep, regions, [&](const Lower& asked, std::size_t first, std::size_t count) {
     score.resize(asked.slopes.size(), 0.0f);
     if (!few) return;
+    auto share = [&](const float* g, std::size_t i, std::size_t q, float cost) {
+      if (!g || cost == 0) return;
+      float total = 1e-30f;
+      for (std::size_t d = 0; d < n; ++d) total += g[d * b + q] * (sweep.hi(0)[d * b + q] - sweep.lo(0)[d * b + q]);
+      float* into = score.data() + (first + i) * n * b;
+      for (std::size_t d = 0; d < n; ++d) into[d * b + q] += cost * g[d * b + q] * (sweep.hi(0)[d * b + q] - sweep.lo(0)[d * b + q]) / total;
+    };
     for (std::size_t k = 1; k < net_.layers.size(); ++k) {
       const Layer& l = net_.layers[k];
       if (l.kind == Layer::Kind::affine || l.kind == Layer::Kind::input || !sweep.reached(k)) continue;
-      for (std::int32_t source : {l.a, l.b}) {
-        if (source < 0) continue;
-        const std::size_t s = std::size_t(source);
-        const bool direct = loose[s].empty();        // exact intervals: the slopes are the matrix itself
-        const float *lo = sweep.lo(s), *hi = sweep.hi(s);
-        auto one = [&](std::int32_t e, const float* g) {
-          const float* c = sweep.coefficients(k) + std::int64_t(e) * sweep.stride();
+      const float* c = sweep.coefficients(k);
+      if (l.gap >= 0 && sweep.reached(std::size_t(l.mate))) {
+        if (l.mate > std::int32_t(k)) continue;      // both at once
+        const float* other = sweep.coefficients(std::size_t(l.mate));
+        const auto &ga = slopes_at(net_.layers[std::size_t(l.mate)].a), &gb = slopes_at(l.a), &gd = slopes_at(l.gap);
+        for (std::int32_t e : sweep.active(k))
           for (std::size_t i = 0; i < count; ++i)
             for (std::size_t q = 0; q < b; ++q) {
-              const float a = lo[std::size_t(e) * b + q], z = hi[std::size_t(e) * b + q], w = c[i * b + q];
-              float gap;
-              if (l.kind == Layer::Kind::unary && l.unary.kind == Unary::Kind::relu) {
-                if (a >= 0 || z <= 0 || w == 0) continue;
-                gap = w < 0 ? -a * z / (z - a) : std::min(z, -a);
-              } else if (l.kind == Layer::Kind::unary && l.unary.kind == Unary::Kind::steps) {
-                gap = sweep.gap(k, e, int(q));
-              } else {
-                gap = z - a;
-              }
-              gap *= std::fabs(w);
-              float total = 1e-30f;
-              for (std::size_t d = 0; d < n; ++d) total += g[d * b + q] * (sweep.hi(0)[d * b + q] - sweep.lo(0)[d * b + q]);
-              float* into = score.data() + (first + i) * n * b;
-              for (std::size_t d = 0; d < n; ++d) into[d * b + q] += gap * g[d * b + q] * (sweep.hi(0)[d * b + q] - sweep.lo(0)[d * b + q]) / total;
+              const std::size_t at = std::size_t(std::int64_t(e) * sweep.stride()) + i * b + q;
+              const auto [a, z, d] = sweep.pair_cost(k, e, int(q), other[at], c[at]);
+              share(ga[std::size_t(e)], i, q, a), share(gb[std::size_t(e)], i, q, z);
+              share(ga[std::size_t(e)] ? ga[std::size_t(e)] : gb[std::size_t(e)], i, q, kCrossing * d), share(gd[std::size_t(e)], i, q, (1 - kCrossing) * d);
             }
-        };
-        if (!direct) {
-          for (std::size_t r = 0; r < loose[s].size(); ++r) one(loose[s][r], slopes[s].data() + r * n * b);
-        } else if (net_.layers[s].kind == Layer::Kind::affine && net_.layers[s].terms.size() == 1 && net_.layers[s].terms[0].from == 0) {
-          std::vector<float> g(n * b);
-          const Matrix& m = net_.layers[s].terms[0].matrix;
-          for (std::int32_t e = 0; e < net_.layers[s].size; ++e) {
-            bool any = l.unary.kind == Unary::Kind::steps;
-            for (std::size_t q = 0; q < b; ++q) any |= lo[std::size_t(e) * b + q] < 0 && hi[std::size_t(e) * b + q] > 0;
-            if (!any) continue;
-            for (std::size_t d = 0; d < n; ++d) std::fill_n(g.data() + d * b, b, std::fabs(m.at(e, std::int32_t(d))));
-            one(e, g.data());
-          }
+        continue;
+      }
+      for (std::int32_t source : {l.a, l.b}) {
+        if (source < 0) continue;
+        const float *lo = sweep.lo(std::size_t(source)), *hi = sweep.hi(std::size_t(source));
+        const auto& g = slopes_at(source);
+        for (std::size_t e = 0; e < g.size(); ++e) {
+          if (!g[e]) continue;
+          for (std::size_t i = 0; i < count; ++i)
+            for (std::size_t q = 0; q < b; ++q) {
+              const float a = lo[e * b + q], z = hi[e * b + q], w = c[std::int64_t(e) * sweep.stride() + std::int64_t(i * b + q)];
+              float gap = z - a;
+              if (l.kind == Layer::Kind::unary && l.unary.kind == Unary::Kind::relu) gap = a >= 0 || z <= 0 ? 0 : w < 0 ? -a * z / (z - a) : std::min(z, -a);
+              else if (l.kind == Layer::Kind::unary && l.unary.kind == Unary::Kind::steps) gap = sweep.gap(k, std::int32_t(e), int(q));
+              share(g[e], i, q, gap * std::fabs(w));
+            }
         }
       }
     }

@@ -87,7 +87,7 @@ std::pair<double, double> range_of(const Unary& f, double lo, double hi) {
   return {least - off, most + off};
 }
 
-Plane above_difference(Interval x, Interval y, Interval d) {
+Plane above_difference(Interval x, Interval y, Interval d, Plane* second) {
   // What bounds x, y and x - y, with the edges of both ReLUs, cuts the plane into pieces on which the difference is linear: a plane is above where it is above at their corners.
   double px[32], py[32], f[32];
   int n = 0;
@@ -107,8 +107,8 @@ Plane above_difference(Interval x, Interval y, Interval d) {
   const std::pair<double, double> slopes[] = {{w, -w}, {u, 0}, {u, -1}, {u, -v}, {u, -u}, {v, -v}, {1, -1}, {0, 0}};
   double cx = 0, cy = 0;
   for (int i = 0; i < n; ++i) cx += px[i] / n, cy += py[i] / n;
-  Plane best;
-  double least = INFINITY;
+  Plane best, next;
+  double least = INFINITY, then = INFINITY;
   for (auto [a, b] : slopes) {                       // the plane that is least in the middle
     const float s = float(a), t = float(b);
     double most = -INFINITY, off = 0;
@@ -116,8 +116,12 @@ Plane above_difference(Interval x, Interval y, Interval d) {
       const double rest = f[i] - double(s) * px[i] - double(t) * py[i];
       most = std::max(most, rest), off -= rest / n;
     }
-    if (const double middle = most + double(s) * cx + double(t) * cy; middle < least) least = middle, best = {s, t, std::nextafter(float(most + 4 * tiny), float(INFINITY)), float(most + off)};
+    const double middle = most + double(s) * cx + double(t) * cy;
+    const Plane plane{s, t, std::nextafter(float(most + 4 * tiny), float(INFINITY)), float(most + off)};
+    if (middle < least) next = best, then = least, best = plane, least = middle;
+    else if (middle < then && (s != best.a || t != best.b)) next = plane, then = middle;
   }
+  if (second) *second = then < INFINITY ? next : best;
   return best;
 }
 

@@ -43,6 +43,16 @@ constexpr std::int32_t panel_height(std::int32_t rows) {
   return panels ? (rows + panels - 1) / panels : 1;
 }
 
+/// PairLines with two planes on each side of the difference, all mixed column by column: of t's full size - the smaller one of u and -v where these have one sign, else 0 - the share `share` goes to the
+/// difference; of its planes the first have the weights `low` and `high`. Element by element in rows of `ld`. `mean` and `square`: of share, low and high, and of the slopes of both ReLUs, `apart` floats one behind the other.
+struct PairMix {
+  float *first_al, *second_al;                       ///< lower slopes of the ReLUs, as the weights; all other lines are of the elements
+  const float *first_au, *first_cu, *second_au, *second_cu;
+  const float *al[2], *au[2], *bl[2], *bu[2], *cl[2], *cu[2], *slack;
+  float *share, *low, *high, *mean, *square;
+  std::int64_t apart;
+};
+
 struct Loops {
   int vector;
   /// c[j] (+)= sum over k of w(j, k) a[k]. `panels`: panel_height(j.n) of j at a time, for each k their weights.
@@ -57,6 +67,11 @@ struct Loops {
   /// u relu(a) + v relu(b) = (u - t) relu(a) + (v + t) relu(b) + t (relu(a) - relu(b)), for any t: of 0, u and -v the one whose lines are off least. Coefficients and constants as of
   /// unary.
   void (*pair)(const PairLines& lines, List j, const float* u, const float* v, float* into_a, float* into_b, std::int64_t ld, std::int64_t columns, double* sum, bool add_a, bool add_b);
+  /// The same by shares.
+  void (*mixed_pair)(const PairMix& mix, List j, const float* u, const float* v, float* into_a, float* into_b, std::int64_t ld, std::int64_t columns, double* sum, bool add_a, bool add_b);
+  /// x, y: values of the operands. Of the bound of u relu(a) + v relu(b) its slopes for u and v, at those values; one step as of ascend() on the ReLUs' lower slopes and on shares and weights.
+  void (*pair_values)(const PairMix& mix, List j, const float* u, const float* v, const float* x, const float* y, float* first, float* second, std::int64_t ld, std::int64_t columns);
+  void (*climb_pair)(const PairMix& mix, List j, const float* u, const float* v, const float* x, const float* y, float step, float square_scale, std::int64_t ld, std::int64_t columns);
   /// sum += coefficient[j] bias[j] - |coefficient[j]| error[j][lane]
   void (*constant)(const float* bias, const float* error, std::int64_t lanes, List j, const float* coefficient, std::int64_t ld, std::int64_t columns, double* sum);
   /// sum += min over lo <= x <= hi of coefficient[j] x[j], rounded down

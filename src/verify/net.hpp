@@ -93,6 +93,9 @@ void compact(Net& net, bool sums = true);
 /// False: the net takes no such difference and stays as it is.
 bool pair_alike(Net& net);
 
+/// The layer is that of some pair's differences.
+bool is_difference(const Net& net, std::size_t layer);
+
 /// Operators for which lower() has a rule, beside those whose facts in the table (linear, curve, body) are enough.
 std::span<const std::string_view> own_rules();
 

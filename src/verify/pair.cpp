@@ -144,6 +144,8 @@ class Pairing {
 };
 }  // namespace
 
+bool is_difference(const Net& net, std::size_t layer) { return std::ranges::any_of(net.layers, [&](const Layer& l) { return l.gap == std::int32_t(layer); }); }
+
 bool pair_alike(Net& net) {
   std::optional<Net> paired = Pairing(net).run();
   if (paired) net = std::move(*paired);

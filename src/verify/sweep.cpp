@@ -56,7 +56,7 @@ Sweep::Sweep(const Net& net, const Loops& loops, int lanes, int columns, Arithme
       if (l.kind == Layer::Kind::product) s.bl.assign(n, 0), s.bu.assign(n, 0);
       if (l.gap >= 0 && l.mate < std::int32_t(k)) {
         Joint& j = s.joint;
-        for (auto* v : {&j.al, &j.au, &j.bl, &j.bu, &j.cl, &j.cu, &j.slack, &j.gap[0], &j.gap[1], &j.gap[2], &j.gap[3], &j.gap[4], &j.gap[5]}) v->assign(n, 0);
+        for (auto* v : {&j.other_al, &j.other_au, &j.other_bl, &j.other_bu, &j.other_cl, &j.other_cu, &j.al, &j.au, &j.bl, &j.bu, &j.cl, &j.cu, &j.slack, &j.gap[0], &j.gap[1], &j.gap[2], &j.gap[3], &j.gap[4], &j.gap[5]}) v->assign(n, 0);
       }
     }
     for (const Term& t : l.terms) ++state_[std::size_t(t.from)].readers, state_[std::size_t(t.from)].products += double(t.matrix.widest_col);
@@ -269,28 +269,37 @@ void Sweep::lines(std::size_t layer) {
   if (l.gap >= 0 && l.mate < std::int32_t(layer)) pair_lines(layer);
 }
 
+/// Lines of the difference at one place of a pair's vectors, from the bounds and lines that stand there: `layer` is the second.
+void Sweep::join(std::size_t layer, std::size_t at) {
+  const Layer &l = net_.layers[layer], &other = net_.layers[std::size_t(l.mate)];
+  const State &s = state_[layer], &first = state_[std::size_t(l.mate)], &fa = state_[std::size_t(other.a)], &fb = state_[std::size_t(l.a)], &d = state_[std::size_t(l.gap)];
+  Joint& j = state_[layer].joint;
+  const Interval x{fa.lo[at], fa.hi[at]}, y{fb.lo[at], fb.hi[at]}, x_less_y{d.lo[at], d.hi[at]};
+  if ((x.lo >= 0 || x.hi <= 0) && (y.lo >= 0 || y.hi <= 0)) {  // nothing is off, and each is taken alone
+    j.al[at] = j.au[at] = j.other_al[at] = j.other_au[at] = first.al[at], j.bl[at] = j.bu[at] = j.other_bl[at] = j.other_bu[at] = -s.al[at];
+    j.cl[at] = j.cu[at] = j.other_cl[at] = j.other_cu[at] = j.gap[4][at] = j.gap[5][at] = 0, j.slack[at] = std::max(first.slack[at], s.slack[at]);
+    return;
+  }
+  Plane next_up, next_down;
+  const Plane up = above_difference(x, y, x_less_y, &next_up), down = above_difference(y, x, {-x_less_y.hi, -x_less_y.lo}, &next_down);
+  j.au[at] = up.a, j.bu[at] = up.b, j.cu[at] = up.c, j.gap[5][at] = up.gap, j.other_au[at] = next_up.a, j.other_bu[at] = next_up.b, j.other_cu[at] = next_up.c;
+  j.al[at] = -down.b, j.bl[at] = -down.a, j.cl[at] = -down.c, j.gap[4][at] = down.gap, j.other_al[at] = -next_down.b, j.other_bl[at] = -next_down.a, j.other_cl[at] = -next_down.c;
+  const float adds = float(fa.readers + fb.readers + 12), constants = first.cu[at] + s.cu[at] + std::fabs(up.c) + std::fabs(down.c) + std::fabs(next_up.c) + std::fabs(next_down.c);
+  j.slack[at] = kUnit * (2 * adds * (std::max(-x.lo, x.hi) + std::max(-y.lo, y.hi)) + (kCarried + 8) * constants) + kTiny;
+}
+
 /// Of the second of a pair, whose first has its lines: those of the difference. Elements that matter to one of them matter to both.
 void Sweep::pair_lines(std::size_t layer) {
   const Layer &l = net_.layers[layer], &other = net_.layers[std::size_t(l.mate)];
   State &s = state_[layer], &first = state_[std::size_t(l.mate)], &fa = state_[std::size_t(other.a)], &fb = state_[std::size_t(l.a)];
-  const State& d = state_[std::size_t(l.gap)];
   Joint& j = s.joint;
-  const float adds = float(fa.readers + fb.readers + 12);
-  auto alone = [](float lo, float hi, const ReluLine& r, float& below, float& above) {
+  auto alone = [](float lo, float hi, float al, float& below, float& above) {
     const bool open = lo < 0 && hi > 0;
-    below = !open ? 0 : r.al > 0 ? -lo : hi, above = !open ? 0 : -lo * hi / (hi - lo);
+    below = !open ? 0 : al > 0 ? -lo : hi, above = !open ? 0 : -lo * hi / (hi - lo);
   };
   for (std::size_t i = 0; i < s.lo.size(); ++i) {
-    const Interval x{fa.lo[i], fa.hi[i]}, y{fb.lo[i], fb.hi[i]}, x_less_y{d.lo[i], d.hi[i]};
-    alone(x.lo, x.hi, {first.al[i]}, j.gap[0][i], j.gap[1][i]), alone(y.lo, y.hi, {s.al[i]}, j.gap[2][i], j.gap[3][i]);
-    if ((x.lo >= 0 || x.hi <= 0) && (y.lo >= 0 || y.hi <= 0)) {  // nothing is off, and each is taken alone
-      j.al[i] = j.au[i] = first.al[i], j.bl[i] = j.bu[i] = -s.al[i], j.cl[i] = j.cu[i] = j.gap[4][i] = j.gap[5][i] = 0, j.slack[i] = std::max(first.slack[i], s.slack[i]);
-      continue;
-    }
-    const Plane up = above_difference(x, y, x_less_y), down = above_difference(y, x, {-x_less_y.hi, -x_less_y.lo});
-    j.au[i] = up.a, j.bu[i] = up.b, j.cu[i] = up.c, j.gap[5][i] = up.gap;
-    j.al[i] = -down.b, j.bl[i] = -down.a, j.cl[i] = -down.c, j.gap[4][i] = down.gap;
-    j.slack[i] = kUnit * (2 * adds * (std::max(-x.lo, x.hi) + std::max(-y.lo, y.hi)) + (kCarried + 4) * (first.cu[i] + s.cu[i] + std::fabs(up.c) + std::fabs(down.c))) + kTiny;
+    alone(fa.lo[i], fa.hi[i], first.al[i], j.gap[0][i], j.gap[1][i]), alone(fb.lo[i], fb.hi[i], s.al[i], j.gap[2][i], j.gap[3][i]);
+    join(layer, i);
   }
   std::vector<std::int32_t> both;
   std::ranges::set_union(first.active, s.active, std::back_inserter(both));
@@ -332,6 +341,16 @@ float Sweep::gap(std::size_t layer, std::int32_t element, int lane) const {
   const State& f = state_[std::size_t(net_.layers[layer].a)];
   const std::size_t at = std::size_t(element) * std::size_t(lanes_) + std::size_t(lane);
   return (s.au[at] - s.al[at]) * 0.5f * (f.lo[at] + f.hi[at]) + s.cu[at] - s.cl[at];
+}
+
+std::array<float, 3> Sweep::pair_cost(std::size_t layer, std::int32_t element, int lane, float u, float v) const {
+  const Joint& j = state_[layer].joint;
+  const std::size_t at = std::size_t(element) * std::size_t(lanes_) + std::size_t(lane);
+  auto cost = [&](float c, int k) { return c > 0 ? c * j.gap[k][at] : -c * j.gap[k + 1][at]; };
+  const std::array<float, 3> apart{cost(u, 0), cost(v, 2), 0}, by_first{0, cost(u + v, 2), cost(u, 4)}, by_second{cost(u + v, 0), 0, cost(-v, 4)};
+  auto sum = [](const std::array<float, 3>& c) { return c[0] + c[1] + c[2]; };
+  const auto& best = sum(by_first) < sum(apart) ? by_first : apart;
+  return sum(by_second) < sum(best) ? by_second : best;
 }
 
 /// x y between its McCormick planes: of the two on each side the one that is nearer in the middle.
@@ -582,17 +601,23 @@ bool Sweep::paired_down(std::size_t layer, std::int64_t columns) {
   const Layer& l = net_.layers[layer];
   if (pointwise_ || !state_[std::size_t(l.mate)].has) return false;
   if (l.mate < std::int32_t(layer)) return true;
-  const Layer& other = net_.layers[std::size_t(l.mate)];
-  State &s = state_[layer], &t = state_[std::size_t(l.mate)];
-  Joint& j = t.joint;
-  const List rows{s.active.data(), std::int32_t(s.active.size())};
+  const List rows{state_[layer].active.data(), std::int32_t(state_[layer].active.size())};
+  bool add_a = false, add_b = false;
+  write(std::size_t(l.a), rows, columns, add_a), write(std::size_t(net_.layers[std::size_t(l.mate)].a), rows, columns, add_b);
+  pair_down(std::size_t(l.mate), columns, add_a, add_b);
+  return true;
+}
+
+/// The operands' coefficients from those of both, of which `second` is the later one.
+void Sweep::pair_down(std::size_t second, std::int64_t columns, bool add_a, bool add_b) {
+  const Layer &l = net_.layers[second], &other = net_.layers[std::size_t(l.mate)];
+  State &t = state_[second], &s = state_[std::size_t(l.mate)];
+  const Joint& j = t.joint;
   const PairLines lines{{.al = s.al.data(), .au = s.au.data(), .cu = s.cu.data(), .slope_lanes = lanes_, .lanes = lanes_}, {.al = t.al.data(), .au = t.au.data(), .cu = t.cu.data(), .slope_lanes = lanes_, .lanes = lanes_},
                         {j.al.data(), j.au.data(), j.bl.data(), j.bu.data(), j.cl.data(), j.cu.data(), j.slack.data(), lanes_, lanes_},
                         {j.gap[0].data(), j.gap[1].data(), j.gap[2].data(), j.gap[3].data(), j.gap[4].data(), j.gap[5].data()}};
-  bool add_a = false, add_b = false;
-  write(std::size_t(l.a), rows, columns, add_a), write(std::size_t(other.a), rows, columns, add_b);
-  loops_.pair(lines, rows, s.coefficient.data(), t.coefficient.data(), state_[std::size_t(l.a)].coefficient.data(), state_[std::size_t(other.a)].coefficient.data(), ld_, columns, sum_.data(), add_a, add_b);
-  return true;
+  const List rows{s.active.data(), std::int32_t(s.active.size())};
+  loops_.pair(lines, rows, s.coefficient.data(), t.coefficient.data(), state_[std::size_t(other.a)].coefficient.data(), state_[std::size_t(l.a)].coefficient.data(), ld_, columns, sum_.data(), add_a, add_b);
 }
 
 /// Where a sparse layer is asked for few elements, each column's own rows are spread to the operands: the layer's matrices are not gone through for all.

@@ -2,6 +2,7 @@
 // Sweep: bounds of a net over a batch of boxes ("lanes"), forwards by intervals and backwards by linear bounds (CROWN, Zhang et al. 2018). Every number is float32;
 // what its roundings can do is subtracted, together with what the roundings of a float32 execution in any order can do, so all bounds hold for what runs.
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <functional>
 #include <memory>
@@ -40,7 +41,8 @@ ReluLine relu_line(float lo, float hi, int readers);
 struct Plane {
   float a = 0, b = 0, c = 0, gap = 0;
 };
-Plane above_difference(Interval x, Interval y, Interval x_less_y);
+/// `second`, if not null: the next best.
+Plane above_difference(Interval x, Interval y, Interval x_less_y, Plane* second = nullptr);
 
 /// A linear function of a layer's elements and of the input: what is bounded from below.
 struct Query {
@@ -83,6 +85,8 @@ class Sweep {
   void loose(std::size_t layer, std::vector<std::int32_t>& rows) const;
   /// How far apart the two lines of an element of a layer of steps are, in the middle.
   float gap(std::size_t layer, std::int32_t element, int lane) const;
+  /// By how much the lines that a pass takes of a pair are off - of the first, the second and their difference -, where `u` multiplies the first, the mate of `layer`, and `v` the second.
+  std::array<float, 3> pair_cost(std::size_t layer, std::int32_t element, int lane, float u, float v) const;
   /// Whether one of them is that in this lane, by its bounds as they are now.
   bool loose(std::size_t layer, std::int32_t element, int lane) const;
   /// Tightens these elements by linear bounds. `linear`, if not null: those bounds.
@@ -132,9 +136,10 @@ class Sweep {
   struct Pruned {
     Blocks by_row, by_col;
   };
-  /// Lines of relu(a) - relu(b), of a pair; the gaps of all six lines.
+  /// Lines of relu(a) - relu(b), of a pair, and where `other` the next best; the gaps of all six lines.
   struct Joint {
     std::vector<float> al, au, bl, bu, cl, cu, slack, gap[6];
+    std::vector<float> other_al, other_au, other_bl, other_bu, other_cl, other_cu;
   };
   struct State {
     std::vector<float> lo, hi, error;                ///< [element][lane]; error: of an affine layer
@@ -162,6 +167,7 @@ class Sweep {
   void count_zeros(const Matrix& m, const float* largest, std::int64_t width, std::vector<float>& zeros) const;
   void lines(std::size_t layer);
   void pair_lines(std::size_t layer);
+  void join(std::size_t layer, std::size_t at);
   void product_lines(std::size_t layer);
   void step_lines(std::size_t layer);
   bool bound_over(std::size_t layer, std::span<const std::int32_t> rows, double* out);
@@ -174,6 +180,7 @@ class Sweep {
   void down(std::size_t layer, List rows, std::int64_t columns);
   bool paired_down(std::size_t layer, std::int64_t columns);
   virtual void through_unary(std::size_t layer, List rows, std::int64_t columns, bool add);
+  virtual void pair_down(std::size_t second, std::int64_t columns, bool add_a, bool add_b);
   void write(std::size_t to, List rows, std::int64_t columns, bool& add);
   void multiply(const Term& t, Panel& panel, bool magnitude, const float* x, float* y, std::int64_t ld, std::int64_t columns, bool add) const;
   const Panel& panel_of(Panel& p, const Matrix& m, List k, List j, bool backward, bool magnitude) const;

@@ -120,8 +120,8 @@ bool compares(const Property& p) {
   return true;
 }
 
-/// The searches take turns, each twice as long as the one before, until one ends. `paired`: the same problem with ReLUs as pairs, or null; its inputs are split instead, unless a certificate is
-/// wanted or replayed, which it has not.
+/// The searches take turns, each twice as long as the one before, until one ends. `paired`: the same problem with ReLUs as pairs, or null; it is searched instead, unless a certificate is wanted or
+/// replayed, which it has not.
 End search(const Problem& problem, const Problem* paired, Watch& watch, std::size_t varying, Outcome& out) {
   struct Turn {
     std::unique_ptr<Search> search;
@@ -130,19 +130,23 @@ End search(const Problem& problem, const Problem* paired, Watch& watch, std::siz
   };
   std::vector<Turn> turns;
   Record* const wanted = problem.options.record && problem.options.record->kept() ? problem.options.record : nullptr;
-  auto over_activations = [&] {
+  const bool pairs = paired && !problem.options.record;
+  const Problem& searched = pairs ? *paired : problem;
+  auto over_activations = [&](const Problem& p) {
     auto record = wanted ? std::make_unique<Record>() : nullptr;
-    turns.push_back({activation_search(problem, watch, record.get()), "activation splits", std::move(record)});
+    turns.push_back({activation_search(p, watch, record.get()), &p == paired ? "activation splits on pairs" : "activation splits", std::move(record)});
   };
   auto over_inputs = [&] {
     auto record = wanted ? std::make_unique<Record>() : nullptr;
-    turns.push_back({input_search(problem, watch, record.get()), "input splits", std::move(record)});
+    turns.push_back({input_search(searched, watch, record.get()), pairs ? "input splits on pairs" : "input splits", std::move(record)});
   };
   const Method method = problem.options.method;
   const bool inputs = method == Method::automatic ? varying <= kSomeInputs : method == Method::inputs;
-  if (method == Method::automatic ? varying > kFewInputs : method == Method::activations) over_activations();
-  if (inputs && paired && !problem.options.record) turns.push_back({input_search(*paired, watch, nullptr), "input splits on pairs", nullptr});
-  else if (inputs) over_inputs();
+  if (method == Method::automatic ? varying > kFewInputs : method == Method::activations) {
+    over_activations(searched);
+    if (pairs) over_activations(problem);            // where networks differ much, pairs say little and cost more
+  }
+  if (inputs) over_inputs();
   bool tried_inputs = inputs;
   for (double slice = 0.2;; slice *= 2)
     for (std::size_t k = 0; k < turns.size(); ++k) {
@@ -215,7 +219,7 @@ Result<Outcome> prove(const ir::Graph& g, const Property& property, const Option
   Net pairs = net;
   Property over = property;
   std::optional<Problem> paired;
-  if (pair_alike(pairs) || over_differences(pairs, over, starts)) {
+  if (options.pairs && (pair_alike(pairs) || over_differences(pairs, over, starts))) {
     SAHA_TRY(Problem p, make_problem(pairs, over, property, options, grid));
     paired.emplace(std::move(p));
   }

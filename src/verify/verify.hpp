@@ -39,6 +39,7 @@ struct Options {
   /// Called at most some times a second, from the thread that called prove(); share of the region done in [0, 1].
   std::function<void(double done, std::int64_t regions)> progress = nullptr;
   std::function<bool()> cancelled = nullptr;
+  bool pairs = true;                               ///< ReLUs of networks that are made alike are bounded in pairs (docs/decisions/0024); false: each alone, to compare
   Record* record = nullptr;                        ///< if not null: where holds, a certificate's tree (verify/record.hpp)
 };
 

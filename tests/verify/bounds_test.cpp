@@ -366,7 +366,9 @@ TEST(Bounds, under_splits_hold_for_any_slopes_and_multipliers) {
       ASSERT_TRUE(g) << e.name << ": " << g.error().message;
       auto net = lower(*g);
       if (!net) break;
-      wrong = below_ascent(*net, points_in(m, 16, random), loops(kIsas[round % 2]), random);
+      const Points points = points_in(m, 16, random);
+      wrong = below_ascent(*net, points, loops(kIsas[round % 2]), random);
+      if (wrong.empty() && pair_alike(*net)) wrong = below_ascent(*net, points, loops(kIsas[round % 2]), random);
     }
     EXPECT_EQ(wrong, "") << e.name;
   }

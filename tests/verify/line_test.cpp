@@ -111,12 +111,15 @@ TEST(Line, planes_lie_above_the_difference_of_two_relus) {
     const Interval x = interval(size), y = random() % 2 ? interval(size) : Interval{x.lo - float(apart), x.hi + float(apart)};
     const double less = double(x.lo) - double(y.hi), more = double(x.hi) - double(y.lo), from = uniform(less, more), to = uniform(from, more);
     const Interval d{float(from), float(to)};
-    const Plane p = above_difference(x, y, d);
+    Plane next;
+    const Plane p = above_difference(x, y, d, &next);
     ASSERT_TRUE(std::fabs(p.a) <= 1 && std::fabs(p.b) <= 1 && std::isfinite(p.c));
+    ASSERT_TRUE(std::fabs(next.a) <= 1 && std::fabs(next.b) <= 1 && std::isfinite(next.c));
     for (int i = 0; i < 60; ++i) {
       const double a = i % 4 ? uniform(double(x.lo), double(x.hi)) : double(i % 8 ? x.lo : x.hi), b = i % 3 ? uniform(double(y.lo), double(y.hi)) : std::clamp(a - double(i % 2 ? d.lo : d.hi), double(y.lo), double(y.hi));
       if (a - b < double(d.lo) || a - b > double(d.hi)) continue;
-      EXPECT_GE(double(p.a) * a + double(p.b) * b + double(p.c), std::max(a, 0.0) - std::max(b, 0.0)) << "x in [" << x.lo << ", " << x.hi << "], y in [" << y.lo << ", " << y.hi << "], x - y in [" << d.lo << ", " << d.hi << "]";
+      for (const Plane& above : {p, next})
+        EXPECT_GE(double(above.a) * a + double(above.b) * b + double(above.c), std::max(a, 0.0) - std::max(b, 0.0)) << "x in [" << x.lo << ", " << x.hi << "], y in [" << y.lo << ", " << y.hi << "], x - y in [" << d.lo << ", " << d.hi << "]";
     }
   }
 }

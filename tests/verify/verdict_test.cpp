@@ -179,8 +179,8 @@ TEST(Verdicts, of_two_networks_are_those_of_their_executions) {
         }
       return p;
     };
-    auto verdict = [&](const Property& p, std::int64_t* regions) {
-      auto o = prove(*g, p, {.timeout_s = 20, .threads = 1, .seed = seed});
+    auto verdict = [&](const Property& p, std::int64_t* regions, Method method = Method::automatic) {
+      auto o = prove(*g, p, {.timeout_s = 20, .threads = 1, .seed = seed, .method = method});
       EXPECT_TRUE(o);
       if (!o) return Verdict::unknown;
       *regions = o->regions;
@@ -192,6 +192,10 @@ TEST(Verdicts, of_two_networks_are_those_of_their_executions) {
     std::int64_t regions = 0;
     EXPECT_EQ(verdict(close(0.9 * apart_most), &regions), Verdict::violated) << "seed " << seed;
     EXPECT_EQ(verdict(close(1.2 * apart_most), &regions), Verdict::holds) << "seed " << seed;
+    if (seed < 4) {
+      EXPECT_EQ(verdict(close(0.9 * apart_most), &regions, Method::activations), Verdict::violated) << "seed " << seed;
+      EXPECT_EQ(verdict(close(2 * apart_most), &regions, Method::activations), Verdict::holds) << "seed " << seed;
+    }
     if (margin_most > 0) {
       EXPECT_EQ(verdict(same_class(0.5 * margin_most), &regions), Verdict::violated) << "seed " << seed;
     }

@@ -158,6 +158,61 @@ void pair(const PairLines& l, List j, const float* first, const float* second, f
   });
 }
 
+/// What a mixed pair takes in one vector.
+struct Mixed {
+  V t, a, b;                                         ///< what multiplies the difference, the first ReLU, the second one
+  V full;                                            ///< t by a share of 1
+  V low, high;
+};
+inline Mixed mixed_at(const PairMix& p, int64_t at, V u, V v) {
+  const V full = max(min(u, -v), V{}) + min(max(u, -v), V{}), t = load(p.share + at) * full;
+  return {t, u - t, v + t, full, load(p.low + at), load(p.high + at)};
+}
+inline V between(V weight, V first, V second) { return fma(weight, first, (splat(1.f) - weight) * second); }
+
+void mixed_pair(const PairMix& p, List j, const float* first, const float* second, float* into_a, float* into_b, int64_t ld, int64_t columns, double* sum, bool add_a, bool add_b) {
+  blocks(j, columns, sum, [&](int32_t e, int64_t m, V run) {
+    const int64_t at = int64_t(e) * ld + m;
+    const V u = load(first + at), v = load(second + at);
+    const Mixed x = mixed_at(p, at, u, v);
+    auto low = [&](const float* const* planes) { return between(x.low, splat(planes[0][e]), splat(planes[1][e])); };
+    auto high = [&](const float* const* planes) { return between(x.high, splat(planes[0][e]), splat(planes[1][e])); };
+    const V au = max(x.a, V{}), ad = min(x.a, V{}), bu = max(x.b, V{}), bd = min(x.b, V{}), tu = max(x.t, V{}), td = min(x.t, V{});
+    const V a = fma(au, load(p.first_al + at), fma(ad, splat(p.first_au[e]), fma(tu, low(p.al), td * high(p.au))));
+    const V b = fma(bu, load(p.second_al + at), fma(bd, splat(p.second_au[e]), fma(tu, low(p.bl), td * high(p.bu))));
+    store(into_a + at, add_a ? load(into_a + at) + a : a), store(into_b + at, add_b ? load(into_b + at) + b : b);
+    run = fma(ad, splat(p.first_cu[e]), fma(bd, splat(p.second_cu[e]), fma(tu, low(p.cl), fma(td, high(p.cu), run))));
+    return fma(-(kernels::SAHA_ISA::abs(u) + kernels::SAHA_ISA::abs(v)), splat(p.slack[e]), run);
+  });
+}
+
+/// Lines at the operands' values: of both ReLUs, and both planes of the side of the difference that t takes.
+struct PairAt {
+  V first, second, plane[2];
+  V difference(const Mixed& x) const { return between(select(x.full >= V{}, x.low, x.high), plane[0], plane[1]); }
+};
+inline PairAt pair_at(const PairMix& p, int32_t e, int64_t at, const Mixed& m, V x, V y) {
+  const I up = m.full >= V{}, first = m.a >= V{}, second = m.b >= V{};
+  auto plane = [&](int k) { return fma(select(up, splat(p.al[k][e]), splat(p.au[k][e])), x, fma(select(up, splat(p.bl[k][e]), splat(p.bu[k][e])), y, select(up, splat(p.cl[k][e]), splat(p.cu[k][e])))); };
+  return {fma(select(first, load(p.first_al + at), splat(p.first_au[e])), x, select(first, V{}, splat(p.first_cu[e]))),
+          fma(select(second, load(p.second_al + at), splat(p.second_au[e])), y, select(second, V{}, splat(p.second_cu[e]))), {plane(0), plane(1)}};
+}
+
+void pair_values(const PairMix& p, List j, const float* u, const float* v, const float* x, const float* y, float* first, float* second, int64_t ld, int64_t columns) {
+  for (int32_t r = 0; r < j.n; ++r) {
+    const int64_t row = int64_t(j.at[r]) * ld;
+    for (int64_t at = row; at < row + columns; at += W) {
+      const V d = load(v + at);
+      const Mixed m = mixed_at(p, at, load(u + at), d);
+      const PairAt l = pair_at(p, j.at[r], at, m, load(x + at), load(y + at));
+      const V gain = load(p.share + at) * (l.difference(m) - l.first + l.second);
+      // The full size is u, or -v, or 0: what the share gains is that one's.
+      const I by_first = m.full * m.full < d * d, none = m.full * m.full <= V{};
+      store(first + at, l.first + select(none, V{}, select(by_first, gain, V{}))), store(second + at, l.second - select(none, V{}, select(by_first, V{}, gain)));
+    }
+  }
+}
+
 void constant(const float* bias, const float* error, int64_t lanes, List j, const float* coefficient, int64_t ld, int64_t columns, double* sum) {
   blocks(j, columns, sum, [&](int32_t e, int64_t m, V run) {
     const V c = load(coefficient + int64_t(e) * ld + m);
@@ -216,6 +271,23 @@ void ascend(List j, const float* coefficient, const float* x, float* slope, floa
   }
 }
 
+void climb_pair(const PairMix& p, List j, const float* u, const float* v, const float* x, const float* y, float step, float square_scale, int64_t ld, int64_t columns) {
+  for (int32_t r = 0; r < j.n; ++r) {
+    const int32_t e = j.at[r];
+    const int64_t row = int64_t(e) * ld;
+    for (int64_t at = row; at < row + columns; at += W) {
+      const Mixed m = mixed_at(p, at, load(u + at), load(v + at));
+      const V a = load(x + at), b = load(y + at);
+      const PairAt l = pair_at(p, e, at, m, a, b);
+      auto raise = [&](float* value, int k, V g) { store(value + at, climb(load(value + at), g, p.mean + k * p.apart + at, p.square + k * p.apart + at, step, square_scale)); };
+      raise(p.share, 0, m.full * (l.difference(m) - l.first + l.second));
+      raise(p.low, 1, max(m.t, V{}) * (l.plane[0] - l.plane[1])), raise(p.high, 2, min(m.t, V{}) * (l.plane[0] - l.plane[1]));
+      if (p.first_cu[e] > 0) raise(p.first_al, 3, max(m.a, V{}) * a);
+      if (p.second_cu[e] > 0) raise(p.second_al, 4, max(m.b, V{}) * b);
+    }
+  }
+}
+
 void mix(const Planes& p, List j, const float* coefficient, const float* x, const float* y, float step, float square_scale, int64_t ld, int64_t columns) {
   for (int32_t r = 0; r < j.n; ++r) {
     const int64_t row = int64_t(j.at[r]) * ld;
@@ -236,6 +308,6 @@ void mix(const Planes& p, List j, const float* coefficient, const float* x, cons
 }
 }  // namespace
 
-const Loops kLoops{W, dense, sparse, unary, product, pair, constant, box, corner, chosen, shift, ascend, mix};
+const Loops kLoops{W, dense, sparse, unary, product, pair, mixed_pair, pair_values, climb_pair, constant, box, corner, chosen, shift, ascend, mix};
 
 }  // namespace saha::verify::SAHA_ISA
