@@ -10,6 +10,7 @@
 
 #include "op/builder.hpp"
 #include "system/file.hpp"
+#include "tests/check_proof/claim_testing.hpp"
 #include "verify/record.hpp"
 #include "verify/verify.hpp"
 
@@ -53,14 +54,6 @@ verify::Property property(const ir::Graph& g, double bound, double radius = 1) {
   box->lo.assign(std::size_t(n), -radius), box->hi.assign(std::size_t(n), radius);
   p.cases.push_back({box, {{{}, {{0, 1.0}}, bound, false}}});
   return p;
-}
-Claim claim(const verify::Property& p) {
-  Claim c;
-  for (const auto& one : p.cases) {
-    c.cases.push_back({std::make_shared<const Claim::Box>(one.box->lo, one.box->hi), {}});
-    for (const auto& r : one.rows) c.cases.back().rows.push_back({r.x, r.y, r.bound, r.strict});
-  }
-  return c;
 }
 /// About the least output.
 double least(const ir::Graph& g, double radius = 1) {

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "check_proof/check.hpp"
+#include "tests/check_proof/claim_testing.hpp"
 #include "tests/verify/bounds_testing.hpp"
 #include "verify/record.hpp"
 #include "verify/verify.hpp"
@@ -140,15 +141,6 @@ class Maker {
   Numbers numbers_;
   std::mt19937_64 random_;
 };
-
-Claim claim(const verify::Property& p) {
-  Claim c;
-  for (const auto& one : p.cases) {
-    c.cases.push_back({std::make_shared<const Claim::Box>(one.box->lo, one.box->hi), {}});
-    for (const auto& r : one.rows) c.cases.back().rows.push_back({r.x, r.y, r.bound, r.strict});
-  }
-  return c;
-}
 
 /// A number that the row's sum is at most, somewhere in the box: the least that was met, moved up by what float64 may have missed of it. Nothing where no sum was finite.
 std::optional<double> met(const Hostile& h, int orders, std::mt19937_64& random) {
