@@ -12,7 +12,7 @@
 
 namespace saha::verify {
 namespace {
-constexpr double kFewPoints = 1024, kVeryFewPoints = 64;  ///< integers of a box that are executed rather than split, rather than bounded
+constexpr double kFewPoints = 8192, kVeryFewPoints = 64;  ///< integers of a box that are executed rather than split, rather than bounded
 constexpr double kLost = 1e-12;                      ///< of sums over the inputs in float64, relative to the sizes of what is summed
 constexpr std::int64_t kMostSlopes = 1 << 16;        ///< of hidden elements' linear bounds, that a region keeps
 constexpr std::size_t kBundle = 8, kLargestBundle = 64;  ///< leaves of a tree that is replayed

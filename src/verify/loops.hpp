@@ -82,6 +82,8 @@ struct Loops {
   void (*chosen)(const Lines& lines, List j, const float* coefficient, const float* x, const float* y, float* out, std::int64_t ld, std::int64_t columns);
   /// x[j] += bias[j]
   void (*shift)(const float* bias, List j, float* x, std::int64_t ld, std::int64_t columns);
+  /// to = x scale, rounded to even, + base, within [least, most]
+  void (*round)(const float* x, float* to, float scale, float base, float least, float most, std::int64_t n);
   /// One step of Adam (Kingma and Ba 2015) upwards on lower slopes in [0, 1]: the slope of the bound is coefficient+ times x. `step` has the bias correction in it.
   void (*ascend)(List j, const float* coefficient, const float* x, float* slope, float* mean, float* square, float step, float square_scale, std::int64_t ld,
                  std::int64_t columns);

@@ -987,6 +987,7 @@ Result<Place> Lowering::plain(const Node& n, Place p) {
       for (auto l = table; l != c.links.end(); ++l) v = (*l)(v);
       return v;
     });
+    if (fits) t.round_at(float(factor_of(rule, most).factor));
     steps.tables.push_back(std::move(t));
   }
   if (fits) {

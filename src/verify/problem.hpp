@@ -129,8 +129,16 @@ class Points {
 
  private:
   static constexpr int kLanes = 64;
+  /// A lower bound of a query in terms of integers.
+  struct Row {
+    std::vector<std::pair<std::int32_t, double>> terms;
+    double constant = 0;
+  };
+  void bound(std::int32_t query, std::span<const float> points, double* least);
   const Problem& problem_;
   Sweep sweep_;
+  std::size_t last_;                                 ///< layer that is executed
+  std::vector<Row> rows_;                            ///< of the problem's queries, over last_, where the outputs are no more than a sum of integers that are scaled; else empty
 };
 
 }  // namespace saha::verify

@@ -25,6 +25,15 @@ void Steps::Table::divide() {
   for (std::size_t i = 1; i < start.size(); ++i) start[i] += start[i - 1];
 }
 
+void Steps::Table::round_at(float by) {
+  if (at.empty() || !(by > 0) || value.front() > value.back()) return;
+  auto rounded = [&](float x) { return std::nearbyint(x * by); };
+  base = value[1] - rounded(at[0]);
+  for (std::size_t i = 0; i < at.size(); ++i)        // rounding never falls either: what agrees at both ends of a step agrees between
+    if (std::clamp(rounded(at[i]) + base, value.front(), value.back()) != value[i + 1] || std::clamp(rounded(at[i] - 1) + base, value.front(), value.back()) != value[i]) return;
+  scale = by;
+}
+
 std::size_t Steps::Table::index(double x) const {
   if (start.empty()) return std::size_t(std::upper_bound(at.begin(), at.end(), x) - at.begin());
   if (!(x >= double(at.front()))) return 0;

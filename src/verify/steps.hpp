@@ -15,7 +15,11 @@ struct Steps {
     std::vector<float> at, value;
     std::vector<std::int32_t> start = {};            ///< of equal parts of what `at` spans, `parts` a unit: an index not above that of any number there; made by divide(), empty: none are kept
     double parts = 0;
+    /// scale > 0: each value is the integer x scale, rounded to even, + base, within the first and the last value; float32 all of it.
+    float scale = 0, base = 0;
     void divide();
+    /// Keeps the scale, where all values are so.
+    void round_at(float by);
     std::size_t index(double x) const;
     double least() const;
     double most() const;

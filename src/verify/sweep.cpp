@@ -59,6 +59,9 @@ Sweep::Sweep(const Net& net, const Loops& loops, int lanes, int columns, Arithme
         for (auto* v : {&j.other_al, &j.other_au, &j.other_bl, &j.other_bu, &j.other_cl, &j.other_cu, &j.al, &j.au, &j.bl, &j.bu, &j.cl, &j.cu, &j.slack, &j.gap[0], &j.gap[1], &j.gap[2], &j.gap[3], &j.gap[4], &j.gap[5]}) v->assign(n, 0);
       }
     }
+    s.integer = l.whole;
+    for (const Term& t : l.terms) s.integer &= state_[std::size_t(t.from)].integer;
+    for (std::int32_t from : {l.a, l.b}) s.integer &= from < 0 || state_[std::size_t(from)].integer;
     for (const Term& t : l.terms) ++state_[std::size_t(t.from)].readers, state_[std::size_t(t.from)].products += double(t.matrix.widest_col);
     // Signs of ReLUs and steps are looked at in the layer itself.
     const bool through = l.kind == Layer::Kind::product || (l.kind == Layer::Kind::unary && (l.unary.kind == Unary::Kind::curve || l.unary.kind == Unary::Kind::reciprocal));
@@ -71,6 +74,12 @@ Sweep::Sweep(const Net& net, const Loops& loops, int lanes, int columns, Arithme
     s.coefficient.assign(std::size_t(l.size) * std::size_t(ld_), 0);
   }
   std::sort(critical_.begin(), critical_.end());
+  state_.back().bounds = true;
+  for (std::size_t k = 0; k < net.layers.size(); ++k) {
+    if (state_[k].integer) continue;
+    for (const Term& t : net.layers[k].terms) state_[std::size_t(t.from)].bounds = true;
+    for (std::int32_t from : {net.layers[k].a, net.layers[k].b}) if (from >= 0) state_[std::size_t(from)].bounds = true;
+  }
   for (std::size_t k = 0; k < net.layers.size(); ++k) {
     const Layer& l = net.layers[k];
     if (state_[k].passes) for (const Term& t : l.terms) state_[std::size_t(t.from)].signs = false;
@@ -95,11 +104,10 @@ void Sweep::read_by_nonlinear(std::int32_t from, bool through) {
   }
 }
 
-void Sweep::start(bool points) {
-  points_ = points;
+void Sweep::start() {
   std::fill(broken_.begin(), broken_.end(), 0);
   for (std::size_t k = 1; k < state_.size(); ++k) {
-    if (!points || !net_.layers[k].whole) std::fill(state_[k].lo.begin(), state_[k].lo.end(), -INFINITY), std::fill(state_[k].hi.begin(), state_[k].hi.end(), float(INFINITY));
+    std::fill(state_[k].lo.begin(), state_[k].lo.end(), -INFINITY), std::fill(state_[k].hi.begin(), state_[k].hi.end(), float(INFINITY));
     for (auto& p : state_[k].pruned) p = nullptr;
     if (state_[k].active.size() != std::size_t(net_.layers[k].size)) state_[k].active.assign(all_.begin(), all_.begin() + net_.layers[k].size);
   }
@@ -155,13 +163,6 @@ void Sweep::affine(std::size_t layer) {
   const Layer& l = net_.layers[layer];
   State& s = state_[layer];
   const std::int64_t b = lanes_;
-  if (points_ && l.whole && b > 1) {                 // sums are exact, and nothing else is read of the layer
-    for (std::size_t i = 0; i < l.terms.size(); ++i) multiply(l.terms[i], s.ahead[i], false, state_[std::size_t(l.terms[i].from)].lo.data(), s.lo.data(), b, b, i > 0);
-    if (l.terms.empty()) std::fill(s.lo.begin(), s.lo.end(), 0.0f);
-    for (std::int64_t e = 0, i = 0; e < l.size; ++e)
-      for (const float bias = l.bias[std::size_t(e)]; i < (e + 1) * b; ++i) s.hi[std::size_t(i)] = s.lo[std::size_t(i)] += bias;
-    return;
-  }
   // Lanes of one are padded to a vector in buffers of their own.
   const std::int64_t width = std::max<std::int64_t>(b, loops_.vector);
   const std::size_t out_n = std::size_t(l.size) * std::size_t(width);
@@ -324,7 +325,7 @@ void Sweep::step_lines(std::size_t layer) {
       if (a == b) {
         const float v = t.value[a];
         s.lo[i] = s.hi[i] = v;
-        if (!points_) s.al[i] = s.au[i] = 0, s.cl[i] = s.cu[i] = v, s.slack[i] = kUnit * kCarried * std::fabs(v);
+        s.al[i] = s.au[i] = 0, s.cl[i] = s.cu[i] = v, s.slack[i] = kUnit * kCarried * std::fabs(v);
         continue;
       }
       const Line line = line_of(t, l.unary.steps->whole, a, b, double(lo), double(hi));
@@ -380,7 +381,7 @@ void Sweep::product_lines(std::size_t layer) {
 void Sweep::narrow_active(std::size_t layer) {
   const Layer& l = net_.layers[layer];
   State& s = state_[layer];
-  if ((l.unary.kind != Unary::Kind::relu && l.unary.kind != Unary::Kind::steps) || pointwise_ || points_) return;
+  if ((l.unary.kind != Unary::Kind::relu && l.unary.kind != Unary::Kind::steps) || pointwise_) return;
   s.active.clear();
   for (std::int32_t e = 0; e < l.size; ++e) {
     bool on = false;
@@ -412,11 +413,15 @@ void Sweep::prune(std::size_t layer) {
   }
 }
 
-void Sweep::forward(std::size_t layer) {
+void Sweep::intervals(std::size_t layer) {
   const Layer& l = net_.layers[layer];
   if (l.kind == Layer::Kind::affine) affine(layer);
   if (l.kind == Layer::Kind::unary) lines(layer);
   if (l.kind == Layer::Kind::product) product_lines(layer);
+}
+
+void Sweep::forward(std::size_t layer) {
+  intervals(layer);
   if (layer == 1) count_lost(0);
   count_lost(layer);
 }
@@ -712,26 +717,54 @@ void Sweep::pass(std::size_t layer, std::span<const Query> queries, double* out,
 
 // ---- points ---------------------------------------------------------------------------------------------------------------------------------
 
+/// lo() of a layer from lo() of its operands.
+void Sweep::values(std::size_t layer) {
+  const Layer& l = net_.layers[layer];
+  State& s = state_[layer];
+  const std::size_t b = std::size_t(lanes_);
+  const bool vectors = lanes_ % loops_.vector == 0;
+  const float* x = l.a < 0 ? nullptr : state_[std::size_t(l.a)].lo.data();
+  if (l.kind == Layer::Kind::affine) {
+    for (std::size_t i = 0; i < l.terms.size(); ++i) multiply(l.terms[i], s.ahead[i], false, state_[std::size_t(l.terms[i].from)].lo.data(), s.lo.data(), lanes_, lanes_, i > 0);
+    if (l.terms.empty()) std::fill(s.lo.begin(), s.lo.end(), 0.0f);
+    if (vectors) loops_.shift(l.bias.data(), {all_.data(), l.size}, s.lo.data(), lanes_, lanes_);
+    else for (std::size_t i = 0; i < s.lo.size(); ++i) s.lo[i] += l.bias[i / b];
+  } else if (l.kind == Layer::Kind::product) {
+    const float* y = state_[std::size_t(l.b)].lo.data();
+    for (std::size_t i = 0; i < s.lo.size(); ++i) s.lo[i] = x[i] * y[i];
+  } else if (l.unary.kind == Unary::Kind::relu) {
+    for (std::size_t i = 0; i < s.lo.size(); ++i) s.lo[i] = std::max(x[i], 0.0f);
+  } else {
+    for (std::int32_t e = 0; e < l.size; ++e) {
+      const std::size_t first = std::size_t(e) * b;
+      const Steps::Table* t = l.unary.kind == Unary::Kind::steps ? &l.unary.steps->of(e) : nullptr;
+      if (t && t->scale > 0 && vectors) loops_.round(x + first, s.lo.data() + first, t->scale, t->base, t->value.front(), t->value.back(), lanes_);
+      else for (std::size_t i = first; i < first + b; ++i) s.lo[i] = float(l.unary.value(double(x[i]), e));
+    }
+  }
+}
+
+void Sweep::execute(std::size_t layer) {
+  std::fill(broken_.begin(), broken_.end(), 0);
+  for (std::size_t k = 0; k <= layer; ++k) {
+    State& s = state_[k];
+    if (k == 0 || s.integer) {
+      if (k > 0) values(k);
+      if (k == 0 || s.bounds) s.hi = s.lo;
+      continue;
+    }
+    std::fill(s.lo.begin(), s.lo.end(), -INFINITY), std::fill(s.hi.begin(), s.hi.end(), float(INFINITY));
+    intervals(k);
+  }
+}
+
 const float* Sweep::evaluate(const float* x, bool keep) {
   std::copy_n(x, state_[0].lo.size(), state_[0].lo.data());
   for (std::size_t k = 1; k < net_.layers.size(); ++k) {
     const Layer& l = net_.layers[k];
     State& s = state_[k];
     const std::size_t b = std::size_t(lanes_);
-    if (l.kind == Layer::Kind::affine) {
-      bool first = true;
-      for (std::size_t i = 0; i < l.terms.size(); ++i, first = false)
-        multiply(l.terms[i], s.ahead[i], false, state_[std::size_t(l.terms[i].from)].lo.data(), s.lo.data(), lanes_, lanes_, !first);
-      if (l.terms.empty()) std::fill(s.lo.begin(), s.lo.end(), 0.0f);
-      for (std::int32_t e = 0; e < l.size; ++e)
-        for (std::size_t q = 0; q < b; ++q) s.lo[std::size_t(e) * b + q] += l.bias[std::size_t(e)];
-    } else if (l.kind == Layer::Kind::product) {
-      for (std::size_t i = 0; i < s.lo.size(); ++i) s.lo[i] = state_[std::size_t(l.a)].lo[i] * state_[std::size_t(l.b)].lo[i];
-    } else if (l.unary.kind == Unary::Kind::relu) {
-      for (std::size_t i = 0; i < s.lo.size(); ++i) s.lo[i] = std::max(state_[std::size_t(l.a)].lo[i], 0.0f);
-    } else {
-      for (std::size_t i = 0; i < s.lo.size(); ++i) s.lo[i] = float(l.unary.value(double(state_[std::size_t(l.a)].lo[i]), std::int32_t(i / b)));
-    }
+    values(k);
     if (!keep) continue;
     if (l.kind == Layer::Kind::unary) {
       const float* z = state_[std::size_t(l.a)].lo.data();

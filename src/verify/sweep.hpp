@@ -77,8 +77,8 @@ class Sweep {
   /// The layer only moves critical ones.
   bool passes(std::size_t layer) const { return state_[layer].passes; }
 
-  /// Forgets all bounds but the input's. `points`: its intervals are points, and forward() is all that follows: what layers of integers then are is computed as such.
-  void start(bool points = false);
+  /// Forgets all bounds but the input's.
+  void start();
   /// Intervals of a layer from those of its operands, met with what lo() and hi() hold; then the lines of a nonlinear one.
   void forward(std::size_t layer);
   /// Elements of a critical layer whose nonlinear reader is not linear over them in some lane.
@@ -117,6 +117,10 @@ class Sweep {
   /// Elements of the layer that matter: the others are constant in every lane.
   const std::vector<std::int32_t>& active(std::size_t layer) const { return state_[layer].active; }
 
+  /// Intervals of a layer, and of those it takes, at points of integers, lo() of the input: layers of integers are computed as such, the rest is bounded.
+  void execute(std::size_t layer);
+  /// The layer is integers, made of nothing but integers.
+  bool integer(std::size_t layer) const { return state_[layer].integer; }
   /// Values at points: x is [element][lane]; the result is the last layer's. With `keep`, lo() and hi() of every layer are the values, for gradients().
   const float* evaluate(const float* x, bool keep = false);
   /// Stairs have no slope at a point: from here on that of the chord over what their operands take on in the box, by intervals.
@@ -154,6 +158,7 @@ class Sweep {
     double products = 0;                             ///< a coefficient of an element is a sum of at most so many
     std::vector<double> lost;                        ///< [lane]: what products too small for float32 may take from any bound, in layers up to this
     bool critical = false, passes = false, exact_box = false, has = false;
+    bool integer = false, bounds = false;            ///< integers made of nothing but integers; and read by a layer that is not so, or by none
     std::int64_t slope_lanes = 0, line_lanes = 0;    ///< slope_lanes: of al
     Lines lines() const { return {al.data(), au.data(), bl.data(), bu.data(), cl.empty() ? nullptr : cl.data(), cu.data(), slack.data(), slope_lanes, line_lanes}; }
     bool signs = true;                               ///< all that matters of the layer's elements is their sign
@@ -163,6 +168,8 @@ class Sweep {
 
   static const State& root_state(const Sweep& root, std::size_t layer) { return root.state_[layer]; }
   void read_by_nonlinear(std::int32_t from, bool through);
+  void values(std::size_t layer);
+  void intervals(std::size_t layer);
   void affine(std::size_t layer);
   void count_zeros(const Matrix& m, const float* largest, std::int64_t width, std::vector<float>& zeros) const;
   void lines(std::size_t layer);
@@ -195,7 +202,6 @@ class Sweep {
   std::vector<char> broken_;
   std::vector<double> sum_;
   std::vector<std::vector<float>> chords_;           ///< of stairs, by layer and element
-  bool points_ = false;                              ///< of start()
   bool pointwise_ = false;                           ///< lines are slopes at points: no constants, no errors
 };
 

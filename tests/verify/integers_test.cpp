@@ -302,8 +302,16 @@ TEST(Integers, rounding_rules_err_by_what_is_said) {
 TEST(Integers, steps_are_the_functions) {
   const Requant r = requant(Rounding::fixed_double, 0.03f, 0.004f, 0.05f);
   auto f = [&](std::int64_t v) { return saturate(rescale(v, r) - 7, 8, true); };
-  const Steps::Table t = steps_of(-90000, 80000, 4096, f);
+  Steps::Table t = steps_of(-90000, 80000, 4096, f);
   for (std::int64_t v = -90000; v <= 80000; v += 7) EXPECT_EQ(double(t.value[t.index(double(v))]), double(f(v)));
+  t.round_at(float(factor_of(r, 90000).factor));     // rounds twice
+  EXPECT_EQ(t.scale, 0);
+  const Requant once = requant(Rounding::float_even, 0.03f, 0.004f, 0.05f);
+  auto h = [&](std::int64_t v) { return saturate(rescale(v, once) - 7, 8, true); };
+  t = steps_of(-90000, 80000, 4096, h);
+  t.round_at(once.scale);
+  ASSERT_EQ(t.scale, once.scale);
+  for (std::int64_t v = -90000; v <= 80000; ++v) ASSERT_EQ(double(std::clamp(std::nearbyint(float(v) * t.scale) + t.base, t.value.front(), t.value.back())), double(h(v)));
   EXPECT_TRUE(steps_of(-90000, 80000, 20, f).value.empty());
   auto g = [](float x) { return std::int64_t(std::nearbyint(std::fmin(100.0f, std::fmax(-100.0f, x / 0.3f)))); };
   const Steps::Table s = steps_of_float(4096, g);

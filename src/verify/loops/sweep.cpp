@@ -256,6 +256,10 @@ void shift(const float* bias, List j, float* x, int64_t ld, int64_t columns) {
   }
 }
 
+void round(const float* x, float* to, float scale, float base, float lowest, float highest, int64_t n) {
+  for (int64_t m = 0; m < n; m += W) store(to + m, min(max(round_even(load(x + m) * scale) + base, splat(lowest)), splat(highest)));
+}
+
 /// Adam upwards along g, within [0, 1].
 inline V climb(V old, V g, float* mean, float* square, float step, float square_scale) {
   const V a = fma(splat(0.1f), g - load(mean), load(mean)), s = fma(splat(0.01f), g * g - load(square), load(square));
@@ -308,6 +312,6 @@ void mix(const Planes& p, List j, const float* coefficient, const float* x, cons
 }
 }  // namespace
 
-const Loops kLoops{W, dense, sparse, unary, product, pair, mixed_pair, pair_values, climb_pair, constant, box, corner, chosen, shift, ascend, mix};
+const Loops kLoops{W, dense, sparse, unary, product, pair, mixed_pair, pair_values, climb_pair, constant, box, corner, chosen, shift, round, ascend, mix};
 
 }  // namespace saha::verify::SAHA_ISA
