@@ -168,7 +168,7 @@ Result<> Context::run() {
   }
   SAHA_DO(c.planned->run());
   c.ran = true;
-  return {};
+  return std::monostate();  // as in runtime::Context::run
 }
 
 namespace {

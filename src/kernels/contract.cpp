@@ -9,6 +9,7 @@
 #include "kernels/elementwise.hpp"
 #include "kernels/elementwise_i8.hpp"
 #include "kernels/gemm.hpp"
+#include "kernels/gemv.hpp"
 #include "kernels/movement.hpp"
 #include "kernels/pool.hpp"
 #include "kernels/recurrent.hpp"
@@ -114,6 +115,16 @@ bool contract(const Site& site, const GemmParams& p, Needs& n) {
   const Count c = empty ? Count(0) : batches * s.m * s.c_row * 4;
   n.reads = {required(p.a_packed ? Count(packed_gemm_a_size(site.isa, s.m, s.k)) * 4 : strided(a_last, s.m, s.a_row, s.k, s.a_col)),
              required(p.b_packed ? Count(packed_gemm_b_size(site.isa, s.n, s.k)) * 4 : strided(b_last, s.k, s.b_row, s.n, s.b_col)),
+             p.epilogue.bias == Bias::none ? optional(0) : required(Count(p.epilogue.bias == Bias::per_row ? s.m : s.n) * 4), optional(c)};
+  n.writes = {required(c)};
+  return true;
+}
+
+bool contract(const Site& site, const GemvParams& p, Needs& n) {
+  const GemvShape& s = p.shape;
+  if (!within(1, kGemvRows, s.m) || !within(1, kMostDim, s.n, s.k) || !within(0, kMostElements, s.a_row, s.a_step) || !known(p.epilogue) || !same(p, prepare_gemv(site.isa, s, p.epilogue))) return false;
+  const Count c = Count(s.m) * s.n * 4;
+  n.reads = {required((Count(s.m - 1) * s.a_row + Count(s.k - 1) * s.a_step + 1) * 4), required(Count(packed_gemv_size(site.isa, p)) * 4),
              p.epilogue.bias == Bias::none ? optional(0) : required(Count(p.epilogue.bias == Bias::per_row ? s.m : s.n) * 4), optional(c)};
   n.writes = {required(c)};
   return true;
@@ -383,6 +394,7 @@ struct Row {
 };
 constexpr Row kRowsOfTable[] = {
     {"conv_f32", of<ConvParams>},       {"depthwise_f32", of<ConvParams>}, {"conv_i8", of<ConvI8Params>},     {"depthwise_i8", of<ConvI8Params>}, {"gemm_f32", of<GemmParams>},
+    {"gemv_f32", of<GemvParams>},
     {"unary_f32", of<UnaryParams>},     {"binary_f32", of<BinaryParams>},  {"affine_f32", of<AffineParams>},  {"table_i8", of<TableParams>},      {"pair_i8", of<PairParams>},
     {"quantize_i8", of<QuantizeParams>}, {"pool_f32", of<PoolParams>},     {"pool_i8", of<PoolI8Params>},     {"sum_i8", of<SumI8Params>},        {"softmax_i8", of<SoftmaxI8Params>},
     {"softmax_f32", of<SoftmaxParams>}, {"reduce_f32", of<ReduceParams>},  {"norm_f32", of<NormParams>},      {"transpose", of<MoveParams>},      {"copy", of<MoveParams>},

@@ -12,6 +12,8 @@ PoolParams prepare_pool(Isa isa, const PoolShape& s, Pool op) {
   p.shape = s;
   p.op = op;
   if (s.planes * s.out_h * s.out_w == 0) return p;
+  const bool inside = s.pad_top == 0 && s.pad_left == 0 && (s.out_h - 1) * s.stride_h + (s.kernel_h - 1) * s.dilation_h < s.in_h && 2 * s.out_w <= s.in_w;
+  p.in_place = inside && s.kernel_w == 2 && s.stride_w == 2 && s.dilation_w == 1;
   const std::int64_t phase_width = s.out_w + (s.kernel_w - 1) * s.dilation_w / s.stride_w;
   p.strip_width = phase_width * s.stride_w;
   const auto rows = [&](std::int64_t band) { return (band - 1) * s.stride_h + (s.kernel_h - 1) * s.dilation_h + 1; };
@@ -21,7 +23,7 @@ PoolParams prepare_pool(Isa isa, const PoolShape& s, Pool op) {
   const std::int64_t per_plane = std::max<std::int64_t>(1, s.out_h * s.out_w * std::min<std::int64_t>(8, s.kernel_h * s.kernel_w));
   p.planes_per_piece = rows_per_piece(per_plane);
   p.pieces = pieces_of_rows(s.planes, per_plane);
-  p.scratch = static_cast<std::uint64_t>((s.kernel_h * s.kernel_w + 15) / 16 * 16 + s.out_w + rows(band) * p.strip_width + 4 * lanes(isa)) * 4;
+  if (!p.in_place) p.scratch = static_cast<std::uint64_t>((s.kernel_h * s.kernel_w + 15) / 16 * 16 + s.out_w + rows(band) * p.strip_width + 4 * lanes(isa)) * 4;
   return p;
 }
 

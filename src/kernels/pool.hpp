@@ -24,7 +24,8 @@ struct PoolParams {
   std::int32_t band = 1;          ///< output rows of a strip
   std::int64_t strip_width = 0;
   std::int64_t planes_per_piece = 1;
-  std::uint32_t pieces = 0, filler = 0;
+  std::uint32_t pieces = 0;
+  std::uint32_t in_place = 0;     ///< windows two columns wide that stand side by side inside the image: no strip
   std::uint64_t scratch = 0;
 };
 /// Output dims are the caller's (floor or ceil); what lies beyond the padding counts for nothing.

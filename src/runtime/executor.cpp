@@ -39,6 +39,10 @@ Result<Context> Context::make(std::shared_ptr<const LoadedPlan> loaded, system::
     else if (s.space == Space::box || s.space == Space::input) c.uses_[p.operands[i]].push_back(std::uint32_t(i));
   }
   for (const auto& h : c.loaded_->hosts) c.states_.push_back(h->make_state());
+  for (const plan::Instruction& i : p.instructions) {
+    const bool whole = i.kernel != plan::kHost && (i.grid <= 1 || pool.size() == 1);
+    c.whole_.push_back(whole ? Whole{p.runs[i.kernel], c.call(i)} : Whole{});
+  }
   return c;
 }
 
@@ -89,18 +93,18 @@ Result<> Context::own(Datum& d) const {
   return {};
 }
 
+plan::Call Context::call(const plan::Instruction& i) const {
+  const plan::Plan& p = loaded_->plan;
+  return {pointers_.data() + i.first_operand, p.dims.data() + i.first_dim, p.params.data() + i.params, 0, i.grid, scratch_};
+}
+
 Result<> Context::step(const plan::Instruction& i) {
   const plan::Plan& p = loaded_->plan;
   if (i.kernel != plan::kHost) {
-    plan::Call call{pointers_.data() + i.first_operand, p.dims.data() + i.first_dim, p.params.data() + i.params, 0, i.grid, scratch_};
-    plan::Run kernel = p.runs[i.kernel];
-    if (i.grid <= 1 || pool_->size() == 1) {
-      kernel(call);
-      return {};
-    }
+    const plan::Run kernel = p.runs[i.kernel];
     std::uint64_t stride = (p.scratch_bytes + 63) / 64 * 64;
     system::parallel(*pool_, i.grid, [&](unsigned thread, std::uint32_t begin, std::uint32_t end) {
-      plan::Call piece = call;
+      plan::Call piece = call(i);
       piece.begin = begin;
       piece.end = end;
       piece.scratch = scratch_ + stride * thread;
@@ -140,14 +144,20 @@ Result<> Context::step(const plan::Instruction& i) {
 }
 
 Result<> Context::run() {
-  for (const plan::Instruction& i : loaded_->plan.instructions) SAHA_DO(step(i));
-  return {};
+  const std::size_t count = whole_.size();
+  for (std::size_t i = 0; i < count; ++i) {
+    const Whole& w = whole_[i];
+    if (w.run) w.run(w.call);
+    else SAHA_DO(step(loaded_->plan.instructions[i]));
+  }
+  return std::monostate();  // of {} all bytes that an error would have are cleared, which takes as long as a small layer
 }
 Result<> Context::run_timed(std::span<double> seconds) {
   const auto& all = loaded_->plan.instructions;
   for (std::size_t i = 0; i < all.size(); ++i) {
     double start = now();
-    SAHA_DO(step(all[i]));
+    if (whole_[i].run) whole_[i].run(whole_[i].call);
+    else SAHA_DO(step(all[i]));
     seconds[i] = std::min(seconds[i], now() - start);
   }
   return {};

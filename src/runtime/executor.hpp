@@ -55,6 +55,7 @@ class Context {
   Datum view(std::uint32_t slot) const;
   void resolve(std::uint32_t slot);
   Result<> own(Datum& d) const;
+  plan::Call call(const plan::Instruction& i) const;
   Result<> step(const plan::Instruction& i);
 
   std::shared_ptr<const LoadedPlan> loaded_;
@@ -63,6 +64,12 @@ class Context {
   std::byte* arena_ = nullptr;
   std::byte* scratch_ = nullptr;
   std::vector<void*> pointers_;              // one per entry of plan.operands
+  /// By instruction: a kernel that this thread calls on its whole grid, made once since nothing that it points to moves. Null: step() does it, by host or pool.
+  struct Whole {
+    plan::Run run = nullptr;
+    plan::Call call = {};
+  };
+  std::vector<Whole> whole_;
   std::vector<std::vector<std::uint32_t>> uses_;   // entries of operands that read a box or input slot, by slot
   std::vector<std::vector<std::uint32_t>> input_slots_;   // by input: its slot and those that are views of it
   std::vector<Datum> boxes_, inputs_;

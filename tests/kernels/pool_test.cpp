@@ -54,6 +54,13 @@ TEST(Pool, equals_the_double_loop) {
   check({2, 112, 112, 56, 56, 3, 3, 2, 2, 1, 1, 1, 1, 1, 1}, Pool::max);
   check({1, 9, 12, 3, 5, 3, 3, 3, 2, 2, 2, 1, 1, 0, 1}, Pool::max);             // dilated
   check({2, 4, 4, 2, 2, 3, 3, 2, 2, 1, 1, 0, 0, 0, 0}, Pool::average_padded);   // dims rounded up: the last window hangs over
+  for (std::int64_t w : {2, 3, 7, 8, 16, 17, 24, 34})                           // two columns wide, in place
+    for (std::int64_t kernel : {1, 2, 3})
+      for (Pool op : {Pool::max, Pool::average, Pool::average_padded}) {
+        check({5, 9, w, (9 - kernel) / 2 + 1, w / 2, kernel, 2, 2, 2, 1, 1, 0, 0, 0, 0}, op);
+        check({3, 9, w, 9 - 2 * (kernel - 1), w / 2, kernel, 2, 1, 2, 2, 1, 0, 0, 0, 0}, op, op == Pool::max);
+        check({3, 9, w, 5, (w + 1) / 2, kernel, 2, 2, 2, 1, 1, 0, 0, 0, 0}, op);  // hangs over
+      }
   check({2, 1, 50, 1, 24, 1, 3, 1, 2, 1, 1, 0, 0, 0, 0}, Pool::average);        // one dimension
   check({0, 4, 4, 2, 2, 2, 2, 2, 2, 1, 1, 0, 0, 0, 0}, Pool::max);
 }

@@ -5,6 +5,7 @@
 #include "backends/native/recognise.hpp"
 #include "kernels/conv.hpp"
 #include "kernels/gemm.hpp"
+#include "kernels/gemv.hpp"
 #include "op/window.hpp"
 
 namespace saha::native {
@@ -85,15 +86,20 @@ std::optional<Prepared> product(const Anchor& a, const kernels::GemmShape& shape
   const NodeSite& s = a.s;
   bool pack_b = s.constant[1];
   for (int i = 0; i < shape.batch_rank; ++i) pack_b &= shape.b_batch[i] == 0;
-  Prepared p = call("gemm_f32", kernels::prepare_gemm(s.isa, shape, e, false, pack_b), {a.operands[0], a.operands[1], bias, residual});
+  const bool few_rows = pack_b && shape.batch_rank == 0 && shape.m <= kernels::kGemvRows && shape.c_row == shape.n;
+  const auto few = few_rows ? kernels::prepare_gemv(s.isa, {shape.m, shape.n, shape.k, shape.a_row, shape.a_col}, e) : kernels::GemvParams();
+  std::vector<Operand> operands = {a.operands[0], a.operands[1], bias, residual};
+  Prepared p = few_rows ? call("gemv_f32", few, std::move(operands)) : call("gemm_f32", kernels::prepare_gemm(s.isa, shape, e, false, pack_b), std::move(operands));
   if (made_bias) {
     p.packed.push_back(std::move(*made_bias));
     p.operands[2] = Operand::packed(0);
   }
   if (pack_b) {
-    auto buffer = packed_buffer(kernels::packed_gemm_b_size(s.isa, shape.n, shape.k));
+    auto buffer = packed_buffer(few_rows ? kernels::packed_gemv_size(s.isa, few) : kernels::packed_gemm_b_size(s.isa, shape.n, shape.k));
     if (!buffer) return {};
-    kernels::pack_gemm_b(s.isa, s.constant[1]->as<float>(), shape.b_row, shape.b_col, shape.k, shape.n, {buffer->as<float>(), std::size_t(buffer->size())});
+    const std::span<float> out(buffer->as<float>(), std::size_t(buffer->size()));
+    if (few_rows) kernels::pack_gemv(s.isa, few, s.constant[1]->as<float>(), shape.b_row, shape.b_col, out);
+    else kernels::pack_gemm_b(s.isa, s.constant[1]->as<float>(), shape.b_row, shape.b_col, shape.k, shape.n, out);
     p.operands[1] = Operand::packed(p.packed.size());
     p.packed.push_back(std::move(*buffer));
   }

@@ -1,4 +1,4 @@
-// pool_f32: bands of rows from a padded strip, as depthwise convolution without weights. Contract in kernels/pool.hpp.
+// pool_f32: bands of rows from a padded strip, as depthwise convolution without weights; windows of two columns in place. Contract in kernels/pool.hpp.
 #include "kernels/pool.hpp"
 
 #include "kernels/loops/strip.hpp"
@@ -70,9 +70,38 @@ void pool(const plan::Call& call) {
   }
 }
 
+/// PoolParams::in_place: the rows of a window are joined first, then neighbours.
+template <bool Max>
+void halve(const plan::Call& call) {
+  const PoolParams& p = *static_cast<const PoolParams*>(call.params);
+  const PoolShape& s = p.shape;
+  const int64_t begin = int64_t{call.begin} * p.planes_per_piece, end = least(s.planes, int64_t{call.end} * p.planes_per_piece);
+  const float* from = static_cast<const float*>(call.operands[0]) + begin * s.in_h * s.in_w;
+  float* to = static_cast<float*>(call.operands[1]) + begin * s.out_h * s.out_w;
+  const int64_t row = s.dilation_h * s.in_w;
+  const V count = splat(static_cast<float>(2 * s.kernel_h));
+  for (int64_t plane = begin; plane < end; ++plane, from += s.in_h * s.in_w)
+    for (int64_t oy = 0; oy < s.out_h; ++oy, to += s.out_w)
+      for (int64_t ox = 0; ox < s.out_w; ox += W) {
+        const int64_t left = s.out_w - ox, above = 2 * left - W;   // outputs; elements beyond the first vector
+        const float* at = from + oy * s.stride_h * s.in_w + 2 * ox;
+        V low = load_up_to(at, 2 * left), high = above > 0 ? load_up_to(at + W, above) : V{};
+        for (int64_t ky = 1; ky < s.kernel_h; ++ky) {
+          at += row;
+          low = join<Max>(low, load_up_to(at, 2 * left));
+          if (above > 0) high = join<Max>(high, load_up_to(at + W, above));
+        }
+        V v = in_order(join<Max>(block_even(low, high), block_odd(low, high)));
+        if constexpr (!Max) v = v / count;
+        store_up_to(to + ox, v, left);
+      }
+}
+
 void run_pool(const plan::Call& call) {
   if (call.begin >= call.end) return;   // of nothing: there is no scratch either
-  static_cast<const PoolParams*>(call.params)->op == Pool::max ? pool<true>(call) : pool<false>(call);
+  const PoolParams& p = *static_cast<const PoolParams*>(call.params);
+  if (p.in_place) return p.op == Pool::max ? halve<true>(call) : halve<false>(call);
+  p.op == Pool::max ? pool<true>(call) : pool<false>(call);
 }
 
 constexpr Kernel kRowsOfTable[] = {{"pool_f32", run_pool}};

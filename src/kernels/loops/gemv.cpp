@@ -1,0 +1,163 @@
+// gemv_f32: panel by panel, R rows by N vectors of columns over the whole depth. Contract in kernels/gemv.hpp.
+#include "kernels/gemv.hpp"
+
+#include "kernels/loops/activate.hpp"
+
+namespace saha::kernels::SAHA_ISA {
+namespace {
+
+/// Interleaved sums of an element: few columns alone would wait for one sum after the other.
+constexpr int parts(int sums) {
+  int u = 8;
+  while (u > 1 && u * sums > 14) u /= 2;
+  return u;
+}
+
+const float* operand(const plan::Call& call, int i) { return static_cast<const float*>(call.operands[i]); }
+
+/// The epilogues that finish() leaves out, over sums that stand in C.
+[[gnu::noinline]] void finish_any(const plan::Call& call, int64_t column, int64_t columns) {
+  const GemvParams& g = *static_cast<const GemvParams*>(call.params);
+  const Epilogue& e = g.epilogue;
+  const float *bias = operand(call, 2), *residual = operand(call, 3);
+  auto* c = static_cast<float*>(call.operands[4]);
+  for (int64_t i = 0; i < g.shape.m; ++i)
+    for (int64_t j = column; j < column + columns; j += W) {
+      const int64_t at = i * g.shape.n + j, n = column + columns - j;
+      V v = load_up_to(c + at, n) * splat(e.alpha);
+      if (e.bias == Bias::per_row) v = v + splat(bias[i]);
+      if (e.bias == Bias::per_column) v = v + load_up_to(bias + j, n);
+      if (residual) v = fma(load_up_to(residual + at, n), splat(e.residual_scale), v);
+      store_up_to(c + at, activate(v, e.activation, e.p0, e.p1), n);
+    }
+}
+
+template <int R, int N>
+inline void finish(V (&sums)[R][N], const plan::Call& call, int64_t column) {
+  const GemvParams& g = *static_cast<const GemvParams*>(call.params);
+  const Epilogue& e = g.epilogue;
+  const int64_t left = g.shape.n - column - (N - 1) * W;   // columns of the last vector
+  const bool plain = e.alpha == 1 && !call.operands[3] && e.bias != Bias::per_row && e.activation <= Activation::clip;
+  if (plain) {
+    if (e.bias == Bias::per_column) {
+      const float* bias = operand(call, 2) + column;
+#pragma GCC unroll 8
+      for (int j = 0; j < N; ++j) {
+        const V b = j < N - 1 ? load(bias + j * W) : load_up_to(bias + j * W, left);
+#pragma GCC unroll 4
+        for (int i = 0; i < R; ++i) sums[i][j] = sums[i][j] + b;
+      }
+    }
+    if (e.activation != Activation::none) {
+      const V low = splat(e.activation == Activation::relu ? 0 : e.p0), high = splat(e.activation == Activation::relu ? __builtin_inff() : e.p1);
+#pragma GCC unroll 4
+      for (int i = 0; i < R; ++i)
+#pragma GCC unroll 8
+        for (int j = 0; j < N; ++j) sums[i][j] = min(high, max(low, sums[i][j]));
+    }
+  }
+  float* c = static_cast<float*>(call.operands[4]) + column;
+#pragma GCC unroll 4
+  for (int i = 0; i < R; ++i, c += g.shape.n) {
+#pragma GCC unroll 8
+    for (int j = 0; j < N - 1; ++j) store(c + j * W, sums[i][j]);
+    store_up_to(c + (N - 1) * W, sums[i][N - 1], left);
+  }
+  if (!plain) finish_any(call, column, least<int64_t>(N * W, g.shape.n - column));
+}
+
+/// The interleaved sums into the first of them, in pairs.
+template <int U, int R, int N, int All>
+inline void fold(V (&acc)[All][R][N]) {
+  if constexpr (U > 1) {
+#pragma GCC unroll 4
+    for (int u = 0; u < U / 2; ++u)
+#pragma GCC unroll 4
+      for (int i = 0; i < R; ++i)
+#pragma GCC unroll 8
+        for (int j = 0; j < N; ++j) acc[u][i][j] = acc[u][i][j] + acc[u + U / 2][i][j];
+    fold<U / 2, R, N>(acc);
+  }
+}
+
+template <int R, int N>
+void panel(const plan::Call& call, int64_t column) {
+  const GemvShape& s = static_cast<const GemvParams*>(call.params)->shape;
+  constexpr int U = parts(R * N);
+  V acc[U][R][N] = {};
+  const float *a = operand(call, 0), *b = operand(call, 1) + column * s.k;
+  const int64_t row = s.a_row, step = s.a_step, b_step = least<int64_t>(N * W, s.n - column);
+  int64_t p = s.k;
+#pragma GCC unroll 1
+  for (; p >= U; p -= U) {
+#pragma GCC unroll 8
+    for (int u = 0; u < U; ++u, a += step, b += b_step) {
+      V bv[N];
+#pragma GCC unroll 8
+      for (int j = 0; j < N; ++j) bv[j] = load(b + j * W);
+#pragma GCC unroll 4
+      for (int i = 0; i < R; ++i) {
+        const V av = splat(a[i * row]);
+#pragma GCC unroll 8
+        for (int j = 0; j < N; ++j) acc[u][i][j] = fma(av, bv[j], acc[u][i][j]);
+      }
+    }
+  }
+  if constexpr (U > 1) {
+#pragma GCC unroll 1
+    for (; p > 0; --p, a += step, b += b_step)
+#pragma GCC unroll 4
+      for (int i = 0; i < R; ++i) {
+        const V av = splat(a[i * row]);
+#pragma GCC unroll 8
+        for (int j = 0; j < N; ++j) acc[0][i][j] = fma(av, load(b + j * W), acc[0][i][j]);
+      }
+    fold<U, R, N>(acc);
+  }
+  finish(acc[0], call, column);
+}
+
+/// Panels of R rows, `vectors` wide.
+template <int R>
+void panels(const plan::Call& call, std::uint32_t vectors, int64_t column, std::uint32_t count) {
+  constexpr int kMost = gemv_most_vectors(R, W);
+  for (; count > 0; --count, column += vectors * W) switch (vectors) {
+      case 1: panel<R, 1>(call, column); break;
+      case 2: panel<R, 2>(call, column); break;
+      case 3: panel<R, 3>(call, column); break;
+      case 4: if constexpr (kMost >= 4) panel<R, 4>(call, column); break;
+      case 5: if constexpr (kMost >= 5) panel<R, 5>(call, column); break;
+      case 6: if constexpr (kMost >= 6) panel<R, 6>(call, column); break;
+      case 7: if constexpr (kMost >= 7) panel<R, 7>(call, column); break;
+      case 8: if constexpr (kMost >= 8) panel<R, 8>(call, column); break;
+      default: __builtin_unreachable();
+    }
+}
+
+template <int R>
+void run_rows(const plan::Call& call) {
+  const GemvParams& g = *static_cast<const GemvParams*>(call.params);
+  if (g.panels == 1) return panels<R>(call, g.vectors, 0, 1);
+  const auto first_panel = [&](std::uint32_t piece) { return static_cast<std::uint32_t>(std::uint64_t{g.panels} * piece / g.pieces); };
+  const std::uint32_t begin = first_panel(call.begin), end = first_panel(call.end), middle = most(begin, least(end, g.wider));
+  panels<R>(call, g.vectors + 1, int64_t{begin} * (g.vectors + 1) * W, middle - begin);
+  panels<R>(call, g.vectors, (int64_t{middle} * g.vectors + g.wider) * W, end - middle);
+}
+
+void run_gemv(const plan::Call& call) {
+  switch (static_cast<const GemvParams*>(call.params)->shape.m) {
+    case 1: return run_rows<1>(call);
+    case 2: return run_rows<2>(call);
+    case 3: return run_rows<3>(call);
+    default: return run_rows<4>(call);
+  }
+}
+
+constexpr Kernel kRowsOfTable[] = {{"gemv_f32", run_gemv}};
+
+}  // namespace
+
+extern const std::span<const Kernel> kGemv;
+constinit const std::span<const Kernel> kGemv = kRowsOfTable;
+
+}  // namespace saha::kernels::SAHA_ISA
