@@ -1,6 +1,6 @@
 // Kernels alone: GFLOP/s and percent of the measured peak, minimum over repeated runs;
 // one thread in its own processor time, two in time of the clock.
-//   kernels_bench [gemm|mobilenetv2|resnet50] [threads]
+//   kernels_bench [gemm|mobilenetv2|resnet50|depthwise] [threads]
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
@@ -12,6 +12,7 @@
 
 #include "bench/peak.hpp"
 #include "kernels/conv.hpp"
+#include "kernels/depthwise_last.hpp"
 #include "kernels/gemm.hpp"
 #include "system/thread_pool.hpp"
 
@@ -145,6 +146,36 @@ void bench_resnet50(const Machine& m) {
   bench_network(m, "ResNet-50", layers);
 }
 
+/// Depthwise convolutions of MobileNetV2, V3 large and EfficientNet-B0: planes against channels innermost.
+void bench_depthwise(const Machine& m) {
+  std::printf("%-24s %12s %14s %8s %18s\n", "depthwise", "planes", "channels last", "ratio", "of the peak");
+  double planes = 0, last = 0;
+  for (const Layer& l : {Layer{32, 112, 32, 3, 1, 32, 1}, {96, 112, 96, 3, 2, 96, 1}, {144, 56, 144, 3, 1, 144, 1}, {144, 56, 144, 3, 2, 144, 1}, {192, 28, 192, 3, 1, 192, 2},
+                         {192, 28, 192, 3, 2, 192, 1}, {384, 14, 384, 3, 1, 384, 4}, {576, 14, 576, 3, 1, 576, 2}, {576, 14, 576, 3, 2, 576, 1}, {960, 7, 960, 3, 1, 960, 3},
+                         {16, 112, 16, 3, 1, 16, 1}, {72, 56, 72, 5, 2, 72, 1}, {120, 28, 120, 5, 1, 120, 2}, {240, 28, 240, 3, 2, 240, 1}, {672, 14, 672, 3, 1, 672, 1},
+                         {672, 14, 672, 5, 2, 672, 1}, {960, 7, 960, 5, 1, 960, 2}, {144, 56, 144, 5, 2, 144, 1}, {240, 28, 240, 5, 1, 240, 1}, {480, 14, 480, 5, 1, 480, 1},
+                         {672, 14, 672, 5, 1, 672, 2}, {1152, 7, 1152, 5, 1, 1152, 3}, {1152, 7, 1152, 3, 1, 1152, 1}, {96, 56, 96, 7, 1, 96, 1}, {384, 14, 384, 7, 1, 384, 1}}) {
+    ConvShape s;
+    s.in_channels = s.out_channels = s.groups = l.c, s.in_h = s.in_w = l.hw, s.kernel_h = s.kernel_w = l.k, s.stride_h = s.stride_w = l.stride;
+    s.pad_top = s.pad_left = l.k / 2, s.out_h = s.out_w = (l.hw + 2 * (l.k / 2) - l.k) / l.stride + 1;
+    Epilogue e;
+    e.activation = Activation::clip, e.p0 = 0, e.p1 = 6, e.bias = Bias::per_row;
+    const ConvParams p = prepare_conv(m.isa, s, e);
+    const DepthwiseLastParams q = prepare_depthwise_last(m.isa, s, e);
+    const std::int64_t out = s.out_channels * s.out_h * s.out_w;
+    Buffer x(s.in_channels * s.in_h * s.in_w), w(std::max(packed_conv_size(m.isa, p), packed_depthwise_last_size(m.isa, q))), bias(s.out_channels), y(out);
+    double a = 1e9, b = 1e9;
+    for (int turn = 0; turn < 3; ++turn) {
+      a = std::min(a, time_kernel(m, "depthwise_f32", &p, {x, w, bias, nullptr, y}, grid(p), scratch_bytes(p)));
+      b = std::min(b, time_kernel(m, "depthwise_last_f32", &q, {x, w, bias, nullptr, y}, grid(q), 0));
+    }
+    std::printf("%2dx %4d %dx%d s%d @%-7d %9.1f us %11.1f us %8.2f %7.1f %% %6.1f %%\n", l.times, int(l.c), int(l.k), int(l.k), int(l.stride), int(l.hw), a * 1e6, b * 1e6, a / b,
+                100 * 2e-9 * double(out * l.k * l.k) / a / (m.peak * m.threads), 100 * 2e-9 * double(out * l.k * l.k) / b / (m.peak * m.threads));
+    planes += a * l.times, last += b * l.times;
+  }
+  std::printf("all of them: %.3f ms, %.3f ms\n", planes * 1e3, last * 1e3);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -160,6 +191,7 @@ int main(int argc, char** argv) {
     if (what == "all" || what == "gemm") bench_gemm(m);
     if (what == "all" || what == "mobilenetv2") bench_mobilenetv2(m);
     if (what == "all" || what == "resnet50") bench_resnet50(m);
+    if (what == "all" || what == "depthwise") bench_depthwise(m);
     if (what == "hard")
       bench_network(m, "hard", {{3, 224, 64, 7, 2, 1, 1}, {64, 56, 64, 3, 1, 1, 1}, {256, 14, 256, 3, 1, 1, 1}, {512, 7, 512, 3, 1, 1, 1}, {1024, 14, 256, 1, 1, 1, 1},
           {256,56,64,1,1,1,1},{64,56,256,1,1,1,1},{64,56,256,1,1,1,1,true},{256,14,1024,1,1,1,1,true},{256,56,512,1,2,1,1,true},{1024,14,2048,1,2,1,1,true},{512,28,1024,1,2,1,1,true},

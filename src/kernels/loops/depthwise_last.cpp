@@ -1,0 +1,221 @@
+// depthwise_last_f32: tiles of neighbouring outputs times a vector of channels, channels innermost; each input vector is loaded once for a row of taps
+// of all outputs of its tile. 3x3 and 5x5 with stride 1 or 2, and 7x7 with stride 1, are unrolled; all else goes by loops over the taps that lie in
+// the image. Contract in kernels/depthwise_last.hpp.
+#include "kernels/depthwise_last.hpp"
+
+#include "kernels/loops/activate.hpp"
+
+namespace saha::kernels::SAHA_ISA {
+namespace {
+
+/// One piece: an image and some blocks of its channels.
+struct Part {
+  const ConvShape& s;
+  const float *x, *weights, *bias, *residual;   ///< bias and residual may be null
+  float* y;
+  int64_t begin, end;                           ///< blocks
+  const Epilogue& e;
+  bool clips;                                   ///< the activation is a clip to [low, high]; else it follows when the sums are in Y
+  float low, high;
+
+  int64_t channels() const { return s.out_channels; }
+  int64_t first_channel(int64_t block) const { return most<int64_t>(0, least(block * W, channels() - W)); }
+  int64_t point(int64_t oy, int64_t ox) const { return (oy * s.out_w + ox) * channels(); }
+};
+
+/// Stores sums, n channels of each, at elements place(i) of Y. One branch for all: each would be a place to which the compiler moves sums.
+template <int N, class Place>
+inline void put(const Part& p, V (&a)[N], int64_t n, Place place) {
+  if (p.residual) {
+    const V scale = splat(p.e.residual_scale);
+#pragma GCC unroll 16
+    for (int i = 0; i < N; ++i) a[i] = fma(load_up_to(p.residual + place(i), n), scale, a[i]);
+  }
+  const V low = splat(p.low), high = splat(p.high);
+#pragma GCC unroll 16
+  for (int i = 0; i < N; ++i) store_up_to(p.y + place(i), min(high, max(low, a[i])), n);
+}
+
+/// The activation of some outputs from (oy, ox) on, whose sums are in Y.
+[[gnu::noinline]] void finish(const Part& p, int64_t oy, int64_t ox, int outputs) {
+  const int64_t c1 = least(p.channels(), p.end * W);
+  for (int t = 0; t < outputs; ++t) {
+    float* y = p.y + p.point(oy, ox + t);
+    for (int64_t c = p.begin * W; c < c1; c += W) store_up_to(y + c, activate(load_up_to(y + c, c1 - c), p.e.activation, p.e.p0, p.e.p1), c1 - c);
+  }
+}
+
+// ---- unrolled
+
+/// T outputs side by side from (oy, ox) on. Edge: their windows may leave the image, by up to K / 2 columns on either side.
+template <int K, int S, int T, bool Edge>
+void tile(const Part& p, int64_t oy, int64_t ox) {
+  constexpr int kColumns = (T - 1) * S + K;
+  const ConvShape& s = p.s;
+  const int64_t channels = p.channels(), row_step = s.in_w * channels;
+  const int64_t top = oy * S - s.pad_top, left = ox * S - s.pad_left;
+  const int first_row = static_cast<int>(most<int64_t>(0, -top)), last_row = static_cast<int>(least<int64_t>(K, s.in_h - top));
+  const int first_column = static_cast<int>(most<int64_t>(0, -left)), last_column = static_cast<int>(least<int64_t>(kColumns, s.in_w - left));
+  const float* image = p.x + (top * s.in_w + left) * channels;
+  const int64_t at = p.point(oy, ox);
+  for (int64_t b = p.begin; b < p.end; ++b) {
+    const int64_t c = least(b * W, channels - W);
+    const float *row = image + c, *w = p.weights + b * (K * K * W);
+    const V begin = p.bias ? load(p.bias + c) : V{};
+    V a[T];
+#pragma GCC unroll 8
+    for (int t = 0; t < T; ++t) a[t] = begin;
+#pragma GCC unroll 8
+    for (int r = 0; r < K; ++r, row += row_step) {
+      if (Edge && (r < first_row || r >= last_row)) continue;
+      V k[K];
+#pragma GCC unroll 8
+      for (int i = 0; i < K; ++i) k[i] = load(w + (r * K + i) * W);
+      const float* x = row;
+#pragma GCC unroll 24
+      for (int j = 0; j < kColumns; ++j, x += channels) {
+        if (Edge && ((j < K / 2 && j < first_column) || (j >= kColumns - K / 2 && j >= last_column))) continue;
+        const V v = load(x);
+#pragma GCC unroll 8
+        for (int t = 0; t < T; ++t)
+          if (j - t * S >= 0 && j - t * S < K) a[t] = fma(v, k[j - t * S], a[t]);
+      }
+    }
+    put(p, a, W, [&](int t) { return at + c + t * channels; });
+  }
+  if (!p.clips) finish(p, oy, ox, T);
+}
+
+template <int K, int S, int T>
+void band(const Part& p, int64_t oy0, int64_t oy1) {
+  const ConvShape& s = p.s;
+  for (int64_t oy = oy0; oy < oy1; ++oy) {
+    const int64_t top = oy * S - s.pad_top;
+    const bool inside = top >= 0 && top + K <= s.in_h;
+    for (int64_t ox = 0; ox < s.out_w; ox += T) {
+      const int64_t at = least(ox, s.out_w - T), left = at * S - s.pad_left;   // the last tile reaches back
+      if (inside && left >= 0 && left + (T - 1) * S + K <= s.in_w) tile<K, S, T, false>(p, oy, at);
+      else tile<K, S, T, true>(p, oy, at);
+    }
+  }
+}
+
+using Band = void (*)(const Part&, int64_t oy0, int64_t oy1);
+/// Null where a window is not unrolled, or leaves the image further than a tile's edge can.
+template <int T>
+Band unrolled(const ConvShape& s) {
+  const int64_t k = s.kernel_w;
+  if (s.out_channels < W || s.kernel_h != k || s.stride_h != s.stride_w || s.dilation_h != 1 || s.dilation_w != 1) return nullptr;
+  if (s.pad_left > k / 2 || (s.out_w - 1) * s.stride_w - s.pad_left + k - s.in_w > k / 2) return nullptr;
+  if (k == 3 && s.stride_w == 1) return band<3, 1, T>;
+  if (k == 3 && s.stride_w == 2) return band<3, 2, T>;
+  if (k == 5 && s.stride_w == 1) return band<5, 1, T>;
+  if (k == 5 && s.stride_w == 2) return band<5, 2, T>;
+  if (k == 7 && s.stride_w == 1) return band<7, 1, T>;
+  return nullptr;
+}
+
+// ---- any window
+
+/// The taps [begin, end) along one axis that lie in the image for the output at `o`.
+struct Taps {
+  int64_t begin, end;
+};
+inline Taps taps_inside(int64_t o, int64_t stride, int64_t pad, int64_t kernel, int64_t dilation, int64_t in) {
+  const int64_t start = o * stride - pad;
+  const int64_t begin = start >= 0 ? 0 : (dilation - 1 - start) / dilation;
+  const int64_t end = start >= in ? 0 : (in - start + dilation - 1) / dilation;
+  return {least(begin, kernel), most(least(begin, kernel), least(kernel, end))};
+}
+
+/// T outputs side by side from (oy, ox) on, which have the same taps, times N blocks from b on. Few: there are fewer channels than a vector has.
+template <int T, int N, bool Few>
+void sums(const Part& p, int64_t oy, int64_t ox, int64_t b, Taps h, Taps w) {
+  const ConvShape& s = p.s;
+  const int64_t channels = p.channels(), n = Few ? channels : W;
+  const int64_t taps = s.kernel_h * s.kernel_w, step = s.stride_w * channels;
+  int64_t c[N];
+  V a[T * N];
+#pragma GCC unroll 4
+  for (int i = 0; i < N; ++i) {
+    c[i] = p.first_channel(b + i);
+    const V begin = p.bias ? load_up_to(p.bias + c[i], n) : V{};
+#pragma GCC unroll 8
+    for (int t = 0; t < T; ++t) a[t * N + i] = begin;
+  }
+  for (int64_t ky = h.begin; ky < h.end; ++ky) {
+    const float* x = p.x + ((oy * s.stride_h - s.pad_top + ky * s.dilation_h) * s.in_w + ox * s.stride_w - s.pad_left + w.begin * s.dilation_w) * channels;
+    const float* k = p.weights + (b * taps + ky * s.kernel_w + w.begin) * W;
+    for (int64_t kx = w.begin; kx < w.end; ++kx, x += s.dilation_w * channels, k += W)
+#pragma GCC unroll 4
+      for (int i = 0; i < N; ++i) {
+        const V v = load(k + i * taps * W);
+#pragma GCC unroll 8
+        for (int t = 0; t < T; ++t) a[t * N + i] = fma(load_up_to(x + t * step + c[i], n), v, a[t * N + i]);
+      }
+  }
+  put(p, a, n, [&](int i) { return p.point(oy, ox + i / N) + c[i % N]; });
+}
+
+template <int T, int N>
+void outputs(const Part& p, int64_t oy, int64_t ox, Taps h, Taps w) {
+  int64_t b = p.begin;
+  if (p.channels() < W) {
+    sums<T, 1, true>(p, oy, ox, b, h, w);
+  } else {
+    for (; b + N <= p.end; b += N) sums<T, N, false>(p, oy, ox, b, h, w);
+    for (; b < p.end; ++b) sums<T, 1, false>(p, oy, ox, b, h, w);
+  }
+  if (!p.clips) finish(p, oy, ox, T);
+}
+
+template <int T>
+void any_band(const Part& p, int64_t oy0, int64_t oy1) {
+  const ConvShape& s = p.s;
+  const auto columns = [&](int64_t ox) { return taps_inside(ox, s.stride_w, s.pad_left, s.kernel_w, s.dilation_w, s.in_w); };
+  for (int64_t oy = oy0; oy < oy1; ++oy) {
+    const Taps h = taps_inside(oy, s.stride_h, s.pad_top, s.kernel_h, s.dilation_h, s.in_h);
+    for (int64_t ox = 0; ox < s.out_w;) {
+      const Taps w = columns(ox), last = columns(ox + T - 1);
+      if (ox + T <= s.out_w && w.begin == last.begin && w.end == last.end) outputs<T, 1>(p, oy, ox, h, w), ox += T;
+      else outputs<1, 4>(p, oy, ox, h, w), ++ox;
+    }
+  }
+}
+
+constexpr int kWide = 7, kNarrow = 4;   // outputs of a tile: as many as there are registers for, beside the taps of a row; and what fits other widths better
+
+Band band_of(const ConvShape& s) {
+  const bool wide = s.out_w >= kWide && 7 * round_up(s.out_w, kWide) <= 8 * round_up(s.out_w, kNarrow);
+  const Band fast = wide ? unrolled<kWide>(s) : s.out_w >= kNarrow ? unrolled<kNarrow>(s) : nullptr;
+  return fast ? fast : wide ? any_band<kWide> : any_band<kNarrow>;
+}
+
+void run_depthwise_last(const plan::Call& call) {
+  const DepthwiseLastParams& p = *static_cast<const DepthwiseLastParams*>(call.params);
+  const ConvShape& s = p.shape;
+  const auto* x = static_cast<const float*>(call.operands[0]);
+  const auto* weights = static_cast<const float*>(call.operands[1]);
+  const auto* bias = static_cast<const float*>(call.operands[2]);
+  const auto* residual = static_cast<const float*>(call.operands[3]);
+  auto* y = static_cast<float*>(call.operands[4]);
+  const Activation act = p.epilogue.activation;
+  const bool relu = act == Activation::relu, clip = act == Activation::clip;
+  const Band band = band_of(s);
+  const int64_t blocks = (s.out_channels + W - 1) / W, in_size = s.in_h * s.in_w * s.in_channels, out_size = s.out_h * s.out_w * s.out_channels;
+  for (std::uint32_t piece = call.begin; piece < call.end; ++piece) {
+    const int64_t part = piece % p.parts, oy = int64_t{piece / p.parts % p.bands} * p.rows, image = piece / p.parts / p.bands;
+    const Part at{s, x + image * in_size, weights, bias, residual ? residual + image * out_size : nullptr, y + image * out_size, part * blocks / p.parts, (part + 1) * blocks / p.parts,
+                  p.epilogue, relu || clip || act == Activation::none, relu ? 0 : clip ? p.epilogue.p0 : -__builtin_inff(), clip ? p.epilogue.p1 : __builtin_inff()};
+    band(at, oy, least(s.out_h, oy + p.rows));
+  }
+}
+
+constexpr Kernel kRowsOfTable[] = {{"depthwise_last_f32", run_depthwise_last}};
+
+}  // namespace
+
+extern const std::span<const Kernel> kDepthwiseLast;
+constinit const std::span<const Kernel> kDepthwiseLast = kRowsOfTable;
+
+}  // namespace saha::kernels::SAHA_ISA
