@@ -6,6 +6,7 @@
 #include <nanobind/stl/unique_ptr.h>
 #include <nanobind/stl/vector.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <mutex>
@@ -129,6 +130,163 @@ nb::list ports(const ir::Graph& g, std::span<const ir::ValueId> values) {
   return all;
 }
 
+/// The letter of a type in Python's buffer protocol; 0 where a buffer cannot say it.
+char letter_of(DType t) {
+  switch (t) {
+    case DType::f16: return 'e';
+    case DType::f32: return 'f';
+    case DType::f64: return 'd';
+    case DType::boolean: return '?';
+    case DType::i8: return 'b';
+    case DType::u8: return 'B';
+    case DType::i16: return 'h';
+    case DType::u16: return 'H';
+    case DType::i32: return 'i';
+    case DType::u32: return 'I';
+    case DType::i64: return 'l';
+    case DType::u64: return 'L';
+    default: return 0;
+  }
+}
+/// What a run reads of an array: released when it is over.
+class Borrowed {
+ public:
+  Borrowed() = default;
+  Borrowed(const Borrowed&) = delete;
+  ~Borrowed() { release(); }
+  /// The array's own memory, if it is dense and of that type; false: it has to be converted.
+  bool take(PyObject* array, char letter) {
+    if (letter == 0 || PyObject_GetBuffer(array, &view_, PyBUF_C_CONTIGUOUS | PyBUF_FORMAT) != 0) {
+      PyErr_Clear();
+      return false;
+    }
+    if (view_.format && view_.format[0] == letter && view_.format[1] == 0) return true;
+    release();
+    return false;
+  }
+  void release() {
+    if (view_.obj) PyBuffer_Release(&view_);
+  }
+  const Py_buffer& view() const { return view_; }
+
+ private:
+  Py_buffer view_ = {};
+};
+
+/// Runs of one model with little between Python and the kernels: dense arrays of the right type are read in place, names and shapes are looked up once.
+class Session {
+ public:
+  Session(std::shared_ptr<const native::Network> network, int threads, nb::object inputs, nb::object outputs)
+      : network_(std::move(network)), pool_(unsigned(threads)), runner_(network_, pool_), inputs_(std::move(inputs)), outputs_(std::move(outputs)), in_(network_->inputs().size()), operands_(in_.size()), lowered_(in_.size()), borrowed_(in_.size()), copies_(network_->outputs().size()) {
+    for (std::size_t i = 0; i < in_.size(); ++i) {
+      operands_[i] = &in_[i];
+      in_names_.push_back(interned(network_->inputs()[i].name));
+    }
+    for (const auto& p : network_->outputs()) out_names_.push_back(interned(p.name));
+    nb::object values = nb::module_::import_("saha._values");
+    lower_ = values.attr("lower"), lift_ = values.attr("lift");
+  }
+  nb::object inputs() const { return inputs_; }
+  nb::object outputs() const { return outputs_; }
+
+  nb::object run(nb::dict values) {
+    std::unique_lock lock(mutex_, std::try_to_lock);
+    if (!lock) {   // whoever holds it may be waiting for Python's lock
+      nb::gil_scoped_release release;
+      lock.lock();
+    }
+    struct Release {
+      std::vector<Borrowed>& all;
+      ~Release() { for (Borrowed& b : all) b.release(); }
+    } release{borrowed_};
+    bool same = planned_ != nullptr;
+    for (std::size_t i = 0; i < in_.size(); ++i) same &= set(i, values);
+    if (PyDict_Size(values.ptr()) != Py_ssize_t(in_.size())) refuse(values);
+    if (!same) {
+      planned_ = nullptr;
+      std::ranges::fill(copies_, nb::object());
+      planned_ = value_of(unlocked([&] { return runner_.prepare(operands_); }));
+      double macs = 0;
+      brief_ = true;
+      for (const auto& i : planned_->plan().instructions) macs += i.macs, brief_ &= i.kernel != plan::kHost;
+      brief_ &= macs < 1e6;   // some 20 us; giving Python's lock away and back would take a good part of it
+    }
+    if (auto r = brief_ ? planned_->run() : unlocked([&] { return planned_->run(); }); !r) raise(r.error());
+    nb::dict all;
+    for (std::size_t k = 0; k < copies_.size(); ++k) all[out_names_[k]] = output(k);
+    return all;
+  }
+
+ private:
+  static nb::object interned(const std::string& s) { return nb::steal(PyUnicode_InternFromString(s.c_str())); }
+
+  /// Input i from the dict: true if it has the type and dims of the last run.
+  bool set(std::size_t i, const nb::dict& values) {
+    PyObject* array = PyDict_GetItemWithError(values.ptr(), in_names_[i].ptr());
+    if (!array) refuse(values);
+    const DType dtype = network_->inputs()[i].dtype;
+    if (!borrowed_[i].take(array, letter_of(dtype))) {
+      // Lists, numbers, strided arrays, types without a letter: what Model.run does.
+      const auto& port = network_->inputs()[i];
+      lowered_[i] = lower_(nb::handle(array), port.is_tensor && port.dtype != DType::none ? std::string(name(port.dtype)) : std::string(), port.name);
+      in_[i] = datum_of(lowered_[i]);
+      return false;
+    }
+    const Py_buffer& v = borrowed_[i].view();
+    Datum& d = in_[i];
+    const bool same = d.is_tensor() && d.tensor.dtype == dtype && d.tensor.dims.size() == std::size_t(v.ndim) && std::equal(d.tensor.dims.begin(), d.tensor.dims.end(), v.shape);
+    if (!same) d = Tensor{dtype, Dims(v.shape, v.shape + v.ndim), nullptr, nullptr};
+    d.tensor.data = std::shared_ptr<std::byte[]>(std::shared_ptr<std::byte[]>(), static_cast<std::byte*>(v.buf));   // owns nothing, so takes no memory
+    if (same && planned_) planned_->set_input(i, d);
+    return same;
+  }
+
+  /// The dict lacks an input, or has a name that is none.
+  [[noreturn]] void refuse(const nb::dict& values) const {
+    std::string all;
+    for (const auto& p : network_->inputs()) all += (all.empty() ? "'" : ", '") + p.name + "'";
+    for (auto [key, value] : values) {
+      const std::string given = nb::cast<std::string>(nb::str(key));
+      if (std::ranges::find(network_->inputs(), given, &runtime::Port::name) == network_->inputs().end())
+        raise(wrong_value("the model has no input '" + given + "'; it has " + (all.empty() ? "none" : all)));
+    }
+    for (const auto& p : network_->inputs())
+      if (!values.contains(p.name.c_str())) raise(wrong_value("input '" + p.name + "' was not given"));
+    raise(wrong_value("the inputs are " + all));
+  }
+
+  /// A copy of output k: of an array over the context's memory that is made once, or as Model.run makes it where the output has no place of its own.
+  nb::object output(std::size_t k) {
+    nb::object& copy = copies_[k];
+    if (!copy.is_valid()) {
+      const Datum d = planned_->output(k);
+      if (!planned_->output_stays(k) || letter_of(d.tensor.dtype) == 0 || d.tensor.size() == 0) return lift_(object_of(planned_->take_output(k)));
+      const std::size_t size[] = {std::size_t(d.tensor.bytes())};
+      nb::list shape;
+      for (std::int64_t n : d.tensor.dims) shape.append(n);
+      nb::ndarray<nb::numpy, std::uint8_t> bytes(d.tensor.data.get(), 1, size, nb::handle());
+      copy = lift_(nb::make_tuple(std::string(name(d.tensor.dtype)), nb::tuple(shape), nb::cast(bytes, nb::rv_policy::reference))).attr("copy");
+    }
+    PyObject* own = PyObject_CallNoArgs(copy.ptr());
+    if (!own) throw nb::python_error();
+    return nb::steal(own);
+  }
+
+  std::mutex mutex_;
+  std::shared_ptr<const native::Network> network_;
+  system::ThreadPool pool_;
+  native::Runner runner_;
+  runtime::Context* planned_ = nullptr;  // the runner's, for the inputs' present types and dims
+  bool brief_ = false;
+  nb::object inputs_, outputs_, lower_, lift_;
+  std::vector<nb::object> in_names_, out_names_;
+  std::vector<Datum> in_;
+  std::vector<const Datum*> operands_;
+  std::vector<nb::object> lowered_;      // what in_ are views of
+  std::vector<Borrowed> borrowed_;
+  std::vector<nb::object> copies_;       // by output: the bound method `copy` of an array over its place in planned_
+};
+
 /// A model; immutable, but for the runners that are kept for later runs. Runs of several threads go on at the same time.
 class Model {
  public:
@@ -150,6 +308,16 @@ class Model {
   std::size_t nodes() const { return ir::count_nodes(model_.graph); }
   const std::string& file() const { return file_; }
   std::string model_name() const { return model_.name; }
+
+  std::unique_ptr<Session> session(int threads, const std::string& precision, nb::object inputs, nb::object outputs) {
+    check(threads);
+    if (precision != "f32" && precision != "auto") raise(wrong_value("precision is 'f32' or 'auto', not '" + precision + "'"));
+    value_of(unlocked([&]() -> Result<> {
+      std::lock_guard lock(mutex_);
+      return prepare();
+    }));
+    return std::make_unique<Session>(network_, threads, std::move(inputs), std::move(outputs));
+  }
 
   nb::list run(nb::list values) {
     std::vector<Datum> in;
@@ -208,14 +376,18 @@ class Model {
   static void check(int threads) {
     if (threads < 1 || threads > 1024) raise(wrong_value("threads is 1 to 1024, not " + std::to_string(threads)));
   }
+  /// The network, made when it is first needed.
+  Result<> prepare() {
+    if (network_) return {};
+    // A bundle runs by its plans.
+    if (bundle::is_bundle_file(file_)) { SAHA_TRY(network_, native::open_file(file_, kernels::detect_isa())); }
+    else network_ = native::network_of(model_.graph, kernels::detect_isa());
+    return {};
+  }
   Result<std::unique_ptr<native::Runner>> take() {
     std::lock_guard lock(mutex_);
-    if (!network_) {
-      // A bundle runs by its plans.
-      if (bundle::is_bundle_file(file_)) { SAHA_TRY(network_, native::open_file(file_, kernels::detect_isa())); }
-      else network_ = native::network_of(model_.graph, kernels::detect_isa());
-      pool_ = std::make_unique<system::ThreadPool>(unsigned(threads_));
-    }
+    SAHA_DO(prepare());
+    if (!pool_) pool_ = std::make_unique<system::ThreadPool>(unsigned(threads_));
     if (free_.empty()) return std::make_unique<native::Runner>(network_, *pool_);
     auto r = std::move(free_.back());
     free_.pop_back();
@@ -275,12 +447,17 @@ NB_MODULE(_native, m) {
   using namespace saha::python;
   using namespace nb::literals;
   m.attr("version") = SAHA_VERSION;
+  nb::class_<Session>(m, "Session", "One model, made ready to run often: see Model.session().")
+      .def_prop_ro("inputs", &Session::inputs, "What it takes: a list of Value.")
+      .def_prop_ro("outputs", &Session::outputs, "What it gives: a list of Value.")
+      .def("run", &Session::run, "inputs"_a, "Runs once. `inputs`: {name: array}. Returns {name: array}, arrays of the caller's own. Calls from several threads wait for one another.");
   nb::class_<Model>(m, "Model")
       .def_static("load", &Model::load, "path"_a, "threads"_a)
       .def_static("from_bytes", &Model::from_bytes, "bytes"_a, "threads"_a, "folder"_a)
       .def("inputs", &Model::inputs)
       .def("outputs", &Model::outputs)
       .def("run", &Model::run, "values"_a)
+      .def("session", &Model::session, "threads"_a, "precision"_a, "inputs"_a, "outputs"_a)
       .def("simplify", &Model::simplify, "without"_a, "only"_a, "fuse"_a, "fold_limit"_a)
       .def("changes", &Model::changes)
       .def("save", &Model::save, "path"_a)

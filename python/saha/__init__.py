@@ -14,7 +14,8 @@ from saha._error import Error
 from saha._values import lift, lower
 
 __version__ = _native.version
-__all__ = ["Bench", "Error", "Model", "Value", "bench", "load"]
+Session = _native.Session
+__all__ = ["Bench", "Error", "Model", "Session", "Value", "bench", "load"]
 
 
 class Value(NamedTuple):
@@ -69,6 +70,12 @@ class Model:
             raise Error("invalid-argument", f"the model has {len(self.inputs)} inputs, {len(inputs)} were given")
         results = self._native.run([lower(x, v.dtype, v.name) for x, v in zip(inputs, self.inputs)])
         return {v.name: lift(y) for v, y in zip(self.outputs, results)}
+
+    def session(self, threads=1, precision="f32"):
+        """The model made ready to run often, with little time spent in a call: an object with .inputs, .outputs and .run({name: array}) -> {name: array}.
+        Dense arrays of the input's type are read in place; others are converted as run() does. It has `threads` threads of its own. `precision`: "f32" is
+        strict float32; "auto" leaves the choice to the engine, which is the same today."""
+        return self._native.session(threads, precision, self.inputs, self.outputs)
 
     def simplify(self, without=(), only=(), fuse=False, fold_limit=1 << 20):
         """A new model that computes the same with fewer nodes; .changes says what was done. `without`, `only`: names of passes."""

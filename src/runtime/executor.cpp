@@ -66,7 +66,7 @@ Datum Context::view(std::uint32_t slot) const {
       return d;
     }
     case Space::constant: return loaded_->plan.constants[s.index].reshaped(s.dims);
-    case Space::arena: return Tensor{s.dtype, s.dims, std::shared_ptr<std::byte[]>(arena_ + s.offset, [](std::byte*) {}), {}};
+    case Space::arena: return Tensor{s.dtype, s.dims, std::shared_ptr<std::byte[]>(std::shared_ptr<std::byte[]>(), arena_ + s.offset), {}};  // owns nothing, so takes no memory
   }
   return {};
 }

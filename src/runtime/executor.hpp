@@ -46,6 +46,8 @@ class Context {
   Result<> run_timed(std::span<double> seconds);
   /// Output k of the last run: a view into the context, or the boxed value. Holds until the next run.
   Datum output(std::size_t k) const;
+  /// Output k lies in the context itself, at the same place after every run.
+  bool output_stays(std::size_t k) const { return plan().slots[plan().outputs[k]].space == plan::Space::arena; }
   /// The same as values of their own.
   Datum take_output(std::size_t k) const;
   const plan::Plan& plan() const { return loaded_->plan; }

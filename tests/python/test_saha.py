@@ -164,6 +164,72 @@ def test_a_result_is_the_caller_s_own():
     assert m.run([x[::-1]])["y"].tolist() == [3, 2, 1]
 
 
+def test_a_session_runs_as_the_model():
+    proto, w = classifier()
+    m = saha.load(proto)
+    s = m.session(threads=1, precision="auto")
+    assert s.inputs == m.inputs and s.outputs == m.outputs and (s.inputs[0].name, s.inputs[0].dtype, s.inputs[0].shape) == ("image", "float32", ("N", 4))
+    rng = np.random.default_rng(0)
+    kept = []
+    for n in (1, 1, 3, 3, 1, 2000):   # another shape is another plan
+        x = rng.standard_normal((n, 4)).astype(np.float32)
+        for given in (x, np.asfortranarray(x), np.repeat(x, 2, axis=1)[:, ::2], x.tolist() if n < 4 else x, x.astype(">f4")):
+            y = s.run({"image": given})["score"]
+            assert y.dtype == np.float32 and np.array_equal(y, m.run({"image": x})["score"])
+        frozen = x.copy()
+        frozen.flags.writeable = False
+        kept.append((s.run({"image": frozen})["score"], x))
+    for y, x in kept:   # results are the caller's own
+        assert np.allclose(y, softmax(x @ w), atol=1e-6) and y.flags.writeable
+
+
+def test_a_session_says_what_it_does_not_take():
+    m = saha.load(classifier()[0])
+    s = m.session()
+    x = np.zeros((2, 4), np.float32)
+    for inputs, message in (({"picture": x}, "the model has no input 'picture'; it has 'image'"), ({}, "input 'image' was not given"),
+                            ({"image": x, "mask": x}, "the model has no input 'mask'; it has 'image'"),
+                            ({"image": x.astype(np.float64)}, "input 'image' takes float32[N, 4], float64[2, 4] was given"),
+                            ({"image": x[:, :3]}, "input 'image' takes float32[N, 4], float32[2, 3] was given")):
+        for _ in range(2):
+            with pytest.raises(saha.Error, match=message.replace("[", r"\[").replace("]", r"\]")):
+                s.run(inputs)
+        assert s.run({"image": x})["score"].shape == (2, 3)   # an error leaves it as it was
+    with pytest.raises(saha.Error, match="precision is 'f32' or 'auto', not 'fp8'"):
+        m.session(precision="fp8")
+    with pytest.raises(saha.Error, match="threads is 1 to 1024, not 0"):
+        m.session(threads=0)
+
+
+@pytest.mark.parametrize("elem", [T.FLOAT, T.DOUBLE, T.BOOL, T.INT8, T.UINT8, T.INT16, T.UINT16, T.INT32, T.UINT32, T.INT64, T.UINT64, T.FLOAT16, T.BFLOAT16, T.INT4])
+def test_every_element_type_crosses_a_session(elem):
+    m = identity(elem)
+    x = np.array([0, 1, 1], h.tensor_dtype_to_np_dtype(elem))
+    s = m.session()
+    for _ in range(3):
+        y = s.run({"x": x})["y"]
+        assert y.dtype == x.dtype and np.array_equal(y, x) and not np.shares_memory(x, y)
+
+
+def test_a_session_serves_several_threads():
+    m = saha.load(classifier()[0])
+    s, wrong = m.session(threads=2), []
+
+    def work(seed):
+        x = np.random.default_rng(seed).standard_normal((seed + 1, 4)).astype(np.float32)
+        expected = m.run({"image": x})["score"]
+        for _ in range(200):
+            if not np.array_equal(s.run({"image": x})["score"], expected):
+                wrong.append(seed)
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(4)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert not wrong
+
+
 def test_bench_measures_and_compares():
     b = saha.bench(saha.load(classifier()[0]).simplify(), backends="native", threads=1, runs=20)
     row = b["native"]
