@@ -13,6 +13,7 @@
 #include "kernels/gemv.hpp"
 #include "kernels/movement.hpp"
 #include "kernels/pool.hpp"
+#include "kernels/pool_last.hpp"
 #include "kernels/recurrent.hpp"
 #include "kernels/recurrent_i8.hpp"
 #include "kernels/reduce_i8.hpp"
@@ -231,6 +232,14 @@ bool contract(const Site& site, const PoolParams& p, Needs& n) {
   n.writes = {required(Count(s.planes) * s.out_h * s.out_w * 4)};
   return true;
 }
+bool contract(const Site&, const PoolLastParams& p, Needs& n) {
+  const PoolShape& s = p.shape;
+  if (!sound(s) || !few(p.channels) || !within(0, static_cast<std::int64_t>(Pool::average_padded), p.op) || !holds(Count(s.planes) * s.out_h * s.out_w * p.channels) || !holds(Count(s.out_w) * p.channels * 8)) return false;
+  if (!same(p, prepare_pool_last(s, p.channels, p.op))) return false;
+  n.reads = {required(Count(s.planes) * s.in_h * s.in_w * p.channels * 4)};
+  n.writes = {required(Count(s.planes) * s.out_h * s.out_w * p.channels * 4)};
+  return true;
+}
 bool contract(const Site&, const PoolI8Params& p, Needs& n) {
   const PoolShape& s = p.shape;
   if (!sound(s) || !few(p.channels) || !(p.op == Pool::max || p.op == Pool::average) || !within(0, 1, p.is_signed) || !(Count(s.out_w) * p.channels <= Count(kMostDim))) return false;
@@ -404,7 +413,7 @@ struct Row {
 };
 constexpr Row kRowsOfTable[] = {
     {"conv_f32", of<ConvParams>},       {"depthwise_f32", of<ConvParams>}, {"conv_i8", of<ConvI8Params>},     {"depthwise_i8", of<ConvI8Params>}, {"gemm_f32", of<GemmParams>},
-    {"gemv_f32", of<GemvParams>},       {"depthwise_last_f32", of<DepthwiseLastParams>},
+    {"gemv_f32", of<GemvParams>},       {"depthwise_last_f32", of<DepthwiseLastParams>}, {"pool_last_f32", of<PoolLastParams>},
     {"unary_f32", of<UnaryParams>},     {"binary_f32", of<BinaryParams>},  {"affine_f32", of<AffineParams>},  {"table_i8", of<TableParams>},      {"pair_i8", of<PairParams>},
     {"quantize_i8", of<QuantizeParams>}, {"pool_f32", of<PoolParams>},     {"pool_i8", of<PoolI8Params>},     {"sum_i8", of<SumI8Params>},        {"softmax_i8", of<SoftmaxI8Params>},
     {"softmax_f32", of<SoftmaxParams>}, {"reduce_f32", of<ReduceParams>},  {"norm_f32", of<NormParams>},      {"transpose", of<MoveParams>},      {"copy", of<MoveParams>},

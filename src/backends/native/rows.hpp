@@ -50,11 +50,11 @@ std::optional<kernels::PoolShape> pool_shape(const NodeSite& s);
 
 /// Which axes a Reduce* takes away; nothing where they are computed, or none go.
 std::optional<std::vector<bool>> reduced_axes(const NodeSite& s);
-/// [outer, n, inner] over dims in the order of memory: what goes lies together, axes of 1 aside; else nothing.
+/// [outer, n, inner] over the dims of operand 0 in the order of memory: what goes lies together, axes of 1 aside, and what stays lies as the result has it; else nothing.
 struct Runs {
   std::int64_t outer = 1, n = 1, inner = 1;
 };
-std::optional<Runs> reduced_runs(const Dims& dims, const std::vector<bool>& reduced);
+std::optional<Runs> reduced_runs(const NodeSite& s, const std::vector<bool>& reduced);
 
 /// y = x * scale[c] + shift[c].
 struct AffineOf {

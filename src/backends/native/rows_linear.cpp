@@ -3,6 +3,7 @@
 
 #include "backends/native/kernel_table.hpp"
 #include "backends/native/recognise.hpp"
+#include "backends/native/rows_last.hpp"
 #include "kernels/conv.hpp"
 #include "kernels/gemm.hpp"
 #include "kernels/gemv.hpp"
@@ -49,6 +50,17 @@ std::optional<Tensor> folded_bias(std::int64_t n, const Tensor* own, float own_s
   return std::move(*buffer);
 }
 
+/// A convolution of planes by these weights, which become constant 0 of the call; its operands are the caller's to state.
+std::optional<Prepared> conv_planes(kernels::Isa isa, const kernels::ConvShape& shape, const Epilogue& e, const float* weights) {
+  const auto params = kernels::prepare_conv(isa, shape, e);
+  auto packed = packed_buffer(kernels::packed_conv_size(isa, params));
+  if (!packed) return {};
+  kernels::pack_conv(isa, params, weights, {packed->as<float>(), std::size_t(packed->size())});
+  Prepared p = call(kernels::kernel(params), params, {});
+  p.packed.push_back(std::move(*packed));
+  return p;
+}
+
 /// Conv over one or two spatial axes with constant weights.
 std::optional<Prepared> conv(const Anchor& a) {
   const NodeSite& s = a.s;
@@ -59,9 +71,6 @@ std::optional<Prepared> conv(const Anchor& a) {
   Epilogue e = epilogue(a.tail);
   bool folded = a.tail.affine || a.tail.bias;
   if (s.has(2) || folded) e.bias = kernels::Bias::per_row;
-  auto params = kernels::prepare_conv(s.isa, c, e);
-  auto packed = packed_buffer(kernels::packed_conv_size(s.isa, params));
-  if (!packed) return {};
   const float* weights = s.constant[1]->as<float>();
   std::vector<float> scaled;
   if (a.tail.affine) {
@@ -70,14 +79,15 @@ std::optional<Prepared> conv(const Anchor& a) {
     for (std::size_t i = 0; i < scaled.size(); ++i) scaled[i] *= a.tail.affine->scale[i / each];
     weights = scaled.data();
   }
-  kernels::pack_conv(s.isa, params, weights, {packed->as<float>(), std::size_t(packed->size())});
-  Prepared p = call(kernels::kernel(params), params, {a.operands[0], Operand::packed(0), s.has(2) ? a.operands[2] : Operand::none(), a.tail.residual.value_or(Operand::none())});
-  p.packed.push_back(std::move(*packed));
+  if (s.layout == ir::Layout::nhwc && s.constant[0]) return {};
+  auto p = s.layout == ir::Layout::nhwc ? conv_last(s.isa, c, e, weights) : conv_planes(s.isa, c, e, weights);
+  if (!p) return {};
+  p->operands = {a.operands[0], Operand::packed(0), s.has(2) ? a.operands[2] : Operand::none(), a.tail.residual.value_or(Operand::none())};
   if (folded) {
     auto bias = folded_bias(c.out_channels, s.has(2) ? s.constant[2] : nullptr, 1, a.tail);
     if (!bias) return {};
-    p.operands[2] = Operand::packed(1);
-    p.packed.push_back(std::move(*bias));
+    p->operands[2] = Operand::packed(1);
+    p->packed.push_back(std::move(*bias));
   }
   return p;
 }
@@ -194,6 +204,7 @@ std::optional<Prepared> matmul(const Anchor& at) {
 
 std::optional<Prepared> anchored(const Anchor& a) {
   if (a.s.op == "Conv") return conv(a);
+  if (a.s.layout == ir::Layout::nhwc) return {};
   if (a.s.op == "Gemm") return gemm(a);
   if (a.s.op == "MatMul") return matmul(a);
   return {};
@@ -263,7 +274,7 @@ std::optional<Prepared> fused(const NodeSite& s) {
   return anchored(a);
 }
 
-constexpr KernelDef kRows[] = {{"Conv", alone}, {"Gemm", alone}, {"MatMul", alone}, {"Fused", fused}};
+constexpr KernelDef kRows[] = {{"Conv", alone, true}, {"Gemm", alone}, {"MatMul", alone}, {"Fused", fused, true}};
 }  // namespace
 
 std::span<const KernelDef> linear_rows() { return kRows; }

@@ -384,15 +384,12 @@ std::optional<Prepared> average_pool(const NodeSite& s) {
 /// A reduction over neighbouring axes of memory.
 std::optional<Prepared> reduce(const NodeSite& s) {
   if (s.out.size() != 1 || !per_tensor(s.in[0]) || !per_tensor(s.out[0]) || !is_byte(s.dtype(0)) || !is_byte(s.out[0]->dtype) || !by_fixed_rule(s) || num_elements(s.out_dims()) == 0) return {};
-  const Dims d = s.dims(0);
-  auto reduced = reduced_axes(s);
+  const auto reduced = reduced_axes(s);
   if (!reduced) return {};
-  if (s.layout == ir::Layout::nhwc && reduced->size() > 2) std::rotate(reduced->begin() + 1, reduced->begin() + 2, reduced->end());
-  const auto runs = reduced_runs(in_memory(d, s.layout), *reduced);
+  const auto runs = reduced_runs(s, *reduced);
   if (!runs) return {};
   kernels::SumI8Params p;
   p.outer = runs->outer, p.n = runs->n, p.inner = runs->inner;
-  if (s.layout == ir::Layout::nhwc && !layouts_coincide(d) && s.out_dims().size() > 2 && !layouts_coincide(s.out_dims())) return {};
   auto all = rescales(s);
   if (!all || all->size() != 1 || std::abs(s.out[0]->quant->zero[0]) > 255) return {};
   p.is_signed = s.dtype(0) == DType::i8;

@@ -1,6 +1,8 @@
 // Softmax, reductions, normalisations and pools on the float32 kernels.
 #include "backends/native/kernel_table.hpp"
+#include "backends/native/layout.hpp"
 #include "backends/native/rows.hpp"
+#include "backends/native/rows_last.hpp"
 #include "kernels/pool.hpp"
 #include "kernels/rows.hpp"
 #include "op/window.hpp"
@@ -24,7 +26,7 @@ template <bool Log> std::optional<Prepared> softmax(const NodeSite& s) {
 }
 
 std::optional<Prepared> reduce_dims(const NodeSite& s, Reduce op, const std::vector<bool>& reduced) {
-  auto runs = reduced_runs(s.dims(0), reduced);
+  auto runs = reduced_runs(s, reduced);
   if (!runs) return {};
   return call("reduce_f32", kernels::ReduceParams{op, runs->outer, runs->n, runs->inner}, {Operand::node(0)});
 }
@@ -87,7 +89,8 @@ std::optional<Prepared> group_norm(const NodeSite& s) {
 std::optional<Prepared> pool(const NodeSite& s, kernels::Pool op) {
   if (!s.all_f32()) return {};
   auto p = pool_shape(s);
-  if (!p) return {};
+  if (!p || (s.layout == ir::Layout::nhwc && s.constant[0])) return {};
+  if (s.layout == ir::Layout::nhwc) return pool_last(*p, s.dims(0)[1], op);
   p->planes *= s.dims(0)[1];
   auto params = kernels::prepare_pool(s.isa, *p, op);
   return call("pool_f32", params, {Operand::node(0)});
@@ -100,11 +103,11 @@ std::optional<Prepared> average_pool(const NodeSite& s) {
 }
 
 constexpr KernelDef kRows[] = {
-    {"Softmax", softmax<false>}, {"LogSoftmax", softmax<true>}, {"ReduceSum", reduce<Reduce::sum>}, {"ReduceMean", reduce<Reduce::mean>},
-    {"ReduceMax", reduce<Reduce::max>}, {"ReduceMin", reduce<Reduce::min>}, {"ReduceSumSquare", reduce<Reduce::sum_square>}, {"ReduceL1", reduce<Reduce::l1>},
-    {"ReduceL2", reduce<Reduce::l2>}, {"ReduceProd", reduce<Reduce::prod>}, {"GlobalAveragePool", global_pool<Reduce::mean>}, {"GlobalMaxPool", global_pool<Reduce::max>},
+    {"Softmax", softmax<false>}, {"LogSoftmax", softmax<true>}, {"ReduceSum", reduce<Reduce::sum>, true}, {"ReduceMean", reduce<Reduce::mean>, true},
+    {"ReduceMax", reduce<Reduce::max>, true}, {"ReduceMin", reduce<Reduce::min>, true}, {"ReduceSumSquare", reduce<Reduce::sum_square>, true}, {"ReduceL1", reduce<Reduce::l1>, true},
+    {"ReduceL2", reduce<Reduce::l2>, true}, {"ReduceProd", reduce<Reduce::prod>, true}, {"GlobalAveragePool", global_pool<Reduce::mean>, true}, {"GlobalMaxPool", global_pool<Reduce::max>, true},
     {"LayerNormalization", layer_norm<false>}, {"RMSNormalization", layer_norm<true>}, {"InstanceNormalization", instance_norm}, {"GroupNormalization", group_norm},
-    {"MaxPool", max_pool}, {"AveragePool", average_pool},
+    {"MaxPool", max_pool, true}, {"AveragePool", average_pool, true},
 };
 }  // namespace
 
@@ -119,17 +122,30 @@ std::optional<std::vector<bool>> reduced_axes(const NodeSite& s) {
   for (std::int64_t a : axes) reduced[std::size_t(a < 0 ? a + rank : a)] = true;
   return reduced;
 }
-std::optional<Runs> reduced_runs(const Dims& dims, const std::vector<bool>& reduced) {
+std::optional<Runs> reduced_runs(const NodeSite& s, const std::vector<bool>& reduced) {
+  const Dims x = s.dims(0), y = s.out_dims();
+  Dims kept, result;               // axes of the operand that stay and are more than one, as operand and result have them in memory
+  Dims source;                     // the axis of the operand that an axis of the result is
+  for (std::size_t i = 0; i < x.size(); ++i) if (y.size() == x.size() || !reduced[i]) source.push_back(std::int64_t(i));
+  if (source.size() != y.size()) return {};
+  const auto in_order = [&](std::size_t rank, const ir::Type& t, bool constant) {
+    Dims axes(rank);
+    for (std::size_t i = 0; i < rank; ++i) axes[i] = std::int64_t(i);
+    return in_memory(axes, has_layouts(t) && !constant ? s.layout : ir::Layout::plain);
+  };
   Runs r;
   int stage = 0;  // before, in, after the reduced axes
-  for (std::size_t i = 0; i < dims.size(); ++i) {
-    if (dims[i] == 1) continue;
+  for (std::int64_t axis : in_order(x.size(), *s.in[0], s.constant[0])) {
+    const auto i = std::size_t(axis);
+    if (x[i] == 1) continue;
     if (reduced[i] && stage == 2) return {};
     if (reduced[i]) stage = 1;
     else if (stage == 1) stage = 2;
-    (stage == 0 ? r.outer : stage == 1 ? r.n : r.inner) *= dims[i];
+    (stage == 0 ? r.outer : stage == 1 ? r.n : r.inner) *= x[i];
+    if (!reduced[i]) kept.push_back(axis);
   }
-  return r;
+  for (std::int64_t axis : in_order(y.size(), *s.out[0], false)) if (y[std::size_t(axis)] != 1) result.push_back(source[std::size_t(axis)]);
+  return kept == result ? std::optional(r) : std::nullopt;
 }
 
 std::optional<kernels::PoolShape> pool_shape(const NodeSite& s) {

@@ -4,6 +4,7 @@
 #include "kernels/depthwise_last.hpp"
 
 #include "kernels/loops/activate.hpp"
+#include "kernels/loops/taps.hpp"
 
 namespace saha::kernels::SAHA_ISA {
 namespace {
@@ -117,17 +118,6 @@ Band unrolled(const ConvShape& s) {
 
 // ---- any window
 
-/// The taps [begin, end) along one axis that lie in the image for the output at `o`.
-struct Taps {
-  int64_t begin, end;
-};
-inline Taps taps_inside(int64_t o, int64_t stride, int64_t pad, int64_t kernel, int64_t dilation, int64_t in) {
-  const int64_t start = o * stride - pad;
-  const int64_t begin = start >= 0 ? 0 : (dilation - 1 - start) / dilation;
-  const int64_t end = start >= in ? 0 : (in - start + dilation - 1) / dilation;
-  return {least(begin, kernel), most(least(begin, kernel), least(kernel, end))};
-}
-
 /// T outputs side by side from (oy, ox) on, which have the same taps, times N blocks from b on. Few: there are fewer channels than a vector has.
 template <int T, int N, bool Few>
 void sums(const Part& p, int64_t oy, int64_t ox, int64_t b, Taps h, Taps w) {
@@ -172,9 +162,9 @@ void outputs(const Part& p, int64_t oy, int64_t ox, Taps h, Taps w) {
 template <int T>
 void any_band(const Part& p, int64_t oy0, int64_t oy1) {
   const ConvShape& s = p.s;
-  const auto columns = [&](int64_t ox) { return taps_inside(ox, s.stride_w, s.pad_left, s.kernel_w, s.dilation_w, s.in_w); };
+  const auto columns = [&](int64_t ox) { return taps_between(ox, s.stride_w, s.pad_left, s.kernel_w, s.dilation_w, 0, s.in_w); };
   for (int64_t oy = oy0; oy < oy1; ++oy) {
-    const Taps h = taps_inside(oy, s.stride_h, s.pad_top, s.kernel_h, s.dilation_h, s.in_h);
+    const Taps h = taps_between(oy, s.stride_h, s.pad_top, s.kernel_h, s.dilation_h, 0, s.in_h);
     for (int64_t ox = 0; ox < s.out_w;) {
       const Taps w = columns(ox), last = columns(ox + T - 1);
       if (ox + T <= s.out_w && w.begin == last.begin && w.end == last.end) outputs<T, 1>(p, oy, ox, h, w), ox += T;
