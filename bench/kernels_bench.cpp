@@ -1,6 +1,6 @@
 // Kernels alone: GFLOP/s and percent of the measured peak, minimum over repeated runs;
 // one thread in its own processor time, two in time of the clock.
-//   kernels_bench [gemm|mobilenetv2|resnet50|depthwise] [threads]
+//   kernels_bench [gemm|mobilenetv2|resnet50|depthwise|pool] [threads]
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
@@ -14,6 +14,7 @@
 #include "kernels/conv.hpp"
 #include "kernels/depthwise_last.hpp"
 #include "kernels/gemm.hpp"
+#include "kernels/pool_last.hpp"
 #include "system/thread_pool.hpp"
 
 namespace {
@@ -176,6 +177,31 @@ void bench_depthwise(const Machine& m) {
   std::printf("all of them: %.3f ms, %.3f ms\n", planes * 1e3, last * 1e3);
 }
 
+/// Pools of ResNet, SqueezeNet 1.1, YOLOv8 and Inception: planes against channels innermost.
+void bench_pool(const Machine& m) {
+  std::printf("%-24s %12s %14s %8s\n", "pool", "planes", "channels last", "ratio");
+  struct Window {
+    std::int64_t c, hw, k, stride, pad;
+    Pool op;
+  };
+  for (const Window& l : {Window{64, 112, 3, 2, 1, Pool::max}, {64, 111, 3, 2, 0, Pool::max}, {128, 55, 3, 2, 0, Pool::max}, {256, 27, 3, 2, 0, Pool::max}, {128, 13, 5, 1, 2, Pool::max}, {192, 28, 3, 1, 1, Pool::max},
+                          {64, 112, 2, 2, 0, Pool::max}, {192, 35, 3, 1, 1, Pool::average}, {128, 56, 2, 2, 0, Pool::average}}) {
+    PoolShape s;
+    s.planes = l.c, s.in_h = s.in_w = l.hw, s.kernel_h = s.kernel_w = l.k, s.stride_h = s.stride_w = l.stride, s.pad_top = s.pad_left = s.pad_bottom = s.pad_right = l.pad;
+    s.out_h = s.out_w = (l.hw + 2 * l.pad - l.k) / l.stride + 1;
+    const PoolParams p = prepare_pool(m.isa, s, l.op);
+    s.planes = 1;
+    const PoolLastParams q = prepare_pool_last(s, l.c, l.op);
+    Buffer x(l.c * s.in_h * s.in_w), y(l.c * s.out_h * s.out_w);
+    double a = 1e9, b = 1e9;
+    for (int turn = 0; turn < 3; ++turn) {
+      a = std::min(a, time_kernel(m, "pool_f32", &p, {x, y}, grid(p), scratch_bytes(p)));
+      b = std::min(b, time_kernel(m, "pool_last_f32", &q, {x, y}, grid(q), 0));
+    }
+    std::printf("%4d %dx%d s%d @%-4d %-7s %9.1f us %11.1f us %8.2f\n", int(l.c), int(l.k), int(l.k), int(l.stride), int(l.hw), l.op == Pool::max ? "max" : "average", a * 1e6, b * 1e6, a / b);
+  }
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -192,6 +218,7 @@ int main(int argc, char** argv) {
     if (what == "all" || what == "mobilenetv2") bench_mobilenetv2(m);
     if (what == "all" || what == "resnet50") bench_resnet50(m);
     if (what == "all" || what == "depthwise") bench_depthwise(m);
+    if (what == "all" || what == "pool") bench_pool(m);
     if (what == "hard")
       bench_network(m, "hard", {{3, 224, 64, 7, 2, 1, 1}, {64, 56, 64, 3, 1, 1, 1}, {256, 14, 256, 3, 1, 1, 1}, {512, 7, 512, 3, 1, 1, 1}, {1024, 14, 256, 1, 1, 1, 1},
           {256,56,64,1,1,1,1},{64,56,256,1,1,1,1},{64,56,256,1,1,1,1,true},{256,14,1024,1,1,1,1,true},{256,56,512,1,2,1,1,true},{1024,14,2048,1,2,1,1,true},{512,28,1024,1,2,1,1,true},
