@@ -15,6 +15,7 @@
 #include "kernels/depthwise_last.hpp"
 #include "kernels/gemm.hpp"
 #include "kernels/pool_last.hpp"
+#include "kernels/rows.hpp"
 #include "system/thread_pool.hpp"
 
 namespace {
@@ -199,6 +200,13 @@ void bench_pool(const Machine& m) {
       b = std::min(b, time_kernel(m, "pool_last_f32", &q, {x, y}, grid(q), 0));
     }
     std::printf("%4d %dx%d s%d @%-4d %-7s %9.1f us %11.1f us %8.2f\n", int(l.c), int(l.k), int(l.k), int(l.stride), int(l.hw), l.op == Pool::max ? "max" : "average", a * 1e6, b * 1e6, a / b);
+  }
+  for (const auto& [c, hw] : {std::pair<std::int64_t, std::int64_t>{32, 112}, {144, 56}, {240, 28}, {672, 14}, {1280, 7}}) {
+    const ReduceParams p{Reduce::mean, c, hw * hw, 1}, q{Reduce::mean, 1, hw * hw, c};
+    Buffer x(c * hw * hw), y(c);
+    double a = 1e9, b = 1e9;
+    for (int turn = 0; turn < 3; ++turn) a = std::min(a, time_kernel(m, "reduce_f32", &p, {x, y}, grid(p), 0)), b = std::min(b, time_kernel(m, "reduce_f32", &q, {x, y}, grid(q), 0));
+    std::printf("%4d @%-4d whole average   %9.1f us %11.1f us %8.2f\n", int(c), int(hw), a * 1e6, b * 1e6, a / b);
   }
 }
 

@@ -120,6 +120,25 @@ struct Rule {
   }
 };
 
+/// N vectors of neighbours, `left` lanes from the first one on, of which a single vector may use a part.
+template <Reduce O, int N>
+void reduce_lanes(const float* from, int64_t n, int64_t step, int64_t left, float* y) {
+  using R = Rule<O>;
+  V total[N];
+  for (V& t : total) t = splat(R::kNeutral);
+  for (int64_t i = 0; i < n;) {  // sums of 128, then a sum of those: the error grows with the block, not with n
+    V part[N];
+    for (V& t : part) t = splat(R::kNeutral);
+    for (const int64_t stop = least(n, i + 128); i < stop; ++i)
+#pragma GCC unroll 4
+      for (int k = 0; k < N; ++k) part[k] = R::join(part[k], R::map(N > 1 ? load(from + i * step + k * W) : load_up_to(from + i * step, left)));
+#pragma GCC unroll 4
+    for (int k = 0; k < N; ++k) total[k] = R::join(total[k], part[k]);
+  }
+#pragma GCC unroll 4
+  for (int k = 0; k < N; ++k) store_up_to(y + k * W, R::end(total[k], n), left - k * W);
+}
+
 template <Reduce O>
 void reduce(const ReduceParams& p, const float* x, float* y, int64_t begin, int64_t end) {
   using R = Rule<O>;
@@ -132,15 +151,10 @@ void reduce(const ReduceParams& p, const float* x, float* y, int64_t begin, int6
   for (int64_t r = begin * per; r < last; ++r) {
     const int64_t j0 = r % blocks * kLaneBlock, j1 = least(p.inner, j0 + kLaneBlock);
     const float* from = x + r / blocks * p.n * p.inner;
-    for (int64_t j = j0; j < j1; j += W) {
-      V total = splat(R::kNeutral);
-      for (int64_t i = 0; i < p.n;) {  // sums of 128, then a sum of those: the error grows with the block, not with n
-        V part = splat(R::kNeutral);
-        for (const int64_t stop = least(p.n, i + 128); i < stop; ++i) part = R::join(part, R::map(load_up_to(from + i * p.inner + j, j1 - j)));
-        total = R::join(total, part);
-      }
-      store_up_to(y + r / blocks * p.inner + j, R::end(total, p.n), j1 - j);
-    }
+    float* to = y + r / blocks * p.inner;
+    int64_t j = j0;
+    for (; j + 4 * W <= j1; j += 4 * W) reduce_lanes<O, 4>(from + j, p.n, p.inner, j1 - j, to + j);
+    for (; j < j1; j += W) reduce_lanes<O, 1>(from + j, p.n, p.inner, j1 - j, to + j);
   }
 }
 
