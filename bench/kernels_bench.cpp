@@ -12,6 +12,7 @@
 
 #include "bench/peak.hpp"
 #include "kernels/conv.hpp"
+#include "kernels/conv_last.hpp"
 #include "kernels/depthwise_last.hpp"
 #include "kernels/gemm.hpp"
 #include "kernels/pool_last.hpp"
@@ -98,6 +99,14 @@ double bench_layer(const Machine& m, const Layer& l, bool show = true) {
   std::snprintf(what, sizeof what, "%2dx conv %4d->%4d %dx%d s%d @%d%s", l.times, int(l.c), int(l.m), int(l.k), int(l.k), int(l.stride), int(l.hw), l.groups > 1 ? " depthwise" : "");
   const double flops = 2.0 * double(out) * double(l.c / l.groups * l.k * l.k);
   if (show) print(m, what, flops, t);
+  if (l.groups == 1) {                               // the same with channels innermost
+    e.bias = Bias::per_column;
+    const ConvLastParams q = prepare_conv_last(m.isa, s, e);
+    Buffer v(packed_conv_last_size(m.isa, q));
+    const double u = time_kernel(m, "conv_last_f32", &q, {x, v, bias, l.residual ? static_cast<float*>(res) : nullptr, y}, grid(q), scratch_bytes(q));
+    if (show) print(m, std::string(what) + " last", flops, u);
+    return u * l.times;
+  }
   return t * l.times;
 }
 

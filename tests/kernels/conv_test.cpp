@@ -1,4 +1,5 @@
 #include "kernels/conv.hpp"
+#include "kernels/conv_last.hpp"
 
 #include "tests/kernels/harness.hpp"
 
@@ -15,49 +16,82 @@ ConvShape shape(std::int64_t batch, std::int64_t c, std::int64_t h, std::int64_t
   return s;
 }
 
-void check(const ConvShape& s, const Epilogue& e = {}, bool residual = false) {
-  const std::int64_t gc = s.in_channels / s.groups, gm = s.out_channels / s.groups, points = s.out_h * s.out_w, taps = s.kernel_h * s.kernel_w;
-  const auto x = noise(s.batch * s.in_channels * s.in_h * s.in_w), w = noise(s.out_channels * gc * taps), bias = noise(s.out_channels);
-  const auto size = static_cast<std::size_t>(s.batch * s.out_channels * points);
-  const auto res = noise(static_cast<std::int64_t>(size));
-  Aligned<float> exact_x(x.size(), 1);
-  std::copy(x.begin(), x.end(), exact_x.data());
+struct Case {
+  const ConvShape& s;
+  const Epilogue& e;
+  std::int64_t gc, gm, points, taps;
+  std::vector<float> x, w, bias, res;
+  std::vector<double> expected, bound;               ///< [N, M, OH, OW]
+};
+
+Case make_case(const ConvShape& s, const Epilogue& e, bool residual) {
+  Case c{s, e, s.in_channels / s.groups, s.out_channels / s.groups, s.out_h * s.out_w, s.kernel_h * s.kernel_w, {}, {}, {}, {}, {}, {}};
+  c.x = noise(s.batch * s.in_channels * s.in_h * s.in_w), c.w = noise(s.out_channels * c.gc * c.taps), c.bias = noise(s.out_channels);
+  if (residual) c.res = noise(s.batch * s.out_channels * c.points);
+  for (std::int64_t n = 0; n < s.batch; ++n)
+    for (std::int64_t m = 0; m < s.out_channels; ++m)
+      for (std::int64_t oy = 0; oy < s.out_h; ++oy)
+        for (std::int64_t ox = 0; ox < s.out_w; ++ox) {
+          double sum = 0, total = 0;
+          for (std::int64_t c0 = 0; c0 < c.gc; ++c0)
+            for (std::int64_t ky = 0; ky < s.kernel_h; ++ky)
+              for (std::int64_t kx = 0; kx < s.kernel_w; ++kx) {
+                const std::int64_t iy = oy * s.stride_h - s.pad_top + ky * s.dilation_h, ix = ox * s.stride_w - s.pad_left + kx * s.dilation_w;
+                if (iy < 0 || ix < 0 || iy >= s.in_h || ix >= s.in_w) continue;
+                const double v = double(c.x[static_cast<std::size_t>(((n * s.in_channels + m / c.gm * c.gc + c0) * s.in_h + iy) * s.in_w + ix)]) *
+                                 double(c.w[static_cast<std::size_t>(((m * c.gc + c0) * s.kernel_h + ky) * s.kernel_w + kx)]);
+                sum += v, total += std::fabs(v);
+              }
+          const double b = e.bias == Bias::none ? 0 : c.bias[static_cast<std::size_t>(m)], r = residual ? double(c.res[c.expected.size()]) : 0;
+          double v = sum + b + r, bound = dot_bound(c.gc * c.taps, total + std::fabs(b) + std::fabs(r));
+          if (e.activation == Activation::relu) v = std::max(v, 0.);
+          if (e.activation == Activation::clip) v = std::min<double>(std::max<double>(v, e.p0), e.p1);
+          if (e.activation == Activation::silu) v = v / (1 + std::exp(-v)), bound = 1.2 * bound + 1e-6;
+          c.expected.push_back(v), c.bound.push_back(bound);
+        }
+  return c;
+}
+
+/// The kernel whole and in pieces; `last`: what it takes and gives has channels innermost.
+template <class Params> void check(const Case& c, Isa isa, const Params& p, std::string_view kernel, const Aligned<float>& packed, bool last) {
+  const ConvShape& s = c.s;
+  const auto arranged = [&](const std::vector<float>& plain, std::int64_t channels, std::int64_t places) {
+    Aligned<float> r(plain.size(), 1);
+    for (std::int64_t i = 0; i < std::ssize(plain); ++i) {
+      const std::int64_t place = i % places, channel = i / places % channels, n = i / places / channels;
+      r.data()[last ? (n * places + place) * channels + channel : i] = plain[static_cast<std::size_t>(i)];
+    }
+    return r;
+  };
+  const Aligned<float> x = arranged(c.x, s.in_channels, s.in_h * s.in_w), res = arranged(c.res, s.out_channels, c.points);
+  Aligned<float> y(c.expected.size(), 3), again(c.expected.size());
+  std::vector<const void*> operands = {x.data(), packed.data(), c.e.bias == Bias::none ? nullptr : c.bias.data(), c.res.empty() ? nullptr : res.data(), y.data()};
+  run_whole(kernel, isa, p, operands, grid(p), scratch_bytes(p));
+  operands[4] = again.data();
+  run_pieces(kernel, isa, p, operands, grid(p), scratch_bytes(p));
+  ASSERT_TRUE(same_bits(y.data(), again.data(), c.expected.size()));
+  for (std::int64_t i = 0; i < std::ssize(c.expected); ++i) {
+    const std::int64_t place = i % c.points, channel = i / c.points % s.out_channels, n = i / c.points / s.out_channels;
+    ASSERT_NEAR(y.data()[last ? (n * c.points + place) * s.out_channels + channel : i], c.expected[static_cast<std::size_t>(i)], c.bound[static_cast<std::size_t>(i)]) << kernel << " " << n << "," << channel << "," << place;
+  }
+}
+
+void check(const ConvShape& s, Epilogue e = {}, bool residual = false) {
+  const Case c = make_case(s, e, residual);
   for (Isa isa : levels()) {
     SCOPED_TRACE(testing::Message() << name(isa) << " n " << s.batch << " c " << s.in_channels << " " << s.in_h << "x" << s.in_w << " m " << s.out_channels << " k "
                                     << s.kernel_h << "x" << s.kernel_w << " s " << s.stride_h << "," << s.stride_w << " d " << s.dilation_w << " p " << s.pad_top << ","
                                     << s.pad_left << " g " << s.groups << " act " << int(e.activation));
-    const ConvParams c = prepare_conv(isa, s, e);
-    Aligned<float> packed(static_cast<std::size_t>(packed_conv_size(isa, c)));
-    pack_conv(isa, c, w.data(), {packed.data(), packed.size()});
-    Aligned<float> y(size, 3), again(size);
-    std::vector<const void*> operands = {exact_x.data(), packed.data(), e.bias == Bias::none ? nullptr : bias.data(), residual ? res.data() : nullptr, y.data()};
-    run_whole(kernel(c), isa, c, operands, grid(c), scratch_bytes(c));
-    operands[4] = again.data();
-    run_pieces(kernel(c), isa, c, operands, grid(c), scratch_bytes(c));
-    ASSERT_TRUE(same_bits(y.data(), again.data(), size));
-    for (std::int64_t n = 0; n < s.batch; ++n)
-      for (std::int64_t m = 0; m < s.out_channels; ++m)
-        for (std::int64_t oy = 0; oy < s.out_h; ++oy)
-          for (std::int64_t ox = 0; ox < s.out_w; ++ox) {
-            double sum = 0, total = 0;
-            for (std::int64_t c0 = 0; c0 < gc; ++c0)
-              for (std::int64_t ky = 0; ky < s.kernel_h; ++ky)
-                for (std::int64_t kx = 0; kx < s.kernel_w; ++kx) {
-                  const std::int64_t iy = oy * s.stride_h - s.pad_top + ky * s.dilation_h, ix = ox * s.stride_w - s.pad_left + kx * s.dilation_w;
-                  if (iy < 0 || ix < 0 || iy >= s.in_h || ix >= s.in_w) continue;
-                  const double v = double(x[static_cast<std::size_t>(((n * s.in_channels + m / gm * gc + c0) * s.in_h + iy) * s.in_w + ix)]) *
-                                   double(w[static_cast<std::size_t>(((m * gc + c0) * s.kernel_h + ky) * s.kernel_w + kx)]);
-                  sum += v, total += std::fabs(v);
-                }
-            const std::size_t at = static_cast<std::size_t>((n * s.out_channels + m) * points + oy * s.out_w + ox);
-            const double b = e.bias == Bias::none ? 0 : bias[static_cast<std::size_t>(m)], r = residual ? double(res[at]) : 0;
-            double v = sum + b + r;
-            double bound = dot_bound(gc * taps, total + std::fabs(b) + std::fabs(r));
-            if (e.activation == Activation::relu) v = std::max(v, 0.);
-            if (e.activation == Activation::clip) v = std::min<double>(std::max<double>(v, e.p0), e.p1);
-            if (e.activation == Activation::silu) v = v / (1 + std::exp(-v)), bound = 1.2 * bound + 1e-6;
-            ASSERT_NEAR(y[at], v, bound) << n << "," << m << "," << oy << "," << ox;
-          }
+    const ConvParams plain = prepare_conv(isa, s, e);
+    Aligned<float> packed(static_cast<std::size_t>(packed_conv_size(isa, plain)));
+    pack_conv(isa, plain, c.w.data(), {packed.data(), packed.size()});
+    ASSERT_NO_FATAL_FAILURE(check(c, isa, plain, kernel(plain), packed, false));
+    Epilogue by_column = e;
+    if (e.bias != Bias::none) by_column.bias = Bias::per_column;
+    const ConvLastParams last = prepare_conv_last(isa, s, by_column);
+    Aligned<float> packed_last(static_cast<std::size_t>(packed_conv_last_size(isa, last)));
+    pack_conv_last(isa, last, c.w.data(), {packed_last.data(), packed_last.size()});
+    ASSERT_NO_FATAL_FAILURE(check(c, isa, last, "conv_last_f32", packed_last, true));
   }
 }
 

@@ -1,0 +1,90 @@
+// Choice of the blocks of a convolution with channels innermost; packing of its weights.
+#include "kernels/conv_last.hpp"
+
+#include <algorithm>
+
+#include "base/result.hpp"
+#include "kernels/last_panels.hpp"
+
+namespace saha::kernels {
+namespace {
+
+constexpr std::int64_t kDepth = 288;               // a panel of two vectors and this depth fills half of a first-level cache of 32 KiB
+constexpr std::int64_t kPointBytes = 256 << 10;    // of X for a block of points: half of a second-level cache of 512 KiB
+constexpr double kPieceProducts = 1.5e6;
+constexpr std::int64_t kMaxPieces = 20, kTile = 12, kFewChannels = 64;
+
+std::int64_t up(std::int64_t a, std::int64_t to) { return (a + to - 1) / to * to; }
+std::int64_t strip_rows(const ConvShape& s, std::int64_t points) {
+  const std::int64_t rows = std::min(s.out_h, (points + s.out_w - 2) / s.out_w + 1);
+  return (rows - 1) * s.stride_h + (s.kernel_h - 1) * s.dilation_h + 1;
+}
+
+}  // namespace
+
+ConvLastParams prepare_conv_last(Isa isa, const ConvShape& shape, const Epilogue& epilogue) {
+  const ConvShape& s = shape;
+  SAHA_ASSERT(s.groups > 0 && s.in_channels % s.groups == 0 && s.out_channels % s.groups == 0);
+  ConvLastParams c;
+  c.shape = shape;
+  c.epilogue = epilogue;
+  c.m_blocks = c.n_blocks = 1;
+  c.k_block = c.run = 1;
+  if (s.batch * s.out_channels * s.out_h * s.out_w == 0) return c;
+  const std::int64_t w = lanes(isa), taps = s.kernel_h * s.kernel_w, points = s.out_h * s.out_w, group_c = s.in_channels / s.groups, m = s.out_channels / s.groups;
+  const bool rows = s.dilation_w == 1;
+  c.runs = static_cast<std::int32_t>(rows ? s.kernel_h : taps);
+  c.run = static_cast<std::int32_t>(rows ? s.kernel_w * group_c : group_c);
+  const std::int64_t k = group_c * taps;
+  c.k_blocks = static_cast<std::int32_t>(std::max<std::int64_t>(1, (k + kDepth - 1) / kDepth));
+  c.k_block = static_cast<std::int32_t>(std::max<std::int64_t>(1, (k + c.k_blocks - 1) / c.k_blocks));
+  c.k_blocks = static_cast<std::int32_t>(std::max<std::int64_t>(1, (k + c.k_block - 1) / c.k_block));
+  const bool inside = s.pad_top == 0 && s.pad_left == 0 && (s.out_h - 1) * s.stride_h + (s.kernel_h - 1) * s.dilation_h < s.in_h && (s.out_w - 1) * s.stride_w + (s.kernel_w - 1) * s.dilation_w < s.in_w;
+  const bool in_place = inside && s.groups == 1;
+  const std::int64_t width = in_place ? 0 : (s.out_w - 1) * s.stride_w + (s.kernel_w - 1) * s.dilation_w + 1;
+  const double products = double(m) * double(points) * double(k);
+  const std::int64_t wanted = std::clamp<std::int64_t>(static_cast<std::int64_t>(products / kPieceProducts), 1, kMaxPieces);
+  // Whole rows of the image where they are copied: neighbouring blocks copy the rows between them twice.
+  const std::int64_t unit = in_place || s.out_w > 512 ? kTile : s.out_w;
+  const auto bytes = [&](std::int64_t n) { return 4 * (in_place ? n * c.k_block : strip_rows(s, n) * width * group_c); };
+  std::int64_t n_block = up((points + wanted - 1) / wanted, unit);
+  while (n_block > unit && bytes(n_block) > kPointBytes) n_block -= unit;
+  n_block = std::min(n_block, points);
+  c.n_block = static_cast<std::int32_t>(n_block);
+  c.n_blocks = static_cast<std::uint32_t>((points + n_block - 1) / n_block);
+  const std::int64_t m_wanted = std::max<std::int64_t>(1, std::min<std::int64_t>(wanted / c.n_blocks, m / kFewChannels));
+  std::int64_t m_block = up((m + m_wanted - 1) / m_wanted, 2 * w);
+  while (m_block < m && (m - 1) % m_block + 1 <= w) m_block += 2 * w;  // the last panel may have three vectors
+  c.m_block = static_cast<std::int32_t>(m_block);
+  c.m_blocks = static_cast<std::uint32_t>((m + m_block - 1) / m_block);
+  c.pieces = static_cast<std::uint32_t>(s.batch * s.groups) * c.n_blocks * c.m_blocks;
+  if (!in_place) c.strip_width = static_cast<std::int32_t>(width), c.strip_rows = static_cast<std::int32_t>(strip_rows(s, n_block));
+  c.scratch = static_cast<std::uint64_t>(up(16 * (std::int64_t{c.runs} + c.k_blocks) + 4 * (c.k_blocks + 1), 64) + up(8 * n_block, 64) + 4 * up(std::int64_t{c.strip_rows} * width * group_c, 16));
+  return c;
+}
+
+std::uint64_t scratch_bytes(const ConvLastParams& params) { return params.scratch; }
+std::uint32_t grid(const ConvLastParams& params) { return params.pieces; }
+
+std::int64_t packed_conv_last_size(Isa isa, const ConvLastParams& params) {
+  const ConvShape& s = params.shape;
+  return s.groups * last_panel_columns(s.out_channels / s.groups, lanes(isa)) * (s.in_channels / s.groups * s.kernel_h * s.kernel_w);
+}
+
+void pack_conv_last(Isa isa, const ConvLastParams& params, const float* weights, std::span<float> out) {
+  const ConvShape& s = params.shape;
+  SAHA_ASSERT(static_cast<std::int64_t>(out.size()) >= packed_conv_last_size(isa, params));
+  const std::int64_t group_c = s.in_channels / s.groups, taps = s.kernel_h * s.kernel_w, k = group_c * taps, m = s.out_channels / s.groups;
+  const int w = lanes(isa);
+  float* to = out.data();
+  for (std::int64_t g = 0; g < s.groups; ++g)
+    for (std::int64_t k0 = 0; k0 < k; k0 += params.k_block)
+      for (std::int64_t m0 = 0; m0 < m;) {
+        const std::int64_t width = last_panel_vectors(m - m0, w) * w;
+        for (std::int64_t p = k0; p < std::min(k, k0 + params.k_block); ++p)
+          for (std::int64_t j = m0; j < m0 + width; ++j) *to++ = j < m ? weights[((g * m + j) * group_c + p % group_c) * taps + p / group_c] : 0.f;
+        m0 += width;
+      }
+}
+
+}  // namespace saha::kernels

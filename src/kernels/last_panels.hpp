@@ -1,0 +1,15 @@
+#pragma once
+// How the channels of a product with channels innermost are cut into panels, and its points into tiles. Shared by the packers and the loops; internal linkage, so
+// that each level compiles a copy of its own.
+#include <cstdint>
+
+namespace saha::kernels {
+
+/// Vectors of the panel that begins where `left` channels are left, for vectors of `w` lanes: two, and three rather than one beside others.
+[[maybe_unused]] static constexpr int last_panel_vectors(std::int64_t left, int w) { return left > 3 * w ? 2 : left > 2 * w ? 3 : left > w ? 2 : 1; }
+/// Channels that the panels of `n` channels hold, zeros included.
+[[maybe_unused]] static constexpr std::int64_t last_panel_columns(std::int64_t n, int w) { return (n + w - 1) / w * w; }
+/// Most points of a tile: with its panel's vectors they fill the registers.
+[[maybe_unused]] static constexpr int last_tile_rows(int vectors, int w) { return w == 16 ? (vectors == 3 ? 8 : 12) : vectors == 3 ? 4 : vectors == 2 ? 6 : 8; }
+
+}  // namespace saha::kernels
