@@ -2,6 +2,7 @@
 #include "kernels/elementwise.hpp"
 
 #include <algorithm>
+#include <vector>
 
 #include "base/result.hpp"
 #include "kernels/split.hpp"
@@ -10,33 +11,46 @@ namespace saha::kernels {
 
 std::uint32_t grid(const UnaryParams& p) { return pieces_of_rows(p.n, 1); }
 
-BinaryParams prepare_binary(Binary op, std::span<const std::int64_t> a, std::span<const std::int64_t> b, Activation activation, float p0, float p1) {
+BinaryParams prepare_binary_strided(Binary op, std::span<const std::int64_t> y, std::span<const std::int64_t> a_strides, std::span<const std::int64_t> b_strides) {
   BinaryParams p;
-  p.op = op, p.activation = activation, p.p0 = p0, p.p1 = p1;
-  const std::size_t rank = std::max(a.size(), b.size());
-  const auto at = [&](std::span<const std::int64_t> s, std::size_t i) { return i + s.size() < rank ? 1 : s[i + s.size() - rank]; };
-  std::int64_t a_step = 1, b_step = 1, total = 1;
+  p.op = op;
+  std::int64_t total = 1;
   int count = 0;  // dims from the innermost on, merged where both operands step on
   std::int64_t dim[kMaxRank] = {}, as[kMaxRank] = {}, bs[kMaxRank] = {};
-  for (std::size_t i = rank; i-- > 0;) {
-    const std::int64_t da = at(a, i), db = at(b, i), d = da == 1 ? db : da;
-    SAHA_ASSERT(da == db || da == 1 || db == 1);
-    total *= d;
-    const std::int64_t sa = da == 1 ? 0 : a_step, sb = db == 1 ? 0 : b_step;
-    a_step *= da, b_step *= db;
-    if (d == 1) continue;
-    if (count > 0 && sa == as[count - 1] * dim[count - 1] && sb == bs[count - 1] * dim[count - 1] ) {
-      dim[count - 1] *= d;
+  for (std::size_t i = y.size(); i-- > 0;) {
+    total *= y[i];
+    if (y[i] == 1) continue;
+    if (count > 0 && a_strides[i] == as[count - 1] * dim[count - 1] && b_strides[i] == bs[count - 1] * dim[count - 1]) {
+      dim[count - 1] *= y[i];
       continue;
     }
     SAHA_ASSERT(count < kMaxRank);
-    dim[count] = d, as[count] = sa, bs[count] = sb;
+    dim[count] = y[i], as[count] = a_strides[i], bs[count] = b_strides[i];
     ++count;
   }
   if (count == 0) dim[0] = total, as[0] = bs[0] = 0, count = 1;
   p.rank = count;
   for (int i = 0; i < count; ++i) p.dim[i] = dim[count - 1 - i], p.a_stride[i] = as[count - 1 - i], p.b_stride[i] = bs[count - 1 - i];
   cut(p);
+  return p;
+}
+
+BinaryParams prepare_binary(Binary op, std::span<const std::int64_t> a, std::span<const std::int64_t> b, Activation activation, float p0, float p1) {
+  const std::size_t rank = std::max(a.size(), b.size());
+  std::vector<std::int64_t> y(rank), strides[2] = {y, y};
+  int k = 0;
+  for (std::span<const std::int64_t> d : {a, b}) {
+    std::int64_t step = 1;
+    for (std::size_t i = rank; i-- > rank - d.size();) {
+      const std::int64_t n = d[i + d.size() - rank];
+      SAHA_ASSERT(n == 1 || k == 0 || y[i] == 1 || y[i] == n || i < rank - a.size());
+      strides[k][i] = n == 1 ? 0 : step, step *= n;
+      if (k == 0 || y[i] == 1 || i < rank - a.size()) y[i] = n;
+    }
+    if (k++ == 0) std::fill_n(y.begin(), rank - d.size(), 1);
+  }
+  BinaryParams p = prepare_binary_strided(op, y, strides[0], strides[1]);
+  p.activation = activation, p.p0 = p0, p.p1 = p1;
   return p;
 }
 
@@ -56,6 +70,6 @@ void cut(BinaryParams& p) {
 }
 
 std::uint32_t grid(const BinaryParams& p) { return p.pieces; }
-std::uint32_t grid(const AffineParams& p) { return p.inner == 0 ? 0 : pieces_of_rows(p.outer * p.channels, p.inner); }
+std::uint32_t grid(const AffineParams& p) { return p.inner == 0 ? 0 : p.inner == 1 ? pieces_of_rows(p.outer, p.channels) : pieces_of_rows(p.outer * p.channels, p.inner); }
 
 }  // namespace saha::kernels

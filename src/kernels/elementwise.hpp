@@ -45,11 +45,13 @@ struct BinaryParams {
 /// Operands with fewer dims than the result are read as if 1s stood in front. Neighbouring dims that step alike become one.
 BinaryParams prepare_binary(Binary op, std::span<const std::int64_t> a, std::span<const std::int64_t> b, Activation activation = Activation::none,
                             float p0 = 0, float p1 = 0);
+/// The same over dims of y in the order of memory, outermost first, with the operands' strides along them.
+BinaryParams prepare_binary_strided(Binary op, std::span<const std::int64_t> y, std::span<const std::int64_t> a_strides, std::span<const std::int64_t> b_strides);
 /// Chooses rows_per_piece and pieces by `dim`.
 void cut(BinaryParams& params);
 std::uint32_t grid(const BinaryParams& params);
 
-/// y = act(x * scale[c] + shift[c]) over [outer, channels, inner]: BatchNormalization at inference.
+/// y = act(x * scale[c] + shift[c]) over [outer, channels, inner]: BatchNormalization at inference. inner 1: channels last.
 struct AffineParams {
   std::int64_t outer = 1, channels = 0, inner = 0;
   Activation activation = Activation::none;

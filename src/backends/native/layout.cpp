@@ -40,5 +40,11 @@ Dims strides_of(const Dims& d, ir::Layout layout) {
 }
 bool takes_channels_last(const ir::Graph& g, const ir::Node& n) { return permutes(g, n, true); }
 bool brings_channels_first(const ir::Graph& g, const ir::Node& n) { return permutes(g, n, false); }
+bool prefers_channels_last(const ir::Graph& g, const ir::Node& n) {
+  if (g.type(g.result(n)).dtype != DType::f32 || !has_layouts(g.type(g.result(n)))) return false;
+  if (n.op != ir::OpName("Fused")) return n.op == ir::OpName("Conv");
+  const auto* body = ir::attr<std::shared_ptr<const ir::Graph>>(*n.attrs, "body");
+  return body && !(*body)->nodes().empty() && (*body)->nodes()[0].op == ir::OpName("Conv");
+}
 
 }  // namespace saha::native

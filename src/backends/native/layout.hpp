@@ -1,5 +1,5 @@
 #pragma once
-// Values whose memory has channels innermost, [N, spatial.., C], as loops on 8-bit integers like it. Dims stay logical, [N, C, spatial..]. A kernel
+// Values whose memory has channels innermost, [N, spatial.., C], as loops on 8-bit integers and convolutions like it. Dims stay logical, [N, C, spatial..]. A kernel
 // says which layout it takes (KernelDef::any_layout, NodeSite::layout); `compile` asks for the one in which the operands are at hand first, and
 // reorders a value where somebody needs it otherwise.
 #include "ir/graph.hpp"
@@ -18,5 +18,8 @@ Dims strides_of(const Dims& d, ir::Layout layout = ir::Layout::plain);
 /// The node is a Transpose whose result, plain, is the operand channels-last; or whose result, channels-last, is the operand plain.
 bool takes_channels_last(const ir::Graph& g, const ir::Node& n);
 bool brings_channels_first(const ir::Graph& g, const ir::Node& n);
+
+/// A float32 convolution, alone or with what follows it: its kernel on channels last is the faster one even where the operand is at hand plain.
+bool prefers_channels_last(const ir::Graph& g, const ir::Node& n);
 
 }  // namespace saha::native

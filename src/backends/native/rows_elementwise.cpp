@@ -1,5 +1,6 @@
 // Functions of one variable, binaries with their broadcasts (of int32, too), BatchNormalization at inference, on the float32 kernels.
 #include "backends/native/kernel_table.hpp"
+#include "backends/native/layout.hpp"
 #include "backends/native/rows.hpp"
 #include "kernels/elementwise.hpp"
 
@@ -34,14 +35,23 @@ std::optional<Prepared> gelu(const NodeSite& s) {
   return function<Unary::gelu_tanh>(s);
 }
 
+/// Strides of operand i along the dims of the result, in the order of memory; 0 where it is broadcast.
+Dims along_result(const NodeSite& s, std::size_t i) {
+  const Dims x = s.dims(i), y = s.out_dims();
+  const Dims from = strides_of(x, s.constant[i] || !has_layouts(*s.in[i]) ? ir::Layout::plain : s.layout);
+  Dims strides(y.size(), 0);
+  for (std::size_t k = 0; k < x.size(); ++k) strides[y.size() - x.size() + k] = x[k] == 1 ? 0 : from[k];
+  return in_memory(strides, has_layouts(*s.out[0]) ? s.layout : ir::Layout::plain);
+}
+
 template <Binary O> std::optional<Prepared> binary(const NodeSite& s) {
   if (s.in.size() != 2 || !s.has(0) || !s.has(1)) return {};
   const bool integers = (O == Binary::add || O == Binary::sub || O == Binary::mul) && s.dtype(0) == DType::i32 && s.dtype(1) == DType::i32 && s.out[0]->dtype == DType::i32;
   if ((!integers && !s.all_f32()) || s.in[0]->quant || s.in[1]->quant || s.out[0]->quant) return {};
   Dims a = s.dims(0), b = s.dims(1), y = s.out_dims();
   if (y.size() > std::size_t(kernels::kMaxRank)) return {};
-  auto p = kernels::prepare_binary(O, a, b);
-  return call(integers ? "binary_i32" : "binary_f32", p, {Operand::node(0), Operand::node(1)}, num_elements(a) == num_elements(y));
+  auto p = s.layout == ir::Layout::plain ? kernels::prepare_binary(O, a, b) : kernels::prepare_binary_strided(O, in_memory(y, has_layouts(*s.out[0]) ? s.layout : ir::Layout::plain), along_result(s, 0), along_result(s, 1));
+  return call(integers ? "binary_i32" : "binary_f32", p, {Operand::node(0), Operand::node(1)}, num_elements(a) == num_elements(y) && (s.layout == ir::Layout::plain || a.size() == y.size()));
 }
 
 std::optional<Prepared> batch_normalization(const NodeSite& s) {
@@ -53,6 +63,7 @@ std::optional<Prepared> batch_normalization(const NodeSite& s) {
   p.outer = x[0];
   p.channels = x[1];
   p.inner = num_elements(std::span(x).subspan(2));
+  if (s.layout == ir::Layout::nhwc) p.outer *= p.inner, p.inner = 1;
   Prepared r = call("affine_f32", p, {Operand::node(0), Operand::packed(0), Operand::packed(1)}, true);
   for (auto* v : {&affine->scale, &affine->shift}) {
     auto t = packed_buffer(std::int64_t(v->size()));
@@ -64,15 +75,15 @@ std::optional<Prepared> batch_normalization(const NodeSite& s) {
 }
 
 constexpr KernelDef kRows[] = {
-    {"Relu", activation}, {"Clip", activation}, {"Sigmoid", activation}, {"Tanh", activation}, {"Swish", activation}, {"HardSigmoid", activation},
-    {"HardSwish", activation}, {"LeakyRelu", activation}, {"Elu", activation}, {"Gelu", gelu},
-    {"Exp", function<Unary::exp>}, {"Log", function<Unary::log>}, {"Sqrt", function<Unary::sqrt>}, {"Reciprocal", function<Unary::reciprocal>},
-    {"Neg", function<Unary::neg>}, {"Abs", function<Unary::abs>}, {"Erf", function<Unary::erf>}, {"Sign", function<Unary::sign>},
-    {"Floor", function<Unary::floor>}, {"Ceil", function<Unary::ceil>}, {"Round", function<Unary::round_even>}, {"Sin", function<Unary::sin>},
-    {"Cos", function<Unary::cos>}, {"Softplus", function<Unary::softplus>}, {"Softsign", function<Unary::softsign>}, {"Mish", function<Unary::mish>},
-    {"Add", binary<Binary::add>}, {"Sub", binary<Binary::sub>}, {"Mul", binary<Binary::mul>}, {"Div", binary<Binary::div>}, {"Pow", binary<Binary::pow>},
-    {"PRelu", binary<Binary::prelu>}, {"Max", binary<Binary::max>}, {"Min", binary<Binary::min>}, {"Sum", binary<Binary::add>},
-    {"BatchNormalization", batch_normalization},
+    {"Relu", activation, true}, {"Clip", activation, true}, {"Sigmoid", activation, true}, {"Tanh", activation, true}, {"Swish", activation, true}, {"HardSigmoid", activation, true},
+    {"HardSwish", activation, true}, {"LeakyRelu", activation, true}, {"Elu", activation, true}, {"Gelu", gelu, true},
+    {"Exp", function<Unary::exp>, true}, {"Log", function<Unary::log>, true}, {"Sqrt", function<Unary::sqrt>, true}, {"Reciprocal", function<Unary::reciprocal>, true},
+    {"Neg", function<Unary::neg>, true}, {"Abs", function<Unary::abs>, true}, {"Erf", function<Unary::erf>, true}, {"Sign", function<Unary::sign>, true},
+    {"Floor", function<Unary::floor>, true}, {"Ceil", function<Unary::ceil>, true}, {"Round", function<Unary::round_even>, true}, {"Sin", function<Unary::sin>, true},
+    {"Cos", function<Unary::cos>, true}, {"Softplus", function<Unary::softplus>, true}, {"Softsign", function<Unary::softsign>, true}, {"Mish", function<Unary::mish>, true},
+    {"Add", binary<Binary::add>, true}, {"Sub", binary<Binary::sub>, true}, {"Mul", binary<Binary::mul>, true}, {"Div", binary<Binary::div>, true}, {"Pow", binary<Binary::pow>, true},
+    {"PRelu", binary<Binary::prelu>, true}, {"Max", binary<Binary::max>, true}, {"Min", binary<Binary::min>, true}, {"Sum", binary<Binary::add>, true},
+    {"BatchNormalization", batch_normalization, true},
 };
 }  // namespace
 

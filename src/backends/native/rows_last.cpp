@@ -1,19 +1,27 @@
 #include "backends/native/rows_last.hpp"
 
+#include "kernels/conv_last.hpp"
 #include "kernels/depthwise_last.hpp"
 #include "kernels/pool_last.hpp"
 
 namespace saha::native {
 
-std::optional<Prepared> conv_last(kernels::Isa isa, const kernels::ConvShape& shape, const kernels::Epilogue& epilogue, const float* weights) {
-  if (!kernels::is_depthwise(shape)) return {};
-  const auto params = kernels::prepare_depthwise_last(isa, shape, epilogue);
-  auto packed = packed_buffer(kernels::packed_depthwise_last_size(isa, params));
-  if (!packed) return {};
-  kernels::pack_depthwise_last(isa, params, weights, {packed->as<float>(), std::size_t(packed->size())});
-  Prepared p = call("depthwise_last_f32", params, {});
-  p.packed.push_back(std::move(*packed));
-  return p;
+std::optional<Prepared> conv_last(kernels::Isa isa, const kernels::ConvShape& shape, kernels::Epilogue epilogue, const float* weights) {
+  auto made = [&](std::string_view kernel, const auto& params, std::int64_t size, auto pack) -> std::optional<Prepared> {
+    auto packed = packed_buffer(size);
+    if (!packed) return {};
+    pack(isa, params, weights, std::span(packed->as<float>(), std::size_t(size)));
+    Prepared p = call(kernel, params, {});
+    p.packed.push_back(std::move(*packed));
+    return p;
+  };
+  if (kernels::is_depthwise(shape)) {
+    const auto params = kernels::prepare_depthwise_last(isa, shape, epilogue);
+    return made("depthwise_last_f32", params, kernels::packed_depthwise_last_size(isa, params), kernels::pack_depthwise_last);
+  }
+  if (epilogue.bias != kernels::Bias::none) epilogue.bias = kernels::Bias::per_column;
+  const auto params = kernels::prepare_conv_last(isa, shape, epilogue);
+  return made("conv_last_f32", params, kernels::packed_conv_last_size(isa, params), kernels::pack_conv_last);
 }
 
 Prepared pool_last(const kernels::PoolShape& shape, std::int64_t channels, kernels::Pool op) {

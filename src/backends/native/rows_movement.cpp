@@ -39,8 +39,9 @@ std::optional<Prepared> transpose(const NodeSite& s) {
 }
 
 std::optional<Prepared> slice(const NodeSite& s) {
-  Dims x = s.dims(0), strides = strides_of(x), y = s.out_dims();
+  Dims x = s.dims(0), strides = strides_of(x, s.layout), y = s.out_dims();
   for (std::size_t i = 1; i < s.in.size(); ++i) if (s.has(i) && !s.constant[i]) return {};
+  if (s.layout != ir::Layout::plain && s.constant[0]) return {};
   if (!s.has(1) || !s.has(2) || x.empty()) return {};
   auto starts = values<std::int64_t>(*s.constant[1]), axes = s.has(3) ? values<std::int64_t>(*s.constant[3]) : std::vector<std::int64_t>();
   auto steps = s.has(4) ? values<std::int64_t>(*s.constant[4]) : std::vector<std::int64_t>(starts.size(), 1);
@@ -52,7 +53,7 @@ std::optional<Prepared> slice(const NodeSite& s) {
     offset += start * strides[a];
     strides[a] *= y[a] > 1 ? steps[k] : 1;
   }
-  return move(s, y, strides, offset);
+  return move(s, in_memory(y, s.layout), in_memory(strides, s.layout), offset);
 }
 
 std::optional<Prepared> expand(const NodeSite& s) {
@@ -75,12 +76,15 @@ std::optional<kernels::ConcatParams> parts(const Dims& whole, std::size_t axis, 
   }
   return p;
 }
+/// Of the node's axis, in the order of memory.
+std::size_t place_of_axis(const NodeSite& s, std::size_t rank) {
+  const std::size_t axis = axis_of(s, rank);
+  return s.layout == ir::Layout::plain || axis == 0 ? axis : axis == 1 ? rank - 1 : axis - 1;
+}
 std::optional<Prepared> concat(const NodeSite& s) {
   Dims y = s.out_dims();
-  std::size_t axis = axis_of(s, y.size());
   for (std::size_t i = 0; i < s.in.size(); ++i) if (!s.in[i] || (s.layout != ir::Layout::plain && s.constant[i])) return {};
-  if (s.layout == ir::Layout::nhwc) axis = axis == 0 ? 0 : axis == 1 ? y.size() - 1 : axis - 1;
-  auto p = parts(in_memory(y, s.layout), axis, s.in, s.layout);
+  auto p = parts(in_memory(y, s.layout), place_of_axis(s, y.size()), s.in, s.layout);
   if (!p) return {};
   std::vector<Operand> parts_of;
   for (std::size_t i = 0; i < s.in.size(); ++i) parts_of.push_back(Operand::node(i));
@@ -88,7 +92,8 @@ std::optional<Prepared> concat(const NodeSite& s) {
 }
 std::optional<Prepared> split(const NodeSite& s) {
   Dims x = s.dims(0);
-  auto p = parts(x, axis_of(s, x.size()), s.out);
+  if (s.layout != ir::Layout::plain && s.constant[0]) return {};
+  auto p = parts(in_memory(x, s.layout), place_of_axis(s, x.size()), s.out, s.layout);
   if (!p) return {};
   return call("split", *p, {Operand::node(0)});
 }
@@ -126,7 +131,7 @@ std::optional<Prepared> gather(const NodeSite& s) {
   return call("gather", p, {Operand::node(0), Operand::node(1)});
 }
 
-constexpr KernelDef kRows[] = {{"Transpose", transpose}, {"Slice", slice}, {"Expand", expand}, {"Pad", pad, true}, {"Concat", concat, true}, {"Split", split}, {"Gather", gather}};
+constexpr KernelDef kRows[] = {{"Transpose", transpose}, {"Slice", slice, true}, {"Expand", expand}, {"Pad", pad, true}, {"Concat", concat, true}, {"Split", split, true}, {"Gather", gather}};
 }  // namespace
 
 std::span<const KernelDef> movement_rows() { return kRows; }

@@ -134,6 +134,16 @@ void run_affine(const plan::Call& call) {
   const auto* scale = static_cast<const float*>(call.operands[1]);
   const auto* shift = static_cast<const float*>(call.operands[2]);
   auto* y = static_cast<float*>(call.operands[3]);
+  if (p.inner == 1) {
+    const int64_t per = rows_per_piece(p.channels), end = least(p.outer, int64_t{call.end} * per);
+    for (int64_t r = int64_t{call.begin} * per; r < end; ++r)
+      for (int64_t c = 0; c < p.channels; c += W) {
+        const int64_t n = p.channels - c, at = r * p.channels + c;
+        const V v = fma(load_up_to(x + at, n), load_up_to(scale + c, n), shift ? load_up_to(shift + c, n) : V{});
+        store_up_to(y + at, activate(v, p.activation, p.p0, p.p1), n);
+      }
+    return;
+  }
   const int64_t per = rows_per_piece(p.inner), end = least(p.outer * p.channels, int64_t{call.end} * per);
   for (int64_t r = int64_t{call.begin} * per; r < end; ++r) {
     const V k = splat(scale[r % p.channels]), c = splat(shift ? shift[r % p.channels] : 0);
