@@ -88,7 +88,7 @@ void run_conv_last(const plan::Call& call) {
       out.first = b == 0, out.last = b + 1 == c.k_blocks;
       for (int64_t m = m0; m < m1;) {
         const int vectors = last_panel_vectors(group_m - m, W);
-        multiply_points(at, n1 - n0, segments + begin[b], segments + begin[b + 1], panels + m * depth, vectors, out, n0, m, static_cast<int>(least<int64_t>(vectors * W, group_m - m)));
+        multiply_points(at, n1 - n0, segments + begin[b], segments + begin[b + 1], panels + m * depth, depth, vectors, out, n0, m, static_cast<int>(least<int64_t>(vectors * W, group_m - m)));
         m += vectors * W;
       }
     }

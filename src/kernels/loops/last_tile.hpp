@@ -13,6 +13,7 @@ struct Segment {
 /// R points by N vectors of channels over the segments.
 template <int R, int N>
 inline void point_tile(const float* const* points, const Segment* s, const Segment* end, const float* b, const Out& o, int64_t row, int64_t column, int columns) {
+  prefetch<R, N>(o, row, column);
   V acc[R][N] = {};
   for (; s != end; ++s) {
     const float* a[R];
@@ -50,14 +51,20 @@ inline PointTile point_tile_of(int rows, int vectors) {
   }
 }
 
-/// Points [0, count), which stand from row `row` on, times one panel; tiles are as alike as their number allows, since a tile of one point costs as much as one of four.
-inline void multiply_points(const float* const* points, int64_t count, const Segment* s, const Segment* end, const float* b, int vectors, const Out& o, int64_t row, int64_t column, int columns) {
+/// Points [0, count), which stand from row `row` on, times one panel of `depth`; tiles are as alike as their number allows, since a tile of one point costs as much as one of four.
+/// The panel that follows is asked for meanwhile: weights come from memory, and no hardware prefetcher looks so far ahead.
+inline void multiply_points(const float* const* points, int64_t count, const Segment* s, const Segment* end, const float* b, int64_t depth, int vectors, const Out& o, int64_t row, int64_t column, int columns) {
   const int64_t most_rows = last_tile_rows(vectors, W), tiles = (count + most_rows - 1) / most_rows, rows = count / tiles, longer = count % tiles;
+  const int64_t size = depth * vectors * W, ahead = round_up((size + tiles - 1) / tiles, 16);
+  const float* next = b + size;
   for (int part = 0; part < 2; ++part) {
     const int64_t n = part == 0 ? longer : tiles - longer, r = part == 0 ? rows + 1 : rows;
     if (n == 0) continue;
     const PointTile tile = point_tile_of(static_cast<int>(r), vectors);
-    for (int64_t t = 0; t < n; ++t, points += r, row += r) tile(points, s, end, b, o, row, column, columns);
+    for (int64_t t = 0; t < n; ++t, points += r, row += r) {
+      for (const float* stop = next + ahead; next < stop; next += 16) __builtin_prefetch(next, 0, 2);
+      tile(points, s, end, b, o, row, column, columns);
+    }
   }
 }
 
