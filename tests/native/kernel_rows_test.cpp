@@ -149,6 +149,47 @@ TEST(KernelRows, recurrent_nodes_equal_their_references) {
   }
 }
 
+/// Nodes of any kind between convolutions work on channels last, or what they take is reordered.
+TEST(Layouts, what_stands_between_convolutions_equals_its_reference) {
+  auto between = [](std::string_view title, std::vector<Dims> more, auto make) {
+    SCOPED_TRACE(title);
+    Net n;
+    Vals in = {n.b.op("Conv", {n.input({2, 5, 6, 7}), n.weight({12, 5, 3, 3})}, {{"pads", Ints{1, 1, 1, 1}}})};
+    for (Dims& d : more) in.push_back(n.input(d, 0.5f, 2));
+    Val y = make(n, in);
+    y = n.b.op("Conv", {y, n.weight({9, n.b.graph().type(y.id).dims[1].known().value_or(0), 1, 1})});
+    check(n, {y}, 0, 1e-4);
+  };
+  auto constants = [](Net& n, Dims d) { return n.weight(std::move(d), 0.5f, 2); };
+  between("channel factor", {{2, 12, 1, 1}}, [](Net&, Vals& v) { return v[0] * v[1]; });
+  between("plain operand of rank 3", {{12, 6, 7}}, [](Net&, Vals& v) { return v[1] + v[0]; });
+  between("operand of rank 1", {{7}}, [](Net&, Vals& v) { return v[0] - v[1]; });
+  between("operand of rank 2", {{6, 1}}, [](Net&, Vals& v) { return v[0] * v[1]; });
+  between("grows", {{1, 12, 6, 7}}, [](Net&, Vals& v) { return v[1] * v[0] + v[0]; });
+  between("constants", {}, [&](Net& n, Vals& v) { return v[0] * constants(n, {12, 1, 1}) + constants(n, {7}) - constants(n, {1, 12, 6, 7}); });
+  between("batch normalisation", {}, [&](Net& n, Vals& v) {
+    Val x = n.b.op("Exp", {v[0]});
+    return n.b.op("Relu", {n.b.op("BatchNormalization", {x, constants(n, {12}), constants(n, {12}), constants(n, {12}), constants(n, {12})})});
+  });
+  for (std::int64_t axis : {0, 1, 2, -1})
+    between("concat and split " + std::to_string(axis), {{2, 12, 6, 7}}, [&](Net& n, Vals& v) {
+      Val both = n.b.op("Concat", {v[0], v[1], v[0]}, {{"axis", axis}});
+      Vals parts = n.b.ops("Split", {both}, {{"axis", axis}, {"num_outputs", std::int64_t{3}}}, 3);
+      return parts[2] + parts[0];
+    });
+  between("slice and pad", {}, [&](Net& n, Vals& v) {
+    auto ints = [&](std::vector<std::int64_t> i) { return n.b.constant(Tensor::of_ints(i)); };
+    Val x = n.b.op("Slice", {v[0], ints({1, -1, 1}), ints({11, -100, 7}), ints({1, 2, 3}), ints({2, -2, 1})});
+    return n.b.op("Pad", {x, ints({0, 1, 0, 2, 0, 0, 1, 0}), n.b.scalar(0.5, x)});
+  });
+  between("transpose", {}, [&](Net& n, Vals& v) {
+    Val x = n.b.op("Transpose", {v[0]}, {{"perm", Ints{0, 2, 3, 1}}});
+    return n.b.op("Transpose", {n.b.op("Softmax", {x}, {{"axis", std::int64_t{-1}}})}, {{"perm", Ints{0, 3, 1, 2}}});
+  });
+  between("reductions", {}, [&](Net& n, Vals& v) { return v[0] * n.b.op("Sigmoid", {n.b.op("GlobalAveragePool", {v[0]})}); });
+  between("reshape", {}, [&](Net& n, Vals& v) { return n.b.op("Reshape", {v[0], n.b.constant(Tensor::of_ints(std::vector<std::int64_t>{2, 6, 12, 7}))}); });
+}
+
 TEST(Fusion, conv_takes_batch_norm_bias_residual_and_activation) {
   for (std::int64_t groups : {1, 6})
     for (int kind = 0; kind < 4; ++kind) {
@@ -171,7 +212,7 @@ TEST(Fusion, silu_and_other_activations_join_their_conv) {
   Val y = n.b.op("Conv", {n.input({1, 6, 9, 9}), n.weight({8, 6, 1, 1})});
   y = y * n.b.op("Sigmoid", {y});
   y = n.b.op("HardSwish", {n.b.op("Conv", {y, n.weight({4, 8, 1, 1})})});
-  check(n, {y}, 2);
+  check(n, {y}, 4);                                  // two convolutions take channels last: the operand and the result are reordered
 }
 
 TEST(Fusion, products_take_factor_bias_residual_and_gelu) {

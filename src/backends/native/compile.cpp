@@ -22,7 +22,9 @@ bool plain(const ir::Type& t) {
 
 class Compiler {
  public:
-  Compiler(const ir::Graph& g, kernels::Isa isa) : g_(g), isa_(isa), loaded_(std::make_shared<runtime::LoadedPlan>()), p_(loaded_->plan), slot_(g.values().size()) {}
+  Compiler(const ir::Graph& g, kernels::Isa isa) : g_(g), isa_(isa), loaded_(std::make_shared<runtime::LoadedPlan>()), p_(loaded_->plan), slot_(g.values().size()) {
+    convolves_ = std::ranges::count_if(g.nodes(), [&](const ir::Node& n) { return prefers_channels_last(g, n); }) > 1;
+  }
   Result<std::shared_ptr<const runtime::LoadedPlan>> run();
 
  private:
@@ -115,6 +117,7 @@ class Compiler {
     std::uint32_t plain = kNone, nhwc = kNone;
     std::uint32_t& in(ir::Layout l) { return l == ir::Layout::plain ? plain : nhwc; }
   };
+  bool convolves_;                          // more than once: what one convolution gains is less than its operand's and its result's change of layout
   std::vector<Held> slot_;                  // by value
   std::vector<std::int64_t> buffer_of_;     // by slot
   std::vector<Buffer> buffers_;
@@ -174,7 +177,7 @@ Result<> Compiler::node(const ir::Node& n) {
     plain_first &= !only_channels_last(v);
     layouts |= there && !constant.back() && has_layouts(g_.type(v)) && (bits(g_.type(v).dtype) == 8 || g_.type(v).dtype == DType::f32);
   }
-  plain_first &= !prefers_channels_last(g_, n);
+  plain_first &= !(convolves_ && prefers_channels_last(g_, n));
   for (std::size_t k = 0; k < n.num_results; ++k) {
     out.push_back(g_[g_.result(n, k)].type);
     known &= plain(*out.back());
