@@ -19,6 +19,7 @@ std::optional<Prepared> conv_last(kernels::Isa isa, const kernels::ConvShape& sh
     const auto params = kernels::prepare_depthwise_last(isa, shape, epilogue);
     return made("depthwise_last_f32", params, kernels::packed_depthwise_last_size(isa, params), kernels::pack_depthwise_last);
   }
+  if (shape.groups > 1 && shape.in_channels == shape.groups) return {};  // several outputs for each input: the kernel on planes is made for that
   if (epilogue.bias != kernels::Bias::none) epilogue.bias = kernels::Bias::per_column;
   const auto params = kernels::prepare_conv_last(isa, shape, epilogue);
   return made("conv_last_f32", params, kernels::packed_conv_last_size(isa, params), kernels::pack_conv_last);
