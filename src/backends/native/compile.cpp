@@ -5,6 +5,7 @@
 #include "backends/native/host_ops.hpp"
 #include "backends/native/kernel_table.hpp"
 #include "backends/native/layout.hpp"
+#include "backends/native/rows.hpp"
 #include "kernels/movement.hpp"
 #include "op/work.hpp"
 
@@ -23,7 +24,7 @@ bool plain(const ir::Type& t) {
 class Compiler {
  public:
   Compiler(const ir::Graph& g, kernels::Isa isa) : g_(g), isa_(isa), loaded_(std::make_shared<runtime::LoadedPlan>()), p_(loaded_->plan), slot_(g.values().size()) {
-    convolves_ = std::ranges::count_if(g.nodes(), [&](const ir::Node& n) { return prefers_channels_last(g, n); }) > 1;
+    convolves_ = std::ranges::count_if(g.nodes(), [&](const ir::Node& n) { return prefers_channels_last(g, n) && !convolves_small_planes(g, n, isa); }) > 1;
   }
   Result<std::shared_ptr<const runtime::LoadedPlan>> run();
 
@@ -117,7 +118,7 @@ class Compiler {
     std::uint32_t plain = kNone, nhwc = kNone;
     std::uint32_t& in(ir::Layout l) { return l == ir::Layout::plain ? plain : nhwc; }
   };
-  bool convolves_;                          // more than once: what one convolution gains is less than its operand's and its result's change of layout
+  bool convolves_;                          // large images, more than once: what one convolution gains is less than its operand's and its result's change of layout
   std::vector<Held> slot_;                  // by value
   std::vector<std::int64_t> buffer_of_;     // by slot
   std::vector<Buffer> buffers_;

@@ -45,6 +45,9 @@ bool is_stored_clamp(const NodeSite& s);
 /// A convolution over one or two spatial axes, whose weights are operand `weights`.
 std::optional<kernels::ConvShape> conv_shape(const NodeSite& s, std::size_t weights);
 
+/// A convolution, alone or with what follows it, of images so small that they are done best as they are: kernels/stencil.hpp.
+bool convolves_small_planes(const ir::Graph& g, const ir::Node& n, kernels::Isa isa);
+
 /// A pool over one or two spatial axes; planes are the images.
 std::optional<kernels::PoolShape> pool_shape(const NodeSite& s);
 

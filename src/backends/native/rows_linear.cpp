@@ -7,6 +7,7 @@
 #include "kernels/conv.hpp"
 #include "kernels/gemm.hpp"
 #include "kernels/gemv.hpp"
+#include "kernels/stencil.hpp"
 #include "op/window.hpp"
 
 namespace saha::native {
@@ -61,6 +62,16 @@ std::optional<Prepared> conv_planes(kernels::Isa isa, const kernels::ConvShape& 
   return p;
 }
 
+std::optional<Prepared> stencil(kernels::Isa isa, const kernels::ConvShape& shape, const Epilogue& e, const float* weights) {
+  const auto params = kernels::prepare_stencil(isa, shape, e);
+  auto packed = packed_buffer(kernels::packed_stencil_size(params));
+  if (!packed) return {};
+  kernels::pack_stencil(isa, params, weights, {packed->as<float>(), std::size_t(packed->size())});
+  Prepared p = call("stencil_f32", params, {});
+  p.packed.push_back(std::move(*packed));
+  return p;
+}
+
 /// Conv over one or two spatial axes with constant weights.
 std::optional<Prepared> conv(const Anchor& a) {
   const NodeSite& s = a.s;
@@ -80,7 +91,7 @@ std::optional<Prepared> conv(const Anchor& a) {
     weights = scaled.data();
   }
   if (s.layout == ir::Layout::nhwc && s.constant[0]) return {};
-  auto p = s.layout == ir::Layout::nhwc ? conv_last(s.isa, c, e, weights) : conv_planes(s.isa, c, e, weights);
+  auto p = s.layout == ir::Layout::nhwc ? conv_last(s.isa, c, e, weights) : kernels::suits_stencil(s.isa, c) ? stencil(s.isa, c, e, weights) : conv_planes(s.isa, c, e, weights);
   if (!p) return {};
   p->operands = {a.operands[0], Operand::packed(0), s.has(2) ? a.operands[2] : Operand::none(), a.tail.residual.value_or(Operand::none())};
   if (folded) {
@@ -308,6 +319,19 @@ std::optional<kernels::ConvShape> conv_shape(const NodeSite& s, std::size_t weig
   axis(spatial - 1, c.in_w, c.out_w, c.kernel_w, c.stride_w, c.dilation_w, c.pad_left);
   if (c.pad_top < 0 || c.pad_left < 0) return {};
   return c;
+}
+
+bool convolves_small_planes(const ir::Graph& g, const ir::Node& n, kernels::Isa isa) {
+  if (n.op == "Fused") {
+    const ir::Graph* body = ir::attr<ir::GraphRef>(*n.attrs, "body")->get();
+    return !body->nodes().empty() && convolves_small_planes(*body, body->nodes()[0], isa);
+  }
+  if (n.op != "Conv") return false;
+  std::vector<ir::TypeRef> in, out = {g[g.result(n)].type};
+  for (ir::ValueId v : g.operands(n)) in.push_back(v == ir::ValueId::none ? ir::TypeRef{} : g[v].type);
+  for (const ir::TypeRef& t : {in[0], in[1], out[0]}) if (!ir::is_static(*t)) return false;
+  const auto shape = conv_shape({{*n.attrs}, n.op.str(), in, out, {}, isa}, 1);
+  return shape && kernels::suits_stencil(isa, *shape);
 }
 
 }  // namespace saha::native

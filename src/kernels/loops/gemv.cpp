@@ -49,11 +49,18 @@ inline void finish(V (&sums)[R][N], const plan::Call& call, int64_t column) {
       }
     }
     if (e.activation != Activation::none) {
-      const V low = splat(e.activation == Activation::relu ? 0 : e.p0), high = splat(e.activation == Activation::relu ? __builtin_inff() : e.p1);
+      const V low = splat(e.activation == Activation::clip ? e.p0 : 0);
 #pragma GCC unroll 4
       for (int i = 0; i < R; ++i)
 #pragma GCC unroll 8
-        for (int j = 0; j < N; ++j) sums[i][j] = min(high, max(low, sums[i][j]));
+        for (int j = 0; j < N; ++j) sums[i][j] = max(low, sums[i][j]);
+    }
+    if (e.activation == Activation::clip) {
+      const V high = splat(e.p1);
+#pragma GCC unroll 4
+      for (int i = 0; i < R; ++i)
+#pragma GCC unroll 8
+        for (int j = 0; j < N; ++j) sums[i][j] = min(high, sums[i][j]);
     }
   }
   float* c = static_cast<float*>(call.operands[4]) + column;
