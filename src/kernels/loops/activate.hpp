@@ -14,7 +14,7 @@ inline V activate(V x, Activation activation, float p0, float p1) {
     case Activation::clip: return min(splat(p1), max(splat(p0), x));
     case Activation::sigmoid: return sigmoid(x);
     case Activation::tanh: return tanh(x);
-    case Activation::silu: return x * sigmoid(x);
+    case Activation::silu: return silu(x);
     case Activation::hardsigmoid: return hard_sigmoid(x, splat(p0), splat(p1));
     case Activation::hardswish: return x * hard_sigmoid(x, splat(1.f / 6), splat(0.5f));
     case Activation::gelu: return 0.5f * x * (1.f + erf(x * 0.707106781f));
@@ -22,6 +22,17 @@ inline V activate(V x, Activation activation, float p0, float p1) {
     case Activation::elu: return select(x < 0.f, expm1(x) * splat(p0), x);
   }
   return x;
+}
+
+/// f.template operator()<A>() of the activation, for loops that it is chosen outside of.
+template <class F>
+inline void with_activation(Activation a, F f) {
+  switch (a) {
+#define SAHA_CASE(a) case Activation::a: return f.template operator()<Activation::a>();
+    SAHA_CASE(none) SAHA_CASE(relu) SAHA_CASE(clip) SAHA_CASE(sigmoid) SAHA_CASE(tanh) SAHA_CASE(silu)
+    SAHA_CASE(hardsigmoid) SAHA_CASE(hardswish) SAHA_CASE(gelu) SAHA_CASE(leakyrelu) SAHA_CASE(elu)
+#undef SAHA_CASE
+  }
 }
 
 }  // namespace saha::kernels::SAHA_ISA

@@ -39,11 +39,20 @@ inline void put(const Part& p, V (&a)[N], int64_t n, Place place) {
 
 /// The activation of some outputs from (oy, ox) on, whose sums are in Y.
 [[gnu::noinline]] void finish(const Part& p, int64_t oy, int64_t ox, int outputs) {
-  const int64_t c1 = least(p.channels(), p.end * W);
-  for (int t = 0; t < outputs; ++t) {
-    float* y = p.y + p.point(oy, ox + t);
-    for (int64_t c = p.begin * W; c < c1; c += W) store_up_to(y + c, activate(load_up_to(y + c, c1 - c), p.e.activation, p.e.p0, p.e.p1), c1 - c);
-  }
+  const int64_t begin = p.begin * W, end = least(p.channels(), p.end * W), each = end - begin;
+  const bool whole = each == p.channels();   // neighbours are one row
+  const int64_t runs = whole ? 1 : outputs, n = whole ? outputs * each : each;
+  with_activation(p.e.activation, [&]<Activation A>() {
+    for (int64_t r = 0; r < runs; ++r) {
+      float* y = p.y + p.point(oy, ox + r) + begin;
+      int64_t i = 0;
+      for (; i + 2 * W <= n; i += 2 * W) {
+        const V a = activate(load(y + i), A, p.e.p0, p.e.p1), b = activate(load(y + i + W), A, p.e.p0, p.e.p1);
+        store(y + i, a), store(y + i + W, b);
+      }
+      for (; i < n; i += W) store_up_to(y + i, activate(load_up_to(y + i, n - i), A, p.e.p0, p.e.p1), n - i);
+    }
+  });
 }
 
 // ---- unrolled

@@ -33,13 +33,7 @@ void unary(const UnaryParams& p, const float* x, float* y, int64_t n) {
   const float p0 = p.p0, p1 = p.p1;
   switch (p.op) {
     case Unary::activation:
-      switch (p.activation) {
-#define SAHA_CASE(a) case Activation::a: return map(x, y, n, [=](V v) { return activate(v, Activation::a, p0, p1); });
-        SAHA_CASE(none) SAHA_CASE(relu) SAHA_CASE(clip) SAHA_CASE(sigmoid) SAHA_CASE(tanh) SAHA_CASE(silu)
-        SAHA_CASE(hardsigmoid) SAHA_CASE(hardswish) SAHA_CASE(gelu) SAHA_CASE(leakyrelu) SAHA_CASE(elu)
-#undef SAHA_CASE
-      }
-      return;
+      return with_activation(p.activation, [&]<Activation A>() { map(x, y, n, [=](V v) { return activate(v, A, p0, p1); }); });
     case Unary::exp: return map(x, y, n, [](V v) { return exp(v); });
     case Unary::log: return map(x, y, n, [](V v) { return log(v); });
     case Unary::sqrt: return map(x, y, n, [](V v) { return sqrt(v); });

@@ -1,7 +1,7 @@
 #pragma once
 // Functions of one variable on a V. Each states its largest error in units in the last place of a float32 result, as measured over
 // samples of all finite float32 by tests/kernels/elementwise_test.cpp; inf, NaN, signed zeros and subnormals follow C's <math.h>.
-// The coefficients are minimax fits made for this file.
+// The coefficients are minimax fits made for this file. A call would spill all vectors: what is used often enough for the compiler to make one is always inlined.
 #include "kernels/loops/vec.hpp"
 
 namespace saha::kernels::SAHA_ISA {
@@ -13,7 +13,7 @@ inline V scale_by_power(V v, I n) {
 }
 
 /// e^x, 2 ulp.  x = n ln2 + r, |r| <= ln2 / 2;  e^r = 1 + r + r^2 q(r).
-inline V exp(V x) {
+[[gnu::always_inline]] inline V exp(V x) {
   const V clamped = min(splat(89.f), max(splat(-104.f), x));  // NaN stays
   const V n = round_even(clamped * splat(1.44269504f));
   V r = fma(n, splat(-0.693359375f), clamped);
@@ -26,6 +26,22 @@ inline V exp(V x) {
   const V e = fma(q * r, r, r) + 1.f;
   const V result = scale_by_power(e, __builtin_convertvector(select(x == x, n, splat(0.f)), I));
   return select(x == x, result, x);
+}
+
+inline constexpr float kPower32 = 4294967296.f;
+/// 2^32 e^x, 2 ulp, for x <= 0, and below -104 that of -104: so large that no result is subnormal, and the power is added to the bits. Any number where x is NaN.
+inline V exp_power32(V x) {
+  const V clamped = max(splat(-104.f), x), magic = splat(12582912.f + 32);  // 1.5 * 2^23: what is added to it is rounded, and stands in its lowest bits
+  const V t = fma(clamped, splat(1.44269504f), magic), n = t - magic;
+  V r = fma(n, splat(-0.693359375f), clamped);
+  r = fma(n, splat(2.12194440e-4f), r);
+  V q = splat(1.381314428e-03f);
+  q = fma(q, r, splat(8.369418861e-03f));
+  q = fma(q, r, splat(4.166845679e-02f));
+  q = fma(q, r, splat(1.666651479e-01f));
+  q = fma(q, r, splat(4.999999305e-01f));
+  const V e = fma(q * r, r, r) + 1.f;
+  return from_bits(bits(e) + (bits(t) << 23));
 }
 
 /// Natural logarithm, 2 ulp.  x = 2^n (1 + f), sqrt(1/2) <= 1 + f < sqrt(2);  log(1+f) = f - f^2/2 + f^3 p(f).
@@ -72,7 +88,7 @@ inline V softplus(V x) {
 }
 
 /// Hyperbolic tangent, 3 ulp.
-inline V tanh(V x) {
+[[gnu::always_inline]] inline V tanh(V x) {
   const V t = abs(x), s = x * x;
   V p = splat(-5.705003553e-03f);
   p = fma(p, s, splat(2.063910388e-02f));
@@ -80,18 +96,22 @@ inline V tanh(V x) {
   p = fma(p, s, splat(1.333144228e-01f));
   p = fma(p, s, splat(-3.333328195e-01f));
   const V small = fma(p * s, x, x);
-  const V large = with_sign(1.f - 2.f / (exp(t + t) + 1.f), x);
+  const V e = exp_power32(-2.f * t);
+  const V large = with_sign((kPower32 - e) / (kPower32 + e), x);
   return select(t < 0.625f, small, select(x == x, large, x));
 }
 
-/// 1 / (1 + e^-x), 4 ulp, subnormal results included.
-inline V sigmoid(V x) {
-  const V e = exp(from_bits(bits(x) | INT32_MIN));  // e^-|x|
-  return select(x < 0.f, e, splat(1.f)) / (e + 1.f);
+/// 1 / (1 + e^-x), 4 ulp, subnormal results included. Any number where x is NaN.
+inline V sigmoid_of_number(V x) {
+  const V e = exp_power32(from_bits(bits(x) | INT32_MIN));  // of -|x|
+  return select(bits(x) < 0, e, splat(kPower32)) / (e + kPower32);
 }
+inline V sigmoid(V x) { return select(x == x, sigmoid_of_number(x), x); }
+/// x / (1 + e^-x), 5 ulp.
+inline V silu(V x) { return x * sigmoid_of_number(x); }
 
 /// Error function, 2 ulp.  |x| < 0.93: x + x p(x^2);  else 1 - exp(-t (1 + q(t))).
-inline V erf(V x) {
+[[gnu::always_inline]] inline V erf(V x) {
   const V t = abs(x), s = x * x;
   V p = splat(-5.953784823e-04f);
   p = fma(p, s, splat(4.985950977e-03f));
@@ -108,7 +128,7 @@ inline V erf(V x) {
   q = fma(q, u, splat(1.062368806e-01f));
   q = fma(q, u, splat(6.351513142e-01f));
   q = fma(q, u, splat(1.286484909e-01f));
-  const V large = with_sign(1.f - exp(-fma(q, u, u)), x);
+  const V large = with_sign(fma(exp_power32(-fma(q, u, u)), splat(-1 / kPower32), splat(1.f)), x);
   return select(t < 0.93f, small, select(x == x, large, x));
 }
 
