@@ -25,13 +25,20 @@ struct Context::Impl {
   std::vector<Datum> inputs;
   std::vector<const Datum*> operands;            // of `inputs`
   std::vector<char> given, changed;
+  std::size_t missing = inputs.size();           // inputs that were not given
+  bool renewed = false;                          // some input is marked as changed
 
   explicit Impl(std::shared_ptr<const Session::Impl> s) : session(std::move(s)), runner(session->network, *session->pool), inputs(session->inputs.size()), given(inputs.size(), 0), changed(inputs.size(), 0) {
     for (const Datum& d : inputs) operands.push_back(&d);
   }
+  void give(std::size_t i) {
+    missing -= !given[i];
+    given[i] = 1;
+  }
   Result<> plan() {
     SAHA_TRY(planned, runner.prepare(operands));
     std::fill(changed.begin(), changed.end(), 0);
+    renewed = false;
     return {};
   }
 };
@@ -136,7 +143,9 @@ Result<> Context::set(std::string_view name, DType dtype, const void* data, std:
   }
   // A shared pointer that owns nothing takes no memory. The engine never writes to an input.
   t.data = std::shared_ptr<std::byte[]>(std::shared_ptr<std::byte[]>(), static_cast<std::byte*>(const_cast<void*>(data)));
-  impl_->given[i] = impl_->changed[i] = 1;
+  impl_->give(i);
+  impl_->changed[i] = 1;
+  impl_->renewed = true;
   return {};
 }
 
@@ -148,23 +157,24 @@ Result<> Context::set_input_strings(std::string_view name, std::span<const std::
   if (!n || std::size_t(*n) != data.size()) return Error{ErrorCode::invalid_argument, "input '" + v.name + "': " + std::to_string(data.size()) + " strings were given for " + str(dims)};
   impl_->inputs[i] = Tensor::of_strings({dims.begin(), dims.end()}, {data.begin(), data.end()});
   impl_->planned = nullptr;  // the plan's own check of the dims
-  impl_->given[i] = 1;
+  impl_->give(i);
   return {};
 }
 
 Result<> Context::run() {
   Impl& c = *impl_;
-  for (std::size_t i = 0; i < c.given.size(); ++i)
+  for (std::size_t i = 0; c.missing != 0 && i < c.given.size(); ++i)
     if (!c.given[i]) return Error{ErrorCode::invalid_argument, "input '" + c.session->inputs[i].name + "' was not given"};
   c.ran = false;
   if (!c.planned) {
     SAHA_DO(c.plan());
-  } else {
+  } else if (c.renewed) {
     for (std::size_t i = 0; i < c.inputs.size(); ++i) {
       if (!c.changed[i]) continue;
       c.planned->set_input(i, c.inputs[i]);
       c.changed[i] = 0;
     }
+    c.renewed = false;
   }
   SAHA_DO(c.planned->run());
   c.ran = true;

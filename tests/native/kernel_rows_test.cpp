@@ -154,7 +154,7 @@ TEST(Layouts, what_stands_between_convolutions_equals_its_reference) {
   auto between = [](std::string_view title, std::vector<Dims> more, auto make) {
     SCOPED_TRACE(title);
     Net n;
-    Vals in = {n.b.op("Conv", {n.input({2, 5, 6, 7}), n.weight({12, 5, 3, 3})}, {{"pads", Ints{1, 1, 1, 1}}})};
+    Vals in = {n.b.op("Conv", {n.input({2, 5, 6, 7}), n.weight({12, 5, 1, 1})})};
     for (Dims& d : more) in.push_back(n.input(d, 0.5f, 2));
     Val y = make(n, in);
     y = n.b.op("Conv", {y, n.weight({9, n.b.graph().type(y.id).dims[1].known().value_or(0), 1, 1})});
@@ -188,6 +188,14 @@ TEST(Layouts, what_stands_between_convolutions_equals_its_reference) {
   });
   between("reductions", {}, [&](Net& n, Vals& v) { return v[0] * n.b.op("Sigmoid", {n.b.op("GlobalAveragePool", {v[0]})}); });
   between("reshape", {}, [&](Net& n, Vals& v) { return n.b.op("Reshape", {v[0], n.b.constant(Tensor::of_ints(std::vector<std::int64_t>{2, 6, 12, 7}))}); });
+}
+
+TEST(Layouts, small_images_stay_plain) {
+  Net n;
+  Val x = n.b.op("Relu", {n.b.op("Conv", {n.input({1, 2, 16, 16}), n.weight({6, 2, 3, 3}), n.weight({6})}, {{"pads", Ints{1, 1, 1, 1}}})});
+  x = n.b.op("MaxPool", {x}, {{"kernel_shape", Ints{2, 2}}, {"strides", Ints{2, 2}}});
+  x = n.b.op("Conv", {x, n.weight({7, 6, 3, 3})}, {{"pads", Ints{1, 1, 1, 1}}});
+  check(n, {n.b.op("MatMul", {n.b.op("Flatten", {x}), n.weight({448, 10})})}, 4, 1e-4);   // nothing is reordered
 }
 
 TEST(Fusion, conv_takes_batch_norm_bias_residual_and_activation) {

@@ -124,40 +124,26 @@ void panel(const plan::Call& call, int64_t column) {
   finish(acc[0], call, column);
 }
 
-/// Panels of R rows, `vectors` wide.
-template <int R>
-void panels(const plan::Call& call, std::uint32_t vectors, int64_t column, std::uint32_t count) {
-  constexpr int kMost = gemv_most_vectors(R, W);
-  for (; count > 0; --count, column += vectors * W) switch (vectors) {
-      case 1: panel<R, 1>(call, column); break;
-      case 2: panel<R, 2>(call, column); break;
-      case 3: panel<R, 3>(call, column); break;
-      case 4: if constexpr (kMost >= 4) panel<R, 4>(call, column); break;
-      case 5: if constexpr (kMost >= 5) panel<R, 5>(call, column); break;
-      case 6: if constexpr (kMost >= 6) panel<R, 6>(call, column); break;
-      case 7: if constexpr (kMost >= 7) panel<R, 7>(call, column); break;
-      case 8: if constexpr (kMost >= 8) panel<R, 8>(call, column); break;
-      default: __builtin_unreachable();
-    }
+using Panel = void (*)(const plan::Call&, int64_t column);
+template <int R, int N>
+constexpr Panel panel_of() {
+  if constexpr (N <= gemv_most_vectors(R, W)) return panel<R, N>;
+  else return nullptr;
 }
-
 template <int R>
-void run_rows(const plan::Call& call) {
-  const GemvParams& g = *static_cast<const GemvParams*>(call.params);
-  if (g.panels == 1) return panels<R>(call, g.vectors, 0, 1);
-  const auto first_panel = [&](std::uint32_t piece) { return static_cast<std::uint32_t>(std::uint64_t{g.panels} * piece / g.pieces); };
-  const std::uint32_t begin = first_panel(call.begin), end = first_panel(call.end), middle = most(begin, least(end, g.wider));
-  panels<R>(call, g.vectors + 1, int64_t{begin} * (g.vectors + 1) * W, middle - begin);
-  panels<R>(call, g.vectors, (int64_t{middle} * g.vectors + g.wider) * W, end - middle);
-}
+struct PanelsOf {
+  static constexpr Panel kBy[8] = {panel_of<R, 1>(), panel_of<R, 2>(), panel_of<R, 3>(), panel_of<R, 4>(), panel_of<R, 5>(), panel_of<R, 6>(), panel_of<R, 7>(), panel_of<R, 8>()};
+};
+/// By rows and vectors, both less one.
+constexpr const Panel* kPanels[kGemvRows] = {PanelsOf<1>::kBy, PanelsOf<2>::kBy, PanelsOf<3>::kBy, PanelsOf<4>::kBy};
 
 void run_gemv(const plan::Call& call) {
-  switch (static_cast<const GemvParams*>(call.params)->shape.m) {
-    case 1: return run_rows<1>(call);
-    case 2: return run_rows<2>(call);
-    case 3: return run_rows<3>(call);
-    default: return run_rows<4>(call);
-  }
+  const GemvParams& g = *static_cast<const GemvParams*>(call.params);
+  const Panel* by = kPanels[g.shape.m - 1] + (g.vectors - 1);
+  if (g.panels == 1) return (*by)(call, 0);
+  const auto first_panel = [&](std::uint32_t piece) { return std::uint64_t{g.panels} * piece / g.pieces; };
+  for (std::uint64_t i = first_panel(call.begin); i < first_panel(call.end); ++i)
+    by[i < g.wider](call, static_cast<int64_t>(i * g.vectors + least<std::uint64_t>(i, g.wider)) * W);
 }
 
 constexpr Kernel kRowsOfTable[] = {{"gemv_f32", run_gemv}};
