@@ -1,6 +1,7 @@
 #pragma once
 // Networks with random weights, built by the project's own Builder: MobileNetV2, ResNet-50, EfficientNet-Lite0 at 224 x 224, and a small
-// vision transformer (197 tokens of 192, 12 layers, 3 heads). BatchNormalization is folded, as exporters write it.
+// vision transformer (197 tokens of 192, 12 layers, 3 heads); of some microseconds an MLP, the ACAS Xu network (Julian et al. 2016) and LeNet. BatchNormalization
+// is folded, as exporters write it.
 #include <cmath>
 #include <random>
 #include <string>
@@ -45,6 +46,10 @@ class ModelBuilder {
   op::Val dense(op::Val x, std::int64_t n) {
     const std::int64_t k = *b_.type(x).dims.back().known();
     return b_.op("MatMul", {x, weight({k, n}, double(k))}) + weight({n}, 100);
+  }
+  op::Val gemm(op::Val x, std::int64_t n) {
+    const std::int64_t k = *b_.type(x).dims.back().known();
+    return b_.op("Gemm", {x, weight({n, k}, double(k)), weight({n}, 100)}, {{"transB", std::int64_t{1}}});
   }
   op::Val norm(op::Val x) {
     const std::int64_t n = *b_.type(x).dims.back().known();
@@ -121,6 +126,29 @@ inline Result<ir::Model> transformer() {
     x = x + n.dense(y, width);
   }
   return n.build("transformer", n.norm(x));
+}
+
+inline Result<ir::Model> mlp_16_32_32_5() {
+  ModelBuilder n;
+  return n.build("mlp_16_32_32_5", n.gemm(n.relu(n.gemm(n.relu(n.gemm(n.input("x", {1, 16}), 32)), 32)), 5));
+}
+
+inline Result<ir::Model> acasxu_6x50() {
+  ModelBuilder n;
+  op::Val x = n.input("x", {1, 5});
+  for (int layer = 0; layer < 6; ++layer) x = n.relu(n.gemm(x, 50));
+  return n.build("acasxu_6x50", n.gemm(x, 5));
+}
+
+inline Result<ir::Model> lenet_28() {
+  ModelBuilder n;
+  op::Val x = n.input("x", {1, 1, 28, 28});
+  for (std::int64_t m : {8, 16}) {
+    const std::int64_t c = *n.b().type(x).dims[1].known();
+    x = n.relu(n.b().op("Conv", {x, n.weight({m, c, 5, 5}, double(c * 25) / 2), n.weight({m}, 100)}));
+    x = n.b().op("MaxPool", {x}, {{"kernel_shape", ir::Ints{2, 2}}, {"strides", ir::Ints{2, 2}}});
+  }
+  return n.build("lenet_28", n.gemm(n.relu(n.gemm(n.b().op("Flatten", {x}), 64)), 10));
 }
 
 }  // namespace saha::bench

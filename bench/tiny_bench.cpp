@@ -1,7 +1,7 @@
 // Networks of some microseconds: what one call of the public interface takes, inputs bound once, beside every foreign engine that is here (its inputs
 // bound too; SAHA_ONNXRUNTIME and the like name their libraries), by turns in short bursts of one thread's own processor time.
 // Beside it two lower bounds: the multiply-adds at the machine's measured peak, and, for a chain of Gemm and Relu, the loops alone with packed weights.
-//   tiny_bench [--rounds N] [--seconds-a-burst S] MODEL...
+//   tiny_bench [--rounds N] [--seconds-a-burst S] [MODEL...]   without models: three of models.hpp, with random weights
 #include <saha/session.h>
 
 #include <algorithm>
@@ -14,8 +14,10 @@
 #include <vector>
 
 #include "backends/registry.hpp"
+#include "bench/models.hpp"
 #include "bench/peak.hpp"
 #include "formats/formats.hpp"
+#include "formats/onnx/onnx.hpp"
 #include "op/work.hpp"
 
 namespace {
@@ -95,9 +97,14 @@ struct Row {
   std::vector<double> ns = {};
 };
 
-Result<> measure(const std::string& file, int rounds, double seconds, double peak) {
-  SAHA_TRY(const ir::Model model, formats::import_file(file));
-  SAHA_TRY(const Session session, Session::open(file));
+struct Options {
+  int rounds = 1000;
+  double seconds = 1e-4;               ///< of a burst
+  double peak = 0;                     ///< GFLOP/s
+};
+
+/// `file`: where the model stands, or "".
+Result<> measure(const std::string& name, const ir::Model& model, const Session& session, const std::string& file, const Options& o) {
   SAHA_TRY(Context context, session.make_context());
   std::vector<Datum> in;
   for (const ValueInfo& v : session.inputs()) {
@@ -121,7 +128,7 @@ Result<> measure(const std::string& file, int rounds, double seconds, double pea
     auto backend = info.open();
     if (!backend) continue;
     runtime::LoadOptions options;
-    if ((*backend)->reads("onnx") && file.ends_with(".onnx")) options.file = file;
+    if ((*backend)->reads("onnx") && file.ends_with(".onnx")) options.file = file;  // else what saha writes of the model
     auto program = (*backend)->load(model, options);
     if (!program) {
       std::printf("  %s: %s\n", info.name.c_str(), program.error().message.c_str());
@@ -141,17 +148,17 @@ Result<> measure(const std::string& file, int rounds, double seconds, double pea
     for (;; r.burst *= 2) {
       const double start = bench::thread_seconds();
       for (long i = 0; i < r.burst; ++i) r.call();
-      if (bench::thread_seconds() - start >= seconds / 2) break;
+      if (bench::thread_seconds() - start >= o.seconds / 2) break;
     }
   }
-  for (int i = 0; i < rounds; ++i)
+  for (int i = 0; i < o.rounds; ++i)
     for (Row& r : rows) {
       const double start = bench::thread_seconds();
       for (long k = 0; k < r.burst; ++k) r.call();
       r.ns.push_back((bench::thread_seconds() - start) / double(r.burst) * 1e9);
     }
-  std::printf("%s: %.0f multiply-adds", file.substr(file.rfind('/') + 1).c_str(), macs);
-  if (peak > 0) std::printf(", %.0f ns at this thread's peak", 2 * macs / peak);
+  std::printf("%s: %.0f multiply-adds", name.c_str(), macs);
+  if (o.peak > 0) std::printf(", %.0f ns at this thread's peak", 2 * macs / o.peak);
   std::printf("\n");
   for (Row& r : rows) std::ranges::sort(r.ns);
   for (const Row& r : rows)
@@ -160,16 +167,36 @@ Result<> measure(const std::string& file, int rounds, double seconds, double pea
   return {};
 }
 
+Result<> measure_file(const std::string& file, const Options& o) {
+  SAHA_TRY(const ir::Model model, formats::import_file(file));
+  SAHA_TRY(const Session session, Session::open(file));
+  return measure(file.substr(file.rfind('/') + 1), model, session, file, o);
+}
+
+Result<> measure_own(Result<ir::Model> (*make)(), const Options& o) {
+  SAHA_TRY(const ir::Model model, make());
+  SAHA_TRY(const std::string bytes, onnx::export_bytes(model));
+  SAHA_TRY(const Session session, Session::from_bytes(std::as_bytes(std::span(bytes))));
+  return measure(model.name, model, session, "", o);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
-  int rounds = 1000, failed = 0;
-  double seconds = 1e-4;
-  const double peak = bench::peak_gflops(kernels::detect_isa());
+  Options o;
+  int failed = 0;
+  std::vector<std::string> files;
   for (int i = 1; i < argc; ++i) {
-    if (!std::strcmp(argv[i], "--rounds") && i + 1 < argc) rounds = std::max(1, std::atoi(argv[++i]));
-    else if (!std::strcmp(argv[i], "--seconds-a-burst") && i + 1 < argc) seconds = std::atof(argv[++i]);
-    else if (auto r = measure(argv[i], rounds, seconds, peak); !r) std::fprintf(stderr, "%s: %s\n", argv[i], r.error().message.c_str()), ++failed;
+    if (!std::strcmp(argv[i], "--rounds") && i + 1 < argc) o.rounds = std::max(1, std::atoi(argv[++i]));
+    else if (!std::strcmp(argv[i], "--seconds-a-burst") && i + 1 < argc) o.seconds = std::atof(argv[++i]);
+    else files.push_back(argv[i]);
   }
+  o.peak = bench::peak_gflops(kernels::detect_isa());
+  const auto tell = [&](const Result<>& r) {
+    if (!r) std::fprintf(stderr, "error: %s\n", r.error().message.c_str()), ++failed;
+  };
+  for (const std::string& file : files) tell(measure_file(file, o));
+  if (files.empty())
+    for (auto make : {bench::mlp_16_32_32_5, bench::acasxu_6x50, bench::lenet_28}) tell(measure_own(make, o));
   return failed ? 1 : 0;
 }
