@@ -37,16 +37,17 @@ struct Out {
   const float* residual;
   const Epilogue* epilogue;
   bool first, last;  ///< the first or last block of depths: others add to C, or leave the sums in C as they are
-  bool plain;        ///< the epilogue is no more than bias, residual and clamping to [low, high]
-  bool clamps;
+  bool plain;        ///< before the activation the epilogue is no more than bias and residual
+  bool clamps;       ///< the activation is clamping to [low, high]
+  bool later;        ///< it is another one
   float low, high;
 };
 
 inline Out make_out(float* c, int64_t c_row, const float* bias, const float* residual, const Epilogue& e) {
   const bool clamps = e.activation == Activation::relu || e.activation == Activation::clip;
   return {c, c_row, bias, residual, &e, true, true,
-          (clamps || e.activation == Activation::none) && e.alpha == 1 && e.residual_scale == 1,
-          clamps, e.activation == Activation::clip ? e.p0 : 0, e.activation == Activation::clip ? e.p1 : __builtin_inff()};
+          e.alpha == 1 && e.residual_scale == 1,
+          clamps, !clamps && e.activation != Activation::none, e.activation == Activation::clip ? e.p0 : 0, e.activation == Activation::clip ? e.p1 : __builtin_inff()};
 }
 
 /// Any epilogue, any number of columns: the sums of a tile come from memory, `stride` apart.
@@ -67,6 +68,14 @@ inline Out make_out(float* c, int64_t c_row, const float* bias, const float* res
       }
       store_up_to(o.c + at, v, n);
     }
+}
+
+/// The activation of a tile whose sums are in C: chosen once, and with the vectors for itself.
+[[gnu::noinline]] inline void activate_rows(float* c, int64_t step, int rows, int columns, const Epilogue& e) {
+  with_activation(e.activation, [&]<Activation A>() {
+    for (int i = 0; i < rows; ++i, c += step)
+      for (int j = 0; j < columns; j += W) store(c + j, activate(load(c + j), A, e.p0, e.p1));
+  });
 }
 
 template <int R, int N>
@@ -114,6 +123,7 @@ inline void finish(V (&acc)[R][N], const Out& o, int64_t row, int64_t column, in
     for (int i = 0; i < R; ++i)
 #pragma GCC unroll 3
       for (int j = 0; j < N; ++j) store(c + i * o.c_row + j * W, acc[i][j]);
+    if (o.last && o.later) activate_rows(c, o.c_row, R, N * W, *o.epilogue);
     return;
   }
   alignas(64) float sums[R * N * W];
