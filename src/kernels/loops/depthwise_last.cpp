@@ -127,12 +127,18 @@ Band unrolled(const ConvShape& s) {
 
 // ---- any window
 
-/// T outputs side by side from (oy, ox) on, which have the same taps, times N blocks from b on. Few: there are fewer channels than a vector has.
+/// The taps that outputs side by side have in common: the first one of the first output, and the steps from one to the next, in elements.
+struct Window {
+  const float *x, *weights;
+  int64_t rows, columns;
+  int64_t x_row, x_column, x_output, weights_row, weights_block;
+  int64_t at;  ///< of the first output in Y
+};
+
+/// T outputs times N blocks from b on. Few: there are fewer channels than a vector has.
 template <int T, int N, bool Few>
-void sums(const Part& p, int64_t oy, int64_t ox, int64_t b, Taps h, Taps w) {
-  const ConvShape& s = p.s;
+inline void sums(const Part& p, const Window& w, int64_t b) {
   const int64_t channels = p.channels(), n = Few ? channels : W;
-  const int64_t taps = s.kernel_h * s.kernel_w, step = s.stride_w * channels;
   int64_t c[N];
   V a[T * N];
 #pragma GCC unroll 4
@@ -142,28 +148,32 @@ void sums(const Part& p, int64_t oy, int64_t ox, int64_t b, Taps h, Taps w) {
 #pragma GCC unroll 8
     for (int t = 0; t < T; ++t) a[t * N + i] = begin;
   }
-  for (int64_t ky = h.begin; ky < h.end; ++ky) {
-    const float* x = p.x + ((oy * s.stride_h - s.pad_top + ky * s.dilation_h) * s.in_w + ox * s.stride_w - s.pad_left + w.begin * s.dilation_w) * channels;
-    const float* k = p.weights + (b * taps + ky * s.kernel_w + w.begin) * W;
-    for (int64_t kx = w.begin; kx < w.end; ++kx, x += s.dilation_w * channels, k += W)
+  const float *row = w.x, *k_row = w.weights + b * w.weights_block;
+  for (int64_t r = w.rows; r > 0; --r, row += w.x_row, k_row += w.weights_row) {
+    const float *x = row, *k = k_row;
+    for (int64_t j = w.columns; j > 0; --j, x += w.x_column, k += W)
 #pragma GCC unroll 4
       for (int i = 0; i < N; ++i) {
-        const V v = load(k + i * taps * W);
+        const V v = load(k + i * w.weights_block);
 #pragma GCC unroll 8
-        for (int t = 0; t < T; ++t) a[t * N + i] = fma(load_up_to(x + t * step + c[i], n), v, a[t * N + i]);
+        for (int t = 0; t < T; ++t) a[t * N + i] = fma(load_up_to(x + t * w.x_output + c[i], n), v, a[t * N + i]);
       }
   }
-  put(p, a, n, [&](int i) { return p.point(oy, ox + i / N) + c[i % N]; });
+  put(p, a, n, [&](int i) { return w.at + i / N * channels + c[i % N]; });
 }
 
 template <int T, int N>
-void outputs(const Part& p, int64_t oy, int64_t ox, Taps h, Taps w) {
+void outputs(const Part& p, int64_t oy, int64_t ox, Taps h, Taps v) {
+  const ConvShape& s = p.s;
+  const int64_t channels = p.channels(), top = oy * s.stride_h - s.pad_top + h.begin * s.dilation_h, left = ox * s.stride_w - s.pad_left + v.begin * s.dilation_w;
+  const Window w{p.x + (top * s.in_w + left) * channels, p.weights + (h.begin * s.kernel_w + v.begin) * W, h.end - h.begin, v.end - v.begin,
+                 s.dilation_h * s.in_w * channels, s.dilation_w * channels, s.stride_w * channels, s.kernel_w * W, s.kernel_h * s.kernel_w * W, p.point(oy, ox)};
   int64_t b = p.begin;
-  if (p.channels() < W) {
-    sums<T, 1, true>(p, oy, ox, b, h, w);
+  if (channels < W) {
+    sums<T, 1, true>(p, w, b);
   } else {
-    for (; b + N <= p.end; b += N) sums<T, N, false>(p, oy, ox, b, h, w);
-    for (; b < p.end; ++b) sums<T, 1, false>(p, oy, ox, b, h, w);
+    for (; b + N <= p.end; b += N) sums<T, N, false>(p, w, b);
+    for (; b < p.end; ++b) sums<T, 1, false>(p, w, b);
   }
   if (!p.clips) finish(p, oy, ox, T);
 }
