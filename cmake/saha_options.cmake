@@ -18,7 +18,7 @@ if(SAHA_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
   set(CMAKE_C_COMPILER_LAUNCHER ${SAHA_CCACHE})
 endif()
 find_program(SAHA_MOLD mold)
-if(SAHA_MOLD)
+if(SAHA_MOLD AND NOT CMAKE_CROSSCOMPILING)
   add_link_options(-fuse-ld=mold)
 endif()
 

@@ -114,12 +114,11 @@ Result<std::vector<std::vector<Dims>>> plans_of(const Args& args, const ir::Grap
 Result<std::vector<kernels::Isa>> levels_of(const Args& args) {
   std::vector<kernels::Isa> levels;
   std::string all;
-  constexpr kernels::Isa kAll[] = {kernels::Isa::generic, kernels::Isa::avx2, kernels::Isa::avx512, kernels::Isa::avx512vnni};
-  for (auto level : kAll) all += (all.empty() ? "" : ", ") + std::string(kernels::name(level));
+  for (auto level : kernels::kLevels) all += (all.empty() ? "" : ", ") + std::string(kernels::name(level));
   if (args.get("levels").empty()) return levels;
   for (const std::string& word : words_of(args.get("levels"))) {
     std::optional<kernels::Isa> found;
-    for (auto level : kAll) if (kernels::name(level) == word) found = level;
+    for (auto level : kernels::kLevels) if (kernels::name(level) == word) found = level;
     if (!found) return Error{ErrorCode::invalid_file, "--levels names '" + word + "', which is no level", "levels are " + all};
     if (std::ranges::find(levels, *found) == levels.end()) levels.push_back(*found);
   }

@@ -23,8 +23,10 @@ std::int64_t up(std::int64_t a, std::int64_t to) { return (a + to - 1) / to * to
 std::int64_t taps(const ConvShape& s) { return s.kernel_h * s.kernel_w; }
 /// int32 elements of the weights of a block of columns.
 std::int64_t panel_size(const ConvI8Params& c, std::int64_t block) { return c.units * (c.dot == Dot::bytes ? block / 2 : block); }
-/// What a sum holds of the zero point: X as the loops read it is X - x_zero + offset.
-std::int64_t offset(const ConvI8Params& c) { return c.x_zero + (c.dot == Dot::quads && c.x_signed ? 128 : 0); }
+int numbers_of_unit(Dot d) { return d == Dot::quads || d == Dot::signed_quads ? 4 : 2; }
+/// What a sum holds of the zero point: the loops read X with added_to_x on it.
+std::int64_t offset(const ConvI8Params& c) { return c.x_zero + added_to_x(c.dot, c.x_signed != 0); }
+int tile_rows(Isa isa) { return is_neon(isa) ? 8 : lanes(isa) == 16 ? 12 : 6; }  // as in loops/conv_i8.cpp
 
 /// Block `b` of depthwise begins at this channel: the last one reaches back rather than beyond, where there are enough channels.
 std::int64_t depthwise_begin(std::int64_t channels, std::int64_t block, std::int64_t b) { return std::max<std::int64_t>(0, std::min(b * block, channels - block)); }
@@ -33,19 +35,20 @@ void pack_depthwise(Isa isa, const ConvI8Params& c, const ConvI8Constants& k, st
   const ConvShape& s = c.shape;
   const int w = lanes(isa), block = block_columns(isa);
   std::int32_t* to = out.data();
+  std::vector<std::int16_t> unit(static_cast<std::size_t>(2 * block));
   std::vector<std::int32_t> begin(static_cast<std::size_t>(block));
   for (std::int64_t p = 0; p < c.panels; ++p) {
     const std::int64_t c0 = depthwise_begin(s.out_channels, block, p);
     const int n = static_cast<int>(std::min<std::int64_t>(block, s.out_channels - c0));
-    for (std::int64_t u = 0; u < c.units; ++u)
+    for (std::int64_t u = 0; u < c.units; ++u, to += block) {
       for (int v = 0; v < 2; ++v)
         for (int l = 0; l < w; ++l) {
-          std::int16_t pair[2] = {0, 0};
           const int j = block_column(v, l);
-          for (int h = 0; h < 2 && j < n; ++h)
-            if (2 * u + h < taps(s)) pair[h] = k.weights[static_cast<std::size_t>((c0 + j) * taps(s) + 2 * u + h)];
-          std::memcpy(to++, pair, 4);
+          for (int h = 0; h < 2; ++h)
+            unit[static_cast<std::size_t>(pair_place(isa, v, l, h))] = j < n && 2 * u + h < taps(s) ? k.weights[static_cast<std::size_t>((c0 + j) * taps(s) + 2 * u + h)] : std::int16_t{0};
         }
+      std::memcpy(to, unit.data(), unit.size() * sizeof(std::int16_t));
+    }
     for (int j = 0; j < n; ++j) {
       std::uint32_t sum = 0;
       for (std::int64_t t = 0; t < taps(s); ++t) sum += static_cast<std::uint32_t>(k.weights[static_cast<std::size_t>((c0 + j) * taps(s) + t)]);
@@ -81,10 +84,10 @@ ConvI8Params prepare_conv_i8(Isa isa, const ConvShape& shape, const Store& store
     c.tables = std::int64_t{c.panels} * c.units * block;
     return c;
   }
-  // vpdpbusd takes signed bytes for weights; those that are wider without their zero points go by pairs.
+  // vpdpbusd and sdot take signed bytes for weights; those that are wider without their zero points go by pairs.
   const bool narrow = std::all_of(weights.begin(), weights.end(), [](std::int16_t v) { return v >= -128 && v <= 127; });
-  c.dot = !narrow || isa == Isa::generic ? Dot::pairs : isa == Isa::avx512vnni ? Dot::quads : s.batch * points <= kFewRows ? Dot::bytes : Dot::pairs;
-  const std::int64_t per_unit = c.dot == Dot::quads ? 4 : 2, rows = isa >= Isa::avx512 ? 12 : 6;  // rows of a tile, as in loops/conv_i8.cpp
+  c.dot = !narrow || isa == Isa::generic ? Dot::pairs : isa == Isa::avx512vnni ? Dot::quads : isa == Isa::neon_dot ? Dot::signed_quads : s.batch * points <= kFewRows ? Dot::bytes : Dot::pairs;
+  const std::int64_t per_unit = numbers_of_unit(c.dot), rows = tile_rows(isa);
   c.units = static_cast<std::int32_t>((depth + per_unit - 1) / per_unit);
   c.panels = static_cast<std::int32_t>((m + block - 1) / block);
   const std::int64_t fitting = std::max<std::int64_t>(rows, kRowsBytes / (std::int64_t{4} * std::max(c.units, 1)) / rows * rows);
@@ -110,7 +113,7 @@ void pack_conv_i8(Isa isa, const ConvI8Params& c, const ConvI8Constants& k, std:
   if (c.depthwise) return pack_depthwise(isa, c, k, out);
   const ConvShape& s = c.shape;
   const std::int64_t group_c = s.in_channels / s.groups, m = s.out_channels / s.groups, depth = group_c * taps(s), block = block_columns(isa);
-  const int w = lanes(isa), per_unit = c.dot == Dot::quads ? 4 : 2;
+  const int w = lanes(isa), per_unit = numbers_of_unit(c.dot);
   std::vector<std::int16_t> column(static_cast<std::size_t>(c.units * per_unit));
   std::vector<std::int32_t> begin(static_cast<std::size_t>(block));
   for (std::int64_t g = 0; g < s.groups; ++g)
@@ -133,16 +136,11 @@ void pack_conv_i8(Isa isa, const ConvI8Params& c, const ConvI8Constants& k, std:
             }
           begin[static_cast<std::size_t>(j)] = static_cast<std::int32_t>((k.bias.empty() ? 0u : static_cast<std::uint32_t>(k.bias[static_cast<std::size_t>(first + j)])) - static_cast<std::uint32_t>(offset(c)) * sum);
           for (std::int64_t u = 0; u < c.units; ++u) {
-            std::int32_t* unit = panel + (u * 2 + v) * w + l;
             const std::int16_t* from_column = column.data() + u * per_unit;
-            if (c.dot == Dot::pairs) {
-              std::memcpy(unit, from_column, 4);
-            } else if (c.dot == Dot::bytes) {
-              const std::int8_t two[2] = {std::int8_t(from_column[0]), std::int8_t(from_column[1])};
-              std::memcpy(reinterpret_cast<std::byte*>(panel) + 2 * ((u * 2 + v) * w + l), two, 2);
-            } else {
-              const std::int8_t four[4] = {std::int8_t(from_column[0]), std::int8_t(from_column[1]), std::int8_t(from_column[2]), std::int8_t(from_column[3])};
-              std::memcpy(unit, four, 4);
+            for (int h = 0; h < per_unit; ++h) {
+              const std::int64_t place = u * per_unit * block + (per_unit == 4 ? 4 * (v * w + l) + h : pair_place(isa, v, l, h));
+              if (c.dot == Dot::pairs) reinterpret_cast<std::int16_t*>(panel)[place] = from_column[h];
+              else reinterpret_cast<std::int8_t*>(panel)[place] = static_cast<std::int8_t>(from_column[h]);
             }
           }
         }

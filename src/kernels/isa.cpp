@@ -2,6 +2,8 @@
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#elif defined(__aarch64__)
+#include <sys/auxv.h>
 #endif
 
 #include <initializer_list>
@@ -13,6 +15,9 @@ SAHA_KERNEL_TABLES(generic)
 SAHA_KERNEL_TABLES(avx2)
 SAHA_KERNEL_TABLES(avx512)
 SAHA_KERNEL_TABLES_OVER(avx512vnni, avx512)
+#elif defined(__aarch64__)
+SAHA_KERNEL_TABLES(neon)
+SAHA_KERNEL_TABLES_OVER(neon_dot, neon)
 #endif
 
 namespace saha::kernels {
@@ -23,6 +28,8 @@ std::string_view name(Isa isa) {
     case Isa::avx2: return "avx2";
     case Isa::avx512: return "avx512";
     case Isa::avx512vnni: return "avx512vnni";
+    case Isa::neon: return "neon";
+    case Isa::neon_dot: return "neon_dot";
   }
   return "?";
 }
@@ -40,9 +47,15 @@ Isa highest_isa(const CpuWords& words) {
   return all(words.leaf7_ecx, {11}) ? Isa::avx512vnni : Isa::avx512;
 }
 
+Isa highest_isa(const ArmWords& words) {
+  constexpr int kAsimd = 1, kAsimdDp = 20;  // <asm/hwcap.h>
+  if (!(words.hwcap >> kAsimd & 1)) return Isa::generic;
+  return words.hwcap >> kAsimdDp & 1 ? Isa::neon_dot : Isa::neon;
+}
+
 Isa detect_isa() {
-  CpuWords words;
 #if defined(__x86_64__)
+  CpuWords words;
   std::uint32_t a, b, c, d;
   if (__get_cpuid(1, &a, &b, &c, &d)) words.leaf1_ecx = c;
   if (__get_cpuid_count(7, 0, &a, &b, &c, &d)) words.leaf7_ebx = b, words.leaf7_ecx = c;
@@ -51,8 +64,12 @@ Isa detect_isa() {
     asm volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
     words.xcr0 = low | static_cast<std::uint64_t>(high) << 32;
   }
-#endif
   return highest_isa(words);
+#elif defined(__aarch64__)
+  return highest_isa(ArmWords{::getauxval(AT_HWCAP)});
+#else
+  return Isa::generic;
+#endif
 }
 
 std::span<const std::span<const Kernel>> kernels(Isa isa) {
@@ -61,8 +78,12 @@ std::span<const std::span<const Kernel>> kernels(Isa isa) {
     case Isa::avx512vnni: return avx512vnni::tables();
     case Isa::avx512: return avx512::tables();
     case Isa::avx2: return avx2::tables();
+#elif defined(__aarch64__)
+    case Isa::neon_dot: return neon_dot::tables();
+    case Isa::neon: return neon::tables();
 #endif
-    default: return generic::tables();
+    case Isa::generic: return generic::tables();
+    default: return {};
   }
 }
 

@@ -13,7 +13,10 @@ enum class Isa : std::uint8_t {
   avx2,     ///< AVX2, FMA, F16C
   avx512,   ///< AVX-512 F, BW, DQ, VL
   avx512vnni,  ///< AVX-512 VNNI beside them: loops on 8-bit integers of its own, all else is avx512's
+  neon,      ///< AArch64's Advanced SIMD, which every such CPU has
+  neon_dot,  ///< its dot products beside it (FEAT_DotProd): loops on 8-bit integers of its own, all else is neon's
 };
+inline constexpr Isa kLevels[] = {Isa::generic, Isa::avx2, Isa::avx512, Isa::avx512vnni, Isa::neon, Isa::neon_dot};
 
 std::string_view name(Isa isa);
 
@@ -23,20 +26,28 @@ struct CpuWords {
   std::uint64_t xcr0 = 0;
   std::uint32_t leaf7_ecx = 0;
 };
+/// AT_HWCAP of Linux on AArch64.
+struct ArmWords {
+  std::uint64_t hwcap = 0;
+};
 /// The highest level all of whose instructions are there. A level needs what the level below it needs.
 Isa highest_isa(const CpuWords& words);
+Isa highest_isa(const ArmWords& words);
 /// The highest level that this CPU and its operating system run.
 Isa detect_isa();
 
 /// Lanes of float32 in a vector: what packed buffers are laid out by.
-constexpr int lanes(Isa isa) { return isa >= Isa::avx512 ? 16 : isa == Isa::avx2 ? 8 : 4; }
+constexpr int lanes(Isa isa) { return isa == Isa::avx512 || isa == Isa::avx512vnni ? 16 : isa == Isa::avx2 ? 8 : 4; }
+constexpr bool is_neon(Isa isa) { return isa >= Isa::neon; }
+/// Whether a CPU whose highest level is `cpu` runs kernels of level `isa`.
+constexpr bool runs(Isa cpu, Isa isa) { return isa == Isa::generic || (isa <= cpu && is_neon(isa) == is_neon(cpu)); }
 
 struct Kernel {
   std::string_view name;
   plan::Run run;
 };
 
-/// Every kernel of this level.
+/// Every kernel of this level; none of a level of another architecture than this program's: for that one plans are made here, not run.
 std::span<const std::span<const Kernel>> kernels(Isa isa);
 
 /// The kernel of that name for that level; nullptr where there is none. Packed buffers and params are made for one level and fit no other.

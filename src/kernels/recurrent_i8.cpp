@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <vector>
 
 #include "base/result.hpp"
 #include "tensor/fixed_point.hpp"
@@ -17,15 +18,18 @@ std::int64_t up(std::int64_t n, std::int64_t to) { return (n + to - 1) / to * to
 /// [4H, K] as blocks of columns.
 void pack_panels(Isa isa, std::span<const std::int16_t> w, std::int64_t columns, std::int64_t k, std::int64_t units, std::int64_t blocks, std::int32_t* to) {
   const int lanes_of = lanes(isa), block = block_columns(isa);
+  std::vector<std::int16_t> unit(static_cast<std::size_t>(2 * block));
   for (std::int64_t b = 0; b < blocks; ++b)
-    for (std::int64_t u = 0; u < units; ++u)
+    for (std::int64_t u = 0; u < units; ++u) {
       for (int v = 0; v < 2; ++v)
-        for (int l = 0; l < lanes_of; ++l, ++to) {
-          std::int16_t pair[2] = {0, 0};
+        for (int l = 0; l < lanes_of; ++l) {
           const std::int64_t column = b * block + block_column(v, l);
-          for (int h = 0; h < 2 && column < columns; ++h) if (2 * u + h < k) pair[h] = w[static_cast<std::size_t>(column * k + 2 * u + h)];
-          std::memcpy(to, pair, 4);
+          for (int h = 0; h < 2; ++h)
+            unit[static_cast<std::size_t>(pair_place(isa, v, l, h))] = column < columns && 2 * u + h < k ? w[static_cast<std::size_t>(column * k + 2 * u + h)] : std::int16_t{0};
         }
+      std::memcpy(to, unit.data(), unit.size() * sizeof(std::int16_t));
+      to += block;
+    }
 }
 void pack_rescales(Isa isa, const Store& store, std::span<const Requant> r, std::span<const std::int32_t> begin, std::int64_t columns, std::int64_t blocks, std::int32_t* to) {
   const int block = block_columns(isa);

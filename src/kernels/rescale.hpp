@@ -34,6 +34,9 @@ std::optional<Rescaling> rescaling(std::span<const Requant> r, std::int64_t boun
 inline constexpr int kRescaleRows = 8;
 constexpr int block_columns(Isa isa) { return 2 * lanes(isa); }
 constexpr int block_column(int v, int l) { return 8 * (l / 4) + 4 * v + l % 4; }
+/// Weights of a block by units of two numbers for each column: the place, among all of a unit, of number h of lane l of vector v. NEON multiplies the block's first
+/// numbers, then its second ones (smlal); elsewhere the two of a column lie side by side (vpmaddwd).
+constexpr int pair_place(Isa isa, int v, int l, int h) { return is_neon(isa) ? h * block_columns(isa) + block_column(v, l) : 2 * (v * lanes(isa) + l) + h; }
 /// int32 elements of the constants of one block.
 constexpr std::int64_t rescale_block_size(Isa isa) { return std::int64_t{2} * kRescaleRows * lanes(isa); }
 /// Of the columns [0, n) of one block, n <= block_columns: column c has r[c], or r[0] where r has one entry; r is empty for Rescaling::none.

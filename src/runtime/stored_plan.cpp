@@ -73,10 +73,11 @@ Result<std::vector<StoredPlan>> stored_plans(const bundle::Bundle& b) {
 }
 
 Result<> bind(plan::Plan& p, kernels::Isa isa) {
+  const bool foreign = kernels::kernels(isa).empty();
   p.runs.clear();
   for (const std::string& k : p.kernels) {
     p.runs.push_back(kernels::find(k, isa));
-    if (!p.runs.back()) return Error{ErrorCode::invalid_model, "there is no kernel '" + k + "' of level " + std::string(kernels::name(isa)) + "; the plan is damaged"};
+    if (!p.runs.back() && (!foreign || !kernels::find(k, kernels::Isa::generic))) return Error{ErrorCode::invalid_model, "there is no kernel '" + k + "' of level " + std::string(kernels::name(isa)) + "; the plan is damaged"};
   }
   std::vector<std::span<const std::byte>> constants;
   for (std::size_t i = 0; i < p.instructions.size(); ++i) {

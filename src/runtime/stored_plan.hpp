@@ -26,6 +26,7 @@ Result<std::vector<StoredPlan>> stored_plans(const bundle::Bundle& b);
 Result<std::shared_ptr<const LoadedPlan>> load(std::shared_ptr<const bundle::Bundle> b, const StoredPlan& stored, kernels::Isa isa);
 
 /// Finds the kernels of a plan that plan::read gave, and checks each call: operands, scratch and grid are what the kernel's contract asks for.
+/// For a level of another architecture all is checked, too, and `runs` stays empty pointers: the plan can be stored, not run.
 Result<> bind(plan::Plan& plan, kernels::Isa isa);
 
 }  // namespace saha::runtime

@@ -96,5 +96,6 @@ const Loops& loops(kernels::Isa isa);
 namespace generic { extern const Loops kLoops; }
 namespace avx2 { extern const Loops kLoops; }
 namespace avx512 { extern const Loops kLoops; }
+namespace neon { extern const Loops kLoops; }
 
 }  // namespace saha::verify

@@ -19,7 +19,7 @@ TEST(StoredPlan, gives_the_same_bits_as_the_plan_that_was_stored_at_every_level)
   const ir::Model m = picture_net();
   const std::vector<Datum> data = {Datum(noise({1, 3, 9, 9}, 9))};
   std::vector<Isa> levels;
-  for (int l = 0; l <= int(kernels::detect_isa()); ++l) levels.push_back(Isa(l));
+  for (Isa level : kernels::kLevels) if (kernels::runs(kernels::detect_isa(), level)) levels.push_back(level);
   const auto p = packed(m, {{{1, 3, 9, 9}}}, levels);
   EXPECT_TRUE(p.notes.empty());
   EXPECT_EQ(p.bytes, packed(m, {{{1, 3, 9, 9}}}, levels).bytes);   // the same bytes again
@@ -33,6 +33,20 @@ TEST(StoredPlan, gives_the_same_bits_as_the_plan_that_was_stored_at_every_level)
     ASSERT_TRUE(want);
     expect_same(*got, *want);
     EXPECT_TRUE((*n)->notes().empty());   // by the plan, not by the model
+  }
+}
+
+TEST(StoredPlan, of_another_architecture_is_made_here_and_not_run) {
+  for (Isa level : kernels::kLevels) {
+    if (!kernels::kernels(level).empty()) continue;
+    const auto p = packed(picture_net(), {{{1, 3, 9, 9}}}, {level});
+    EXPECT_TRUE(p.notes.empty()) << kernels::name(level);
+    auto b = Bundle::from_bytes(p.bytes);
+    ASSERT_TRUE(b);
+    auto plans = runtime::stored_plans(**b);
+    ASSERT_TRUE(plans && plans->size() == 1) << kernels::name(level);
+    EXPECT_TRUE((*plans)[0].fits(level) && !(*plans)[0].fits(kernels::detect_isa()));
+    EXPECT_TRUE(open_and_run(p.bytes, {Datum(noise({1, 3, 9, 9}, 9))}));   // by the model
   }
 }
 

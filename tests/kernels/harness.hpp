@@ -23,13 +23,13 @@ SAHA_KERNEL_TABLES_OVER(avx512vnni_by_avx2, avx512_by_avx2)
 namespace saha::kernels::test {
 
 /// AVX-512's kernels are here twice: where this CPU has AVX2 but not AVX-512, or not its VNNI, their 16 lanes are worked on by AVX2's instructions.
-inline bool emulated(Isa isa) { return isa >= Isa::avx512 && detect_isa() >= Isa::avx2 && isa > detect_isa(); }
+inline bool emulated(Isa isa) { return lanes(isa) == 16 && runs(detect_isa(), Isa::avx2) && !runs(detect_isa(), isa); }
 
 /// Every level that this CPU can run, in its own instructions or by those of the level below.
 inline std::vector<Isa> levels() {
   std::vector<Isa> all;
-  for (Isa isa : {Isa::generic, Isa::avx2, Isa::avx512, Isa::avx512vnni})
-    if (isa <= detect_isa() || emulated(isa)) all.push_back(isa);
+  for (Isa isa : kLevels)
+    if (runs(detect_isa(), isa) || emulated(isa)) all.push_back(isa);
   return all;
 }
 

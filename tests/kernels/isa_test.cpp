@@ -22,6 +22,10 @@ extern const char* broken_rule(float* end);
 namespace avx512_by_avx2 {
 extern const char* broken_rule(float* end);
 }
+#elif defined(__aarch64__)
+namespace neon {
+extern const char* broken_rule(float* end);
+}
 #endif
 
 namespace {
@@ -32,12 +36,12 @@ constexpr CpuWords kAvx512{kAvx2.leaf1_ecx, kAvx2.leaf7_ebx | 1u << 16 | 1u << 1
 constexpr CpuWords kVnni{kAvx512.leaf1_ecx, kAvx512.leaf7_ebx, kAvx512.xcr0, 1u << 11};
 
 TEST(Isa, a_missing_feature_takes_one_to_the_highest_level_without_it) {
-  EXPECT_EQ(highest_isa({}), Isa::generic);
+  EXPECT_EQ(highest_isa(CpuWords{}), Isa::generic);
   EXPECT_EQ(highest_isa(kAvx2), Isa::avx2);
   EXPECT_EQ(highest_isa(kAvx512), Isa::avx512);
-  EXPECT_EQ(highest_isa({~0u, ~0u, ~0ull}), Isa::avx512);
+  EXPECT_EQ(highest_isa(CpuWords{~0u, ~0u, ~0ull}), Isa::avx512);
   EXPECT_EQ(highest_isa(kVnni), Isa::avx512vnni);
-  EXPECT_EQ(highest_isa({kAvx2.leaf1_ecx, kAvx2.leaf7_ebx, kAvx2.xcr0, ~0u}), Isa::avx2);
+  EXPECT_EQ(highest_isa(CpuWords{kAvx2.leaf1_ecx, kAvx2.leaf7_ebx, kAvx2.xcr0, ~0u}), Isa::avx2);
   for (int i = 0; i < 64; ++i) {
     const std::uint32_t word = i < 32 ? ~(1u << i) : ~0u;
     const CpuWords lacking[] = {{kAvx512.leaf1_ecx & word, kAvx512.leaf7_ebx, kAvx512.xcr0},
@@ -49,6 +53,26 @@ TEST(Isa, a_missing_feature_takes_one_to_the_highest_level_without_it) {
       EXPECT_EQ(highest_isa(lacking[k]), want) << "word " << k << " without bit " << i;
     }
   }
+}
+
+TEST(Isa, hardware_capabilities_decide_between_levels_of_neon) {
+  constexpr std::uint64_t kAsimd = 1u << 1, kAsimdDp = 1u << 20;
+  EXPECT_EQ(highest_isa(ArmWords{}), Isa::generic);
+  EXPECT_EQ(highest_isa(ArmWords{kAsimd}), Isa::neon);
+  EXPECT_EQ(highest_isa(ArmWords{~kAsimdDp}), Isa::neon);
+  EXPECT_EQ(highest_isa(ArmWords{kAsimd | kAsimdDp}), Isa::neon_dot);
+  EXPECT_EQ(highest_isa(ArmWords{~kAsimd}), Isa::generic);
+}
+
+TEST(Isa, a_cpu_runs_its_own_levels_up_to_its_highest_one) {
+  for (Isa cpu : kLevels) {
+    EXPECT_TRUE(runs(cpu, cpu) && runs(cpu, Isa::generic)) << name(cpu);
+    EXPECT_EQ(runs(Isa::generic, cpu), cpu == Isa::generic) << name(cpu);
+  }
+  EXPECT_TRUE(runs(Isa::avx512vnni, Isa::avx2) && runs(Isa::neon_dot, Isa::neon));
+  EXPECT_FALSE(runs(Isa::avx2, Isa::avx512) || runs(Isa::neon, Isa::neon_dot));
+  EXPECT_FALSE(runs(Isa::neon_dot, Isa::avx2) || runs(Isa::avx512vnni, Isa::neon));
+  for (Isa isa : kLevels) EXPECT_EQ(kernels(isa).empty(), is_neon(isa) != is_neon(detect_isa()) && isa != Isa::generic) << name(isa);
 }
 
 TEST(Isa, every_level_has_every_kernel_and_no_name_twice) {
@@ -81,6 +105,8 @@ TEST(Isa, vectors_of_every_level_keep_their_rules_to_the_last_lane) {
 #if defined(__x86_64__)
   if (detect_isa() >= Isa::avx2) check("avx2", avx2::broken_rule), check("avx512 by avx2", avx512_by_avx2::broken_rule);
   if (detect_isa() >= Isa::avx512) check("avx512", avx512::broken_rule);
+#elif defined(__aarch64__)
+  check("neon", neon::broken_rule);
 #endif
   ::munmap(memory, 2 * page);
 }

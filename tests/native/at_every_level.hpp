@@ -17,8 +17,8 @@ void run_at_every_level(op::Builder&& b, const std::vector<Datum>& data, const o
   ASSERT_TRUE(want) << want.error().message;
   std::vector<const Datum*> in;
   for (const Datum& d : data) in.push_back(&d);
-  for (int level = 0; level <= int(kernels::Isa::avx512vnni); ++level) {
-    auto network = Network::make(*g, kernels::Isa(level));
+  for (const kernels::Isa level : kernels::kLevels) {
+    auto network = Network::make(*g, level);
     auto plan = network->plan_for(in);
     ASSERT_TRUE(plan) << plan.error().message;
     std::string kinds;
@@ -27,10 +27,10 @@ void run_at_every_level(op::Builder&& b, const std::vector<Datum>& data, const o
     if (!host) { EXPECT_EQ(kinds.find("by reference"), std::string::npos) << kinds; }
     if (plan::unstorable((*plan)->plan).empty()) {   // a plan of kernels keeps their contracts: it could be stored
       plan::Plan copy = (*plan)->plan;
-      auto bound = runtime::bind(copy, kernels::Isa(level));
+      auto bound = runtime::bind(copy, level);
       ASSERT_TRUE(bound) << bound.error().message << " of " << kinds;
     }
-    if (level > int(kernels::detect_isa())) continue;   // planned, not run
+    if (!kernels::runs(kernels::detect_isa(), level)) continue;   // planned, not run
     system::ThreadPool pool(2);
     Runner runner(network, pool);
     auto got = runner.run(in);
@@ -40,7 +40,7 @@ void run_at_every_level(op::Builder&& b, const std::vector<Datum>& data, const o
       ASSERT_EQ(x.dims, y.dims);
       ASSERT_EQ(x.dtype, y.dtype);
       for (std::int64_t i = 0; i < x.size() && !::testing::Test::HasFatalFailure(); ++i)
-        same(x.at(i), y.at(i), "level " + std::to_string(level) + " output " + std::to_string(k) + " element " + std::to_string(i) + " of " + kinds);
+        same(x.at(i), y.at(i), "level " + std::string(kernels::name(level)) + " output " + std::to_string(k) + " element " + std::to_string(i) + " of " + kinds);
     }
   }
 }

@@ -7,26 +7,46 @@
 namespace saha::kernels::SAHA_ISA {
 namespace {
 
-inline constexpr int kRows = W == 16 ? 12 : 6;  ///< of a tile: with two vectors of sums each they fill the registers
+inline constexpr int kRows = SAHA_NEON > 0 ? 8 : W == 16 ? 12 : 6;  ///< of a tile: with two vectors of sums each, and NEON's vectors of the image, they fill the registers
+inline constexpr int kUnits = SAHA_NEON > 0 ? 4 : 1;                 ///< of the image that a vector holds: NEON multiplies by a lane of it, others by a unit in all lanes
 
+// A unit of the weights is two vectors; add<Unit> adds its product with unit `Unit` of x to the sums of both vectors of columns.
 struct Pairs {
   using Element = std::int16_t;
+  static constexpr Dot kDot = Dot::pairs;
   static constexpr int kPerUnit = 2, kStep = 2 * W;   ///< int32 of a unit of a panel
   static I weights(const int32_t* w, int v) { return load(w + v * W); }
-  static I add(I acc, I x, I w) { return plus(acc, multiply_pairs(x, w)); }
+#if SAHA_NEON > 0
+  template <int Unit>
+  static void add(I (&acc)[2], I x, I w0, I w1) {
+    const auto at = reinterpret_cast<int16x8_t>(x), first = reinterpret_cast<int16x8_t>(w0), second = reinterpret_cast<int16x8_t>(w1);
+    acc[0] = vmlal_laneq_s16(acc[0], vget_low_s16(first), at, 2 * Unit), acc[1] = vmlal_high_laneq_s16(acc[1], first, at, 2 * Unit);
+    acc[0] = vmlal_laneq_s16(acc[0], vget_low_s16(second), at, 2 * Unit + 1), acc[1] = vmlal_high_laneq_s16(acc[1], second, at, 2 * Unit + 1);
+  }
+#else
+  template <int>
+  static void add(I (&acc)[2], I x, I w0, I w1) { acc[0] = plus(acc[0], multiply_pairs(x, w0)), acc[1] = plus(acc[1], multiply_pairs(x, w1)); }
+#endif
 };
 struct Bytes : Pairs {
+  static constexpr Dot kDot = Dot::bytes;
   static constexpr int kStep = W;
   static I weights(const int32_t* w, int v) { return reinterpret_cast<I>(widened(load(reinterpret_cast<const std::uint8_t*>(w) + v * kBlock), true)); }
 };
-#if SAHA_ISA_LEVEL >= 3
+inline constexpr bool kHasQuads = SAHA_ISA_LEVEL >= 3 || SAHA_NEON >= 2;
 struct Quads {
   using Element = std::uint8_t;
+  static constexpr Dot kDot = SAHA_NEON > 0 ? Dot::signed_quads : Dot::quads;
   static constexpr int kPerUnit = 4, kStep = 2 * W;
   static I weights(const int32_t* w, int v) { return load(w + v * W); }
-  static I add(I acc, I x, I w) {
+  template <int Unit>
+  static void add(I (&acc)[2], I x, I w0, I w1) { acc[0] = plus_product<Unit>(acc[0], x, w0), acc[1] = plus_product<Unit>(acc[1], x, w1); }
+  template <int Unit>
+  static I plus_product(I acc, I x, I w) {
 #if SAHA_INTRINSICS >= 3
     return reinterpret_cast<I>(_mm512_dpbusd_epi32(reinterpret_cast<__m512i>(acc), reinterpret_cast<__m512i>(x), reinterpret_cast<__m512i>(w)));
+#elif SAHA_NEON >= 2
+    return vdotq_laneq_s32(acc, reinterpret_cast<int8x16_t>(w), reinterpret_cast<int8x16_t>(x), Unit);
 #else
     typedef std::int8_t Signed __attribute__((vector_size(W * 4)));
     typedef std::uint8_t Unsigned __attribute__((vector_size(W * 4)));
@@ -39,20 +59,37 @@ struct Quads {
 #endif
   }
 };
-#endif
 
 /// R rows times one panel; sums begin with the first row of each vector's constants.
+template <class D, int R, int... K>
+inline void add_units(I (&acc)[R][2], const I (&x)[R], const int32_t* w, Lanes<K...>) {
+  const auto add = [&]<int Unit>() __attribute__((always_inline)) {
+    const I w0 = D::weights(w + Unit * D::kStep, 0), w1 = D::weights(w + Unit * D::kStep, 1);
+#pragma GCC unroll 12
+    for (int r = 0; r < R; ++r) D::template add<Unit>(acc[r], x[r], w0, w1);
+  };
+  (add.template operator()<K>(), ...);
+}
 template <class D, int R>
 void tile(const int32_t* x, int64_t units, const int32_t* w, const int32_t* t, I (*sums)[2]) {
   I acc[R][2];
 #pragma GCC unroll 12
   for (int r = 0; r < R; ++r) acc[r][0] = load(t), acc[r][1] = load(t + kRescaleRows * W);
-  for (int64_t u = 0; u < units; ++u, w += D::kStep) {
+  int64_t u = 0;
+  if constexpr (kUnits > 1) {
+    I v[R];
+    for (; u + kUnits <= units; u += kUnits, w += kUnits * D::kStep) {
+#pragma GCC unroll 12
+      for (int r = 0; r < R; ++r) v[r] = load(x + r * units + u);
+      add_units<D, R>(acc, v, w, AllLanes{});
+    }
+  }
+  for (; u < units; ++u, w += D::kStep) {
     const I w0 = D::weights(w, 0), w1 = D::weights(w, 1);
 #pragma GCC unroll 12
     for (int r = 0; r < R; ++r) {
       const I v = splat(x[r * units + u]);
-      acc[r][0] = D::add(acc[r][0], v, w0), acc[r][1] = D::add(acc[r][1], v, w1);
+      D::template add<0>(acc[r], v, w0, w1);
     }
   }
 #pragma GCC unroll 12
@@ -88,9 +125,8 @@ void copy(const std::uint8_t* from, bool is_signed, int64_t n, std::int16_t* to)
   }
   for (; i < n; ++i) to[i] = is_signed ? static_cast<std::int8_t>(from[i]) : from[i];
 }
-#if SAHA_ISA_LEVEL >= 3
-void copy(const std::uint8_t* from, bool is_signed, int64_t n, std::uint8_t* to) {
-  const std::uint8_t flip = is_signed ? 128 : 0;
+[[maybe_unused]] void copy(const std::uint8_t* from, bool is_signed, int64_t n, std::uint8_t* to) {
+  const std::uint8_t flip = added_to_x(Quads::kDot, is_signed) == 0 ? 0 : 128;
   const auto block = [&](int64_t i) { store(to + i, load(from + i) ^ (B{} + flip)); };
   int64_t i = 0;
   for (; i + kBlock <= n; i += kBlock) block(i);
@@ -98,7 +134,6 @@ void copy(const std::uint8_t* from, bool is_signed, int64_t n, std::uint8_t* to)
   if (n >= kBlock) return block(n - kBlock);
   for (; i < n; ++i) to[i] = from[i] ^ flip;
 }
-#endif
 template <class T>
 void fill(T* to, int64_t n, T value) {
   for (int64_t i = 0; i < n; ++i) to[i] = value;
@@ -111,7 +146,7 @@ void fill_rows(const ConvI8Params& c, const std::uint8_t* x, int64_t group, int6
   const ConvShape& s = c.shape;
   const int64_t channels = s.in_channels / s.groups, width = int64_t{c.units} * D::kPerUnit, depth = channels * s.kernel_h * s.kernel_w;
   const bool is_signed = c.x_signed;
-  const T zero = static_cast<T>(D::kPerUnit == 4 && is_signed ? c.x_zero + 128 : c.x_zero);
+  const T zero = static_cast<T>(c.x_zero + added_to_x(D::kDot, is_signed));
   x += group * channels;
   if (s.kernel_h == 1 && s.kernel_w == 1 && s.stride_h == 1 && s.stride_w == 1 && s.pad_top == 0 && s.pad_left == 0 && s.groups == 1 && s.out_h == s.in_h && s.out_w == s.in_w && width == depth)
     return copy(x + m0 * channels, is_signed, (m1 - m0) * channels, rows);
@@ -179,9 +214,9 @@ void convolve(const plan::Call& call) {
 void run_conv_i8(const plan::Call& call) {
   const ConvI8Params& c = *static_cast<const ConvI8Params*>(call.params);
   with_rule(c.store.rule, [&]<Rescaling R>() {
-#if SAHA_ISA_LEVEL >= 3
-    if (c.dot == Dot::quads) return convolve<Quads, R>(call);
-#endif
+    if constexpr (kHasQuads) {
+      if (c.dot == Quads::kDot) return convolve<Quads, R>(call);
+    }
     c.dot == Dot::bytes ? convolve<Bytes, R>(call) : convolve<Pairs, R>(call);
   });
 }

@@ -25,8 +25,7 @@ template <bool Signed, int Units, class F>
 inline void add_taps(int64_t units, const int32_t* w, F load_tap, I& a, I& b) {
   const auto add = [&](int64_t u) {
     const S first = widened(load_tap(2 * u), Signed), second = widened(load_tap(2 * u + 1), Signed);
-    a = plus(a, multiply_pairs(beside_low(first, second), load(w + u * kBlock)));
-    b = plus(b, multiply_pairs(beside_high(first, second), load(w + u * kBlock + W)));
+    add_unit(a, b, first, second, w + u * kBlock);
   };
   if constexpr (Units > 0) {
 #pragma GCC unroll 8

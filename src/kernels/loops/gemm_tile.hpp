@@ -8,7 +8,8 @@
 
 namespace saha::kernels::SAHA_ISA {
 
-inline constexpr int kRows = W == 16 ? 8 : 4;   ///< rows of a tile: with three vectors of columns it fills the register file
+inline constexpr bool kByLane = SAHA_NEON > 0;  ///< a product takes one lane of a vector for all lanes of the other, so that A is loaded by vectors
+inline constexpr int kRows = W == 16 || kByLane ? 8 : 4;   ///< rows of a tile: with three vectors of columns it fills the register file
 inline constexpr int kPackRows = W;             ///< rows that stand side by side in a packed A
 inline constexpr int kMaxPanels = 48;           ///< in a block
 
@@ -151,8 +152,18 @@ inline void prefetch(const Out& o, int64_t row, int64_t column) {
     for (int j = 0; j < N * W + 15; j += 16) __builtin_prefetch(r + i * o.c_row + (j < N * W ? j : N * W - 1), 0);
 }
 
-/// R rows by N vectors of columns over `depth`.
-template <int R, int N>
+/// acc[i][j] += lane i of a times b[j].
+template <int N, int... K>
+inline void multiply_lanes(V (*acc)[N], V a, const V (&b)[N], Lanes<K...>) {
+  const auto one = [&]<int I>() __attribute__((always_inline)) {
+#pragma GCC unroll 3
+    for (int j = 0; j < N; ++j) acc[I][j] = fma_lane<I>(a, b[j], acc[I][j]);
+  };
+  (one.template operator()<K>(), ...);
+}
+
+/// R rows by N vectors of columns over `depth`. ByLane: rows of A in groups of W that lie side by side, `row_stride` from one group to the next.
+template <int R, int N, bool ByLane>
 inline void tile(const float* a, int64_t row_stride, int64_t a_step, const float* b, int64_t b_step, int64_t depth, const Out& o, int64_t row,
                  int64_t column, int columns) {
   prefetch<R, N>(o, row, column);
@@ -162,11 +173,16 @@ inline void tile(const float* a, int64_t row_stride, int64_t a_step, const float
     V bv[N];
 #pragma GCC unroll 3
     for (int j = 0; j < N; ++j) bv[j] = load(b + j * W);
+    if constexpr (ByLane) {
+#pragma GCC unroll 2
+      for (int g = 0; g < R / W; ++g) multiply_lanes<N>(acc + g * W, load(a + g * row_stride), bv, AllLanes{});
+    } else {
 #pragma GCC unroll 8
-    for (int i = 0; i < R; ++i) {
-      const V av = splat(a[i * row_stride]);
+      for (int i = 0; i < R; ++i) {
+        const V av = splat(a[i * row_stride]);
 #pragma GCC unroll 3
-      for (int j = 0; j < N; ++j) acc[i][j] = fma(av, bv[j], acc[i][j]);
+        for (int j = 0; j < N; ++j) acc[i][j] = fma(av, bv[j], acc[i][j]);
+      }
     }
     a += a_step, b += b_step;
   }
@@ -224,14 +240,20 @@ inline void narrow(const float* a, const float* b, int64_t b_step, int64_t depth
 
 template <int N>
 inline void tile_rows(const Rows& a, const Panel& q, int64_t depth, const Out& o, int64_t row, int rows) {
-  const float* p = a.at(row);
-  if (rows == kRows) return tile<kRows, N>(p, a.row, a.step, q.b, q.step, depth, o, row, q.column, q.columns);
+  const bool by_lane = kByLane && a.pack_stride != 0;
+  const auto some = [&]<int R>(int from) __attribute__((always_inline)) {
+    if constexpr (kByLane && R % W == 0) {
+      if (by_lane) return tile<R, N, true>(a.at(row + from), a.pack_stride, a.step, q.b, q.step, depth, o, row + from, q.column, q.columns);
+    }
+    tile<R, N, false>(a.at(row + from), a.row, a.step, q.b, q.step, depth, o, row + from, q.column, q.columns);
+  };
+  if (rows == kRows) return some.template operator()<kRows>(0);
   int done = 0;
   if constexpr (kRows == 8) {
-    if (rows & 4) tile<4, N>(p, a.row, a.step, q.b, q.step, depth, o, row, q.column, q.columns), done = 4;
+    if (rows & 4) some.template operator()<4>(0), done = 4;
   }
-  if (rows & 2) tile<2, N>(p + done * a.row, a.row, a.step, q.b, q.step, depth, o, row + done, q.column, q.columns), done += 2;
-  if (rows & 1) tile<1, N>(p + done * a.row, a.row, a.step, q.b, q.step, depth, o, row + done, q.column, q.columns);
+  if (rows & 2) some.template operator()<2>(done), done += 2;
+  if (rows & 1) some.template operator()<1>(done);
 }
 
 inline void tile_any(const Rows& a, const Panel& q, int64_t depth, const Out& o, int64_t row, int rows) {

@@ -13,12 +13,8 @@ struct Sums {
 inline Sums product(const int32_t* x, int64_t units, const int32_t* w, const int32_t* t) {
   I a = load(t), b = load(t + kRescaleRows * W), c{}, d{};
   int64_t u = 0;
-  for (; u + 2 <= units; u += 2, w += 4 * W) {   // two chains each
-    const I x0 = splat(x[u]), x1 = splat(x[u + 1]);
-    a = plus(a, multiply_pairs(x0, load(w))), b = plus(b, multiply_pairs(x0, load(w + W)));
-    c = plus(c, multiply_pairs(x1, load(w + 2 * W))), d = plus(d, multiply_pairs(x1, load(w + 3 * W)));
-  }
-  if (u < units) a = plus(a, multiply_pairs(splat(x[u]), load(w))), b = plus(b, multiply_pairs(splat(x[u]), load(w + W)));
+  for (; u + 2 <= units; u += 2, w += 2 * kBlock) add_unit(a, b, x[u], w), add_unit(c, d, x[u + 1], w + kBlock);   // two chains each
+  if (u < units) add_unit(a, b, x[u], w);
   return {{plus(a, c), plus(b, d)}};
 }
 /// x / 2^n to nearest, ties away from zero; products of int16.

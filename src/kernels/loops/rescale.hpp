@@ -31,6 +31,8 @@ inline S widened(B v, bool is_signed) {  // g++ 12 makes four instructions of a 
   return reinterpret_cast<S>(is_signed ? _mm512_cvtepi8_epi16(reinterpret_cast<__m256i>(v)) : _mm512_cvtepu8_epi16(reinterpret_cast<__m256i>(v)));
 #elif SAHA_INTRINSICS == 1
   return reinterpret_cast<S>(is_signed ? _mm256_cvtepi8_epi16(reinterpret_cast<__m128i>(v)) : _mm256_cvtepu8_epi16(reinterpret_cast<__m128i>(v)));
+#elif SAHA_NEON > 0
+  return is_signed ? S(vmovl_s8(reinterpret_cast<int8x8_t>(v))) : reinterpret_cast<S>(vmovl_u8(v));
 #else
   return is_signed ? __builtin_convertvector(reinterpret_cast<SignedB>(v), S) : __builtin_convertvector(v, S);
 #endif
@@ -74,6 +76,8 @@ inline L mul_even(I a, I b) {
   return reinterpret_cast<L>(_mm512_mul_epi32(reinterpret_cast<__m512i>(a), reinterpret_cast<__m512i>(b)));
 #elif SAHA_INTRINSICS == 1
   return reinterpret_cast<L>(_mm256_mul_epi32(reinterpret_cast<__m256i>(a), reinterpret_cast<__m256i>(b)));
+#elif SAHA_NEON > 0
+  return vmull_s32(vmovn_s64(reinterpret_cast<int64x2_t>(a)), vmovn_s64(reinterpret_cast<int64x2_t>(b)));
 #else
   L r;
   for (int i = 0; i < W / 2; ++i) r[i] = int64_t{a[2 * i]} * b[2 * i];
@@ -97,6 +101,8 @@ inline I to_int(V v) {
   return reinterpret_cast<I>(_mm512_cvtps_epi32(reinterpret_cast<__m512>(v)));
 #elif SAHA_INTRINSICS == 1
   return reinterpret_cast<I>(_mm256_cvtps_epi32(v));
+#elif SAHA_NEON > 0
+  return vcvtnq_s32_f32(v);
 #else
   return __builtin_convertvector(round_even(v), I);
 #endif
@@ -129,6 +135,8 @@ inline S narrowed(I a, I b) {
   return reinterpret_cast<S>(_mm512_packs_epi32(reinterpret_cast<__m512i>(a), reinterpret_cast<__m512i>(b)));
 #elif SAHA_INTRINSICS == 1
   return reinterpret_cast<S>(_mm256_packs_epi32(reinterpret_cast<__m256i>(a), reinterpret_cast<__m256i>(b)));
+#elif SAHA_NEON > 0
+  return vqmovn_high_s32(vqmovn_s32(a), b);
 #else
   S r;
   for (int i = 0; i < W; ++i) {
@@ -145,6 +153,8 @@ inline I beside_low(S a, S b) {
   return reinterpret_cast<I>(_mm512_unpacklo_epi16(reinterpret_cast<__m512i>(a), reinterpret_cast<__m512i>(b)));
 #elif SAHA_INTRINSICS == 1
   return reinterpret_cast<I>(_mm256_unpacklo_epi16(reinterpret_cast<__m256i>(a), reinterpret_cast<__m256i>(b)));
+#elif SAHA_NEON > 0
+  return reinterpret_cast<I>(vzip1q_s16(a, b));
 #else
   S r;
   for (int i = 0; i < W; ++i) r[2 * i] = a[block_column(0, i)], r[2 * i + 1] = b[block_column(0, i)];
@@ -156,6 +166,8 @@ inline I beside_high(S a, S b) {
   return reinterpret_cast<I>(_mm512_unpackhi_epi16(reinterpret_cast<__m512i>(a), reinterpret_cast<__m512i>(b)));
 #elif SAHA_INTRINSICS == 1
   return reinterpret_cast<I>(_mm256_unpackhi_epi16(reinterpret_cast<__m256i>(a), reinterpret_cast<__m256i>(b)));
+#elif SAHA_NEON > 0
+  return reinterpret_cast<I>(vzip2q_s16(a, b));
 #else
   S r;
   for (int i = 0; i < W; ++i) r[2 * i] = a[block_column(1, i)], r[2 * i + 1] = b[block_column(1, i)];
@@ -169,6 +181,32 @@ inline void widen(B v, bool is_signed, I& low, I& high) {
   low = beside_low(s, s) >> 16, high = beside_high(s, s) >> 16;
 }
 
+// Sums of a block of columns plus what one unit of pairs (kernels/rescale.hpp, pair_place) adds: a's columns, then b's.
+#if SAHA_NEON > 0
+inline S row_of(const int32_t* w, int h) { return *reinterpret_cast<const UnalignedS*>(w + h * W); }
+/// Each column has two numbers of its own.
+inline void add_unit(I& a, I& b, S first, S second, const int32_t* w) {
+  const S w0 = row_of(w, 0), w1 = row_of(w, 1);
+  a = vmlal_s16(a, vget_low_s16(first), vget_low_s16(w0)), b = vmlal_high_s16(b, first, w0);
+  a = vmlal_s16(a, vget_low_s16(second), vget_low_s16(w1)), b = vmlal_high_s16(b, second, w1);
+}
+/// Two numbers for all columns.
+inline void add_unit(I& a, I& b, int32_t both, const int32_t* w) {
+  const S w0 = row_of(w, 0), w1 = row_of(w, 1), x = reinterpret_cast<S>(splat(both));
+  a = vmlal_laneq_s16(a, vget_low_s16(w0), x, 0), b = vmlal_high_laneq_s16(b, w0, x, 0);
+  a = vmlal_laneq_s16(a, vget_low_s16(w1), x, 1), b = vmlal_high_laneq_s16(b, w1, x, 1);
+}
+#else
+inline void add_unit(I& a, I& b, S first, S second, const int32_t* w) {
+  a = plus(a, multiply_pairs(beside_low(first, second), load(w)));
+  b = plus(b, multiply_pairs(beside_high(first, second), load(w + W)));
+}
+inline void add_unit(I& a, I& b, int32_t both, const int32_t* w) {
+  const I x = splat(both);
+  a = plus(a, multiply_pairs(x, load(w))), b = plus(b, multiply_pairs(x, load(w + W)));
+}
+#endif
+
 /// The low bytes.
 inline B low_bytes(S v) {
 #if SAHA_INTRINSICS >= 2
@@ -176,15 +214,21 @@ inline B low_bytes(S v) {
 #elif SAHA_INTRINSICS == 1
   const auto x = reinterpret_cast<__m256i>(v & 0xff);
   return reinterpret_cast<B>(_mm_packus_epi16(_mm256_castsi256_si128(x), _mm256_extracti128_si256(x, 1)));
+#elif SAHA_NEON > 0
+  return reinterpret_cast<B>(vmovn_s16(v));
 #else
   return __builtin_convertvector(v, B);
 #endif
 }
 
 /// High halves of 2 a m, to nearest; the multipliers of the odd lanes stand in the even lanes of `odd`.
-inline I high_product(I a, I m, I odd) {
+inline I high_product(I a, I m, [[maybe_unused]] I odd) {
+#if SAHA_NEON > 0
+  return vqrdmulhq_s32(a, m);  // the multiplier is positive: nothing saturates
+#else
   constexpr std::uint64_t half = std::uint64_t{1} << 30;
   return halves((reinterpret_cast<UL>(mul_even(a, m)) + half) >> 31, (reinterpret_cast<UL>(mul_even(odd_lanes(a), odd)) + half) << 1);
+#endif
 }
 /// One vector of sums; `t`: its kRescaleRows vectors of constants.
 template <Rescaling R>

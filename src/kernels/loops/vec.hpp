@@ -1,12 +1,14 @@
 #pragma once
 // The vector type that every loop is written over, for the instruction set that this file is being compiled for:
-// SAHA_ISA is the namespace, SAHA_ISA_LEVEL its number (kernels/isa.hpp). Nothing here is visible outside that namespace, so no
-// instruction of a higher level can be linked into a lower one. With SAHA_ISA_EMULATED the lanes are the level's, the instructions the
-// compiler's: so tests run a level's loops on a machine that lacks it.
+// SAHA_ISA is the namespace, SAHA_ISA_LEVEL how far it goes on x86 (1 avx2, 2 avx512, 3 avx512vnni) and SAHA_NEON on AArch64 (1 neon, 2 neon_dot); the
+// other one is 0, in generic both are. Nothing here is visible outside that namespace, so no instruction of a higher level can be linked into a
+// lower one. With SAHA_ISA_EMULATED the lanes are the level's, the instructions the compiler's: so tests run a level's loops on a machine that lacks it.
 #include <cstddef>
 #include <cstdint>
 #if SAHA_ISA_LEVEL > 0
 #include <immintrin.h>
+#elif SAHA_NEON > 0
+#include <arm_neon.h>
 #endif
 #if !defined(SAHA_ISA_EMULATED)
 #define SAHA_INTRINSICS SAHA_ISA_LEVEL
@@ -80,6 +82,29 @@ inline void store_n(float* p, V v, int n) {  // a masked store is a slow microco
   }
   if (n & 1) _mm_store_ss(p, part);
 }
+#elif SAHA_NEON > 0
+inline V splat(float x) { return vdupq_n_f32(x); }
+inline V fma(V a, V b, V c) { return vfmaq_f32(c, a, b); }
+inline V max(V a, V b) { return vbslq_f32(vcgtq_f32(a, b), a, b); }  // fmax has rules of its own for NaN and zeros
+inline V min(V a, V b) { return vbslq_f32(vcltq_f32(a, b), a, b); }
+inline V sqrt(V a) { return vsqrtq_f32(a); }
+inline V floor(V a) { return vrndmq_f32(a); }
+inline V ceil(V a) { return vrndpq_f32(a); }
+inline V round_even(V a) { return vrndnq_f32(a); }
+inline V load_n(const float* p, int n) {
+  if (n == W) return load(p);
+  if (n < 2) return n == 0 ? V{} : V(vld1q_lane_f32(p, V{}, 0));
+  const float32x4_t v = vcombine_f32(vld1_f32(p), vdup_n_f32(0));
+  return n == 2 ? v : vld1q_lane_f32(p + 2, v, 2);
+}
+inline void store_n(float* p, V v, int n) {
+  if (n == W) return store(p, v);
+  if (n & 2) {
+    vst1_f32(p, vget_low_f32(v));
+    v = vextq_f32(v, v, 2), p += 2;
+  }
+  if (n & 1) vst1q_lane_f32(p, v, 0);
+}
 #else
 inline V splat(float x) { return x - V{}; }  // x + 0 would lose the sign of -0
 inline V fma(V a, V b, V c) {
@@ -120,6 +145,16 @@ inline void store_n(float* p, V v, int n) {
   for (int i = 0; i < n; ++i) p[i] = v[i];
 }
 #endif
+
+/// Lane `Lane` of a times b, + c.
+template <int Lane>
+inline V fma_lane(V a, V b, V c) {
+#if SAHA_NEON > 0
+  return vfmaq_laneq_f32(c, b, a, Lane);
+#else
+  return fma(splat(a[Lane]), b, c);
+#endif
+}
 
 /// The lanes of a load whose place `start` + lane lies in a row [0, n).
 inline I inside(int64_t start, int64_t n) {
