@@ -23,7 +23,15 @@ std::int64_t up(std::int64_t a, std::int64_t to) { return (a + to - 1) / to * to
 std::int64_t taps(const ConvShape& s) { return s.kernel_h * s.kernel_w; }
 /// int32 elements of the weights of a block of columns.
 std::int64_t panel_size(const ConvI8Params& c, std::int64_t block) { return c.units * (c.dot == Dot::bytes ? block / 2 : block); }
-int numbers_of_unit(Dot d) { return d == Dot::quads || d == Dot::signed_quads ? 4 : 2; }
+int numbers_of_unit(Dot d) { return d == Dot::pairs || d == Dot::bytes ? 2 : 4; }
+/// How a level multiplies. vpdpbusd, sdot and smmla take signed bytes for weights; those that are wider without their zero points go by pairs.
+Dot dot_of(Isa isa, bool narrow, std::int64_t rows) {
+  if (!narrow || isa == Isa::generic) return Dot::pairs;
+  if (isa == Isa::avx512vnni) return Dot::quads;
+  if (isa == Isa::neon_i8mm && rows > 1) return Dot::octs;
+  if (isa >= Isa::neon_dot) return Dot::signed_quads;
+  return rows <= kFewRows ? Dot::bytes : Dot::pairs;
+}
 /// What a sum holds of the zero point: the loops read X with added_to_x on it.
 std::int64_t offset(const ConvI8Params& c) { return c.x_zero + added_to_x(c.dot, c.x_signed != 0); }
 int tile_rows(Isa isa) { return is_neon(isa) ? 8 : lanes(isa) == 16 ? 12 : 6; }  // as in loops/conv_i8.cpp
@@ -84,11 +92,10 @@ ConvI8Params prepare_conv_i8(Isa isa, const ConvShape& shape, const Store& store
     c.tables = std::int64_t{c.panels} * c.units * block;
     return c;
   }
-  // vpdpbusd and sdot take signed bytes for weights; those that are wider without their zero points go by pairs.
   const bool narrow = std::all_of(weights.begin(), weights.end(), [](std::int16_t v) { return v >= -128 && v <= 127; });
-  c.dot = !narrow || isa == Isa::generic ? Dot::pairs : isa == Isa::avx512vnni ? Dot::quads : isa == Isa::neon_dot ? Dot::signed_quads : s.batch * points <= kFewRows ? Dot::bytes : Dot::pairs;
+  c.dot = dot_of(isa, narrow, s.batch * points);
   const std::int64_t per_unit = numbers_of_unit(c.dot), rows = tile_rows(isa);
-  c.units = static_cast<std::int32_t>((depth + per_unit - 1) / per_unit);
+  c.units = static_cast<std::int32_t>(up(depth, c.dot == Dot::octs ? 2 * per_unit : per_unit) / per_unit);
   c.panels = static_cast<std::int32_t>((m + block - 1) / block);
   const std::int64_t fitting = std::max<std::int64_t>(rows, kRowsBytes / (std::int64_t{4} * std::max(c.units, 1)) / rows * rows);
   const std::int64_t m_wanted = std::max<std::int64_t>((points + fitting - 1) / fitting, std::min<std::int64_t>((wanted + s.batch * s.groups - 1) / (s.batch * s.groups), (points + 4 * rows - 1) / (4 * rows)));
@@ -138,7 +145,7 @@ void pack_conv_i8(Isa isa, const ConvI8Params& c, const ConvI8Constants& k, std:
           for (std::int64_t u = 0; u < c.units; ++u) {
             const std::int16_t* from_column = column.data() + u * per_unit;
             for (int h = 0; h < per_unit; ++h) {
-              const std::int64_t place = u * per_unit * block + (per_unit == 4 ? 4 * (v * w + l) + h : pair_place(isa, v, l, h));
+              const std::int64_t place = c.dot == Dot::octs ? u / 2 * 8 * block + 8 * j + u % 2 * 4 + h : u * per_unit * block + (per_unit == 4 ? 4 * (v * w + l) + h : pair_place(isa, v, l, h));
               if (c.dot == Dot::pairs) reinterpret_cast<std::int16_t*>(panel)[place] = from_column[h];
               else reinterpret_cast<std::int8_t*>(panel)[place] = static_cast<std::int8_t>(from_column[h]);
             }

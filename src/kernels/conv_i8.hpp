@@ -19,11 +19,12 @@ enum class Dot : std::int32_t {
   bytes,  ///< two int16 of the image, two int8 of the weights, which are widened as they are read: for rows so few that memory is what counts
   quads,  ///< four uint8 of the image, four int8 of the weights
   signed_quads,  ///< four int8 of both
+  octs,   ///< the same, but two units at a time, of two rows by two columns
 };
 /// What is added to X as it is read, so that its bytes have the sign that the product takes.
 [[maybe_unused]] static constexpr std::int32_t added_to_x(Dot d, bool x_signed) {
   if (d == Dot::quads && x_signed) return 128;
-  return d == Dot::signed_quads && !x_signed ? -128 : 0;
+  return (d == Dot::signed_quads || d == Dot::octs) && !x_signed ? -128 : 0;
 }
 
 struct ConvI8Params {

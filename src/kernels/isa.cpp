@@ -18,6 +18,7 @@ SAHA_KERNEL_TABLES_OVER(avx512vnni, avx512)
 #elif defined(__aarch64__)
 SAHA_KERNEL_TABLES(neon)
 SAHA_KERNEL_TABLES_OVER(neon_dot, neon)
+SAHA_KERNEL_TABLES_OVER(neon_i8mm, neon)
 #endif
 
 namespace saha::kernels {
@@ -30,6 +31,7 @@ std::string_view name(Isa isa) {
     case Isa::avx512vnni: return "avx512vnni";
     case Isa::neon: return "neon";
     case Isa::neon_dot: return "neon_dot";
+    case Isa::neon_i8mm: return "neon_i8mm";
   }
   return "?";
 }
@@ -48,9 +50,10 @@ Isa highest_isa(const CpuWords& words) {
 }
 
 Isa highest_isa(const ArmWords& words) {
-  constexpr int kAsimd = 1, kAsimdDp = 20;  // <asm/hwcap.h>
+  constexpr int kAsimd = 1, kAsimdDp = 20, kI8mm = 13;  // <asm/hwcap.h>; the last one of hwcap2
   if (!(words.hwcap >> kAsimd & 1)) return Isa::generic;
-  return words.hwcap >> kAsimdDp & 1 ? Isa::neon_dot : Isa::neon;
+  if (!(words.hwcap >> kAsimdDp & 1)) return Isa::neon;
+  return words.hwcap2 >> kI8mm & 1 ? Isa::neon_i8mm : Isa::neon_dot;
 }
 
 Isa detect_isa() {
@@ -66,7 +69,7 @@ Isa detect_isa() {
   }
   return highest_isa(words);
 #elif defined(__aarch64__)
-  return highest_isa(ArmWords{::getauxval(AT_HWCAP)});
+  return highest_isa(ArmWords{::getauxval(AT_HWCAP), ::getauxval(AT_HWCAP2)});
 #else
   return Isa::generic;
 #endif
@@ -79,6 +82,7 @@ std::span<const std::span<const Kernel>> kernels(Isa isa) {
     case Isa::avx512: return avx512::tables();
     case Isa::avx2: return avx2::tables();
 #elif defined(__aarch64__)
+    case Isa::neon_i8mm: return neon_i8mm::tables();
     case Isa::neon_dot: return neon_dot::tables();
     case Isa::neon: return neon::tables();
 #endif

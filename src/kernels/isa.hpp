@@ -15,8 +15,9 @@ enum class Isa : std::uint8_t {
   avx512vnni,  ///< AVX-512 VNNI beside them: loops on 8-bit integers of its own, all else is avx512's
   neon,      ///< AArch64's Advanced SIMD, which every such CPU has
   neon_dot,  ///< its dot products beside it (FEAT_DotProd): loops on 8-bit integers of its own, all else is neon's
+  neon_i8mm, ///< and its products of 8-bit matrices (FEAT_I8MM), for the same loops
 };
-inline constexpr Isa kLevels[] = {Isa::generic, Isa::avx2, Isa::avx512, Isa::avx512vnni, Isa::neon, Isa::neon_dot};
+inline constexpr Isa kLevels[] = {Isa::generic, Isa::avx2, Isa::avx512, Isa::avx512vnni, Isa::neon, Isa::neon_dot, Isa::neon_i8mm};
 
 std::string_view name(Isa isa);
 
@@ -26,9 +27,9 @@ struct CpuWords {
   std::uint64_t xcr0 = 0;
   std::uint32_t leaf7_ecx = 0;
 };
-/// AT_HWCAP of Linux on AArch64.
+/// AT_HWCAP and AT_HWCAP2 of Linux on AArch64.
 struct ArmWords {
-  std::uint64_t hwcap = 0;
+  std::uint64_t hwcap = 0, hwcap2 = 0;
 };
 /// The highest level all of whose instructions are there. A level needs what the level below it needs.
 Isa highest_isa(const CpuWords& words);

@@ -56,12 +56,14 @@ TEST(Isa, a_missing_feature_takes_one_to_the_highest_level_without_it) {
 }
 
 TEST(Isa, hardware_capabilities_decide_between_levels_of_neon) {
-  constexpr std::uint64_t kAsimd = 1u << 1, kAsimdDp = 1u << 20;
+  constexpr std::uint64_t kAsimd = 1u << 1, kAsimdDp = 1u << 20, kI8mm = 1u << 13;
   EXPECT_EQ(highest_isa(ArmWords{}), Isa::generic);
   EXPECT_EQ(highest_isa(ArmWords{kAsimd}), Isa::neon);
-  EXPECT_EQ(highest_isa(ArmWords{~kAsimdDp}), Isa::neon);
+  EXPECT_EQ(highest_isa(ArmWords{~kAsimdDp, ~0ull}), Isa::neon);
   EXPECT_EQ(highest_isa(ArmWords{kAsimd | kAsimdDp}), Isa::neon_dot);
-  EXPECT_EQ(highest_isa(ArmWords{~kAsimd}), Isa::generic);
+  EXPECT_EQ(highest_isa(ArmWords{~0ull, ~kI8mm}), Isa::neon_dot);
+  EXPECT_EQ(highest_isa(ArmWords{kAsimd | kAsimdDp, kI8mm}), Isa::neon_i8mm);
+  EXPECT_EQ(highest_isa(ArmWords{~kAsimd, ~0ull}), Isa::generic);
 }
 
 TEST(Isa, a_cpu_runs_its_own_levels_up_to_its_highest_one) {

@@ -60,6 +60,55 @@ struct Quads {
   }
 };
 
+#if SAHA_NEON >= 3
+struct Octs : Quads {
+  static constexpr Dot kDot = Dot::octs;
+};
+/// As tile(), by products of two rows and two columns; an odd last row is its own partner.
+template <int R>
+void tile_by_two(const int32_t* x, int64_t units, const int32_t* w, const int32_t* t, I (*sums)[2]) {
+  constexpr int kPairs = (R + 1) / 2;
+  const auto halves = [](auto a, auto b, auto zip) { return reinterpret_cast<I>(zip(reinterpret_cast<int64x2_t>(a), reinterpret_cast<int64x2_t>(b))); };
+  const auto low = [&](auto a, auto b) { return halves(a, b, vzip1q_s64); };
+  const auto high = [&](auto a, auto b) { return halves(a, b, vzip2q_s64); };
+  I acc[kPairs][4];  // of two columns each: [first row, first column], [first row, second column], then the second row's
+  const I begin[2] = {load(t), load(t + kRescaleRows * W)};
+#pragma GCC unroll 4
+  for (int i = 0; i < kPairs; ++i)
+#pragma GCC unroll 2
+    for (int v = 0; v < 2; ++v) acc[i][2 * v] = low(begin[v], begin[v]), acc[i][2 * v + 1] = high(begin[v], begin[v]);
+  const auto add = [&](const I (&rows)[kPairs]) __attribute__((always_inline)) {
+#pragma GCC unroll 4
+    for (int j = 0; j < 4; ++j) {
+      const I columns = load(w + j * W);
+#pragma GCC unroll 4
+      for (int i = 0; i < kPairs; ++i) acc[i][j] = vmmlaq_s32(acc[i][j], reinterpret_cast<int8x16_t>(rows[i]), reinterpret_cast<int8x16_t>(columns));
+    }
+    w += 2 * Quads::kStep;
+  };
+  int64_t u = 0;
+  for (; u + 4 <= units; u += 4) {
+    I first[kPairs], second[kPairs];
+#pragma GCC unroll 4
+    for (int i = 0; i < kPairs; ++i) {
+      const I a = load(x + 2 * i * units + u), b = load(x + least(2 * i + 1, R - 1) * units + u);
+      first[i] = low(a, b), second[i] = high(a, b);
+    }
+    add(first), add(second);
+  }
+  if (u < units) {
+    I rows[kPairs];
+#pragma GCC unroll 4
+    for (int i = 0; i < kPairs; ++i) rows[i] = vcombine_s32(vld1_s32(x + 2 * i * units + u), vld1_s32(x + least(2 * i + 1, R - 1) * units + u));
+    add(rows);
+  }
+#pragma GCC unroll 8
+  for (int r = 0; r < R; ++r)
+#pragma GCC unroll 2
+    for (int v = 0; v < 2; ++v) sums[r][v] = r % 2 == 0 ? low(acc[r / 2][2 * v], acc[r / 2][2 * v + 1]) : high(acc[r / 2][2 * v], acc[r / 2][2 * v + 1]);
+}
+#endif
+
 /// R rows times one panel; sums begin with the first row of each vector's constants.
 template <class D, int R, int... K>
 inline void add_units(I (&acc)[R][2], const I (&x)[R], const int32_t* w, Lanes<K...>) {
@@ -98,7 +147,13 @@ void tile(const int32_t* x, int64_t units, const int32_t* w, const int32_t* t, I
 template <class D, int R = kRows>
 void tile_of(int64_t rows, const int32_t* x, int64_t units, const int32_t* w, const int32_t* t, I (*sums)[2]) {
   if constexpr (R > 0) {
-    if (rows == R) return tile<D, R>(x, units, w, t, sums);
+    if (rows == R) {
+#if SAHA_NEON >= 3
+      if constexpr (D::kDot == Dot::octs) return tile_by_two<R>(x, units, w, t, sums);
+      else
+#endif
+        return tile<D, R>(x, units, w, t, sums);
+    }
     tile_of<D, R - 1>(rows, x, units, w, t, sums);
   }
 }
@@ -214,6 +269,9 @@ void convolve(const plan::Call& call) {
 void run_conv_i8(const plan::Call& call) {
   const ConvI8Params& c = *static_cast<const ConvI8Params*>(call.params);
   with_rule(c.store.rule, [&]<Rescaling R>() {
+#if SAHA_NEON >= 3
+    if (c.dot == Dot::octs) return convolve<Octs, R>(call);
+#endif
     if constexpr (kHasQuads) {
       if (c.dot == Quads::kDot) return convolve<Quads, R>(call);
     }
