@@ -33,6 +33,15 @@ Result<> check_input(const Port& p, const Datum* d, std::map<std::string, std::i
 bool same_dims(std::span<const Dims> dims, std::span<const Datum* const> in) {
   return std::equal(dims.begin(), dims.end(), in.begin(), in.end(), [](const Dims& d, const Datum* x) { return x && x->is_tensor() && x->tensor.dims == d; });
 }
+/// The plan's inputs are tensors of memory, of just these dtypes and dims.
+bool takes(const plan::Plan& p, std::span<const Datum* const> in) {
+  bool same = p.inputs.size() == in.size();
+  for (std::size_t i = 0; same && i < in.size(); ++i) {
+    const plan::Slot& s = p.slots[p.inputs[i]];
+    same = in[i] && in[i]->is_tensor() && s.dtype != DType::none && s.dtype != DType::string && in[i]->tensor.dtype == s.dtype && in[i]->tensor.dims == s.dims;
+  }
+  return same;
+}
 }  // namespace
 
 std::vector<Port> ports(const ir::Graph& g, std::span<const ir::ValueId> values) {
@@ -168,17 +177,21 @@ std::vector<std::string> Network::notes() const {
 }
 
 Result<runtime::Context*> Runner::prepare(std::span<const Datum* const> in) {
-  SAHA_TRY(auto loaded, network_->plan_for(in));
-  runtime::Context* context = nullptr;
-  for (auto& [plan, c] : contexts_) if (plan == loaded) context = c.get();
-  if (!context) {
-    SAHA_TRY(auto made, runtime::Context::make(loaded, *pool_));
-    if (contexts_.size() >= 8) contexts_.erase(contexts_.begin());
-    contexts_.emplace_back(loaded, std::make_unique<runtime::Context>(std::move(made)));
-    context = contexts_.back().second.get();
+  if (!last_ || !takes(last_->plan(), in)) {
+    SAHA_TRY(auto loaded, network_->plan_for(in));
+    runtime::Context* context = nullptr;
+    for (auto& [plan, c] : contexts_) if (plan == loaded) context = c.get();
+    if (!context) {
+      SAHA_TRY(auto made, runtime::Context::make(loaded, *pool_));
+      last_ = nullptr;
+      if (contexts_.size() >= 8) contexts_.erase(contexts_.begin());
+      contexts_.emplace_back(loaded, std::make_unique<runtime::Context>(std::move(made)));
+      context = contexts_.back().second.get();
+    }
+    last_ = context;
   }
-  for (std::size_t i = 0; i < in.size(); ++i) context->set_input(i, in[i] ? *in[i] : Datum());
-  return context;
+  for (std::size_t i = 0; i < in.size(); ++i) last_->set_input(i, in[i] ? *in[i] : Datum());
+  return last_;
 }
 
 Result<std::vector<Datum>> Runner::run(std::span<const Datum* const> in) {

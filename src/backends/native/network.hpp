@@ -70,6 +70,7 @@ class Runner {
   std::shared_ptr<const Network> network_;
   system::ThreadPool* pool_;
   std::vector<std::pair<std::shared_ptr<const runtime::LoadedPlan>, std::unique_ptr<runtime::Context>>> contexts_;
+  runtime::Context* last_ = nullptr;   // of contexts_
 };
 
 /// A graph whose inputs are bound -> a plan; nodes of unknown size become late-bound host instructions.
