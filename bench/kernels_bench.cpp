@@ -1,6 +1,6 @@
 // Kernels alone: GFLOP/s and percent of the measured peak, minimum over repeated runs;
 // one thread in its own processor time, two in time of the clock.
-//   kernels_bench [gemm|mobilenetv2|resnet50|depthwise|pool] [threads]
+//   kernels_bench [gemm|mobilenetv2|resnet50|depthwise|pool|activations] [threads]
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
@@ -14,6 +14,7 @@
 #include "kernels/conv.hpp"
 #include "kernels/conv_last.hpp"
 #include "kernels/depthwise_last.hpp"
+#include "kernels/elementwise.hpp"
 #include "kernels/gemm.hpp"
 #include "kernels/pool_last.hpp"
 #include "kernels/rows.hpp"
@@ -219,6 +220,38 @@ void bench_pool(const Machine& m) {
   }
 }
 
+/// Functions of one variable, on numbers in the first-level cache; the fused ones' cost per element of a product is about the same.
+void bench_activations(const Machine& m) {
+  const auto run = [&](const char* what, UnaryParams p) {
+    p.n = 2048;
+    Buffer x(p.n), y(p.n);
+    const double t = time_kernel(m, "unary_f32", &p, {x, y}, grid(p), 0);
+    std::printf("%-44s %9.3f ns of an element\n", what, t / double(p.n) * 1e9);
+  };
+  const auto activation = [&](const char* what, Activation a, float p0 = 0, float p1 = 0) {
+    UnaryParams p;
+    p.activation = a, p.p0 = p0, p.p1 = p1;
+    run(what, p);
+  };
+  const auto function = [&](const char* what, Unary u) {
+    UnaryParams p;
+    p.op = u;
+    run(what, p);
+  };
+  activation("relu", Activation::relu);
+  activation("hardsigmoid", Activation::hardsigmoid, 0.2f, 0.5f);
+  activation("hardswish", Activation::hardswish);
+  activation("sigmoid", Activation::sigmoid);
+  activation("silu", Activation::silu);
+  activation("tanh", Activation::tanh);
+  activation("gelu", Activation::gelu);
+  activation("elu", Activation::elu, 1);
+  function("gelu_tanh", Unary::gelu_tanh);
+  function("exp", Unary::exp);
+  function("erf", Unary::erf);
+  function("softplus", Unary::softplus);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -236,6 +269,7 @@ int main(int argc, char** argv) {
     if (what == "all" || what == "resnet50") bench_resnet50(m);
     if (what == "all" || what == "depthwise") bench_depthwise(m);
     if (what == "all" || what == "pool") bench_pool(m);
+    if (what == "all" || what == "activations") bench_activations(m);
     if (what == "hard")
       bench_network(m, "hard", {{3, 224, 64, 7, 2, 1, 1}, {64, 56, 64, 3, 1, 1, 1}, {256, 14, 256, 3, 1, 1, 1}, {512, 7, 512, 3, 1, 1, 1}, {1024, 14, 256, 1, 1, 1, 1},
           {256,56,64,1,1,1,1},{64,56,256,1,1,1,1},{64,56,256,1,1,1,1,true},{256,14,1024,1,1,1,1,true},{256,56,512,1,2,1,1,true},{1024,14,2048,1,2,1,1,true},{512,28,1024,1,2,1,1,true},
