@@ -77,8 +77,7 @@ TEST(Elementwise, activations_stay_within_their_stated_error) {
   check_unary(act(Activation::hardswish), "hardswish", 2, 4e-7, [](double x) { return x == -INFINITY ? NAN : x * clamp01(x / 6 + 0.5); });
   check_unary(act(Activation::leakyrelu, 0.1f), "leakyrelu", 0.5, 0, [](double x) { return x < 0 ? double(0.1f) * x : x; });
   check_unary(act(Activation::elu, 1.5f), "elu", 4, 0, [](double x) { return x < 0 ? 1.5 * std::expm1(x) : x; });
-  // 1 + erf cancels below zero: as everywhere in float32, the error there is one of 1 + erf, times x.
-  check_unary(act(Activation::gelu), "gelu", 4, 6e-7, [](double x) { return x == -INFINITY ? NAN : 0.5 * x * (1 + std::erf(x / std::sqrt(2.))); });
+  check_unary(act(Activation::gelu), "gelu", 4, 1e-7, [](double x) { return x == -INFINITY ? NAN : 0.5 * x * std::erfc(-x / std::sqrt(2.)); });
 }
 
 double binary(Binary op, double a, double b) {

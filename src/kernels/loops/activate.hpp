@@ -14,10 +14,10 @@ inline V activate(V x, Activation activation, float p0, float p1) {
     case Activation::clip: return min(splat(p1), max(splat(p0), x));
     case Activation::sigmoid: return sigmoid(x);
     case Activation::tanh: return tanh(x);
-    case Activation::silu: return silu(x);
+    case Activation::silu: return x * sigmoid(x);
     case Activation::hardsigmoid: return hard_sigmoid(x, splat(p0), splat(p1));
     case Activation::hardswish: return x * hard_sigmoid(x, splat(1.f / 6), splat(0.5f));
-    case Activation::gelu: return 0.5f * x * (1.f + erf(x * 0.707106781f));
+    case Activation::gelu: return gelu(x);
     case Activation::leakyrelu: return select(x < 0.f, x * splat(p0), x);
     case Activation::elu: return select(x < 0.f, expm1(x) * splat(p0), x);
   }

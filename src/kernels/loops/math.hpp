@@ -6,42 +6,37 @@
 
 namespace saha::kernels::SAHA_ISA {
 
-/// 2^n for n in [-252, 254], in two factors so that subnormal results are rounded once.
-inline V scale_by_power(V v, I n) {
-  const I half = n >> 1;
-  return v * from_bits((half + 127) << 23) * from_bits((n - half + 127) << 23);
+/// e^x = 2^n (1 + small), |small| < 0.42, for |x| < 2^20. Of a NaN, small is NaN.
+struct Power {
+  V small;
+  I n;   ///< in the 9 lowest bits; what stands above them is not part of it
+};
+/// n + `more` for n, 0 <= more < 256.  x = n ln2 + r, |r| <= ln2 / 2;  small = r + r^2 q(r).
+[[gnu::always_inline]] inline Power power(V x, float more) {
+  const V magic = splat(12582912.f + more);  // 1.5 * 2^23: what is added to it is rounded, and stands in its lowest bits
+  const V t = fma(x, splat(1.44269504f), magic), n = t - magic;
+  V r = fma(n, splat(-0.693359375f), x);
+  r = fma(n, splat(2.12194440e-4f), r);
+  V q = splat(1.381314428e-03f);
+  q = fma(q, r, splat(8.369418861e-03f));
+  q = fma(q, r, splat(4.166845679e-02f));
+  q = fma(q, r, splat(1.666651479e-01f));
+  q = fma(q, r, splat(4.999999305e-01f));
+  return {fma(q * r, r, r), bits(t)};
+}
+/// 2^m e^x for n + m in [-127, 127], 0 in place of 2^-127.
+[[gnu::always_inline]] inline V scaled_exp(V x, int m) {
+  const Power e = power(x, static_cast<float>(127 + m));
+  const V scale = from_bits(e.n << 23);
+  return fma(e.small, scale, scale);
 }
 
-/// e^x, 2 ulp.  x = n ln2 + r, |r| <= ln2 / 2;  e^r = 1 + r + r^2 q(r).
+/// e^x, 2 ulp.
 [[gnu::always_inline]] inline V exp(V x) {
-  const V clamped = min(splat(89.f), max(splat(-104.f), x));  // NaN stays
-  const V n = round_even(clamped * splat(1.44269504f));
-  V r = fma(n, splat(-0.693359375f), clamped);
-  r = fma(n, splat(2.12194440e-4f), r);
-  V q = splat(1.381314428e-03f);
-  q = fma(q, r, splat(8.369418861e-03f));
-  q = fma(q, r, splat(4.166845679e-02f));
-  q = fma(q, r, splat(1.666651479e-01f));
-  q = fma(q, r, splat(4.999999305e-01f));
-  const V e = fma(q * r, r, r) + 1.f;
-  const V result = scale_by_power(e, __builtin_convertvector(select(x == x, n, splat(0.f)), I));
-  return select(x == x, result, x);
-}
-
-inline constexpr float kPower32 = 4294967296.f;
-/// 2^32 e^x, 2 ulp, for x <= 0, and below -104 that of -104: so large that no result is subnormal, and the power is added to the bits. Any number where x is NaN.
-inline V exp_power32(V x) {
-  const V clamped = max(splat(-104.f), x), magic = splat(12582912.f + 32);  // 1.5 * 2^23: what is added to it is rounded, and stands in its lowest bits
-  const V t = fma(clamped, splat(1.44269504f), magic), n = t - magic;
-  V r = fma(n, splat(-0.693359375f), clamped);
-  r = fma(n, splat(2.12194440e-4f), r);
-  V q = splat(1.381314428e-03f);
-  q = fma(q, r, splat(8.369418861e-03f));
-  q = fma(q, r, splat(4.166845679e-02f));
-  q = fma(q, r, splat(1.666651479e-01f));
-  q = fma(q, r, splat(4.999999305e-01f));
-  const V e = fma(q * r, r, r) + 1.f;
-  return from_bits(bits(e) + (bits(t) << 23));
+  const Power e = power(min(splat(89.f), max(splat(-104.f), x)), 2 * 127);  // NaN stays
+  const I half = e.n >> 1;
+  const V scale = from_bits(half << 23);  // two factors, so that subnormal results are rounded once
+  return fma(e.small, scale, scale) * from_bits((e.n - half) << 23);
 }
 
 /// Natural logarithm, 2 ulp.  x = 2^n (1 + f), sqrt(1/2) <= 1 + f < sqrt(2);  log(1+f) = f - f^2/2 + f^3 p(f).
@@ -87,28 +82,18 @@ inline V softplus(V x) {
   return select(x == x, max(splat(0.f), x) + log1p, x);
 }
 
-/// Hyperbolic tangent, 3 ulp.
+/// Hyperbolic tangent, 3 ulp.  |tanh x| = -m / (m + 2) with m = e^-2|x| - 1 = 2^n small + (2^n - 1), where nothing cancels.
 [[gnu::always_inline]] inline V tanh(V x) {
-  const V t = abs(x), s = x * x;
-  V p = splat(-5.705003553e-03f);
-  p = fma(p, s, splat(2.063910388e-02f));
-  p = fma(p, s, splat(-5.373972094e-02f));
-  p = fma(p, s, splat(1.333144228e-01f));
-  p = fma(p, s, splat(-3.333328195e-01f));
-  const V small = fma(p * s, x, x);
-  const V e = exp_power32(-2.f * t);
-  const V large = with_sign((kPower32 - e) / (kPower32 + e), x);
-  return select(t < 0.625f, small, select(x == x, large, x));
+  const Power e = power(max(splat(-20.f), from_bits(bits(x + x) | INT32_MIN)), 127);  // tanh(9.02) rounds to 1
+  const V scale = from_bits(e.n << 23), m = fma(e.small, scale, scale - 1.f);
+  return with_sign(abs(m / (m + 2.f)), x);
 }
 
-/// 1 / (1 + e^-x), 4 ulp, subnormal results included. Any number where x is NaN.
-inline V sigmoid_of_number(V x) {
-  const V e = exp_power32(from_bits(bits(x) | INT32_MIN));  // of -|x|
-  return select(bits(x) < 0, e, splat(kPower32)) / (e + kPower32);
+/// 1 / (1 + e^-x), 4 ulp, subnormal results included: the quotient alone may be one.
+[[gnu::always_inline]] inline V sigmoid(V x) {
+  const V e = scaled_exp(min(splat(40.f), max(splat(-104.f), x)), 32);
+  return e / (e + 4294967296.f);
 }
-inline V sigmoid(V x) { return select(x == x, sigmoid_of_number(x), x); }
-/// x / (1 + e^-x), 5 ulp.
-inline V silu(V x) { return x * sigmoid_of_number(x); }
 
 /// Error function, 2 ulp.  |x| < 0.93: x + x p(x^2);  else 1 - exp(-t (1 + q(t))).
 [[gnu::always_inline]] inline V erf(V x) {
@@ -128,8 +113,23 @@ inline V silu(V x) { return x * sigmoid_of_number(x); }
   q = fma(q, u, splat(1.062368806e-01f));
   q = fma(q, u, splat(6.351513142e-01f));
   q = fma(q, u, splat(1.286484909e-01f));
-  const V large = with_sign(fma(exp_power32(-fma(q, u, u)), splat(-1 / kPower32), splat(1.f)), x);
-  return select(t < 0.93f, small, select(x == x, large, x));
+  const V large = with_sign(1.f - scaled_exp(-fma(q, u, u), 0), x);
+  return select(t < 0.93f, small, large);
+}
+
+/// x/2 (1 + erf(x / sqrt 2)) = x Phi(x), 4 ulp; below zero 4 ulp or an absolute error of 1e-7.  With t = |x|: 2 Phi(-t) = e^(t q(t)), which is 0 where t is held.
+[[gnu::always_inline]] inline V gelu(V x) {
+  const V t = min(splat(10.46f), abs(x));
+  V q = splat(-1.310389568e-06f);
+  q = fma(q, t, splat(1.979602591e-05f));
+  q = fma(q, t, splat(-9.539578038e-05f));
+  q = fma(q, t, splat(-1.704740669e-04f));
+  q = fma(q, t, splat(4.985737907e-03f));
+  q = fma(q, t, splat(-3.644230694e-02f));
+  q = fma(q, t, splat(-3.182837284e-01f));
+  q = fma(q, t, splat(-7.978866775e-01f));
+  const V e = scaled_exp(q * t, 0);
+  return 0.5f * x * select(bits(x) < 0, e, 2.f - e);
 }
 
 }  // namespace saha::kernels::SAHA_ISA
