@@ -10,9 +10,11 @@ namespace saha::kernels {
 namespace {
 
 constexpr std::int64_t kDepth = 288;               // a panel of two vectors and this depth fills half of a first-level cache of 32 KiB
-constexpr std::int64_t kPointBytes = 256 << 10;    // of X for a block of points: half of a second-level cache of 512 KiB
+constexpr std::int64_t kPointBytes = 256 << 10;    // of X for a block of points and of depths: half of a second-level cache of 512 KiB
+constexpr std::int64_t kStripBytes = 1 << 20;
 constexpr double kPieceProducts = 1.5e6;
 constexpr std::int64_t kMaxPieces = 20, kTile = 12, kFewChannels = 64;
+constexpr std::int64_t kFewPoints = 96;            // below, the weights that a block of points reads cost more than what is computed with them
 
 std::int64_t up(std::int64_t a, std::int64_t to) { return (a + to - 1) / to * to; }
 std::int64_t strip_rows(const ConvShape& s, std::int64_t points) {
@@ -46,9 +48,9 @@ ConvLastParams prepare_conv_last(Isa isa, const ConvShape& shape, const Epilogue
   const std::int64_t wanted = std::clamp<std::int64_t>(static_cast<std::int64_t>(products / kPieceProducts), 1, kMaxPieces);
   // Whole rows of the image where they are copied: neighbouring blocks copy the rows between them twice.
   const std::int64_t unit = in_place || s.out_w > 512 ? kTile : s.out_w;
-  const auto bytes = [&](std::int64_t n) { return 4 * (in_place ? n * c.k_block : strip_rows(s, n) * width * group_c); };
-  std::int64_t n_block = up((points + wanted - 1) / wanted, unit);
-  while (n_block > unit && bytes(n_block) > kPointBytes) n_block -= unit;
+  const auto fits = [&](std::int64_t n) { return 4 * n * c.k_block <= kPointBytes && 4 * strip_rows(s, n) * width * group_c <= kStripBytes; };
+  std::int64_t n_block = up(std::max(kFewPoints, (points + wanted - 1) / wanted), unit);
+  while (n_block > unit && !fits(n_block)) n_block -= unit;
   n_block = std::min(n_block, points);
   c.n_block = static_cast<std::int32_t>(n_block);
   c.n_blocks = static_cast<std::uint32_t>((points + n_block - 1) / n_block);
