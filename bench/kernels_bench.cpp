@@ -16,6 +16,7 @@
 #include "kernels/depthwise_last.hpp"
 #include "kernels/elementwise.hpp"
 #include "kernels/gemm.hpp"
+#include "kernels/winograd.hpp"
 #include "kernels/pool_last.hpp"
 #include "kernels/rows.hpp"
 #include "system/thread_pool.hpp"
@@ -106,7 +107,12 @@ double bench_layer(const Machine& m, const Layer& l, bool show = true) {
     Buffer v(packed_conv_last_size(m.isa, q));
     const double u = time_kernel(m, "conv_last_f32", &q, {x, v, bias, l.residual ? static_cast<float*>(res) : nullptr, y}, grid(q), scratch_bytes(q));
     if (show) print(m, std::string(what) + " last", flops, u);
-    return u * l.times;
+    if (!suits_winograd(s)) return u * l.times;
+    const WinogradParams f = prepare_winograd(m.isa, s, e);
+    Buffer transformed(packed_winograd_size(m.isa, f));
+    const double least = time_kernel(m, "winograd_f32", &f, {x, transformed, bias, l.residual ? static_cast<float*>(res) : nullptr, y}, grid(f), scratch_bytes(f));
+    if (show) print(m, std::string(what) + " F(4, 3)", flops, least);
+    return least * l.times;
   }
   return t * l.times;
 }

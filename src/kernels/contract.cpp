@@ -22,6 +22,7 @@
 #include "kernels/resize_i8.hpp"
 #include "kernels/rows.hpp"
 #include "kernels/stencil.hpp"
+#include "kernels/winograd.hpp"
 
 namespace saha::kernels {
 namespace {
@@ -94,6 +95,16 @@ bool contract(const Site& site, const ConvLastParams& p, Needs& n) {
   if (!sound(s) || !known(p.epilogue) || !same(p, prepare_conv_last(site.isa, s, p.epilogue))) return false;
   const Count y = Count(s.batch) * s.out_channels * s.out_h * s.out_w * 4;
   n.reads = {required(Count(s.batch) * s.in_channels * s.in_h * s.in_w * 4), required(Count(packed_conv_last_size(site.isa, p)) * 4),
+             p.epilogue.bias == Bias::none ? optional(Count(s.out_channels) * 4) : required(Count(s.out_channels) * 4), optional(y)};
+  n.writes = {required(y)};
+  return true;
+}
+
+bool contract(const Site& site, const WinogradParams& p, Needs& n) {
+  const ConvShape& s = p.shape;
+  if (!sound(s) || !known(p.epilogue) || !suits_winograd(s) || !same(p, prepare_winograd(site.isa, s, p.epilogue))) return false;
+  const Count y = Count(s.batch) * s.out_channels * s.out_h * s.out_w * 4;
+  n.reads = {required(Count(s.batch) * s.in_channels * s.in_h * s.in_w * 4), required(Count(packed_winograd_size(site.isa, p)) * 4),
              p.epilogue.bias == Bias::none ? optional(Count(s.out_channels) * 4) : required(Count(s.out_channels) * 4), optional(y)};
   n.writes = {required(y)};
   return true;
@@ -435,7 +446,7 @@ struct Row {
 };
 constexpr Row kRowsOfTable[] = {
     {"conv_f32", of<ConvParams>},       {"depthwise_f32", of<ConvParams>}, {"conv_i8", of<ConvI8Params>},     {"depthwise_i8", of<ConvI8Params>}, {"gemm_f32", of<GemmParams>},
-    {"gemv_f32", of<GemvParams>},       {"stencil_f32", of<StencilParams>}, {"depthwise_last_f32", of<DepthwiseLastParams>}, {"conv_last_f32", of<ConvLastParams>}, {"pool_last_f32", of<PoolLastParams>},
+    {"gemv_f32", of<GemvParams>},       {"stencil_f32", of<StencilParams>}, {"depthwise_last_f32", of<DepthwiseLastParams>}, {"conv_last_f32", of<ConvLastParams>}, {"winograd_f32", of<WinogradParams>}, {"pool_last_f32", of<PoolLastParams>},
     {"unary_f32", of<UnaryParams>},     {"binary_f32", of<BinaryParams>},  {"affine_f32", of<AffineParams>},  {"table_i8", of<TableParams>},      {"pair_i8", of<PairParams>},
     {"quantize_i8", of<QuantizeParams>}, {"pool_f32", of<PoolParams>},     {"pool_i8", of<PoolI8Params>},     {"sum_i8", of<SumI8Params>},        {"softmax_i8", of<SoftmaxI8Params>},
     {"softmax_f32", of<SoftmaxParams>}, {"reduce_f32", of<ReduceParams>},  {"norm_f32", of<NormParams>},      {"transpose", of<MoveParams>},      {"copy", of<MoveParams>},

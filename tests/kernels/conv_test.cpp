@@ -1,5 +1,6 @@
 #include "kernels/conv.hpp"
 #include "kernels/conv_last.hpp"
+#include "kernels/winograd.hpp"
 
 #include "tests/kernels/harness.hpp"
 
@@ -92,6 +93,11 @@ void check(const ConvShape& s, Epilogue e = {}, bool residual = false) {
     Aligned<float> packed_last(static_cast<std::size_t>(packed_conv_last_size(isa, last)));
     pack_conv_last(isa, last, c.w.data(), {packed_last.data(), packed_last.size()});
     ASSERT_NO_FATAL_FAILURE(check(c, isa, last, "conv_last_f32", packed_last, true));
+    if (!suits_winograd(s)) continue;
+    const WinogradParams winograd = prepare_winograd(isa, s, by_column);
+    Aligned<float> transformed(static_cast<std::size_t>(packed_winograd_size(isa, winograd)));
+    pack_winograd(isa, winograd, c.w.data(), {transformed.data(), transformed.size()});
+    ASSERT_NO_FATAL_FAILURE(check(c, isa, winograd, "winograd_f32", transformed, true));
   }
 }
 
@@ -126,6 +132,14 @@ TEST(Conv, sizes_of_real_networks_equal_the_double_loop) {
   check(shape(1, 40, 28, 28, 33, 3, 2, 1));
   check(shape(1, 30, 15, 15, 20, 1, 2, 0));
   check(shape(3, 10, 56, 57, 8, 3, 1, 1));
+}
+
+TEST(Conv, minimal_filtering_equals_the_double_loop) {
+  for (std::int64_t c : {16, 19})
+    for (std::int64_t m : {16, 21, 24, 56})
+      for (std::int64_t hw : {8, 11}) check(shape(1 + hw % 2, c, hw, hw + 1, m, 3, 1, hw % 3), with_bias(m == 21 ? Activation::silu : m == 24 ? Activation::clip : Activation::none, 0, 0.7f), m == 56);
+  check(shape(1, 300, 8, 8, 210, 3, 1, 1), with_bias(Activation::relu), true);  // two blocks of depths, two of channels
+  check(shape(1, 16, 41, 60, 16, 3, 1, 1));                                     // several blocks of tiles
 }
 
 TEST(Conv, groups_equal_the_double_loop) {

@@ -3,6 +3,7 @@
 #include "kernels/conv_last.hpp"
 #include "kernels/depthwise_last.hpp"
 #include "kernels/pool_last.hpp"
+#include "kernels/winograd.hpp"
 
 namespace saha::native {
 
@@ -21,6 +22,10 @@ std::optional<Prepared> conv_last(kernels::Isa isa, const kernels::ConvShape& sh
   }
   if (shape.groups > 1 && shape.in_channels == shape.groups) return {};  // several outputs for each input: the kernel on planes is made for that
   if (epilogue.bias != kernels::Bias::none) epilogue.bias = kernels::Bias::per_column;
+  if (kernels::suits_winograd(shape)) {
+    const auto params = kernels::prepare_winograd(isa, shape, epilogue);
+    return made("winograd_f32", params, kernels::packed_winograd_size(isa, params), kernels::pack_winograd);
+  }
   const auto params = kernels::prepare_conv_last(isa, shape, epilogue);
   return made("conv_last_f32", params, kernels::packed_conv_last_size(isa, params), kernels::pack_conv_last);
 }

@@ -1,0 +1,139 @@
+// winograd_f32. Pieces are (image, block of tiles, block of output channels), channels fastest; consecutive pieces of one block of tiles share its transform. Contract in
+// kernels/winograd.hpp.
+#include "kernels/winograd.hpp"
+
+#include "kernels/loops/last_tile.hpp"
+
+namespace saha::kernels::SAHA_ISA {
+namespace {
+
+constexpr float kA = 0.75f, kB = 1.25f, kA2 = kA * kA, kB2 = kB * kB;  ///< the points beside 0 and infinity, and their opposites
+constexpr int64_t kDepth = 288;
+
+/// Values of the polynomial with coefficients d at the six points, up to the factors that the weights hold.
+inline void transform_input(const V (&d)[6], V (&t)[6]) {
+  const V ea = fma(splat(-kB2), d[2], d[4]), oa = splat(kA) * fma(splat(-kB2), d[1], d[3]), eb = fma(splat(-kA2), d[2], d[4]), ob = splat(kB) * fma(splat(-kA2), d[1], d[3]);
+  t[0] = fma(splat(kA2 * kB2), d[0], fma(splat(-kA2 - kB2), d[2], d[4]));
+  t[1] = ea + oa, t[2] = ea - oa, t[3] = eb + ob, t[4] = eb - ob;
+  t[5] = fma(splat(kA2 * kB2), d[1], fma(splat(-kA2 - kB2), d[3], d[5]));
+}
+inline void transform_output(const V (&m)[6], V (&y)[4]) {
+  const V sa = m[1] + m[2], da = m[1] - m[2], sb = m[3] + m[4], db = m[3] - m[4];
+  y[0] = m[0] + sa + sb;
+  y[1] = fma(splat(kA), da, splat(kB) * db);
+  y[2] = fma(splat(kA2), sa, splat(kB2) * sb);
+  y[3] = fma(splat(kA2 * kA), da, fma(splat(kB2 * kB), db, m[5]));
+}
+
+/// One tile of the image to row `to` of 36 matrices, `matrix` apart. `pixel`: where its 6x6 pixels are; of those beyond the image a row of zeros.
+void transform_tile(const float* const (&pixel)[36], int64_t channels, float* to, int64_t matrix) {
+  for (int64_t c = 0; c < channels; c += W) {
+    V half[6][6];
+#pragma GCC unroll 6
+    for (int j = 0; j < 6; ++j) {
+      V d[6], t[6];
+      for (int i = 0; i < 6; ++i) d[i] = load_up_to(pixel[i * 6 + j] + c, channels - c);
+      transform_input(d, t);
+      for (int i = 0; i < 6; ++i) half[i][j] = t[i];
+    }
+#pragma GCC unroll 6
+    for (int i = 0; i < 6; ++i) {
+      V t[6];
+      transform_input(half[i], t);
+      for (int j = 0; j < 6; ++j) store(to + (i * 6 + j) * matrix + c, t[j]);
+    }
+  }
+}
+
+/// One tile of the products, N vectors of channels, to 4x4 pixels of Y, of which `rows` and `columns` are in the image.
+void finish_tile(const float* from, int64_t matrix, int vectors, const Out& o, int64_t row, int64_t line, int64_t rows, int64_t columns, int64_t channel, int64_t channels) {
+  const Epilogue& e = *o.epilogue;
+  for (int v = 0; v < vectors; ++v) {
+    const int64_t n = channels - v * W;
+    V half[4][6], y[4][4];
+#pragma GCC unroll 6
+    for (int j = 0; j < 6; ++j) {
+      V m[6], t[4];
+      for (int i = 0; i < 6; ++i) m[i] = load(from + (i * 6 + j) * matrix + v * W);
+      transform_output(m, t);
+      for (int i = 0; i < 4; ++i) half[i][j] = t[i];
+    }
+    for (int i = 0; i < 4; ++i) transform_output(half[i], y[i]);
+    const V bias = o.bias ? load_up_to(o.bias + channel + v * W, n) : V{};
+    for (int64_t i = 0; i < rows; ++i)
+      for (int64_t j = 0; j < columns; ++j) {
+        const int64_t at = (row + i * line + j) * o.c_row + channel + v * W;
+        V s = o.plain ? y[i][j] + bias : fma(y[i][j], splat(e.alpha), bias);
+        if (o.residual) s = fma(load_up_to(o.residual + at, n), splat(e.residual_scale), s);
+        if (o.clamps) s = min(splat(o.high), max(splat(o.low), s));
+        else if (!o.plain) s = activate(s, e.activation, e.p0, e.p1);
+        store_up_to(o.c + at, s, n);
+      }
+  }
+}
+
+void run_winograd(const plan::Call& call) {
+  const WinogradParams& p = *static_cast<const WinogradParams*>(call.params);
+  const ConvShape& s = p.shape;
+  const auto* x = static_cast<const float*>(call.operands[0]);
+  const auto* weights = static_cast<const float*>(call.operands[1]);
+  const auto* bias = static_cast<const float*>(call.operands[2]);
+  const auto* residual = static_cast<const float*>(call.operands[3]);
+  auto* y = static_cast<float*>(call.operands[4]);
+  const int64_t c = s.in_channels, padded_c = round_up(c, W), tiles = int64_t{p.tiles_h} * p.tiles_w, matrix = p.t_block * padded_c;
+  auto** at = reinterpret_cast<const float**>(call.scratch);
+  auto* in = reinterpret_cast<float*>(call.scratch + round_up(8 * int64_t{36} * p.t_block, 64));
+  float* out = in + 36 * matrix;
+  float* zeros = out + 36 * p.t_block * 3 * W;
+  for (int64_t i = 0; i < padded_c; i += W) store(zeros + i, V{});
+  for (int64_t i = 0; i < 36; ++i)
+    for (int64_t t = 0; t < p.t_block; ++t) at[i * p.t_block + t] = in + i * matrix + t * padded_c;
+  const Epilogue sums;
+  for (std::uint32_t piece = call.begin; piece < call.end;) {
+    const std::uint32_t mb = piece % p.m_blocks, tb = piece / p.m_blocks % p.t_blocks;
+    const int64_t image = piece / p.m_blocks / p.t_blocks;
+    const std::uint32_t pieces = least(call.end - piece, p.m_blocks - mb);
+    piece += pieces;
+    const int64_t m0 = int64_t{mb} * p.m_block, m1 = least(s.out_channels, m0 + int64_t{pieces} * p.m_block);
+    const int64_t t0 = int64_t{tb} * p.t_block, count = least<int64_t>(p.t_block, tiles - t0);
+    const float* from = x + image * s.in_h * s.in_w * c;
+    for (int64_t t = 0; t < count; ++t) {
+      const int64_t top = (t0 + t) / p.tiles_w * 4 - s.pad_top, left = (t0 + t) % p.tiles_w * 4 - s.pad_left;
+      const float* pixel[36];
+      for (int64_t i = 0; i < 6; ++i)
+        for (int64_t j = 0; j < 6; ++j) {
+          const int64_t iy = top + i, ix = left + j;
+          pixel[i * 6 + j] = iy >= 0 && ix >= 0 && iy < s.in_h && ix < s.in_w ? from + (iy * s.in_w + ix) * c : zeros;
+        }
+      transform_tile(pixel, c, in + t * padded_c, matrix);
+    }
+    const int64_t out_at = image * s.out_h * s.out_w * s.out_channels;
+    const Out o = make_out(y + out_at, s.out_channels, bias, residual ? residual + out_at : nullptr, p.epilogue);
+    for (int64_t m = m0; m < m1;) {
+      const int vectors = last_panel_vectors(s.out_channels - m, W);
+      const float* panel = weights + 36 * c * m;
+      for (int64_t i = 0; i < 36; ++i) {
+        Out product = make_out(out + i * p.t_block * vectors * W, vectors * W, nullptr, nullptr, sums);
+        for (int64_t c0 = 0; c0 < c; c0 += kDepth) {
+          const Segment segment{c0, least(kDepth, c - c0)};
+          product.first = c0 == 0, product.last = c0 + kDepth >= c;
+          multiply_points(at + i * p.t_block, count, &segment, &segment + 1, panel + (i * c + c0) * vectors * W, segment.depth, vectors, product, 0, 0, vectors * W);
+        }
+      }
+      for (int64_t t = 0; t < count; ++t) {
+        const int64_t oy = (t0 + t) / p.tiles_w * 4, ox = (t0 + t) % p.tiles_w * 4;
+        finish_tile(out + t * vectors * W, p.t_block * vectors * W, vectors, o, oy * s.out_w + ox, s.out_w, least<int64_t>(4, s.out_h - oy), least<int64_t>(4, s.out_w - ox), m, s.out_channels - m);
+      }
+      m += vectors * W;
+    }
+  }
+}
+
+constexpr Kernel kRowsOfTable[] = {{"winograd_f32", run_winograd}};
+
+}  // namespace
+
+extern const std::span<const Kernel> kWinograd;
+constinit const std::span<const Kernel> kWinograd = kRowsOfTable;
+
+}  // namespace saha::kernels::SAHA_ISA

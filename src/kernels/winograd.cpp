@@ -1,0 +1,87 @@
+// Choice of the blocks of F(4x4, 3x3); transform of its weights: panel after panel of channels, for each of the 36 products its [C][columns].
+#include "kernels/winograd.hpp"
+
+#include <algorithm>
+#include <vector>
+
+#include "base/result.hpp"
+#include "kernels/last_panels.hpp"
+
+namespace saha::kernels {
+namespace {
+
+constexpr std::int64_t kTileBytes = 320 << 10;     // of transformed tiles: most of a second-level cache of 512 KiB
+constexpr std::int64_t kFewTiles = 18, kFewChannels = 96, kMaxPieces = 20;
+constexpr std::int64_t kMostWeights = 16 << 20;    // bytes of transformed weights, beyond which reading them takes longer than what is saved
+constexpr double kPieceProducts = 1e6;
+constexpr double kPoints[] = {0, 0.75, -0.75, 1.25, -1.25};
+
+std::int64_t up(std::int64_t a, std::int64_t to) { return (a + to - 1) / to * to; }
+std::int64_t tiles(std::int64_t n) { return (n + 3) / 4; }
+
+}  // namespace
+
+bool suits_winograd(const ConvShape& s) {
+  if (s.kernel_h != 3 || s.kernel_w != 3 || s.stride_h != 1 || s.stride_w != 1 || s.dilation_h != 1 || s.dilation_w != 1 || s.groups != 1) return false;
+  const double saved = double(s.out_h) * double(s.out_w) / double(16 * tiles(s.out_h) * tiles(s.out_w));  // of what the tiles compute, the share that is wanted
+  return s.in_channels >= 16 && s.out_channels >= 16 && saved > 0.5 && s.batch * tiles(s.out_h) * tiles(s.out_w) >= 4 && 36 * 4 * s.in_channels * s.out_channels <= kMostWeights;
+}
+
+WinogradParams prepare_winograd(Isa isa, const ConvShape& shape, const Epilogue& epilogue) {
+  SAHA_ASSERT(suits_winograd(shape));
+  const ConvShape& s = shape;
+  const std::int64_t w = lanes(isa), m = s.out_channels, c = up(s.in_channels, w);
+  WinogradParams p;
+  p.shape = shape, p.epilogue = epilogue;
+  p.tiles_h = static_cast<std::int32_t>(tiles(s.out_h)), p.tiles_w = static_cast<std::int32_t>(tiles(s.out_w));
+  const std::int64_t count = std::int64_t{p.tiles_h} * p.tiles_w;
+  const double products = 36. * double(count) * double(s.in_channels) * double(m);
+  const std::int64_t wanted = std::clamp<std::int64_t>(static_cast<std::int64_t>(products / kPieceProducts), 1, kMaxPieces);
+  const std::int64_t fit = std::max(kFewTiles, kTileBytes / (36 * 4 * c)), blocks = std::max((count + fit - 1) / fit, std::min(wanted, count / (2 * kFewTiles)));
+  p.t_block = static_cast<std::int32_t>((count + blocks - 1) / blocks);
+  p.t_blocks = static_cast<std::uint32_t>((count + p.t_block - 1) / p.t_block);
+  // Blocks of channels transform the same tiles each for itself.
+  const std::int64_t m_wanted = std::max<std::int64_t>(1, std::min<std::int64_t>(wanted / p.t_blocks, m / kFewChannels));
+  std::int64_t m_block = up((m + m_wanted - 1) / m_wanted, 2 * w);
+  while (m_block < m && (m - 1) % m_block + 1 <= w) m_block += 2 * w;  // the last panel may have three vectors
+  p.m_block = static_cast<std::int32_t>(m_block);
+  p.m_blocks = static_cast<std::uint32_t>((m + m_block - 1) / m_block);
+  p.pieces = static_cast<std::uint32_t>(s.batch) * p.t_blocks * p.m_blocks;
+  p.scratch = static_cast<std::uint64_t>(up(8 * std::int64_t{36} * p.t_block, 64) + 4 * (36 * p.t_block * (c + 3 * w) + c));
+  return p;
+}
+
+std::uint64_t scratch_bytes(const WinogradParams& params) { return params.scratch; }
+std::uint32_t grid(const WinogradParams& params) { return params.pieces; }
+
+std::int64_t packed_winograd_size(Isa isa, const WinogradParams& params) { return 36 * params.shape.in_channels * last_panel_columns(params.shape.out_channels, lanes(isa)); }
+
+void pack_winograd(Isa isa, const WinogradParams& params, const float* weights, std::span<float> out) {
+  SAHA_ASSERT(static_cast<std::int64_t>(out.size()) >= packed_winograd_size(isa, params));
+  const std::int64_t channels = params.shape.in_channels, m = params.shape.out_channels;
+  const int w = lanes(isa);
+  double g[6][3] = {{}, {}, {}, {}, {}, {0, 0, 1}};
+  for (int i = 0; i < 5; ++i) {
+    double scale = 1;
+    for (int j = 0; j < 5; ++j) scale *= i == j ? 1 : kPoints[i] - kPoints[j];
+    g[i][0] = 1 / scale, g[i][1] = kPoints[i] / scale, g[i][2] = kPoints[i] * kPoints[i] / scale;
+  }
+  std::fill(out.begin(), out.end(), 0.f);
+  float* panel = out.data();
+  for (std::int64_t m0 = 0; m0 < m;) {
+    const std::int64_t width = last_panel_vectors(m - m0, w) * w;
+    for (std::int64_t j = 0; j < std::min(width, m - m0); ++j)
+      for (std::int64_t c = 0; c < channels; ++c) {
+        const float* k = weights + ((m0 + j) * channels + c) * 9;
+        double half[6][3];
+        for (int i = 0; i < 6; ++i)
+          for (int x = 0; x < 3; ++x) half[i][x] = g[i][0] * double(k[x]) + g[i][1] * double(k[3 + x]) + g[i][2] * double(k[6 + x]);
+        for (int i = 0; i < 6; ++i)
+          for (int l = 0; l < 6; ++l) panel[((i * 6 + l) * channels + c) * width + j] = static_cast<float>(half[i][0] * g[l][0] + half[i][1] * g[l][1] + half[i][2] * g[l][2]);
+      }
+    panel += 36 * channels * width;
+    m0 += width;
+  }
+}
+
+}  // namespace saha::kernels

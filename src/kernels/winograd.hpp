@@ -1,0 +1,36 @@
+#pragma once
+// Convolutions of 3x3 taps with stride 1 by minimal filtering F(4x4, 3x3) (Winograd 1980; Lavin and Gray 2016), float32, channels innermost: 36 products in place of 144 for each
+// 16 results. Kernel "winograd_f32": operands X, transformed weights, bias [M] or null, residual like Y or null, Y. Y overlaps no operand.
+//
+// The polynomials are evaluated at 0, 3/4, -3/4, 5/4, -5/4 and infinity, whose transforms hardly enlarge roundings: on random data the error is half as large again as that of
+// the plain sum, with the usual 0, 1, -1, 2, -2 it is five times as large.
+#include <cstdint>
+#include <span>
+
+#include "kernels/conv.hpp"
+
+namespace saha::kernels {
+
+struct WinogradParams {
+  ConvShape shape;
+  Epilogue epilogue;
+  std::int32_t tiles_h = 0, tiles_w = 0;    ///< of 4x4 results
+  std::int32_t t_block = 0, m_block = 0;    ///< tiles and channels of a piece
+  std::uint32_t t_blocks = 0, m_blocks = 0;
+  std::uint32_t pieces = 0, filler = 0;     ///< no byte of params is padding: contract.hpp
+  std::uint64_t scratch = 0;
+};
+
+/// 3x3, stride 1, without dilation or groups, and so large that transforms and larger weights pay.
+bool suits_winograd(const ConvShape& shape);
+/// `shape` suits.
+WinogradParams prepare_winograd(Isa isa, const ConvShape& shape, const Epilogue& epilogue);
+std::uint64_t scratch_bytes(const WinogradParams& params);
+std::uint32_t grid(const WinogradParams& params);
+
+/// Elements of the transformed weights; the buffer is 64-byte aligned.
+std::int64_t packed_winograd_size(Isa isa, const WinogradParams& params);
+/// Transforms dense weights [M, C, 3, 3], in float64.
+void pack_winograd(Isa isa, const WinogradParams& params, const float* weights, std::span<float> out);
+
+}  // namespace saha::kernels
