@@ -16,9 +16,9 @@
 #include "kernels/depthwise_last.hpp"
 #include "kernels/elementwise.hpp"
 #include "kernels/gemm.hpp"
-#include "kernels/winograd.hpp"
 #include "kernels/pool_last.hpp"
 #include "kernels/rows.hpp"
+#include "kernels/winograd.hpp"
 #include "system/thread_pool.hpp"
 
 namespace {

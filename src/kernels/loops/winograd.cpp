@@ -60,15 +60,15 @@ void finish_tile(const float* from, int64_t matrix, int vectors, const Out& o, i
     }
     for (int i = 0; i < 4; ++i) transform_output(half[i], y[i]);
     const V bias = o.bias ? load_up_to(o.bias + channel + v * W, n) : V{};
-    for (int64_t i = 0; i < rows; ++i)
-      for (int64_t j = 0; j < columns; ++j) {
-        const int64_t at = (row + i * line + j) * o.c_row + channel + v * W;
-        V s = o.plain ? y[i][j] + bias : fma(y[i][j], splat(e.alpha), bias);
-        if (o.residual) s = fma(load_up_to(o.residual + at, n), splat(e.residual_scale), s);
-        if (o.clamps) s = min(splat(o.high), max(splat(o.low), s));
-        else if (!o.plain) s = activate(s, e.activation, e.p0, e.p1);
-        store_up_to(o.c + at, s, n);
-      }
+    const auto each = [&](auto f) {
+      for (int64_t i = 0; i < rows; ++i)
+        for (int64_t j = 0; j < columns; ++j) f(y[i][j], (row + i * line + j) * o.c_row + channel + v * W);
+    };
+    each([&](V& s, int64_t) { s = o.plain ? s + bias : fma(s, splat(e.alpha), bias); });
+    if (o.residual) each([&](V& s, int64_t at) { s = fma(load_up_to(o.residual + at, n), splat(e.residual_scale), s); });
+    if (o.clamps) each([&](V& s, int64_t) { s = min(splat(o.high), max(splat(o.low), s)); });
+    if (o.later) with_activation(e.activation, [&]<Activation A>() { each([&](V& s, int64_t) { s = activate(s, A, e.p0, e.p1); }); });
+    each([&](V& s, int64_t at) { store_up_to(o.c + at, s, n); });
   }
 }
 
