@@ -21,7 +21,6 @@ struct Sums {
 
 namespace generic { extern const Sums kSums; }
 namespace avx2 { extern const Sums kSums; }
-namespace neon { extern const Sums kSums; }
 namespace avx512 { extern const Sums kSums; }
 
 }  // namespace saha::check_proof

@@ -18,8 +18,6 @@ const Sums& sums_here() {
 #if defined(__x86_64__)
   if (kernels::detect_isa() >= kernels::Isa::avx512) return avx512::kSums;
   if (kernels::detect_isa() >= kernels::Isa::avx2) return avx2::kSums;
-#elif defined(__aarch64__)
-  if (kernels::is_neon(kernels::detect_isa())) return neon::kSums;
 #endif
   return generic::kSums;
 }
