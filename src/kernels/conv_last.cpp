@@ -5,6 +5,7 @@
 
 #include "base/result.hpp"
 #include "kernels/last_panels.hpp"
+#include "kernels/split.hpp"
 
 namespace saha::kernels {
 namespace {
@@ -12,8 +13,8 @@ namespace {
 constexpr std::int64_t kDepth = 288;               // a panel of two vectors and this depth fills half of a first-level cache of 32 KiB
 constexpr std::int64_t kPointBytes = 256 << 10;    // of X for a block of points and of depths: half of a second-level cache of 512 KiB
 constexpr std::int64_t kStripBytes = 1 << 20;
-constexpr double kPieceProducts = 1.5e6;
-constexpr std::int64_t kMaxPieces = 20, kTile = 12, kFewChannels = 64;
+constexpr double kPieceProducts = 6e5;             // some 12 us of work
+constexpr std::int64_t kMaxPieces = 20, kFewChannels = 32, kLongRow = 512;
 constexpr std::int64_t kFewPoints = 96;            // below, the weights that a block of points reads cost more than what is computed with them
 
 std::int64_t up(std::int64_t a, std::int64_t to) { return (a + to - 1) / to * to; }
@@ -47,16 +48,21 @@ ConvLastParams prepare_conv_last(Isa isa, const ConvShape& shape, const Epilogue
   const double products = double(m) * double(points) * double(k);
   const std::int64_t wanted = std::clamp<std::int64_t>(static_cast<std::int64_t>(products / kPieceProducts), 1, kMaxPieces);
   // Whole rows of the image where they are copied: neighbouring blocks copy the rows between them twice.
-  const std::int64_t unit = in_place || s.out_w > 512 ? kTile : s.out_w;
-  const auto fits = [&](std::int64_t n) { return 4 * n * c.k_block <= kPointBytes && 4 * strip_rows(s, n) * width * group_c <= kStripBytes; };
-  std::int64_t n_block = up(std::max(kFewPoints, (points + wanted - 1) / wanted), unit);
-  while (n_block > unit && !fits(n_block)) n_block -= unit;
-  n_block = std::min(n_block, points);
+  const std::int64_t unit = in_place || s.out_w > kLongRow ? 1 : s.out_w, units = (points + unit - 1) / unit;
+  const auto n_of = [&](std::int64_t blocks) { return std::min(points, (units + blocks - 1) / blocks * unit); };
+  const auto m_of = [&](std::int64_t blocks) {
+    std::int64_t block = up((m + blocks - 1) / blocks, 2 * w);
+    while (block < m && (m - 1) % block + 1 <= w) block += 2 * w;  // the last panel may have three vectors
+    return block;
+  };
+  std::int64_t fewest = 1;
+  while (fewest < units && (4 * n_of(fewest) * c.k_block > kPointBytes || 4 * strip_rows(s, n_of(fewest)) * width * group_c > kStripBytes)) ++fewest;
+  const Cut cut = even_cut(wanted, fewest, std::max(fewest, std::min({units, wanted, points / kFewPoints})), std::max<std::int64_t>(1, m / kFewChannels), [&](std::int64_t nb, std::int64_t mb) {
+    return s.batch * s.groups * ((points + n_of(nb) - 1) / n_of(nb)) * ((m + m_of(mb) - 1) / m_of(mb));
+  });
+  const std::int64_t n_block = n_of(cut.first), m_block = m_of(cut.second);
   c.n_block = static_cast<std::int32_t>(n_block);
   c.n_blocks = static_cast<std::uint32_t>((points + n_block - 1) / n_block);
-  const std::int64_t m_wanted = std::max<std::int64_t>(1, std::min<std::int64_t>(wanted / c.n_blocks, m / kFewChannels));
-  std::int64_t m_block = up((m + m_wanted - 1) / m_wanted, 2 * w);
-  while (m_block < m && (m - 1) % m_block + 1 <= w) m_block += 2 * w;  // the last panel may have three vectors
   c.m_block = static_cast<std::int32_t>(m_block);
   c.m_blocks = static_cast<std::uint32_t>((m + m_block - 1) / m_block);
   c.pieces = static_cast<std::uint32_t>(s.batch * s.groups) * c.n_blocks * c.m_blocks;

@@ -5,11 +5,12 @@
 #include <algorithm>
 
 #include "base/result.hpp"
+#include "kernels/split.hpp"
 
 namespace saha::kernels {
 namespace {
 
-constexpr double kPieceProducts = 2e5;
+constexpr double kPieceProducts = 1e5;
 constexpr std::int64_t kMaxPieces = 24;
 
 std::int64_t blocks(Isa isa, const ConvShape& s) { return (s.out_channels + lanes(isa) - 1) / lanes(isa); }
@@ -26,10 +27,12 @@ DepthwiseLastParams prepare_depthwise_last(Isa isa, const ConvShape& s, const Ep
   if (s.batch * s.out_h * s.out_w == 0) return p;
   const double products = double(s.out_channels) * double(s.out_h) * double(s.out_w) * double(s.kernel_h) * double(s.kernel_w);
   const auto wanted = std::clamp<std::int64_t>(static_cast<std::int64_t>(products / kPieceProducts), 1, kMaxPieces);
-  p.rows = static_cast<std::int32_t>((s.out_h + wanted - 1) / wanted);
-  p.bands = static_cast<std::uint32_t>((s.out_h + p.rows - 1) / p.rows);
   // Where rows are few, by channels too. A part has two blocks or more: the last one of all may reach back into its neighbour.
-  p.parts = static_cast<std::uint32_t>(std::clamp<std::int64_t>(wanted / p.bands, 1, std::max<std::int64_t>(1, blocks(isa, s) / 2)));
+  const auto bands_of = [&](std::int64_t bands) { return (s.out_h + (s.out_h + bands - 1) / bands - 1) / ((s.out_h + bands - 1) / bands); };
+  const Cut cut = even_cut(wanted, 1, std::min(wanted, s.out_h), std::max<std::int64_t>(1, blocks(isa, s) / 2), [&](std::int64_t bands, std::int64_t parts) { return s.batch * bands_of(bands) * parts; });
+  p.rows = static_cast<std::int32_t>((s.out_h + cut.first - 1) / cut.first);
+  p.bands = static_cast<std::uint32_t>((s.out_h + p.rows - 1) / p.rows);
+  p.parts = static_cast<std::uint32_t>(cut.second);
   p.pieces = static_cast<std::uint32_t>(s.batch) * p.bands * p.parts;
   return p;
 }

@@ -15,4 +15,24 @@ inline constexpr std::int64_t kLaneBlock = 64;  ///< neighbours that are done to
   return static_cast<std::uint32_t>((rows + rows_per_piece(n) - 1) / rows_per_piece(n));
 }
 
+struct Cut {
+  std::int64_t first = 1, second = 1;
+};
+/// Into how many blocks along two axes work is cut, so that there are about `wanted` pieces of which 2 and 4 threads take equally many. Blocks of the second axis repeat some of what those of the
+/// first prepare. `pieces(first, second)`: what a cut comes to.
+template <class Pieces>
+Cut even_cut(std::int64_t wanted, std::int64_t first_least, std::int64_t first_most, std::int64_t second_most, Pieces pieces) {
+  Cut best{first_least, 1};
+  double least = 1e9;
+  for (std::int64_t a = first_least; a <= first_most; ++a)
+    for (std::int64_t b = 1; b <= second_most && (b == 1 || a * b <= 2 * wanted); ++b) {
+      const double n = double(pieces(a, b));
+      const auto idle = [&](double threads) { return threads * double(std::int64_t((n + threads - 1) / threads)) / n - 1; };
+      const double far = n < double(wanted) ? 1 - n / double(wanted) : (n / double(wanted) - 1) / 4;
+      const double cost = (wanted > 1 ? idle(2) + idle(4) / 2 : 0) + 0.3 * far + 0.01 * double(b);
+      if (cost < least) least = cost, best = {a, b};
+    }
+  return best;
+}
+
 }  // namespace saha::kernels

@@ -6,12 +6,13 @@
 
 #include "base/result.hpp"
 #include "kernels/last_panels.hpp"
+#include "kernels/split.hpp"
 
 namespace saha::kernels {
 namespace {
 
 constexpr std::int64_t kTileBytes = 320 << 10;     // of transformed tiles: most of a second-level cache of 512 KiB
-constexpr std::int64_t kFewTiles = 18, kFewChannels = 96, kMaxPieces = 20;
+constexpr std::int64_t kFewTiles = 12, kFewChannels = 64, kMaxPieces = 20;
 constexpr std::int64_t kMostWeights = 16 << 20;    // bytes of transformed weights, beyond which reading them takes longer than what is saved
 constexpr double kPieceProducts = 1e6;
 constexpr double kPoints[] = {0, 0.75, -0.75, 1.25, -1.25};
@@ -37,15 +38,21 @@ WinogradParams prepare_winograd(Isa isa, const ConvShape& shape, const Epilogue&
   const std::int64_t count = std::int64_t{p.tiles_h} * p.tiles_w;
   const double products = 36. * double(count) * double(s.in_channels) * double(m);
   const std::int64_t wanted = std::clamp<std::int64_t>(static_cast<std::int64_t>(products / kPieceProducts), 1, kMaxPieces);
-  const std::int64_t fit = std::max(kFewTiles, kTileBytes / (36 * 4 * c)), blocks = std::max((count + fit - 1) / fit, std::min(wanted, count / (2 * kFewTiles)));
-  p.t_block = static_cast<std::int32_t>((count + blocks - 1) / blocks);
-  p.t_blocks = static_cast<std::uint32_t>((count + p.t_block - 1) / p.t_block);
+  const std::int64_t fewest = (count + std::max<std::int64_t>(18, kTileBytes / (36 * 4 * c)) - 1) / std::max<std::int64_t>(18, kTileBytes / (36 * 4 * c));
+  const auto t_of = [&](std::int64_t blocks) { return (count + blocks - 1) / blocks; };
+  const auto m_of = [&](std::int64_t blocks) {
+    std::int64_t block = up((m + blocks - 1) / blocks, 2 * w);
+    while (block < m && (m - 1) % block + 1 <= w) block += 2 * w;  // the last panel may have three vectors
+    return block;
+  };
   // Blocks of channels transform the same tiles each for itself.
-  const std::int64_t m_wanted = std::max<std::int64_t>(1, std::min<std::int64_t>(wanted / p.t_blocks, m / kFewChannels));
-  std::int64_t m_block = up((m + m_wanted - 1) / m_wanted, 2 * w);
-  while (m_block < m && (m - 1) % m_block + 1 <= w) m_block += 2 * w;  // the last panel may have three vectors
-  p.m_block = static_cast<std::int32_t>(m_block);
-  p.m_blocks = static_cast<std::uint32_t>((m + m_block - 1) / m_block);
+  const Cut cut = even_cut(wanted, fewest, std::max(fewest, std::min(wanted, count / kFewTiles)), std::max<std::int64_t>(1, m / kFewChannels), [&](std::int64_t tb, std::int64_t mb) {
+    return s.batch * ((count + t_of(tb) - 1) / t_of(tb)) * ((m + m_of(mb) - 1) / m_of(mb));
+  });
+  p.t_block = static_cast<std::int32_t>(t_of(cut.first));
+  p.t_blocks = static_cast<std::uint32_t>((count + p.t_block - 1) / p.t_block);
+  p.m_block = static_cast<std::int32_t>(m_of(cut.second));
+  p.m_blocks = static_cast<std::uint32_t>((m + p.m_block - 1) / p.m_block);
   p.pieces = static_cast<std::uint32_t>(s.batch) * p.t_blocks * p.m_blocks;
   p.scratch = static_cast<std::uint64_t>(up(8 * std::int64_t{36} * p.t_block, 64) + 4 * (36 * p.t_block * (c + 3 * w) + c));
   return p;
