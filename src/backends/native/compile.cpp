@@ -24,7 +24,8 @@ bool plain(const ir::Type& t) {
 class Compiler {
  public:
   Compiler(const ir::Graph& g, kernels::Isa isa) : g_(g), isa_(isa), loaded_(std::make_shared<runtime::LoadedPlan>()), p_(loaded_->plan), slot_(g.values().size()) {
-    convolves_ = std::ranges::count_if(g.nodes(), [&](const ir::Node& n) { return prefers_channels_last(g, n) && !convolves_small_planes(g, n, isa); }) > 1;
+    const auto held = [&](ir::ValueId v) { return v == ir::ValueId::none || plain(g.type(v)); };
+    convolves_ = std::ranges::count_if(g.nodes(), [&](const ir::Node& n) { return prefers_channels_last(g, n) && held(g.result(n)) && std::ranges::all_of(g.operands(n), held) && !convolves_small_planes(g, n, isa); }) > 1;
   }
   Result<std::shared_ptr<const runtime::LoadedPlan>> run();
 
