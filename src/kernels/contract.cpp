@@ -80,53 +80,28 @@ bool sound(const ConvShape& s) {
          Count(s.in_channels / s.groups) * s.kernel_h * s.kernel_w <= Count(kMostDim) && holds(Count(s.batch) * s.out_channels * s.out_h * s.out_w * s.kernel_h * s.kernel_w);
 }
 
+/// What every float32 convolution reads and writes: X, packed weights, bias, residual; Y.
+bool convolution(const ConvShape& s, const Epilogue& e, std::int64_t packed, Needs& n) {
+  const Count y = Count(s.batch) * s.out_channels * s.out_h * s.out_w * 4;
+  n.reads = {required(Count(s.batch) * s.in_channels * s.in_h * s.in_w * 4), required(Count(packed) * 4),
+             e.bias == Bias::none ? optional(Count(s.out_channels) * 4) : required(Count(s.out_channels) * 4), optional(y)};
+  n.writes = {required(y)};
+  return true;
+}
 bool contract(const Site& site, const ConvParams& p, Needs& n) {
-  const ConvShape& s = p.shape;
-  if (!sound(s) || !known(p.epilogue) || !same(p, prepare_conv(site.isa, s, p.epilogue)) || kernel(p) != site.kernel) return false;
-  const Count y = Count(s.batch) * s.out_channels * s.out_h * s.out_w * 4;
-  n.reads = {required(Count(s.batch) * s.in_channels * s.in_h * s.in_w * 4), required(Count(packed_conv_size(site.isa, p)) * 4),
-             p.epilogue.bias == Bias::none ? optional(Count(s.out_channels) * 4) : required(Count(s.out_channels) * 4), optional(y)};
-  n.writes = {required(y)};
-  return true;
+  return sound(p.shape) && known(p.epilogue) && same(p, prepare_conv(site.isa, p.shape, p.epilogue)) && kernel(p) == site.kernel && convolution(p.shape, p.epilogue, packed_conv_size(site.isa, p), n);
 }
-
 bool contract(const Site& site, const ConvLastParams& p, Needs& n) {
-  const ConvShape& s = p.shape;
-  if (!sound(s) || !known(p.epilogue) || !same(p, prepare_conv_last(site.isa, s, p.epilogue))) return false;
-  const Count y = Count(s.batch) * s.out_channels * s.out_h * s.out_w * 4;
-  n.reads = {required(Count(s.batch) * s.in_channels * s.in_h * s.in_w * 4), required(Count(packed_conv_last_size(site.isa, p)) * 4),
-             p.epilogue.bias == Bias::none ? optional(Count(s.out_channels) * 4) : required(Count(s.out_channels) * 4), optional(y)};
-  n.writes = {required(y)};
-  return true;
+  return sound(p.shape) && known(p.epilogue) && same(p, prepare_conv_last(site.isa, p.shape, p.epilogue)) && convolution(p.shape, p.epilogue, packed_conv_last_size(site.isa, p), n);
 }
-
 bool contract(const Site& site, const WinogradParams& p, Needs& n) {
-  const ConvShape& s = p.shape;
-  if (!sound(s) || !known(p.epilogue) || !suits_winograd(s) || !same(p, prepare_winograd(site.isa, s, p.epilogue))) return false;
-  const Count y = Count(s.batch) * s.out_channels * s.out_h * s.out_w * 4;
-  n.reads = {required(Count(s.batch) * s.in_channels * s.in_h * s.in_w * 4), required(Count(packed_winograd_size(site.isa, p)) * 4),
-             p.epilogue.bias == Bias::none ? optional(Count(s.out_channels) * 4) : required(Count(s.out_channels) * 4), optional(y)};
-  n.writes = {required(y)};
-  return true;
+  return sound(p.shape) && known(p.epilogue) && suits_winograd(p.shape) && same(p, prepare_winograd(site.isa, p.shape, p.epilogue)) && convolution(p.shape, p.epilogue, packed_winograd_size(site.isa, p), n);
 }
-
 bool contract(const Site& site, const DepthwiseLastParams& p, Needs& n) {
-  const ConvShape& s = p.shape;
-  if (!sound(s) || !known(p.epilogue) || !is_depthwise(s) || !same(p, prepare_depthwise_last(site.isa, s, p.epilogue))) return false;
-  const Count y = Count(s.batch) * s.out_channels * s.out_h * s.out_w * 4;
-  n.reads = {required(Count(s.batch) * s.in_channels * s.in_h * s.in_w * 4), required(Count(packed_depthwise_last_size(site.isa, p)) * 4), optional(Count(s.out_channels) * 4), optional(y)};
-  n.writes = {required(y)};
-  return true;
+  return sound(p.shape) && known(p.epilogue) && is_depthwise(p.shape) && same(p, prepare_depthwise_last(site.isa, p.shape, p.epilogue)) && convolution(p.shape, p.epilogue, packed_depthwise_last_size(site.isa, p), n);
 }
-
 bool contract(const Site& site, const StencilParams& p, Needs& n) {
-  const ConvShape& s = p.shape;
-  if (!sound(s) || !known(p.epilogue) || !suits_stencil(site.isa, s) || !same(p, prepare_stencil(site.isa, s, p.epilogue))) return false;
-  const Count y = Count(s.batch) * s.out_channels * s.out_h * s.out_w * 4;
-  n.reads = {required(Count(s.batch) * s.in_channels * s.in_h * s.in_w * 4), required(Count(packed_stencil_size(p)) * 4),
-             p.epilogue.bias == Bias::none ? optional(Count(s.out_channels) * 4) : required(Count(s.out_channels) * 4), optional(y)};
-  n.writes = {required(y)};
-  return true;
+  return sound(p.shape) && known(p.epilogue) && suits_stencil(site.isa, p.shape) && same(p, prepare_stencil(site.isa, p.shape, p.epilogue)) && convolution(p.shape, p.epilogue, packed_stencil_size(p), n);
 }
 
 bool contract(const Site& site, const ConvI8Params& p, Needs& n) {

@@ -34,7 +34,8 @@ ConvLastParams prepare_conv_last(Isa isa, const ConvShape& shape, const Epilogue
   c.m_blocks = c.n_blocks = 1;
   c.k_block = c.run = 1;
   if (s.batch * s.out_channels * s.out_h * s.out_w == 0) return c;
-  const std::int64_t w = lanes(isa), taps = s.kernel_h * s.kernel_w, points = s.out_h * s.out_w, group_c = s.in_channels / s.groups, m = s.out_channels / s.groups;
+  const int w = lanes(isa);
+  const std::int64_t taps = s.kernel_h * s.kernel_w, points = s.out_h * s.out_w, group_c = s.in_channels / s.groups, m = s.out_channels / s.groups;
   const bool rows = s.dilation_w == 1;
   c.runs = static_cast<std::int32_t>(rows ? s.kernel_h : taps);
   c.run = static_cast<std::int32_t>(rows ? s.kernel_w * group_c : group_c);
@@ -50,13 +51,14 @@ ConvLastParams prepare_conv_last(Isa isa, const ConvShape& shape, const Epilogue
   // Whole rows of the image where they are copied: neighbouring blocks copy the rows between them twice.
   const std::int64_t unit = in_place || s.out_w > kLongRow ? 1 : s.out_w, units = (points + unit - 1) / unit;
   const auto n_of = [&](std::int64_t blocks) { return std::min(points, (units + blocks - 1) / blocks * unit); };
-  const auto m_of = [&](std::int64_t blocks) {
-    std::int64_t block = up((m + blocks - 1) / blocks, 2 * w);
-    while (block < m && (m - 1) % block + 1 <= w) block += 2 * w;  // the last panel may have three vectors
-    return block;
-  };
+  const auto m_of = [&](std::int64_t blocks) { return last_block(m, blocks, w); };
+  const auto fits = [&](std::int64_t blocks) { return 4 * n_of(blocks) * c.k_block <= kPointBytes && 4 * strip_rows(s, n_of(blocks)) * width * group_c <= kStripBytes; };
   std::int64_t fewest = 1;
-  while (fewest < units && (4 * n_of(fewest) * c.k_block > kPointBytes || 4 * strip_rows(s, n_of(fewest)) * width * group_c > kStripBytes)) ++fewest;
+  for (std::int64_t enough = units; fewest < enough;) {  // a row that does not fit is a block of its own
+    const std::int64_t middle = fewest + (enough - fewest) / 2;
+    if (fits(middle)) enough = middle;
+    else fewest = middle + 1;
+  }
   const Cut cut = even_cut(wanted, fewest, std::max(fewest, std::min({units, wanted, points / kFewPoints})), std::max<std::int64_t>(1, m / kFewChannels), [&](std::int64_t nb, std::int64_t mb) {
     return s.batch * s.groups * ((points + n_of(nb) - 1) / n_of(nb)) * ((m + m_of(mb) - 1) / m_of(mb));
   });
@@ -67,7 +69,7 @@ ConvLastParams prepare_conv_last(Isa isa, const ConvShape& shape, const Epilogue
   c.m_blocks = static_cast<std::uint32_t>((m + m_block - 1) / m_block);
   c.pieces = static_cast<std::uint32_t>(s.batch * s.groups) * c.n_blocks * c.m_blocks;
   if (!in_place) c.strip_width = static_cast<std::int32_t>(width), c.strip_rows = static_cast<std::int32_t>(strip_rows(s, n_block));
-  c.scratch = static_cast<std::uint64_t>(up(16 * (std::int64_t{c.runs} + c.k_blocks) + 4 * (c.k_blocks + 1), 64) + up(8 * n_block, 64) + 4 * up(std::int64_t{c.strip_rows} * width * group_c, 16));
+  c.scratch = static_cast<std::uint64_t>(up(16 * (std::int64_t{c.runs} + c.k_blocks) + 4 * (c.k_blocks + 1), 64) + up(8 * n_block, 64) + (in_place ? 0 : 4 * up(c.strip_rows * width * group_c + w, 16)));
   return c;
 }
 

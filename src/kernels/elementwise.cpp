@@ -37,19 +37,17 @@ BinaryParams prepare_binary_strided(Binary op, std::span<const std::int64_t> y, 
 
 BinaryParams prepare_binary(Binary op, std::span<const std::int64_t> a, std::span<const std::int64_t> b, Activation activation, float p0, float p1) {
   const std::size_t rank = std::max(a.size(), b.size());
-  std::vector<std::int64_t> y(rank), strides[2] = {y, y};
-  int k = 0;
-  for (std::span<const std::int64_t> d : {a, b}) {
-    std::int64_t step = 1;
-    for (std::size_t i = rank; i-- > rank - d.size();) {
-      const std::int64_t n = d[i + d.size() - rank];
-      SAHA_ASSERT(n == 1 || k == 0 || y[i] == 1 || y[i] == n || i < rank - a.size());
-      strides[k][i] = n == 1 ? 0 : step, step *= n;
-      if (k == 0 || y[i] == 1 || i < rank - a.size()) y[i] = n;
-    }
-    if (k++ == 0) std::fill_n(y.begin(), rank - d.size(), 1);
+  std::vector<std::int64_t> y(rank), a_strides(rank), b_strides(rank);
+  const auto at = [&](std::span<const std::int64_t> s, std::size_t i) { return i + s.size() < rank ? 1 : s[i + s.size() - rank]; };
+  std::int64_t a_step = 1, b_step = 1;
+  for (std::size_t i = rank; i-- > 0;) {
+    const std::int64_t da = at(a, i), db = at(b, i);
+    SAHA_ASSERT(da == db || da == 1 || db == 1);
+    y[i] = da == 1 ? db : da;
+    a_strides[i] = da == 1 ? 0 : a_step, b_strides[i] = db == 1 ? 0 : b_step;
+    a_step *= da, b_step *= db;
   }
-  BinaryParams p = prepare_binary_strided(op, y, strides[0], strides[1]);
+  BinaryParams p = prepare_binary_strided(op, y, a_strides, b_strides);
   p.activation = activation, p.p0 = p0, p.p1 = p1;
   return p;
 }

@@ -9,6 +9,12 @@ namespace saha::kernels {
 [[maybe_unused]] static constexpr int last_panel_vectors(std::int64_t left, int w) { return left > 3 * w ? 2 : left > 2 * w ? 3 : left > w ? 2 : 1; }
 /// Channels that the panels of `n` channels hold, zeros included.
 [[maybe_unused]] static constexpr std::int64_t last_panel_columns(std::int64_t n, int w) { return (n + w - 1) / w * w; }
+/// Channels of each of `blocks` equal parts of n: whole panels, and none of one vector at the end, since the last panel may have three.
+[[maybe_unused]] static constexpr std::int64_t last_block(std::int64_t n, std::int64_t blocks, int w) {
+  std::int64_t block = ((n + blocks - 1) / blocks + 2 * w - 1) / (2 * w) * (2 * w);
+  while (block < n && (n - 1) % block + 1 <= w) block += 2 * w;
+  return block;
+}
 /// Most points of a tile: with its panel's vectors they fill the registers.
 [[maybe_unused]] static constexpr int last_tile_rows(int vectors, int w) { return w == 16 ? (vectors == 3 ? 8 : 12) : vectors == 3 ? 4 : vectors == 2 ? 6 : 8; }
 

@@ -12,7 +12,7 @@ namespace saha::kernels {
 namespace {
 
 constexpr std::int64_t kTileBytes = 320 << 10;     // of transformed tiles: most of a second-level cache of 512 KiB
-constexpr std::int64_t kFewTiles = 12, kFewChannels = 64, kMaxPieces = 20;
+constexpr std::int64_t kManyTiles = 18, kFewTiles = 12, kFewChannels = 64, kMaxPieces = 20;
 constexpr std::int64_t kMostWeights = 16 << 20;    // bytes of transformed weights, beyond which reading them takes longer than what is saved
 constexpr double kPieceProducts = 1e6;
 constexpr double kPoints[] = {0, 0.75, -0.75, 1.25, -1.25};
@@ -31,20 +31,17 @@ bool suits_winograd(const ConvShape& s) {
 WinogradParams prepare_winograd(Isa isa, const ConvShape& shape, const Epilogue& epilogue) {
   SAHA_ASSERT(suits_winograd(shape));
   const ConvShape& s = shape;
-  const std::int64_t w = lanes(isa), m = s.out_channels, c = up(s.in_channels, w);
+  const int w = lanes(isa);
+  const std::int64_t m = s.out_channels, c = up(s.in_channels, w);
   WinogradParams p;
   p.shape = shape, p.epilogue = epilogue;
   p.tiles_h = static_cast<std::int32_t>(tiles(s.out_h)), p.tiles_w = static_cast<std::int32_t>(tiles(s.out_w));
   const std::int64_t count = std::int64_t{p.tiles_h} * p.tiles_w;
   const double products = 36. * double(count) * double(s.in_channels) * double(m);
   const std::int64_t wanted = std::clamp<std::int64_t>(static_cast<std::int64_t>(products / kPieceProducts), 1, kMaxPieces);
-  const std::int64_t fewest = (count + std::max<std::int64_t>(18, kTileBytes / (36 * 4 * c)) - 1) / std::max<std::int64_t>(18, kTileBytes / (36 * 4 * c));
+  const std::int64_t most = std::max(kManyTiles, kTileBytes / (36 * 4 * c)), fewest = (count + most - 1) / most;
   const auto t_of = [&](std::int64_t blocks) { return (count + blocks - 1) / blocks; };
-  const auto m_of = [&](std::int64_t blocks) {
-    std::int64_t block = up((m + blocks - 1) / blocks, 2 * w);
-    while (block < m && (m - 1) % block + 1 <= w) block += 2 * w;  // the last panel may have three vectors
-    return block;
-  };
+  const auto m_of = [&](std::int64_t blocks) { return last_block(m, blocks, w); };
   // Blocks of channels transform the same tiles each for itself.
   const Cut cut = even_cut(wanted, fewest, std::max(fewest, std::min(wanted, count / kFewTiles)), std::max<std::int64_t>(1, m / kFewChannels), [&](std::int64_t tb, std::int64_t mb) {
     return s.batch * ((count + t_of(tb) - 1) / t_of(tb)) * ((m + m_of(mb) - 1) / m_of(mb));

@@ -1,7 +1,6 @@
 // Boxes of few integers, point by point: a batch at once through the sweep, which computes layers of integers exactly; what their values leave open is executed.
 #include <algorithm>
 #include <cmath>
-#include <map>
 #include <ranges>
 
 #include "verify/problem.hpp"
@@ -21,7 +20,7 @@ Points::Points(const Problem& problem) : problem_(problem), sweep_(problem.net, 
     if (l.kind != Layer::Kind::affine || l.spread >= 0 || l.terms.size() != 1) return;
     scaled.push_back(at);
   }
-  std::map<std::size_t, std::vector<double>> most, errors;  // of each element: its magnitude, and what an engine's sum may be off
+  std::vector<std::vector<double>> most(last_ + 1), errors(last_ + 1);  // of each element of a layer: its magnitude, and what an engine's sum may be off
   most[at].assign(std::size_t(problem.net.layers[at].size), double(problem.net.layers[at].largest));
   for (std::size_t k : std::views::reverse(scaled)) {
     const Layer& l = problem.net.layers[k];

@@ -2,6 +2,7 @@
 #include "kernels/resize.hpp"
 
 #include "tests/kernels/harness.hpp"
+#include "tests/kernels/pool_window.hpp"
 
 namespace saha::kernels {
 namespace {
@@ -20,17 +21,7 @@ void check(const PoolShape& s, Pool op, bool with_nan = false) {
     for (std::int64_t c = 0; c < s.planes; ++c)
       for (std::int64_t oy = 0; oy < s.out_h; ++oy)
         for (std::int64_t ox = 0; ox < s.out_w; ++ox) {
-          double sum = 0, total = 0, high = -INFINITY;
-          std::int64_t count = 0, padded = 0;
-          for (std::int64_t ky = 0; ky < s.kernel_h; ++ky)
-            for (std::int64_t kx = 0; kx < s.kernel_w; ++kx) {
-              const std::int64_t iy = oy * s.stride_h - s.pad_top + ky * s.dilation_h, ix = ox * s.stride_w - s.pad_left + kx * s.dilation_w;
-              padded += iy >= -s.pad_top && iy < s.in_h + s.pad_bottom && ix >= -s.pad_left && ix < s.in_w + s.pad_right;
-              if (iy < 0 || ix < 0 || iy >= s.in_h || ix >= s.in_w) continue;
-              const double v = x[static_cast<std::size_t>((c * s.in_h + iy) * s.in_w + ix)];
-              ++count, sum += v, total += std::fabs(v);
-              high = std::isnan(high) || std::isnan(v) ? NAN : std::max(high, v);
-            }
+          const auto [sum, total, high, count, padded] = pool_window(s, oy, ox, [&](std::int64_t iy, std::int64_t ix) { return double(x[static_cast<std::size_t>((c * s.in_h + iy) * s.in_w + ix)]); });
           const float got = y[static_cast<std::size_t>((c * s.out_h + oy) * s.out_w + ox)];
           const double n = double(op == Pool::average ? count : padded);
           if (op == Pool::max) ASSERT_TRUE(got == high || (std::isnan(got) && std::isnan(high))) << oy << "," << ox;

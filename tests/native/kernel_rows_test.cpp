@@ -3,38 +3,21 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <random>
 
 #include "backends/native/fuse.hpp"
 #include "backends/native/network.hpp"
 #include "op/builder.hpp"
 #include "tests/native/at_every_level.hpp"
+#include "tests/native/net.hpp"
 
 namespace saha::native {
 namespace {
 using op::Builder;
 using op::Val;
 using op::Vals;
+using test::Net;
+using test::noise;
 using ir::Ints;
-
-Tensor noise(Dims dims, float low = -1, float high = 1) {
-  static std::mt19937 engine(3);
-  std::uniform_real_distribution<float> d(low, high);
-  Tensor t = Tensor::zeros(DType::f32, std::move(dims));
-  for (std::int64_t i = 0; i < t.size(); ++i) t.as<float>()[i] = d(engine);
-  return t;
-}
-
-/// A graph in the making: inputs with their data.
-struct Net {
-  Builder b;
-  std::vector<Datum> data;
-  Val input(Dims dims, float low = -1, float high = 1) {
-    data.emplace_back(noise(dims, low, high));
-    return b.input(ir::tensor_type(DType::f32, {dims.begin(), dims.end()}));
-  }
-  Val weight(Dims dims, float low = -1, float high = 1) { return b.constant(noise(std::move(dims), low, high)); }
-};
 
 /// `instructions`: how many kernels the plan has.
 void check(Net& n, const Vals& outputs, std::size_t instructions, double tolerance = 2e-5) {

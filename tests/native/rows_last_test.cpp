@@ -4,37 +4,19 @@
 
 #include <algorithm>
 #include <cmath>
-#include <random>
 
 #include "backends/native/fuse.hpp"
 #include "backends/native/kernel_table.hpp"
 #include "backends/native/layout.hpp"
-#include "op/builder.hpp"
+#include "tests/native/net.hpp"
 
 namespace saha::native {
 namespace {
 using ir::Ints;
 using op::Val;
 using op::Vals;
-
-Tensor noise(Dims dims, float low = -1, float high = 1) {
-  static std::mt19937 engine(5);
-  std::uniform_real_distribution<float> d(low, high);
-  Tensor t = Tensor::zeros(DType::f32, std::move(dims));
-  for (std::int64_t i = 0; i < t.size(); ++i) t.as<float>()[i] = d(engine);
-  return t;
-}
-
-/// A graph in the making: inputs with their data.
-struct Net {
-  op::Builder b;
-  std::vector<Datum> data;
-  Val input(Dims dims) {
-    data.emplace_back(noise(dims));
-    return b.input(ir::tensor_type(DType::f32, {dims.begin(), dims.end()}));
-  }
-  Val weight(Dims dims, float low = -1) { return b.constant(noise(std::move(dims), low)); }
-};
+using test::Net;
+using test::noise;
 
 /// For each index of a tensor of these dims, in the plain order: where its element lies in that layout.
 std::vector<std::int64_t> places(const Dims& d, ir::Layout layout) {

@@ -88,7 +88,7 @@ class Compiler {
   /// A transpose to channels first is its operand, read as channels last; one of a value held so to channels last is that value.
   bool relayout(const ir::Node& n) {
     const ir::ValueId x = g_.operand(n, 0), y = g_.result(n);
-    const bool first = brings_channels_first(g_, n) && (bits(g_.type(x).dtype) == 8 || g_.type(x).dtype == DType::f32) && !only_channels_last(x);
+    const bool first = brings_channels_first(g_, n) && may_be_channels_last(g_.type(x)) && !only_channels_last(x);
     if (!first && !(takes_channels_last(g_, n) && only_channels_last(x))) return false;
     const std::uint32_t from = slot(x, first ? ir::Layout::plain : ir::Layout::nhwc);
     Slot s = p_.slots[from];
@@ -177,7 +177,7 @@ Result<> Compiler::node(const ir::Node& n) {
     constant.push_back(there ? g_[v].constant.get() : nullptr);
     known &= !there || plain(g_.type(v));
     plain_first &= !only_channels_last(v);
-    layouts |= there && !constant.back() && has_layouts(g_.type(v)) && (bits(g_.type(v).dtype) == 8 || g_.type(v).dtype == DType::f32);
+    layouts |= there && !constant.back() && may_be_channels_last(g_.type(v));
   }
   plain_first &= !(convolves_ && prefers_channels_last(g_, n));
   for (std::size_t k = 0; k < n.num_results; ++k) {

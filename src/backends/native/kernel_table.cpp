@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <unordered_map>
 
+#include "backends/native/layout.hpp"
 #include "tensor/limit.hpp"
 
 namespace saha::native {
@@ -44,6 +45,8 @@ std::optional<Prepared> choose(const NodeSite& site) {
   return {};
 }
 
+ir::Layout NodeSite::layout_of(std::size_t i) const { return constant[i] || !has_layouts(*in[i]) ? ir::Layout::plain : layout; }
+ir::Layout NodeSite::out_layout(std::size_t k) const { return has_layouts(*out[k]) ? layout : ir::Layout::plain; }
 bool NodeSite::all_f32() const {
   for (const auto& t : in) if (t && t->dtype != DType::f32) return false;
   for (const auto& t : out) if (t && t->dtype != DType::f32) return false;

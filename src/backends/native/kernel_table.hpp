@@ -20,6 +20,9 @@ struct NodeSite : op::AttrView {
   Dims dims(std::size_t i) const { return numbers(*in[i]); }
   Dims out_dims(std::size_t k = 0) const { return numbers(*out[k]); }
   DType dtype(std::size_t i) const { return in[i]->dtype; }
+  /// How an operand or a result lies: as `layout` says where it may lie in two ways.
+  ir::Layout layout_of(std::size_t i) const;
+  ir::Layout out_layout(std::size_t k = 0) const;
   /// Every operand that is there and every result is float32.
   bool all_f32() const;
   static Dims numbers(const ir::Type& t);

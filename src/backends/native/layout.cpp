@@ -22,6 +22,7 @@ bool has_layouts(const ir::Type& t) {
   const std::int64_t b = bits(t.dtype);
   return b == 8 || b == 16 || b == 32 || b == 64;
 }
+bool may_be_channels_last(const ir::Type& t) { return has_layouts(t) && (bits(t.dtype) == 8 || t.dtype == DType::f32); }
 bool layouts_coincide(const Dims& d) {
   if (d.size() < 3 || d[1] == 1) return true;
   return std::all_of(d.begin() + 2, d.end(), [](std::int64_t n) { return n == 1; });
@@ -40,11 +41,15 @@ Dims strides_of(const Dims& d, ir::Layout layout) {
 }
 bool takes_channels_last(const ir::Graph& g, const ir::Node& n) { return permutes(g, n, true); }
 bool brings_channels_first(const ir::Graph& g, const ir::Node& n) { return permutes(g, n, false); }
+Convolution convolution_of(const ir::Graph& g, const ir::Node& n) {
+  if (n.op == ir::OpName("Conv")) return {&g, &n};
+  if (n.op != ir::OpName("Fused")) return {};
+  const ir::Graph& body = **ir::attr<ir::GraphRef>(*n.attrs, "body");
+  return body.nodes().empty() ? Convolution{} : convolution_of(body, body.nodes()[0]);
+}
 bool prefers_channels_last(const ir::Graph& g, const ir::Node& n) {
-  if (g.type(g.result(n)).dtype != DType::f32 || !has_layouts(g.type(g.result(n)))) return false;
-  if (n.op != ir::OpName("Fused")) return n.op == ir::OpName("Conv");
-  const auto* body = ir::attr<std::shared_ptr<const ir::Graph>>(*n.attrs, "body");
-  return body && !(*body)->nodes().empty() && (*body)->nodes()[0].op == ir::OpName("Conv");
+  const ir::Type& y = g.type(g.result(n));
+  return y.dtype == DType::f32 && has_layouts(y) && convolution_of(g, n).node;
 }
 
 }  // namespace saha::native

@@ -8,6 +8,8 @@ namespace saha::native {
 
 /// A static tensor of rank 3 or 4 whose elements are whole bytes: it may be held in either layout.
 bool has_layouts(const ir::Type& t);
+/// Kernels on its elements may ask for either.
+bool may_be_channels_last(const ir::Type& t);
 /// Plain and channels-last are the same bytes: one channel, or one place.
 bool layouts_coincide(const Dims& d);
 /// The dims in the order of memory.
@@ -19,6 +21,12 @@ Dims strides_of(const Dims& d, ir::Layout layout = ir::Layout::plain);
 bool takes_channels_last(const ir::Graph& g, const ir::Node& n);
 bool brings_channels_first(const ir::Graph& g, const ir::Node& n);
 
+/// The convolution that the node is, alone or as the first of a Fused node, and the graph that it stands in; null: it is none.
+struct Convolution {
+  const ir::Graph* graph = nullptr;
+  const ir::Node* node = nullptr;
+};
+Convolution convolution_of(const ir::Graph& g, const ir::Node& n);
 /// A float32 convolution, alone or with what follows it: its kernel on channels last is the faster one even where the operand is at hand plain.
 bool prefers_channels_last(const ir::Graph& g, const ir::Node& n);
 

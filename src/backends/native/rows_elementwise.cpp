@@ -38,19 +38,19 @@ std::optional<Prepared> gelu(const NodeSite& s) {
 /// Strides of operand i along the dims of the result, in the order of memory; 0 where it is broadcast.
 Dims along_result(const NodeSite& s, std::size_t i) {
   const Dims x = s.dims(i), y = s.out_dims();
-  const Dims from = strides_of(x, s.constant[i] || !has_layouts(*s.in[i]) ? ir::Layout::plain : s.layout);
+  const Dims from = strides_of(x, s.layout_of(i));
   Dims strides(y.size(), 0);
   for (std::size_t k = 0; k < x.size(); ++k) strides[y.size() - x.size() + k] = x[k] == 1 ? 0 : from[k];
-  return in_memory(strides, has_layouts(*s.out[0]) ? s.layout : ir::Layout::plain);
+  return in_memory(strides, s.out_layout());
 }
 
 template <Binary O> std::optional<Prepared> binary(const NodeSite& s) {
   if (s.in.size() != 2 || !s.has(0) || !s.has(1)) return {};
   const bool integers = (O == Binary::add || O == Binary::sub || O == Binary::mul) && s.dtype(0) == DType::i32 && s.dtype(1) == DType::i32 && s.out[0]->dtype == DType::i32;
   if ((!integers && !s.all_f32()) || s.in[0]->quant || s.in[1]->quant || s.out[0]->quant) return {};
-  Dims a = s.dims(0), b = s.dims(1), y = s.out_dims();
+  const Dims a = s.dims(0), y = s.out_dims();
   if (y.size() > std::size_t(kernels::kMaxRank)) return {};
-  auto p = s.layout == ir::Layout::plain ? kernels::prepare_binary(O, a, b) : kernels::prepare_binary_strided(O, in_memory(y, has_layouts(*s.out[0]) ? s.layout : ir::Layout::plain), along_result(s, 0), along_result(s, 1));
+  const auto p = kernels::prepare_binary_strided(O, in_memory(y, s.out_layout()), along_result(s, 0), along_result(s, 1));
   return call(integers ? "binary_i32" : "binary_f32", p, {Operand::node(0), Operand::node(1)}, num_elements(a) == num_elements(y) && (s.layout == ir::Layout::plain || a.size() == y.size()));
 }
 

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "backends/native/kernel_table.hpp"
+#include "backends/native/layout.hpp"
 #include "backends/native/recognise.hpp"
 #include "backends/native/rows_last.hpp"
 #include "kernels/conv.hpp"
@@ -322,15 +323,12 @@ std::optional<kernels::ConvShape> conv_shape(const NodeSite& s, std::size_t weig
 }
 
 bool convolves_small_planes(const ir::Graph& g, const ir::Node& n, kernels::Isa isa) {
-  if (n.op == "Fused") {
-    const ir::Graph* body = ir::attr<ir::GraphRef>(*n.attrs, "body")->get();
-    return !body->nodes().empty() && convolves_small_planes(*body, body->nodes()[0], isa);
-  }
-  if (n.op != "Conv") return false;
-  std::vector<ir::TypeRef> in, out = {g[g.result(n)].type};
-  for (ir::ValueId v : g.operands(n)) in.push_back(v == ir::ValueId::none ? ir::TypeRef{} : g[v].type);
+  const auto [graph, conv] = convolution_of(g, n);
+  if (!conv) return false;
+  std::vector<ir::TypeRef> in, out = {(*graph)[graph->result(*conv)].type};
+  for (ir::ValueId v : graph->operands(*conv)) in.push_back(v == ir::ValueId::none ? ir::TypeRef{} : (*graph)[v].type);
   for (const ir::TypeRef& t : {in[0], in[1], out[0]}) if (!ir::is_static(*t)) return false;
-  const auto shape = conv_shape({{*n.attrs}, n.op.str(), in, out, {}, isa}, 1);
+  const auto shape = conv_shape({{*conv->attrs}, conv->op.str(), in, out, {}, isa}, 1);
   return shape && kernels::suits_stencil(isa, *shape);
 }
 

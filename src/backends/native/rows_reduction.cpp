@@ -128,14 +128,14 @@ std::optional<Runs> reduced_runs(const NodeSite& s, const std::vector<bool>& red
   Dims source;                     // the axis of the operand that an axis of the result is
   for (std::size_t i = 0; i < x.size(); ++i) if (y.size() == x.size() || !reduced[i]) source.push_back(std::int64_t(i));
   if (source.size() != y.size()) return {};
-  const auto in_order = [&](std::size_t rank, const ir::Type& t, bool constant) {
+  const auto in_order = [](std::size_t rank, ir::Layout layout) {
     Dims axes(rank);
     for (std::size_t i = 0; i < rank; ++i) axes[i] = std::int64_t(i);
-    return in_memory(axes, has_layouts(t) && !constant ? s.layout : ir::Layout::plain);
+    return in_memory(axes, layout);
   };
   Runs r;
   int stage = 0;  // before, in, after the reduced axes
-  for (std::int64_t axis : in_order(x.size(), *s.in[0], s.constant[0])) {
+  for (std::int64_t axis : in_order(x.size(), s.layout_of(0))) {
     const auto i = std::size_t(axis);
     if (x[i] == 1) continue;
     if (reduced[i] && stage == 2) return {};
@@ -144,7 +144,7 @@ std::optional<Runs> reduced_runs(const NodeSite& s, const std::vector<bool>& red
     (stage == 0 ? r.outer : stage == 1 ? r.n : r.inner) *= x[i];
     if (!reduced[i]) kept.push_back(axis);
   }
-  for (std::int64_t axis : in_order(y.size(), *s.out[0], false)) if (y[std::size_t(axis)] != 1) result.push_back(source[std::size_t(axis)]);
+  for (std::int64_t axis : in_order(y.size(), s.out_layout())) if (y[std::size_t(axis)] != 1) result.push_back(source[std::size_t(axis)]);
   return kept == result ? std::optional(r) : std::nullopt;
 }
 

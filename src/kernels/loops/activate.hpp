@@ -24,6 +24,23 @@ inline V activate(V x, Activation activation, float p0, float p1) {
   return x;
 }
 
+/// The sums of a tile between the bounds of a relu or a clip, as they are where there is no activation; it is no other one.
+template <int R, int N>
+inline void clamp(V (&sums)[R][N], const Epilogue& e) {
+  if (e.activation == Activation::none) return;
+  const V low = splat(e.activation == Activation::clip ? e.p0 : 0);
+#pragma GCC unroll 8
+  for (int i = 0; i < R; ++i)
+#pragma GCC unroll 8
+    for (int j = 0; j < N; ++j) sums[i][j] = max(low, sums[i][j]);
+  if (e.activation != Activation::clip) return;
+  const V high = splat(e.p1);
+#pragma GCC unroll 8
+  for (int i = 0; i < R; ++i)
+#pragma GCC unroll 8
+    for (int j = 0; j < N; ++j) sums[i][j] = min(high, sums[i][j]);
+}
+
 /// f.template operator()<A>() of the activation, for loops that it is chosen outside of.
 template <class F>
 inline void with_activation(Activation a, F f) {

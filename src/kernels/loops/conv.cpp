@@ -3,6 +3,7 @@
 #include "kernels/conv.hpp"
 
 #include "kernels/loops/gemm_tile.hpp"
+#include "kernels/loops/operands.hpp"
 #include "kernels/loops/strip.hpp"
 
 namespace saha::kernels::SAHA_ISA {
@@ -138,11 +139,7 @@ void fill_from_image(const ConvParams& c, Columns& q, const float* x, int64_t ch
 void run_conv(const plan::Call& call) {
   const ConvParams& c = *static_cast<const ConvParams*>(call.params);
   const ConvShape& s = c.shape;
-  const auto* x = static_cast<const float*>(call.operands[0]);
-  const auto* weights = static_cast<const float*>(call.operands[1]);
-  const auto* bias = static_cast<const float*>(call.operands[2]);
-  const auto* residual = static_cast<const float*>(call.operands[3]);
-  auto* y = static_cast<float*>(call.operands[4]);
+  const auto [x, weights, bias, residual, y] = operands_of(call);
   const int64_t group_c = s.in_channels / s.groups, group_m = s.out_channels / s.groups, points = s.out_h * s.out_w;
   const int taps = static_cast<int>(s.kernel_h * s.kernel_w);
   const int64_t k = group_c * taps;

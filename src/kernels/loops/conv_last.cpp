@@ -3,48 +3,37 @@
 #include "kernels/conv_last.hpp"
 
 #include "kernels/loops/last_tile.hpp"
+#include "kernels/loops/operands.hpp"
+#include "kernels/loops/strip.hpp"
 
 namespace saha::kernels::SAHA_ISA {
 namespace {
-
-inline void copy_floats(const float* from, int64_t n, float* to) {
-  int64_t i = 0;
-  for (; i + W <= n; i += W) store(to + i, load(from + i));
-  for (; i < n; ++i) to[i] = from[i];
-}
-inline void zero_floats(int64_t n, float* to) {
-  int64_t i = 0;
-  for (; i + W <= n; i += W) store(to + i, V{});
-  for (; i < n; ++i) to[i] = 0;
-}
 
 /// The channels of a group of the pixels that the rows of points from `oy` on read, padded.
 void fill_strip(const ConvLastParams& c, const float* x, int64_t oy, int64_t rows, float* to) {
   const ConvShape& s = c.shape;
   const int64_t channels = s.in_channels / s.groups, pixels = c.strip_width;
-  const int64_t before = least(pixels, s.pad_left), inside = most<int64_t>(0, least(pixels - before, s.in_w)), after = pixels - before - inside;
   for (int64_t r = 0; r < rows; ++r, to += pixels * channels) {
     const int64_t y = oy * s.stride_h - s.pad_top + r;
-    if (y < 0 || y >= s.in_h) {
-      zero_floats(pixels * channels, to);
-      continue;
-    }
     const float* row = x + y * s.in_w * s.in_channels;
-    zero_floats(before * channels, to);
-    if (s.groups == 1) copy_floats(row, inside * channels, to + before * channels);
-    else for (int64_t p = 0; p < inside; ++p) copy_floats(row + p * s.in_channels, channels, to + (before + p) * channels);
-    zero_floats(after * channels, to + (before + inside) * channels);
+    if (y < 0 || y >= s.in_h) {
+      fill_zero(to, pixels * channels);
+    } else if (s.groups == 1) {
+      copy_phase(row, s.in_w * channels, s.pad_left * channels, 1, 0, pixels * channels, to);
+    } else {
+      for (int64_t p = 0; p < pixels; ++p) {
+        const int64_t ix = p - s.pad_left;
+        if (ix >= 0 && ix < s.in_w) copy_row(row + ix * s.in_channels, to + p * channels, channels);
+        else fill_zero(to + p * channels, channels);
+      }
+    }
   }
 }
 
 void run_conv_last(const plan::Call& call) {
   const ConvLastParams& c = *static_cast<const ConvLastParams*>(call.params);
   const ConvShape& s = c.shape;
-  const auto* x = static_cast<const float*>(call.operands[0]);
-  const auto* weights = static_cast<const float*>(call.operands[1]);
-  const auto* bias = static_cast<const float*>(call.operands[2]);
-  const auto* residual = static_cast<const float*>(call.operands[3]);
-  auto* y = static_cast<float*>(call.operands[4]);
+  const auto [x, weights, bias, residual, y] = operands_of(call);
   const int64_t group_c = s.in_channels / s.groups, group_m = s.out_channels / s.groups, points = s.out_h * s.out_w, k = group_c * s.kernel_h * s.kernel_w;
   const int64_t pixel = c.strip_width ? group_c : s.in_channels, line = c.strip_width ? c.strip_width * pixel : s.in_w * pixel;
   auto* segments = reinterpret_cast<Segment*>(call.scratch);

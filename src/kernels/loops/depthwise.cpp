@@ -4,6 +4,7 @@
 #include "kernels/conv.hpp"
 
 #include "kernels/loops/activate.hpp"
+#include "kernels/loops/operands.hpp"
 #include "kernels/loops/strip.hpp"
 
 namespace saha::kernels::SAHA_ISA {
@@ -230,11 +231,7 @@ void fill_band(const ConvParams& c, const float* plane, int64_t oy, int64_t stri
 void run_depthwise(const plan::Call& call) {
   const ConvParams& c = *static_cast<const ConvParams*>(call.params);
   const ConvShape& s = c.shape;
-  const auto* x = static_cast<const float*>(call.operands[0]);
-  const auto* weights = static_cast<const float*>(call.operands[1]);
-  const auto* bias = static_cast<const float*>(call.operands[2]);
-  const auto* residual = static_cast<const float*>(call.operands[3]);
-  auto* y = static_cast<float*>(call.operands[4]);
+  const auto [x, weights, bias, residual, y] = operands_of(call);
   const int taps = static_cast<int>(s.kernel_h * s.kernel_w);
   const int64_t points = s.out_h * s.out_w, planes = s.batch * s.out_channels, multiplier = s.out_channels / s.in_channels;
   const int64_t begin = int64_t{call.begin} * c.m_block, end = least(planes, int64_t{call.end} * c.m_block);

@@ -4,6 +4,7 @@
 #include "kernels/depthwise_last.hpp"
 
 #include "kernels/loops/activate.hpp"
+#include "kernels/loops/operands.hpp"
 #include "kernels/loops/taps.hpp"
 
 namespace saha::kernels::SAHA_ISA {
@@ -203,11 +204,7 @@ Band band_of(const ConvShape& s) {
 void run_depthwise_last(const plan::Call& call) {
   const DepthwiseLastParams& p = *static_cast<const DepthwiseLastParams*>(call.params);
   const ConvShape& s = p.shape;
-  const auto* x = static_cast<const float*>(call.operands[0]);
-  const auto* weights = static_cast<const float*>(call.operands[1]);
-  const auto* bias = static_cast<const float*>(call.operands[2]);
-  const auto* residual = static_cast<const float*>(call.operands[3]);
-  auto* y = static_cast<float*>(call.operands[4]);
+  const auto [x, weights, bias, residual, y] = operands_of(call);
   const Activation act = p.epilogue.activation;
   const bool relu = act == Activation::relu, clip = act == Activation::clip;
   const Band band = band_of(s);

@@ -3,6 +3,7 @@
 #include "kernels/gemm.hpp"
 
 #include "kernels/loops/gemm_tile.hpp"
+#include "kernels/loops/operands.hpp"
 
 namespace saha::kernels::SAHA_ISA {
 namespace {
@@ -39,11 +40,7 @@ int make_panels(const GemmParams& g, const float* b, int64_t n0, int64_t n1, int
 void run_gemm(const plan::Call& call) {
   const GemmParams& g = *static_cast<const GemmParams*>(call.params);
   const GemmShape& s = g.shape;
-  const auto* a = static_cast<const float*>(call.operands[0]);
-  const auto* b = static_cast<const float*>(call.operands[1]);
-  const auto* bias = static_cast<const float*>(call.operands[2]);
-  const auto* residual = static_cast<const float*>(call.operands[3]);
-  auto* c = static_cast<float*>(call.operands[4]);
+  const auto [a, b, bias, residual, c] = operands_of(call);
   for (std::uint32_t piece = call.begin; piece < call.end;) {
     const std::uint32_t mb = piece % g.m_blocks, nb = piece / g.m_blocks % g.n_blocks, batch = piece / g.m_blocks / g.n_blocks;
     const std::uint32_t count = least(call.end - piece, g.m_blocks - mb);

@@ -48,20 +48,7 @@ inline void finish(V (&sums)[R][N], const plan::Call& call, int64_t column) {
         for (int i = 0; i < R; ++i) sums[i][j] = sums[i][j] + b;
       }
     }
-    if (e.activation != Activation::none) {
-      const V low = splat(e.activation == Activation::clip ? e.p0 : 0);
-#pragma GCC unroll 4
-      for (int i = 0; i < R; ++i)
-#pragma GCC unroll 8
-        for (int j = 0; j < N; ++j) sums[i][j] = max(low, sums[i][j]);
-    }
-    if (e.activation == Activation::clip) {
-      const V high = splat(e.p1);
-#pragma GCC unroll 4
-      for (int i = 0; i < R; ++i)
-#pragma GCC unroll 8
-        for (int j = 0; j < N; ++j) sums[i][j] = min(high, sums[i][j]);
-    }
+    clamp(sums, e);
   }
   float* c = static_cast<float*>(call.operands[4]) + column;
 #pragma GCC unroll 4

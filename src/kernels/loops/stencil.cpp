@@ -2,6 +2,7 @@
 #include "kernels/stencil.hpp"
 
 #include "kernels/loops/activate.hpp"
+#include "kernels/loops/operands.hpp"
 #include "kernels/loops/strip.hpp"
 
 namespace saha::kernels::SAHA_ISA {
@@ -75,20 +76,7 @@ void tile(const Job& b, const Place& at, const float* w, int64_t channel) {
 #pragma GCC unroll 3
       for (int j = 0; j < N; ++j) acc[i][j] = acc[i][j] + bias;
     }
-  if (e.activation != Activation::none) {
-    const V low = splat(e.activation == Activation::clip ? e.p0 : 0);
-#pragma GCC unroll 8
-    for (int i = 0; i < R; ++i)
-#pragma GCC unroll 3
-      for (int j = 0; j < N; ++j) acc[i][j] = max(low, acc[i][j]);
-  }
-  if (e.activation == Activation::clip) {
-    const V high = splat(e.p1);
-#pragma GCC unroll 8
-    for (int i = 0; i < R; ++i)
-#pragma GCC unroll 3
-      for (int j = 0; j < N; ++j) acc[i][j] = min(high, acc[i][j]);
-  }
+  clamp(acc, e);
 #pragma GCC unroll 8
   for (int i = 0; i < R; ++i)
 #pragma GCC unroll 3
@@ -118,11 +106,7 @@ void all_channels(const Job& b, const Place& at, const float* w, int64_t channel
 void run_stencil(const plan::Call& call) {
   const StencilParams& p = *static_cast<const StencilParams*>(call.params);
   const ConvShape& s = p.shape;
-  const auto* x = static_cast<const float*>(call.operands[0]);
-  const auto* weights = static_cast<const float*>(call.operands[1]);
-  const auto* bias = static_cast<const float*>(call.operands[2]);
-  const auto* residual = static_cast<const float*>(call.operands[3]);
-  auto* y = static_cast<float*>(call.operands[4]);
+  const auto [x, weights, bias, residual, y] = operands_of(call);
   const int64_t channels = s.in_channels / s.groups, m = s.out_channels / s.groups, taps = s.kernel_h * s.kernel_w, points = s.out_h * s.out_w;
   auto* tap = reinterpret_cast<int32_t*>(call.scratch);
   float* image = reinterpret_cast<float*>(call.scratch) + round_up(taps, 16);

@@ -3,6 +3,7 @@
 #include "kernels/winograd.hpp"
 
 #include "kernels/loops/last_tile.hpp"
+#include "kernels/loops/operands.hpp"
 
 namespace saha::kernels::SAHA_ISA {
 namespace {
@@ -75,11 +76,7 @@ void finish_tile(const float* from, int64_t matrix, int vectors, const Out& o, i
 void run_winograd(const plan::Call& call) {
   const WinogradParams& p = *static_cast<const WinogradParams*>(call.params);
   const ConvShape& s = p.shape;
-  const auto* x = static_cast<const float*>(call.operands[0]);
-  const auto* weights = static_cast<const float*>(call.operands[1]);
-  const auto* bias = static_cast<const float*>(call.operands[2]);
-  const auto* residual = static_cast<const float*>(call.operands[3]);
-  auto* y = static_cast<float*>(call.operands[4]);
+  const auto [x, weights, bias, residual, y] = operands_of(call);
   const int64_t c = s.in_channels, padded_c = round_up(c, W), tiles = int64_t{p.tiles_h} * p.tiles_w, matrix = p.t_block * padded_c;
   auto** at = reinterpret_cast<const float**>(call.scratch);
   auto* in = reinterpret_cast<float*>(call.scratch + round_up(8 * int64_t{36} * p.t_block, 64));
