@@ -80,7 +80,8 @@ bool sound(const ConvShape& s) {
          Count(s.in_channels / s.groups) * s.kernel_h * s.kernel_w <= Count(kMostDim) && holds(Count(s.batch) * s.out_channels * s.out_h * s.out_w * s.kernel_h * s.kernel_w);
 }
 
-/// What every float32 convolution reads and writes: X, packed weights, bias, residual; Y.
+/// What every float32 convolution reads and writes: X, packed weights, a bias for each channel, residual; Y. Where channels are rows of a product a bias for each column would be one for each point,
+/// of which there are more, and the other way about.
 bool convolution(const ConvShape& s, const Epilogue& e, std::int64_t packed, Needs& n) {
   const Count y = Count(s.batch) * s.out_channels * s.out_h * s.out_w * 4;
   n.reads = {required(Count(s.batch) * s.in_channels * s.in_h * s.in_w * 4), required(Count(packed) * 4),
@@ -89,10 +90,10 @@ bool convolution(const ConvShape& s, const Epilogue& e, std::int64_t packed, Nee
   return true;
 }
 bool contract(const Site& site, const ConvParams& p, Needs& n) {
-  return sound(p.shape) && known(p.epilogue) && same(p, prepare_conv(site.isa, p.shape, p.epilogue)) && kernel(p) == site.kernel && convolution(p.shape, p.epilogue, packed_conv_size(site.isa, p), n);
+  return sound(p.shape) && known(p.epilogue) && p.epilogue.bias != Bias::per_column && same(p, prepare_conv(site.isa, p.shape, p.epilogue)) && kernel(p) == site.kernel && convolution(p.shape, p.epilogue, packed_conv_size(site.isa, p), n);
 }
 bool contract(const Site& site, const ConvLastParams& p, Needs& n) {
-  return sound(p.shape) && known(p.epilogue) && same(p, prepare_conv_last(site.isa, p.shape, p.epilogue)) && convolution(p.shape, p.epilogue, packed_conv_last_size(site.isa, p), n);
+  return sound(p.shape) && known(p.epilogue) && p.epilogue.bias != Bias::per_row && same(p, prepare_conv_last(site.isa, p.shape, p.epilogue)) && convolution(p.shape, p.epilogue, packed_conv_last_size(site.isa, p), n);
 }
 bool contract(const Site& site, const WinogradParams& p, Needs& n) {
   return sound(p.shape) && known(p.epilogue) && suits_winograd(p.shape) && same(p, prepare_winograd(site.isa, p.shape, p.epilogue)) && convolution(p.shape, p.epilogue, packed_winograd_size(site.isa, p), n);

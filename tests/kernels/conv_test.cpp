@@ -1,7 +1,8 @@
 #include "kernels/conv.hpp"
+
+#include "kernels/contract.hpp"
 #include "kernels/conv_last.hpp"
 #include "kernels/winograd.hpp"
-
 #include "tests/kernels/harness.hpp"
 
 namespace saha::kernels {
@@ -180,6 +181,17 @@ TEST(Conv, one_dimension_and_uneven_kernels_equal_the_double_loop) {
   t = shape(1, 3, 5, 5, 2, 3, 1, 1);
   t.out_h = 8, t.out_w = 9;  // reads far beyond the lower right
   check(t);
+}
+
+TEST(Conv, a_bias_for_each_point_is_refused) {
+  const ConvShape s = shape(1, 3, 9, 9, 4, 3, 1, 1);
+  const auto taken = [](std::string_view kernel, const auto& p) { return needs(kernel, Isa::generic, std::as_bytes(std::span(&p, 1)), {}).has_value(); };
+  for (Bias bias : {Bias::none, Bias::per_row, Bias::per_column}) {
+    Epilogue e;
+    e.bias = bias;
+    EXPECT_EQ(taken("conv_f32", prepare_conv(Isa::generic, s, e)), bias != Bias::per_column);
+    EXPECT_EQ(taken("conv_last_f32", prepare_conv_last(Isa::generic, s, e)), bias != Bias::per_row);
+  }
 }
 
 TEST(Conv, of_nothing_writes_nothing) {
