@@ -44,7 +44,7 @@ inline double peak_gflops(kernels::Isa isa) {
   const long n = 200000;
   for (int i = 0; i < 40; ++i) {
     const double start = thread_seconds();
-    isa == kernels::Isa::avx512 ? fma_chains_avx512(n) : fma_chains_avx2(n);
+    kernels::lanes(isa) == 16 ? fma_chains_avx512(n) : fma_chains_avx2(n);
     const double took = thread_seconds() - start;
     const double rate = double(n) * 12 * 2 * kernels::lanes(isa) / took / 1e9;
     best = rate > best ? rate : best;

@@ -18,16 +18,28 @@ constexpr std::int64_t kRowsBytes = 96 << 10;     // rows of the image of a piec
 constexpr double kPieceProducts = 5e5;
 constexpr std::int64_t kMaxPieces = 24;
 constexpr std::int64_t kFewRows = 2;
+constexpr std::int64_t kMostOfTile = 16;          // points, and units
+constexpr std::int64_t kTileCycles = 100;         // of a tile of points by a panel, however shallow the product: sums to memory and back, the delay of a product. An estimate by Intel's figures
+constexpr double kTileProducts = 8;               // in the time of one by quads
 
 std::int64_t up(std::int64_t a, std::int64_t to) { return (a + to - 1) / to * to; }
+/// Of n in as few parts of at most `most` as there can be.
+std::uint16_t even_part(std::int64_t n, std::int64_t most) { return static_cast<std::uint16_t>(up(n, up(n, most) / most) / (up(n, most) / most)); }
 std::int64_t taps(const ConvShape& s) { return s.kernel_h * s.kernel_w; }
 /// int32 elements of the weights of a block of columns.
 std::int64_t panel_size(const ConvI8Params& c, std::int64_t block) { return c.units * (c.dot == Dot::bytes ? block / 2 : block); }
+/// By cycles for a panel: two products of 16 for each tile of points and of units, however full, or two of half a cycle for each point and unit.
+bool suits_tiles(std::int64_t points, std::int64_t depth) {
+  const std::int64_t units = up(depth, 4) / 4, tiles = up(points, kMostOfTile) / kMostOfTile, steps = up(units, kMostOfTile) / kMostOfTile;
+  return tiles * (kTileCycles + 32 * steps) < points * units;
+}
 int numbers_of_unit(Dot d) { return d == Dot::pairs || d == Dot::bytes ? 2 : 4; }
-/// How a level multiplies. vpdpbusd, sdot and smmla take signed bytes for weights; those that are wider without their zero points go by pairs.
-Dot dot_of(Isa isa, bool narrow, std::int64_t rows) {
+/// How a level multiplies. vpdpbusd, tdpbusd, sdot and smmla take signed bytes for weights; those that are wider without their zero points go by pairs.
+Dot dot_of(Isa isa, bool narrow, std::int64_t batch, std::int64_t points, std::int64_t depth) {
+  const std::int64_t rows = batch * points;
   if (!narrow || isa == Isa::generic) return Dot::pairs;
-  if (isa == Isa::avx512vnni) return Dot::quads;
+  if (isa == Isa::avx512amx && suits_tiles(points, depth)) return Dot::tiles;
+  if (isa == Isa::avx512vnni || isa == Isa::avx512amx) return Dot::quads;
   if (isa == Isa::neon_i8mm && rows > 1) return Dot::octs;
   if (isa >= Isa::neon_dot) return Dot::signed_quads;
   return rows <= kFewRows ? Dot::bytes : Dot::pairs;
@@ -79,7 +91,6 @@ ConvI8Params prepare_conv_i8(Isa isa, const ConvShape& shape, const Store& store
   c.depthwise = s.groups > 1 && s.in_channels == s.groups && s.out_channels == s.groups;
   if (s.batch * s.out_channels * points == 0) return c;
   const double products = double(s.batch) * double(points) * double(s.out_channels) * double(depth);
-  const auto wanted = std::clamp<std::int64_t>(static_cast<std::int64_t>(products / kPieceProducts), 1, kMaxPieces);
   if (c.depthwise) {
     c.units = static_cast<std::int32_t>((taps(s) + 1) / 2);
     c.panels = static_cast<std::int32_t>((s.out_channels + block - 1) / block);
@@ -93,14 +104,21 @@ ConvI8Params prepare_conv_i8(Isa isa, const ConvShape& shape, const Store& store
     return c;
   }
   const bool narrow = std::all_of(weights.begin(), weights.end(), [](std::int16_t v) { return v >= -128 && v <= 127; });
-  c.dot = dot_of(isa, narrow, s.batch * points);
-  const std::int64_t per_unit = numbers_of_unit(c.dot), rows = tile_rows(isa);
+  c.dot = dot_of(isa, narrow, s.batch, points, depth);
+  const bool tiles = c.dot == Dot::tiles;
+  const auto wanted = std::clamp<std::int64_t>(static_cast<std::int64_t>(products / (tiles ? kTileProducts * kPieceProducts : kPieceProducts)), 1, kMaxPieces);
+  const std::int64_t per_unit = numbers_of_unit(c.dot), rows = tiles ? 2 * kMostOfTile : tile_rows(isa);
   c.units = static_cast<std::int32_t>(up(depth, c.dot == Dot::octs ? 2 * per_unit : per_unit) / per_unit);
+  if (tiles) {
+    c.tile_units = even_part(c.units, kMostOfTile);
+    c.units = static_cast<std::int32_t>(up(c.units, c.tile_units));
+  }
   c.panels = static_cast<std::int32_t>((m + block - 1) / block);
   const std::int64_t fitting = std::max<std::int64_t>(rows, kRowsBytes / (std::int64_t{4} * std::max(c.units, 1)) / rows * rows);
   const std::int64_t m_wanted = std::max<std::int64_t>((points + fitting - 1) / fitting, std::min<std::int64_t>((wanted + s.batch * s.groups - 1) / (s.batch * s.groups), (points + 4 * rows - 1) / (4 * rows)));
   c.m_block = static_cast<std::int32_t>(std::min(points, up((points + m_wanted - 1) / m_wanted, rows)));
   c.m_blocks = static_cast<std::uint32_t>((points + c.m_block - 1) / c.m_block);
+  if (tiles) c.tile_points = even_part(c.m_block, kMostOfTile);
   const std::int64_t n_wanted = std::clamp<std::int64_t>(wanted / (s.batch * s.groups * c.m_blocks), 1, (c.panels + 3) / 4);
   c.n_block = static_cast<std::int32_t>((c.panels + n_wanted - 1) / n_wanted);
   c.n_blocks = static_cast<std::uint32_t>((c.panels + c.n_block - 1) / c.n_block);

@@ -20,6 +20,7 @@ enum class Dot : std::int32_t {
   quads,  ///< four uint8 of the image, four int8 of the weights
   signed_quads,  ///< four int8 of both
   octs,   ///< the same, but two units at a time, of two rows by two columns
+  tiles,  ///< four bytes of the image, of either sign, four int8 of the weights: registers of up to 16 points, columns and units (AMX)
 };
 /// What is added to X as it is read, so that its bytes have the sign that the product takes.
 [[maybe_unused]] static constexpr std::int32_t added_to_x(Dot d, bool x_signed) {
@@ -36,7 +37,8 @@ struct ConvI8Params {
   std::int32_t units = 0;                      ///< of a row: taps * C / groups numbers, rounded up
   std::int32_t panels = 0;                     ///< blocks of columns of a group
   std::int32_t m_block = 0, n_block = 0;       ///< points and blocks of columns of a piece; depthwise: rows of the result
-  std::uint32_t m_blocks = 0, n_blocks = 0, pieces = 0, filler = 0;   ///< no byte of params is padding: contract.hpp
+  std::uint32_t m_blocks = 0, n_blocks = 0, pieces = 0;
+  std::uint16_t tile_points = 0, tile_units = 0;   ///< of a register, with Dot::tiles; no byte of params is padding: contract.hpp
   std::uint64_t scratch = 0;
   std::int64_t tables = 0;                     ///< where the constants of rescaling begin, in int32
 };

@@ -2,6 +2,10 @@
 
 #if defined(__x86_64__)
 #include <cpuid.h>
+#if defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 #elif defined(__aarch64__)
 #include <sys/auxv.h>
 #endif
@@ -15,6 +19,7 @@ SAHA_KERNEL_TABLES(generic)
 SAHA_KERNEL_TABLES(avx2)
 SAHA_KERNEL_TABLES(avx512)
 SAHA_KERNEL_TABLES_OVER(avx512vnni, avx512)
+SAHA_KERNEL_TABLES_OVER(avx512amx, avx512)
 #elif defined(__aarch64__)
 SAHA_KERNEL_TABLES(neon)
 SAHA_KERNEL_TABLES_OVER(neon_dot, neon)
@@ -29,6 +34,7 @@ std::string_view name(Isa isa) {
     case Isa::avx2: return "avx2";
     case Isa::avx512: return "avx512";
     case Isa::avx512vnni: return "avx512vnni";
+    case Isa::avx512amx: return "avx512amx";
     case Isa::neon: return "neon";
     case Isa::neon_dot: return "neon_dot";
     case Isa::neon_i8mm: return "neon_i8mm";
@@ -46,7 +52,9 @@ Isa highest_isa(const CpuWords& words) {
   if (!(fma_avx_f16c && avx2 && ymm)) return Isa::generic;
   const bool f_dq_bw_vl = all(words.leaf7_ebx, {16, 17, 30, 31}), masks_and_zmm = all(words.xcr0, {5, 6, 7});
   if (!(f_dq_bw_vl && masks_and_zmm)) return Isa::avx2;
-  return all(words.leaf7_ecx, {11}) ? Isa::avx512vnni : Isa::avx512;
+  if (!all(words.leaf7_ecx, {11})) return Isa::avx512;
+  const bool bf16_tile_int8 = all(words.leaf7_edx, {22, 24, 25}), configuration_and_data = all(words.xcr0, {17, 18});
+  return bf16_tile_int8 && configuration_and_data && words.tiles ? Isa::avx512amx : Isa::avx512vnni;
 }
 
 Isa highest_isa(const ArmWords& words) {
@@ -56,17 +64,35 @@ Isa highest_isa(const ArmWords& words) {
   return words.hwcap2 >> kI8mm & 1 ? Isa::neon_i8mm : Isa::neon_dot;
 }
 
+#if defined(__x86_64__)
+namespace {
+
+/// Linux saves AMX's registers for processes that ask for them (Documentation/arch/x86/xstate.rst); it refuses where an alternate signal stack is too small to hold them.
+bool tiles_are_granted() {
+#if defined(__linux__)
+  constexpr long kRequestPermission = 0x1023, kTileData = 18;   // ARCH_REQ_XCOMP_PERM of <asm/prctl.h>; the number of the registers in XCR0
+  static const bool granted = ::syscall(SYS_arch_prctl, kRequestPermission, kTileData) == 0;
+  return granted;
+#else
+  return false;
+#endif
+}
+
+}  // namespace
+#endif
+
 Isa detect_isa() {
 #if defined(__x86_64__)
   CpuWords words;
   std::uint32_t a, b, c, d;
   if (__get_cpuid(1, &a, &b, &c, &d)) words.leaf1_ecx = c;
-  if (__get_cpuid_count(7, 0, &a, &b, &c, &d)) words.leaf7_ebx = b, words.leaf7_ecx = c;
+  if (__get_cpuid_count(7, 0, &a, &b, &c, &d)) words.leaf7_ebx = b, words.leaf7_ecx = c, words.leaf7_edx = d;
   if (words.leaf1_ecx >> 27 & 1) {  // XGETBV may be asked
     std::uint32_t low, high;
     asm volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
     words.xcr0 = low | static_cast<std::uint64_t>(high) << 32;
   }
+  words.tiles = (words.leaf7_edx >> 24 & 1) && tiles_are_granted();
   return highest_isa(words);
 #elif defined(__aarch64__)
   return highest_isa(ArmWords{::getauxval(AT_HWCAP), ::getauxval(AT_HWCAP2)});
@@ -78,6 +104,7 @@ Isa detect_isa() {
 std::span<const std::span<const Kernel>> kernels(Isa isa) {
   switch (isa) {
 #if defined(__x86_64__)
+    case Isa::avx512amx: return avx512amx::tables();
     case Isa::avx512vnni: return avx512vnni::tables();
     case Isa::avx512: return avx512::tables();
     case Isa::avx2: return avx2::tables();

@@ -13,11 +13,12 @@ enum class Isa : std::uint8_t {
   avx2,     ///< AVX2, FMA, F16C
   avx512,   ///< AVX-512 F, BW, DQ, VL
   avx512vnni,  ///< AVX-512 VNNI beside them: loops on 8-bit integers of its own, all else is avx512's
+  avx512amx,   ///< AMX's tiles of 8-bit integers and bfloat16 beside them: convolutions of 8-bit integers of its own, all else is avx512's
   neon,      ///< AArch64's Advanced SIMD, which every such CPU has
   neon_dot,  ///< its dot products beside it (FEAT_DotProd): loops on 8-bit integers of its own, all else is neon's
   neon_i8mm, ///< and its products of 8-bit matrices (FEAT_I8MM), for the same loops
 };
-inline constexpr Isa kLevels[] = {Isa::generic, Isa::avx2, Isa::avx512, Isa::avx512vnni, Isa::neon, Isa::neon_dot, Isa::neon_i8mm};
+inline constexpr Isa kLevels[] = {Isa::generic, Isa::avx2, Isa::avx512, Isa::avx512vnni, Isa::avx512amx, Isa::neon, Isa::neon_dot, Isa::neon_i8mm};
 
 std::string_view name(Isa isa);
 
@@ -25,7 +26,8 @@ std::string_view name(Isa isa);
 struct CpuWords {
   std::uint32_t leaf1_ecx = 0, leaf7_ebx = 0;
   std::uint64_t xcr0 = 0;
-  std::uint32_t leaf7_ecx = 0;
+  std::uint32_t leaf7_ecx = 0, leaf7_edx = 0;
+  bool tiles = false;   ///< the operating system lets this process use AMX's registers
 };
 /// AT_HWCAP and AT_HWCAP2 of Linux on AArch64.
 struct ArmWords {
@@ -37,9 +39,9 @@ Isa highest_isa(const ArmWords& words);
 /// The highest level that this CPU and its operating system run.
 Isa detect_isa();
 
-/// Lanes of float32 in a vector: what packed buffers are laid out by.
-constexpr int lanes(Isa isa) { return isa == Isa::avx512 || isa == Isa::avx512vnni ? 16 : isa == Isa::avx2 ? 8 : 4; }
 constexpr bool is_neon(Isa isa) { return isa >= Isa::neon; }
+/// Lanes of float32 in a vector: what packed buffers are laid out by.
+constexpr int lanes(Isa isa) { return is_neon(isa) || isa == Isa::generic ? 4 : isa == Isa::avx2 ? 8 : 16; }
 /// Whether a CPU whose highest level is `cpu` runs kernels of level `isa`.
 constexpr bool runs(Isa cpu, Isa isa) { return isa == Isa::generic || (isa <= cpu && is_neon(isa) == is_neon(cpu)); }
 

@@ -124,6 +124,43 @@ TEST(ConvI8, kernels_strides_dilations_and_groups_equal_their_rule) {
   check_rules(shape(2, 12, 6, 20, 3, 1, 4));
   check_rules(shape(1, 6, 6, 12, 3, 1, 6));   // two results for each channel
 }
+TEST(ConvI8, where_points_and_numbers_are_enough_tiles_multiply) {
+  const auto dot = [](Isa isa, std::int64_t points, std::int64_t c, std::int16_t weight) {
+    ConvShape s;
+    s.in_channels = c, s.out_channels = 40, s.in_w = s.out_w = points;
+    return prepare_conv_i8(isa, s, {}, true, 0, {&weight, 1}).dot;
+  };
+  EXPECT_EQ(dot(Isa::avx512amx, 32, 36, 127), Dot::tiles);
+  EXPECT_EQ(dot(Isa::avx512amx, 32, 32, 127), Dot::quads);      // too shallow
+  EXPECT_EQ(dot(Isa::avx512amx, 8, 128, 127), Dot::tiles);
+  EXPECT_EQ(dot(Isa::avx512amx, 2, 4096, 127), Dot::quads);     // too few points
+  EXPECT_EQ(dot(Isa::avx512amx, 32, 36, 128), Dot::pairs);
+  EXPECT_EQ(dot(Isa::avx512vnni, 32, 36, 127), Dot::quads);
+}
+TEST(ConvI8, tiles_of_every_size_equal_their_rule) {
+  const auto check_both = [](const ConvShape& s) {
+    for (bool is_signed : {false, true})
+      for (bool keep : {false, true}) {
+        Case c;
+        c.shape = s, c.keep = keep, c.x_signed = is_signed;
+        check(c);
+      }
+  };
+  ConvShape s;
+  for (std::int64_t points : {4, 8, 15, 17, 31, 32, 33, 49, 64, 65})   // in place: depths of whole units
+    for (std::int64_t c : {36, 64, 68, 96, 132, 720}) {
+      s.in_w = s.out_w = points, s.in_channels = c, s.out_channels = 5 + c % 64;
+      check_both(s);
+    }
+  s.in_w = s.out_w = 75, s.in_channels = 4096, s.out_channels = 3;    // blocks of 32, 32 and 11 points in place
+  check_both(s);
+  s.in_channels = 4098;                                             // and copied: the last unit is not whole
+  check_both(s);
+  s = shape(2, 2 * 36, 5, 2 * 33, 1, 1, 2);                         // groups in place
+  check_both(s);
+  check_both(shape(2, 2 * 34, 5, 2 * 33, 3, 2, 2));
+  check_both(shape(1, 48, 6, 35, 1, 2));
+}
 TEST(ConvI8, depthwise_equals_its_rule) {
   for (std::int64_t c : {2, 4, 8, 16, 19, 32, 35, 67})
     for (std::int64_t k : {1, 3, 4}) check_rules(shape(2, c, 5, c, k, 1 + k % 2, c));

@@ -4,6 +4,8 @@
 #include <unistd.h>
 
 #include <bit>
+#include <csignal>
+#include <cstdio>
 #include <set>
 
 #include "tests/kernels/harness.hpp"
@@ -22,6 +24,14 @@ extern const char* broken_rule(float* end);
 namespace avx512_by_avx2 {
 extern const char* broken_rule(float* end);
 }
+namespace avx512amx {
+extern const char* broken_tile_rule();
+extern void multiply_tiles_misfit_by(int row, int unit, int column);
+}
+namespace avx512amx_by_avx2 {
+extern const char* broken_tile_rule();
+extern void multiply_tiles_misfit_by(int row, int unit, int column);
+}
 #elif defined(__aarch64__)
 namespace neon {
 extern const char* broken_rule(float* end);
@@ -34,6 +44,7 @@ using namespace test;
 constexpr CpuWords kAvx2{1u << 12 | 1u << 28 | 1u << 29, 1u << 5, 0x6};
 constexpr CpuWords kAvx512{kAvx2.leaf1_ecx, kAvx2.leaf7_ebx | 1u << 16 | 1u << 17 | 1u << 30 | 1u << 31, 0xe6};
 constexpr CpuWords kVnni{kAvx512.leaf1_ecx, kAvx512.leaf7_ebx, kAvx512.xcr0, 1u << 11};
+constexpr CpuWords kAmx{kVnni.leaf1_ecx, kVnni.leaf7_ebx, kVnni.xcr0 | 1u << 17 | 1u << 18, kVnni.leaf7_ecx, 1u << 22 | 1u << 24 | 1u << 25, true};
 
 TEST(Isa, a_missing_feature_takes_one_to_the_highest_level_without_it) {
   EXPECT_EQ(highest_isa(CpuWords{}), Isa::generic);
@@ -55,6 +66,23 @@ TEST(Isa, a_missing_feature_takes_one_to_the_highest_level_without_it) {
   }
 }
 
+TEST(Isa, tiles_need_their_features_their_state_and_the_permission_of_the_system) {
+  EXPECT_EQ(highest_isa(kAmx), Isa::avx512amx);
+  CpuWords w = kAmx;
+  w.tiles = false;   // refused
+  EXPECT_EQ(highest_isa(w), Isa::avx512vnni);
+  w = kAmx, w.leaf7_ecx = 0;
+  EXPECT_EQ(highest_isa(w), Isa::avx512);
+  for (int i = 0; i < 32; ++i) {
+    CpuWords feature = kAmx, state = kAmx;
+    feature.leaf7_edx &= ~(1u << i);
+    EXPECT_EQ(highest_isa(feature), kAmx.leaf7_edx >> i & 1 ? Isa::avx512vnni : Isa::avx512amx) << i;
+    if (kVnni.xcr0 >> i & 1) continue;
+    state.xcr0 &= ~(1ull << i);
+    EXPECT_EQ(highest_isa(state), kAmx.xcr0 >> i & 1 ? Isa::avx512vnni : Isa::avx512amx) << i;
+  }
+}
+
 TEST(Isa, hardware_capabilities_decide_between_levels_of_neon) {
   constexpr std::uint64_t kAsimd = 1u << 1, kAsimdDp = 1u << 20, kI8mm = 1u << 13;
   EXPECT_EQ(highest_isa(ArmWords{}), Isa::generic);
@@ -71,9 +99,9 @@ TEST(Isa, a_cpu_runs_its_own_levels_up_to_its_highest_one) {
     EXPECT_TRUE(runs(cpu, cpu) && runs(cpu, Isa::generic)) << name(cpu);
     EXPECT_EQ(runs(Isa::generic, cpu), cpu == Isa::generic) << name(cpu);
   }
-  EXPECT_TRUE(runs(Isa::avx512vnni, Isa::avx2) && runs(Isa::neon_dot, Isa::neon));
+  EXPECT_TRUE(runs(Isa::avx512amx, Isa::avx512vnni) && runs(Isa::avx512vnni, Isa::avx2) && runs(Isa::neon_dot, Isa::neon));
   EXPECT_FALSE(runs(Isa::avx2, Isa::avx512) || runs(Isa::neon, Isa::neon_dot));
-  EXPECT_FALSE(runs(Isa::neon_dot, Isa::avx2) || runs(Isa::avx512vnni, Isa::neon));
+  EXPECT_FALSE(runs(Isa::neon_dot, Isa::avx2) || runs(Isa::avx512vnni, Isa::neon) || runs(Isa::avx512vnni, Isa::avx512amx) || runs(Isa::neon, Isa::avx512amx));
   for (Isa isa : kLevels) EXPECT_EQ(kernels(isa).empty(), is_neon(isa) != is_neon(detect_isa()) && isa != Isa::generic) << name(isa);
 }
 
@@ -112,6 +140,22 @@ TEST(Isa, vectors_of_every_level_keep_their_rules_to_the_last_lane) {
 #endif
   ::munmap(memory, 2 * page);
 }
+
+#if defined(__x86_64__)
+TEST(Isa, tiles_are_loaded_multiplied_and_stored_by_their_definition) {
+  const auto check = [](const char* (*broken_tile_rule)(), void (*misfit)(int, int, int)) {
+    const char* broken = broken_tile_rule();
+    EXPECT_EQ(broken, nullptr) << broken;
+    misfit(0, 0, 0);
+    EXPECT_EXIT(misfit(1, 0, 0), testing::KilledBySignal(SIGILL), "");
+    EXPECT_EXIT(misfit(0, 1, 0), testing::KilledBySignal(SIGILL), "");
+    EXPECT_EXIT(misfit(0, 0, 1), testing::KilledBySignal(SIGILL), "");
+  };
+  if (runs(detect_isa(), Isa::avx2)) check(avx512amx_by_avx2::broken_tile_rule, avx512amx_by_avx2::multiply_tiles_misfit_by);
+  if (runs(detect_isa(), Isa::avx512amx)) check(avx512amx::broken_tile_rule, avx512amx::multiply_tiles_misfit_by);
+  else std::puts("this CPU has no AMX: its tiles are emulated");
+}
+#endif
 
 }  // namespace
 }  // namespace saha::kernels

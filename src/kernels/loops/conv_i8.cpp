@@ -3,6 +3,9 @@
 #include "kernels/conv_i8.hpp"
 
 #include "kernels/loops/rescale.hpp"
+#if SAHA_ISA_LEVEL >= 4
+#include "kernels/loops/tiles.hpp"
+#endif
 
 namespace saha::kernels::SAHA_ISA {
 namespace {
@@ -60,6 +63,11 @@ struct Quads {
   }
 };
 
+#if SAHA_ISA_LEVEL >= 4
+struct TileRows : Quads {
+  static constexpr Dot kDot = Dot::tiles;
+};
+#endif
 #if SAHA_NEON >= 3
 struct Octs : Quads {
   static constexpr Dot kDot = Dot::octs;
@@ -194,17 +202,20 @@ void fill(T* to, int64_t n, T value) {
   for (int64_t i = 0; i < n; ++i) to[i] = value;
 }
 
+/// Whether points are those of the image, in its order.
+bool is_pointwise(const ConvShape& s) {
+  return s.kernel_h == 1 && s.kernel_w == 1 && s.stride_h == 1 && s.stride_w == 1 && s.pad_top == 0 && s.pad_left == 0 && s.out_h == s.in_h && s.out_w == s.in_w;
+}
 /// Rows of the points [m0, m1): for each its taps, row of the kernel by row, channels innermost.
 template <class D>
 void fill_rows(const ConvI8Params& c, const std::uint8_t* x, int64_t group, int64_t m0, int64_t m1, typename D::Element* rows) {
   using T = typename D::Element;
   const ConvShape& s = c.shape;
   const int64_t channels = s.in_channels / s.groups, width = int64_t{c.units} * D::kPerUnit, depth = channels * s.kernel_h * s.kernel_w;
-  const bool is_signed = c.x_signed;
+  const bool is_signed = c.x_signed && D::kDot != Dot::tiles;   // tiles take bytes as they are
   const T zero = static_cast<T>(c.x_zero + added_to_x(D::kDot, is_signed));
   x += group * channels;
-  if (s.kernel_h == 1 && s.kernel_w == 1 && s.stride_h == 1 && s.stride_w == 1 && s.pad_top == 0 && s.pad_left == 0 && s.groups == 1 && s.out_h == s.in_h && s.out_w == s.in_w && width == depth)
-    return copy(x + m0 * channels, is_signed, (m1 - m0) * channels, rows);
+  if (is_pointwise(s) && s.groups == 1 && width == depth) return copy(x + m0 * channels, is_signed, (m1 - m0) * channels, rows);
   for (int64_t m = m0; m < m1; ++m, rows += width) {
     const int64_t top = m / s.out_w * s.stride_h - s.pad_top, left = m % s.out_w * s.stride_w - s.pad_left;
     T* to = rows;
@@ -232,45 +243,134 @@ void fill_rows(const ConvI8Params& c, const std::uint8_t* x, int64_t group, int6
   }
 }
 
-template <class D, Rescaling R>
-void convolve(const plan::Call& call) {
+/// Points [m0, m1) of a group of an image, x and y where it begins, and panels [p0, p1).
+struct Block {
+  const std::uint8_t* x;
+  std::uint8_t* y;
+  int64_t group, m0, m1, p0, p1;
+};
+/// f(block) for the pieces of the call, those of one block of points together.
+template <class F>
+void each_block(const plan::Call& call, int64_t element_bytes, F f) {
   const ConvI8Params& c = *static_cast<const ConvI8Params*>(call.params);
   const ConvShape& s = c.shape;
   const auto* x = static_cast<const std::uint8_t*>(call.operands[0]);
-  const auto* packed = static_cast<const int32_t*>(call.operands[1]);
   auto* y = static_cast<std::uint8_t*>(call.operands[2]);
-  constexpr int kBytes = R == Rescaling::none ? 4 : 1;
-  const Bounds bounds(c.store);
   const int64_t points = s.out_h * s.out_w, m = s.out_channels / s.groups;
   for (std::uint32_t piece = call.begin; piece < call.end;) {
     const std::uint32_t nb = piece % c.n_blocks, mb = piece / c.n_blocks % c.m_blocks, outer = piece / c.n_blocks / c.m_blocks;
     const std::uint32_t count = least(call.end - piece, c.n_blocks - nb);
     piece += count;
     const int64_t group = outer % s.groups, image = outer / s.groups;
-    const int64_t m0 = int64_t{mb} * c.m_block, m1 = least(points, m0 + c.m_block);
-    const int64_t p0 = int64_t{nb} * c.n_block, p1 = least<int64_t>(c.panels, p0 + int64_t{count} * c.n_block);
+    const int64_t m0 = int64_t{mb} * c.m_block, p0 = int64_t{nb} * c.n_block;
+    f(Block{x + image * s.in_h * s.in_w * s.in_channels, y + (image * points * s.out_channels + group * m) * element_bytes, group, m0, least(points, m0 + c.m_block), p0,
+            least<int64_t>(c.panels, p0 + int64_t{count} * c.n_block)});
+  }
+}
+
+template <class D, Rescaling R>
+void convolve(const plan::Call& call) {
+  const ConvI8Params& c = *static_cast<const ConvI8Params*>(call.params);
+  const ConvShape& s = c.shape;
+  const auto* packed = static_cast<const int32_t*>(call.operands[1]);
+  constexpr int kBytes = R == Rescaling::none ? 4 : 1;
+  const Bounds bounds(c.store);
+  const int64_t m = s.out_channels / s.groups;
+  each_block(call, kBytes, [&](const Block& b) {
     auto* rows = reinterpret_cast<int32_t*>(call.scratch);
-    fill_rows<D>(c, x + image * s.in_h * s.in_w * s.in_channels, group, m0, m1, reinterpret_cast<typename D::Element*>(rows));
-    std::uint8_t* out = y + (image * points * s.out_channels + group * m) * kBytes;
-    for (int64_t p = p0; p < p1; ++p) {
-      const int64_t panel = group * c.panels + p, columns = least<int64_t>(kBlock, m - p * kBlock);
+    fill_rows<D>(c, b.x, b.group, b.m0, b.m1, reinterpret_cast<typename D::Element*>(rows));
+    for (int64_t p = b.p0; p < b.p1; ++p) {
+      const int64_t panel = b.group * c.panels + p, columns = least<int64_t>(kBlock, m - p * kBlock);
       const int32_t *w = packed + panel * c.units * D::kStep, *t = packed + c.tables + panel * 2 * kRescaleRows * W;
-      for (int64_t i = m0; i < m1; i += kRows) {
-        const int64_t n = least<int64_t>(kRows, m1 - i);
+      for (int64_t i = b.m0; i < b.m1; i += kRows) {
+        const int64_t n = least<int64_t>(kRows, b.m1 - i);
         I sums[kRows][2];
-        tile_of<D>(n, rows + (i - m0) * c.units, c.units, w, t, sums);
-        std::uint8_t* to = out + (i * s.out_channels + p * kBlock) * kBytes;
+        tile_of<D>(n, rows + (i - b.m0) * c.units, c.units, w, t, sums);
+        std::uint8_t* to = b.y + (i * s.out_channels + p * kBlock) * kBytes;
         for (int64_t r = 0; r < n; ++r) put<R>(sums[r][0], sums[r][1], t, bounds, to + r * s.out_channels * kBytes, columns);
       }
     }
-  }
+  });
 }
+
+#if SAHA_ISA_LEVEL >= 4
+/// Registers: 0 to 3 sums of two tiles of points by the two vectors of a panel, 4 and 5 points, 6 and 7 columns.
+TileShapes tile_shapes(const ConvI8Params& c) {
+  TileShapes shapes;
+  for (int t = 0; t < 8; ++t) {
+    shapes.rows[t] = static_cast<std::uint8_t>(t < 6 ? c.tile_points : c.tile_units);
+    shapes.row_bytes[t] = static_cast<std::uint16_t>(t == 4 || t == 5 ? 4 * c.tile_units : 4 * W);
+  }
+  return shapes;
+}
+/// Sums of two tiles of points that begin at `first` and `second`, or of one, times a panel: one point after the other, each two vectors.
+template <bool Signed, bool Two>
+inline void multiply_tiles(Tiles& tiles, const ConvI8Params& c, const std::uint8_t* first, [[maybe_unused]] const std::uint8_t* second, int64_t stride, const int32_t* w, const int32_t* t, int32_t* sums) {
+  constexpr int64_t kRow = 8 * W;   // bytes of two vectors
+  tiles.load<0>(t, 0), tiles.load<1>(t + kRescaleRows * W, 0);
+  if constexpr (Two) tiles.load<2>(t, 0), tiles.load<3>(t + kRescaleRows * W, 0);
+  for (int64_t u = 0; u < c.units; u += c.tile_units, w += c.tile_units * 2 * W) {
+    tiles.load<6>(w, kRow), tiles.load<4>(first + 4 * u, stride);
+    tiles.multiply<0, 4, 6, Signed>();
+    tiles.load<7>(w + W, kRow);
+    tiles.multiply<1, 4, 7, Signed>();
+    if constexpr (Two) {
+      tiles.load<5>(second + 4 * u, stride);
+      tiles.multiply<2, 5, 6, Signed>(), tiles.multiply<3, 5, 7, Signed>();
+    }
+  }
+  tiles.store<0>(sums, kRow), tiles.store<1>(sums + W, kRow);
+  if constexpr (Two) tiles.store<2>(sums + c.tile_points * 2 * W, kRow), tiles.store<3>(sums + c.tile_points * 2 * W + W, kRow);
+}
+
+/// As convolve(). Tiles are all of one size, so the last one of a block reaches back where it would reach beyond, and stores what is its own.
+template <Rescaling R, bool Signed>
+void convolve_by_tiles(const plan::Call& call) {
+  const ConvI8Params& c = *static_cast<const ConvI8Params*>(call.params);
+  const ConvShape& s = c.shape;
+  const auto* packed = static_cast<const int32_t*>(call.operands[1]);
+  constexpr int kBytes = R == Rescaling::none ? 4 : 1;
+  const Bounds bounds(c.store);
+  const int64_t points = s.out_h * s.out_w, m = s.out_channels / s.groups, channels = s.in_channels / s.groups, tile = c.tile_points;
+  const bool in_place = is_pointwise(s) && 4 * int64_t{c.units} == channels;
+  const int64_t stride = in_place ? s.in_channels : 4 * int64_t{c.units};
+  alignas(64) int32_t sums[32 * 2 * W];
+  Tiles tiles(tile_shapes(c));
+  each_block(call, kBytes, [&](const Block& b) {
+    const int64_t from = least(b.m0, points - tile);
+    const std::uint8_t* rows = b.x + b.group * channels + from * stride;
+    if (!in_place) {
+      fill_rows<TileRows>(c, b.x, b.group, from, b.m1, reinterpret_cast<std::uint8_t*>(call.scratch));
+      rows = reinterpret_cast<const std::uint8_t*>(call.scratch);
+    }
+    for (int64_t p = b.p0; p < b.p1; ++p) {
+      const int64_t panel = b.group * c.panels + p, columns = least<int64_t>(kBlock, m - p * kBlock);
+      const int32_t *w = packed + panel * c.units * TileRows::kStep, *t = packed + c.tables + panel * 2 * kRescaleRows * W;
+      const auto begin_of = [&](int64_t i) { return least(i, b.m1 - tile); };
+      const auto put_tile = [&](int64_t i, const int32_t* of) {
+        std::uint8_t* to = b.y + (i * s.out_channels + p * kBlock) * kBytes;
+        for (int64_t r = i - begin_of(i); r < tile; ++r, to += s.out_channels * kBytes) put<R>(load(of + r * 2 * W), load(of + r * 2 * W + W), t, bounds, to, columns);
+      };
+      for (int64_t i = b.m0; i < b.m1; i += 2 * tile) {
+        const std::uint8_t *first = rows + (begin_of(i) - from) * stride, *second = rows + (begin_of(i + tile) - from) * stride;
+        const bool two = i + tile < b.m1;
+        two ? multiply_tiles<Signed, true>(tiles, c, first, second, stride, w, t, sums) : multiply_tiles<Signed, false>(tiles, c, first, nullptr, stride, w, t, sums);
+        put_tile(i, sums);
+        if (two) put_tile(i + tile, sums + tile * 2 * W);
+      }
+    }
+  });
+}
+#endif
 
 void run_conv_i8(const plan::Call& call) {
   const ConvI8Params& c = *static_cast<const ConvI8Params*>(call.params);
   with_rule(c.store.rule, [&]<Rescaling R>() {
 #if SAHA_NEON >= 3
     if (c.dot == Dot::octs) return convolve<Octs, R>(call);
+#endif
+#if SAHA_ISA_LEVEL >= 4
+    if (c.dot == Dot::tiles) return c.x_signed ? convolve_by_tiles<R, true>(call) : convolve_by_tiles<R, false>(call);
 #endif
     if constexpr (kHasQuads) {
       if (c.dot == Quads::kDot) return convolve<Quads, R>(call);

@@ -1,6 +1,6 @@
 #pragma once
 // The vector type that every loop is written over, for the instruction set that this file is being compiled for:
-// SAHA_ISA is the namespace, SAHA_ISA_LEVEL how far it goes on x86 (1 avx2, 2 avx512, 3 avx512vnni) and SAHA_NEON on AArch64 (1 neon, 2 neon_dot, 3 neon_i8mm); the
+// SAHA_ISA is the namespace, SAHA_ISA_LEVEL how far it goes on x86 (1 avx2, 2 avx512, 3 avx512vnni, 4 avx512amx) and SAHA_NEON on AArch64 (1 neon, 2 neon_dot, 3 neon_i8mm); the
 // other one is 0, in generic both are. Nothing here is visible outside that namespace, so no instruction of a higher level can be linked into a
 // lower one. With SAHA_ISA_EMULATED the lanes are the level's, the instructions the compiler's: so tests run a level's loops on a machine that lacks it.
 #include <cstddef>
