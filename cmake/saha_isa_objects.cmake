@@ -16,7 +16,7 @@ set(SAHA_OPTIONS_avx2 -mavx2 -mfma -mf16c)
 set(SAHA_OPTIONS_avx512 -mavx512f -mavx512bw -mavx512dq -mavx512vl ${SAHA_OPTIONS_avx2} -mprefer-vector-width=512
     -Wno-maybe-uninitialized -Wno-uninitialized)  # g++ 12 warns inside its own header
 set(SAHA_OPTIONS_avx512vnni -mavx512vnni ${SAHA_OPTIONS_avx512})
-set(SAHA_OPTIONS_avx512amx -mamx-tile -mamx-int8 ${SAHA_OPTIONS_avx512vnni})
+set(SAHA_OPTIONS_avx512amx -mamx-tile -mamx-int8 -mamx-bf16 ${SAHA_OPTIONS_avx512vnni})
 set(SAHA_OPTIONS_neon -fno-schedule-insns)  # the first scheduler of g++ 12 moves loads up until a tile of sums is spilled; the second one remains
 set(SAHA_OPTIONS_neon_dot -march=armv8.2-a+dotprod ${SAHA_OPTIONS_neon})
 set(SAHA_OPTIONS_neon_i8mm -march=armv8.2-a+dotprod+i8mm ${SAHA_OPTIONS_neon})

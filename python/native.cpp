@@ -311,12 +311,17 @@ class Model {
 
   std::unique_ptr<Session> session(int threads, const std::string& precision, nb::object inputs, nb::object outputs) {
     check(threads);
-    if (precision != "f32" && precision != "auto") raise(wrong_value("precision is 'f32' or 'auto', not '" + precision + "'"));
-    value_of(unlocked([&]() -> Result<> {
+    if (precision != "f32" && precision != "bf16" && precision != "auto") raise(wrong_value("precision is 'f32', 'bf16' or 'auto', not '" + precision + "'"));
+    auto network = value_of(unlocked([&]() -> Result<std::shared_ptr<const native::Network>> {
+      if (precision == "bf16") {
+        SAHA_TRY(const auto bfloat16, native::precision_of("bfloat16", kernels::detect_isa()));
+        return native::network_of(model_.graph, kernels::detect_isa(), true, bfloat16);
+      }
       std::lock_guard lock(mutex_);
-      return prepare();
+      SAHA_DO(prepare());
+      return network_;
     }));
-    return std::make_unique<Session>(network_, threads, std::move(inputs), std::move(outputs));
+    return std::make_unique<Session>(std::move(network), threads, std::move(inputs), std::move(outputs));
   }
 
   nb::list run(nb::list values) {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/result.hpp"
+#include "kernels/tile_parts.hpp"
 
 namespace saha::kernels {
 namespace {
@@ -18,21 +19,14 @@ constexpr std::int64_t kRowsBytes = 96 << 10;     // rows of the image of a piec
 constexpr double kPieceProducts = 5e5;
 constexpr std::int64_t kMaxPieces = 24;
 constexpr std::int64_t kFewRows = 2;
-constexpr std::int64_t kMostOfTile = 16;          // points, and units
-constexpr std::int64_t kTileCycles = 100;         // of a tile of points by a panel, however shallow the product: sums to memory and back, the delay of a product. An estimate by Intel's figures
 constexpr double kTileProducts = 8;               // in the time of one by quads
 
 std::int64_t up(std::int64_t a, std::int64_t to) { return (a + to - 1) / to * to; }
-/// Of n in as few parts of at most `most` as there can be.
-std::uint16_t even_part(std::int64_t n, std::int64_t most) { return static_cast<std::uint16_t>(up(n, up(n, most) / most) / (up(n, most) / most)); }
 std::int64_t taps(const ConvShape& s) { return s.kernel_h * s.kernel_w; }
 /// int32 elements of the weights of a block of columns.
 std::int64_t panel_size(const ConvI8Params& c, std::int64_t block) { return c.units * (c.dot == Dot::bytes ? block / 2 : block); }
-/// By cycles for a panel: two products of 16 for each tile of points and of units, however full, or two of half a cycle for each point and unit.
-bool suits_tiles(std::int64_t points, std::int64_t depth) {
-  const std::int64_t units = up(depth, 4) / 4, tiles = up(points, kMostOfTile) / kMostOfTile, steps = up(units, kMostOfTile) / kMostOfTile;
-  return tiles * (kTileCycles + 32 * steps) < points * units;
-}
+/// By cycles for a panel, of which quads take one for each point and unit.
+bool suits_tiles(std::int64_t points, std::int64_t depth) { return tile_cycles(points, up(depth, 4) / 4) < points * (up(depth, 4) / 4); }
 int numbers_of_unit(Dot d) { return d == Dot::pairs || d == Dot::bytes ? 2 : 4; }
 /// How a level multiplies. vpdpbusd, tdpbusd, sdot and smmla take signed bytes for weights; those that are wider without their zero points go by pairs.
 Dot dot_of(Isa isa, bool narrow, std::int64_t batch, std::int64_t points, std::int64_t depth) {

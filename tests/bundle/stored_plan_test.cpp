@@ -50,6 +50,21 @@ TEST(StoredPlan, of_another_architecture_is_made_here_and_not_run) {
   }
 }
 
+TEST(StoredPlan, in_float32_does_not_stand_for_bfloat16) {
+  const auto p = packed(picture_net(), {{{1, 3, 9, 9}}}, {Isa::avx512amx});
+  const Datum x(noise({1, 3, 9, 9}, 9));
+  const Datum* in[] = {&x};
+  for (const auto precision : {native::Precision::float32, native::Precision::bfloat16}) {
+    auto b = Bundle::from_bytes(p.bytes);
+    ASSERT_TRUE(b);
+    auto n = native::network_of(*b, Isa::avx512amx, precision);
+    ASSERT_TRUE(n) << n.error().message;
+    ASSERT_TRUE((*n)->plan_for(in));   // planned, not run
+    const std::vector<std::string> notes = precision == native::Precision::float32 ? std::vector<std::string>() : std::vector<std::string>{"planned from the bundle's model: its plans are in float32"};
+    EXPECT_EQ((*n)->notes(), notes);
+  }
+}
+
 TEST(StoredPlan, is_written_again_as_it_was_read) {
   const auto p = packed(picture_net(), {{{1, 3, 9, 9}}});
   auto b = Bundle::from_bytes(p.bytes);

@@ -114,6 +114,7 @@ TEST(Isa, every_level_has_every_kernel_and_no_name_twice) {
         EXPECT_TRUE(names.insert(k.name).second) << k.name;
         EXPECT_EQ(find(k.name, tables(isa)), k.run);
       }
+    EXPECT_EQ(names.erase("conv_bf16"), isa == Isa::avx512amx) << name(isa);   // what only tiles pay for
     if (first.empty()) first = names;
     EXPECT_EQ(names, first) << name(isa);
   }

@@ -183,6 +183,11 @@ def test_a_session_runs_as_the_model():
         assert np.allclose(y, softmax(x @ w), atol=1e-6) and y.flags.writeable
 
 
+def saha_has_amx():
+    with open("/proc/cpuinfo") as f:
+        return "amx_bf16" in f.read()
+
+
 def test_a_session_says_what_it_does_not_take():
     m = saha.load(classifier()[0])
     s = m.session()
@@ -195,8 +200,11 @@ def test_a_session_says_what_it_does_not_take():
             with pytest.raises(saha.Error, match=message.replace("[", r"\[").replace("]", r"\]")):
                 s.run(inputs)
         assert s.run({"image": x})["score"].shape == (2, 3)   # an error leaves it as it was
-    with pytest.raises(saha.Error, match="precision is 'f32' or 'auto', not 'fp8'"):
+    with pytest.raises(saha.Error, match="precision is 'f32', 'bf16' or 'auto', not 'fp8'"):
         m.session(precision="fp8")
+    if not saha_has_amx():
+        with pytest.raises(saha.Error, match="products in bfloat16 need a processor with AMX"):
+            m.session(precision="bf16")
     with pytest.raises(saha.Error, match="threads is 1 to 1024, not 0"):
         m.session(threads=0)
 

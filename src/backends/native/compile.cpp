@@ -23,7 +23,7 @@ bool plain(const ir::Type& t) {
 
 class Compiler {
  public:
-  Compiler(const ir::Graph& g, kernels::Isa isa) : g_(g), isa_(isa), loaded_(std::make_shared<runtime::LoadedPlan>()), p_(loaded_->plan), slot_(g.values().size()) {
+  Compiler(const ir::Graph& g, kernels::Isa isa, Precision precision) : g_(g), isa_(isa), precision_(precision), loaded_(std::make_shared<runtime::LoadedPlan>()), p_(loaded_->plan), slot_(g.values().size()) {
     const auto held = [&](ir::ValueId v) { return v == ir::ValueId::none || plain(g.type(v)); };
     convolves_ = std::ranges::count_if(g.nodes(), [&](const ir::Node& n) { return prefers_channels_last(g, n) && held(g.result(n)) && std::ranges::all_of(g.operands(n), held) && !convolves_small_planes(g, n, isa); }) > 1;
   }
@@ -113,6 +113,7 @@ class Compiler {
 
   const ir::Graph& g_;
   kernels::Isa isa_;
+  Precision precision_;
   std::shared_ptr<runtime::LoadedPlan> loaded_;
   plan::Plan& p_;
   struct Held {
@@ -188,7 +189,7 @@ Result<> Compiler::node(const ir::Node& n) {
   ir::Layout layout = ir::Layout::plain;
   for (ir::Layout l : {plain_first ? ir::Layout::plain : ir::Layout::nhwc, plain_first ? ir::Layout::nhwc : ir::Layout::plain}) {
     if (!known || prepared || (l == ir::Layout::nhwc && !layouts)) continue;
-    prepared = choose({{*n.attrs}, n.op.str(), in, out, constant, isa_, l});
+    prepared = choose({{*n.attrs}, n.op.str(), in, out, constant, isa_, l, precision_});
     if (prepared) layout = l;
   }
   std::vector<std::uint32_t> reads, writes;
@@ -265,6 +266,6 @@ Result<std::shared_ptr<const runtime::LoadedPlan>> Compiler::run() {
 }
 }  // namespace
 
-Result<std::shared_ptr<const runtime::LoadedPlan>> compile(const ir::Graph& g, kernels::Isa isa) { return Compiler(g, isa).run(); }
+Result<std::shared_ptr<const runtime::LoadedPlan>> compile(const ir::Graph& g, kernels::Isa isa, Precision precision) { return Compiler(g, isa, precision).run(); }
 
 }  // namespace saha::native

@@ -9,6 +9,9 @@
 
 namespace saha::native {
 
+/// What products by constants may be computed in, where there is a kernel for it; all else is float32.
+enum class Precision : std::uint8_t { float32, bfloat16 };
+
 /// A node at known shapes, as a kernel's preparation sees it.
 struct NodeSite : op::AttrView {
   std::string_view op;
@@ -16,6 +19,7 @@ struct NodeSite : op::AttrView {
   std::span<const Tensor* const> constant;       ///< null: not a constant
   kernels::Isa isa;
   ir::Layout layout = ir::Layout::plain;         ///< of operands of rank 3 and more that are no constants, and of results
+  Precision precision = Precision::float32;
   bool has(std::size_t i) const { return i < in.size() && in[i]; }
   Dims dims(std::size_t i) const { return numbers(*in[i]); }
   Dims out_dims(std::size_t k = 0) const { return numbers(*out[k]); }

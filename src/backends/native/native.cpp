@@ -14,7 +14,7 @@ class NativeProgram final : public runtime::Program {
   NativeProgram(std::shared_ptr<const Network> network, int threads) : network_(std::move(network)), pool_(unsigned(threads)), runner_(network_, pool_) {}
   std::span<const Port> inputs() const override { return network_->inputs(); }
   std::span<const Port> outputs() const override { return network_->outputs(); }
-  std::string precision() const override { return "float32"; }
+  std::string precision() const override { return network_->precision() == Precision::bfloat16 ? "bfloat16" : "float32"; }
 
   Result<std::vector<Datum>> run(std::span<const Datum> in) override {
     bind(in);
@@ -73,12 +73,12 @@ class NativeBackend final : public runtime::Backend {
   std::string name() const override { return "native"; }
   std::string version() const override { return std::string(SAHA_VERSION " ") + std::string(kernels::name(isa_)); }  // results differ in their last bits by level
   Result<std::unique_ptr<runtime::Program>> load(const ir::Model& model, const runtime::LoadOptions& options) override {
-    if (options.precision != "float32" && options.precision != "default") return Error{ErrorCode::unsupported, "the native engine computes in float32, not in " + options.precision};
+    SAHA_TRY(const Precision precision, precision_of(options.precision, isa_));
     std::shared_ptr<const Network> network;
     if (!options.file.empty() && bundle::is_bundle_file(options.file)) {
-      SAHA_TRY(network, open_file(options.file, isa_));
+      SAHA_TRY(network, open_file(options.file, isa_, true, precision));
     } else {
-      network = network_of(model.graph, isa_);
+      network = network_of(model.graph, isa_, true, precision);
     }
     return std::unique_ptr<runtime::Program>(std::make_unique<NativeProgram>(std::move(network), std::max(1, options.threads)));
   }

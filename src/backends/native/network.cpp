@@ -58,6 +58,13 @@ std::vector<Port> ports(const ir::Graph& g, std::span<const ir::ValueId> values)
   return all;
 }
 
+Result<Precision> precision_of(std::string_view name, kernels::Isa isa) {
+  if (name == "float32" || name == "default") return Precision::float32;
+  if (name != "bfloat16") return Error{ErrorCode::unsupported, "the native engine computes in float32 and bfloat16, not in " + std::string(name)};
+  if (isa != kernels::Isa::avx512amx) return Error{ErrorCode::unsupported, "products in bfloat16 need a processor with AMX, level avx512amx; this one's level is " + std::string(kernels::name(isa))};
+  return Precision::bfloat16;
+}
+
 ir::Graph runnable(const ir::Graph& graph) {
   // Kernels on stored integers take 8 bits: what is kept in 16 between a pair computes in float32.
   auto gathered = passes::gather_quantised(graph, 8);
@@ -66,21 +73,22 @@ ir::Graph runnable(const ir::Graph& graph) {
 }
 
 std::shared_ptr<const Network> Network::make(ir::Graph graph, kernels::Isa isa) {
-  std::shared_ptr<Network> n(new Network(ports(graph, graph.inputs()), ports(graph, graph.outputs()), isa));
+  std::shared_ptr<Network> n(new Network(ports(graph, graph.inputs()), ports(graph, graph.outputs()), isa, Precision::float32));
   n->graph_ = std::move(graph);
   return n;
 }
-std::shared_ptr<const Network> network_of(const ir::Graph& graph, kernels::Isa isa, bool simplify) {
-  std::shared_ptr<Network> n(new Network(ports(graph, graph.inputs()), ports(graph, graph.outputs()), isa));
+std::shared_ptr<const Network> network_of(const ir::Graph& graph, kernels::Isa isa, bool simplify, Precision precision) {
+  std::shared_ptr<Network> n(new Network(ports(graph, graph.inputs()), ports(graph, graph.outputs()), isa, precision));
   n->graph_ = simplify ? runnable(graph) : graph;
   return n;
 }
-Result<std::shared_ptr<const Network>> network_of(std::shared_ptr<const bundle::Bundle> bundle, kernels::Isa isa) {
+Result<std::shared_ptr<const Network>> network_of(std::shared_ptr<const bundle::Bundle> bundle, kernels::Isa isa, Precision precision) {
   const auto read = [&]() -> Result<std::shared_ptr<const Network>> {
     SAHA_TRY(auto inputs, runtime::ports_of(bundle->manifest(), "inputs"));
     SAHA_TRY(auto outputs, runtime::ports_of(bundle->manifest(), "outputs"));
-    std::shared_ptr<Network> n(new Network(std::move(inputs), std::move(outputs), isa));
+    std::shared_ptr<Network> n(new Network(std::move(inputs), std::move(outputs), isa, precision));
     SAHA_TRY(n->stored_, runtime::stored_plans(*bundle));
+    if (precision != Precision::float32) n->stored_.clear();
     n->bundle_ = bundle;
     return std::shared_ptr<const Network>(std::move(n));
   };
@@ -89,21 +97,21 @@ Result<std::shared_ptr<const Network>> network_of(std::shared_ptr<const bundle::
   return n;
 }
 
-Result<std::shared_ptr<const Network>> open_file(const std::string& path, kernels::Isa isa, bool simplify) {
+Result<std::shared_ptr<const Network>> open_file(const std::string& path, kernels::Isa isa, bool simplify, Precision precision) {
   if (bundle::is_bundle_file(path)) {
     SAHA_TRY(auto b, bundle::Bundle::open(path));
-    return network_of(std::move(b), isa);
+    return network_of(std::move(b), isa, precision);
   }
   SAHA_TRY(const ir::Model model, formats::import_file(path));
-  return network_of(model.graph, isa, simplify);
+  return network_of(model.graph, isa, simplify, precision);
 }
-Result<std::shared_ptr<const Network>> open_bytes(std::span<const std::byte> bytes, kernels::Isa isa, bool simplify) {
+Result<std::shared_ptr<const Network>> open_bytes(std::span<const std::byte> bytes, kernels::Isa isa, bool simplify, Precision precision) {
   if (bundle::is_bundle(bytes)) {
     SAHA_TRY(auto b, bundle::Bundle::from_bytes(bytes));
-    return network_of(std::move(b), isa);
+    return network_of(std::move(b), isa, precision);
   }
   SAHA_TRY(const ir::Model model, formats::import_bytes(bytes));
-  return network_of(model.graph, isa, simplify);
+  return network_of(model.graph, isa, simplify, precision);
 }
 
 /// The bundle's plan for these inputs; null where it has none that this machine and this build run.
@@ -133,7 +141,7 @@ Result<std::shared_ptr<const runtime::LoadedPlan>> Network::made(std::span<const
   SAHA_TRY(ir::Graph special, passes::specialize(*graph_, types));
   SAHA_TRY(special, expand(std::move(special)));
   SAHA_TRY(ir::Graph fused, fuse(special));
-  return compile(fused, isa_);
+  return compile(fused, isa_, precision_);
 }
 
 Result<std::shared_ptr<const runtime::LoadedPlan>> Network::plan_for(std::span<const Datum* const> in) const {
@@ -160,7 +168,7 @@ Result<std::shared_ptr<const runtime::LoadedPlan>> Network::plan_for(std::span<c
     auto fresh = made(in);
     if (!fresh) return bundle_ ? bundle_->named(std::move(fresh.error())) : std::move(fresh.error());
     loaded = std::move(*fresh);
-    if (bundle_) notes_.push_back("planned from the bundle's model: it has no plan for level " + std::string(kernels::name(isa_)) + " of this build and these shapes");
+    if (bundle_) notes_.push_back("planned from the bundle's model: " + (precision_ == Precision::float32 ? "it has no plan for level " + std::string(kernels::name(isa_)) + " of this build and these shapes" : "its plans are in float32"));
   }
   if (order_.size() >= kMaxPlans) {
     plans_.erase(order_.front());

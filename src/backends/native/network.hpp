@@ -6,6 +6,7 @@
 #include <mutex>
 #include <optional>
 
+#include "backends/native/kernel_table.hpp"
 #include "ir/graph.hpp"
 #include "runtime/stored_plan.hpp"
 
@@ -19,21 +20,23 @@ class Network {
   std::span<const runtime::Port> inputs() const { return inputs_; }
   std::span<const runtime::Port> outputs() const { return outputs_; }
   kernels::Isa isa() const { return isa_; }
+  Precision precision() const { return precision_; }
   /// The plan for inputs of these dtypes and dims; made when first asked for. Inputs that are no tensors do not count.
   Result<std::shared_ptr<const runtime::LoadedPlan>> plan_for(std::span<const Datum* const> in) const;
   /// Why a plan was made although there is a bundle, a sentence each.
   std::vector<std::string> notes() const;
 
  private:
-  friend std::shared_ptr<const Network> network_of(const ir::Graph& graph, kernels::Isa isa, bool simplify);
-  friend Result<std::shared_ptr<const Network>> network_of(std::shared_ptr<const bundle::Bundle> bundle, kernels::Isa isa);
-  Network(std::vector<runtime::Port> inputs, std::vector<runtime::Port> outputs, kernels::Isa isa) : inputs_(std::move(inputs)), outputs_(std::move(outputs)), isa_(isa) {}
+  friend std::shared_ptr<const Network> network_of(const ir::Graph& graph, kernels::Isa isa, bool simplify, Precision precision);
+  friend Result<std::shared_ptr<const Network>> network_of(std::shared_ptr<const bundle::Bundle> bundle, kernels::Isa isa, Precision precision);
+  Network(std::vector<runtime::Port> inputs, std::vector<runtime::Port> outputs, kernels::Isa isa, Precision precision) : inputs_(std::move(inputs)), outputs_(std::move(outputs)), isa_(isa), precision_(precision) {}
   Result<std::shared_ptr<const runtime::LoadedPlan>> stored(std::span<const Datum* const> in) const;
   Result<std::shared_ptr<const runtime::LoadedPlan>> made(std::span<const Datum* const> in) const;
   static constexpr std::size_t kMaxPlans = 8;
   using Key = std::vector<std::int64_t>;
   std::vector<runtime::Port> inputs_, outputs_;
   kernels::Isa isa_;
+  Precision precision_;                                // of products outside of bodies of control flow
   std::shared_ptr<const bundle::Bundle> bundle_;       // null: there is none
   std::vector<runtime::StoredPlan> stored_;
   mutable std::mutex mutex_;
@@ -43,17 +46,20 @@ class Network {
   mutable std::vector<std::string> notes_;
 };
 
+/// "float32" or "bfloat16", "default" being the former; fails where this level has no products in it.
+Result<Precision> precision_of(std::string_view name, kernels::Isa isa);
+
 /// What the engine runs of a model's graph: stored integers gathered while they are still there, then simplified, so that what sub-graphs capture, arithmetic on
 /// shapes and folds are settled once, before any plan. A graph that the passes refuse stays as it is: its own message comes from the run.
 ir::Graph runnable(const ir::Graph& graph);
 
 /// A model's graph, made runnable unless `simplify` is false.
-std::shared_ptr<const Network> network_of(const ir::Graph& graph, kernels::Isa isa, bool simplify = true);
-/// A bundle: its plans where they fit, else its model, which is not read before it is needed. Fails where the manifest says what cannot be.
-Result<std::shared_ptr<const Network>> network_of(std::shared_ptr<const bundle::Bundle> bundle, kernels::Isa isa);
+std::shared_ptr<const Network> network_of(const ir::Graph& graph, kernels::Isa isa, bool simplify = true, Precision precision = Precision::float32);
+/// A bundle: its plans, which are float32's, where they fit, else its model, which is not read before it is needed. Fails where the manifest says what cannot be.
+Result<std::shared_ptr<const Network>> network_of(std::shared_ptr<const bundle::Bundle> bundle, kernels::Isa isa, Precision precision = Precision::float32);
 /// A file of any format that saha reads, and the bytes of one. Of a bundle `simplify` says nothing: it is made.
-Result<std::shared_ptr<const Network>> open_file(const std::string& path, kernels::Isa isa, bool simplify = true);
-Result<std::shared_ptr<const Network>> open_bytes(std::span<const std::byte> bytes, kernels::Isa isa, bool simplify = true);
+Result<std::shared_ptr<const Network>> open_file(const std::string& path, kernels::Isa isa, bool simplify = true, Precision precision = Precision::float32);
+Result<std::shared_ptr<const Network>> open_bytes(std::span<const std::byte> bytes, kernels::Isa isa, bool simplify = true, Precision precision = Precision::float32);
 
 /// Values of a graph as ports.
 std::vector<runtime::Port> ports(const ir::Graph& g, std::span<const ir::ValueId> values);
@@ -74,6 +80,6 @@ class Runner {
 };
 
 /// A graph whose inputs are bound -> a plan; nodes of unknown size become late-bound host instructions.
-Result<std::shared_ptr<const runtime::LoadedPlan>> compile(const ir::Graph& g, kernels::Isa isa);
+Result<std::shared_ptr<const runtime::LoadedPlan>> compile(const ir::Graph& g, kernels::Isa isa, Precision precision);
 
 }  // namespace saha::native

@@ -17,7 +17,7 @@ class BodySite {
  public:
   BodySite(const NodeSite& fused, const ir::Node& n);
   /// Reads what this object holds, and the body.
-  NodeSite site() const { return {{*node_.attrs}, node_.op.str(), in_, out_, constants_, isa_, layout_}; }
+  NodeSite site() const { return {{*node_.attrs}, node_.op.str(), in_, out_, constants_, isa_, layout_, precision_}; }
 
  private:
   const ir::Node& node_;
@@ -25,6 +25,7 @@ class BodySite {
   std::vector<const Tensor*> constants_;
   kernels::Isa isa_;
   ir::Layout layout_;
+  Precision precision_;
 };
 
 struct ActivationOf {

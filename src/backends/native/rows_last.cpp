@@ -1,5 +1,6 @@
 #include "backends/native/rows_last.hpp"
 
+#include "kernels/conv_bf16.hpp"
 #include "kernels/conv_last.hpp"
 #include "kernels/depthwise_last.hpp"
 #include "kernels/pool_last.hpp"
@@ -7,7 +8,7 @@
 
 namespace saha::native {
 
-std::optional<Prepared> conv_last(kernels::Isa isa, const kernels::ConvShape& shape, kernels::Epilogue epilogue, const float* weights) {
+std::optional<Prepared> conv_last(kernels::Isa isa, Precision precision, const kernels::ConvShape& shape, kernels::Epilogue epilogue, const float* weights) {
   auto made = [&](std::string_view kernel, const auto& params, std::int64_t size, auto pack) -> std::optional<Prepared> {
     auto packed = packed_buffer(size);
     if (!packed) return {};
@@ -22,6 +23,10 @@ std::optional<Prepared> conv_last(kernels::Isa isa, const kernels::ConvShape& sh
   }
   if (shape.groups > 1 && shape.in_channels == shape.groups) return {};  // several outputs for each input: the kernel on planes is made for that
   if (epilogue.bias != kernels::Bias::none) epilogue.bias = kernels::Bias::per_column;
+  if (precision == Precision::bfloat16 && kernels::suits_conv_bf16(isa, shape)) {
+    const auto params = kernels::prepare_conv_bf16(isa, shape, epilogue);
+    return made("conv_bf16", params, kernels::packed_conv_bf16_size(isa, params), kernels::pack_conv_bf16);
+  }
   if (kernels::suits_winograd(shape)) {
     const auto params = kernels::prepare_winograd(isa, shape, epilogue);
     return made("winograd_f32", params, kernels::packed_winograd_size(isa, params), kernels::pack_winograd);

@@ -6,6 +6,7 @@
 #include "backends/native/recognise.hpp"
 #include "backends/native/rows_last.hpp"
 #include "kernels/conv.hpp"
+#include "kernels/conv_bf16.hpp"
 #include "kernels/gemm.hpp"
 #include "kernels/gemv.hpp"
 #include "kernels/stencil.hpp"
@@ -92,7 +93,7 @@ std::optional<Prepared> conv(const Anchor& a) {
     weights = scaled.data();
   }
   if (s.layout == ir::Layout::nhwc && s.constant[0]) return {};
-  auto p = s.layout == ir::Layout::nhwc ? conv_last(s.isa, c, e, weights) : kernels::suits_stencil(s.isa, c) ? stencil(s.isa, c, e, weights) : conv_planes(s.isa, c, e, weights);
+  auto p = s.layout == ir::Layout::nhwc ? conv_last(s.isa, s.precision, c, e, weights) : kernels::suits_stencil(s.isa, c) ? stencil(s.isa, c, e, weights) : conv_planes(s.isa, c, e, weights);
   if (!p) return {};
   p->operands = {a.operands[0], Operand::packed(0), s.has(2) ? a.operands[2] : Operand::none(), a.tail.residual.value_or(Operand::none())};
   if (folded) {
@@ -104,10 +105,30 @@ std::optional<Prepared> conv(const Anchor& a) {
   return p;
 }
 
+/// Rows that lie one behind the other, times a constant: a convolution of a row of points.
+std::optional<Prepared> product_bf16(const Anchor& a, const kernels::GemmShape& g, const Epilogue& e, Operand bias, Operand residual, std::optional<Tensor>& made_bias) {
+  if (g.batch_rank != 0 || g.a_col != 1 || g.a_row != g.k || g.c_row != g.n || e.bias == kernels::Bias::per_row) return {};
+  kernels::ConvShape c;
+  c.in_channels = g.k, c.in_w = c.out_w = g.m, c.out_channels = g.n;
+  if (!kernels::suits_conv_bf16(a.s.isa, c)) return {};
+  auto dense = packed_buffer(g.n * g.k);
+  if (!dense) return {};
+  const float* b = a.s.constant[1]->as<float>();
+  for (std::int64_t j = 0; j < g.n; ++j)
+    for (std::int64_t k = 0; k < g.k; ++k) dense->as<float>()[j * g.k + k] = b[k * g.b_row + j * g.b_col];
+  auto p = conv_last(a.s.isa, Precision::bfloat16, c, e, dense->as<float>());
+  if (!p) return {};
+  p->operands = {a.operands[0], Operand::packed(0), made_bias ? Operand::packed(1) : bias, residual};
+  if (made_bias) p->packed.push_back(std::move(*made_bias));
+  return p;
+}
+
 std::optional<Prepared> product(const Anchor& a, const kernels::GemmShape& shape, const Epilogue& e, Operand bias, Operand residual, std::optional<Tensor> made_bias) {
   const NodeSite& s = a.s;
   bool pack_b = s.constant[1];
   for (int i = 0; i < shape.batch_rank; ++i) pack_b &= shape.b_batch[i] == 0;
+  if (pack_b && s.precision == Precision::bfloat16)
+    if (auto p = product_bf16(a, shape, e, bias, residual, made_bias)) return p;
   const bool few_rows = pack_b && shape.batch_rank == 0 && shape.m <= kernels::kGemvRows && shape.c_row == shape.n;
   const auto few = few_rows ? kernels::prepare_gemv(s.isa, {shape.m, shape.n, shape.k, shape.a_row, shape.a_col}, e) : kernels::GemvParams();
   std::vector<Operand> operands = {a.operands[0], a.operands[1], bias, residual};
@@ -291,7 +312,7 @@ constexpr KernelDef kRows[] = {{"Conv", alone, true}, {"Gemm", alone}, {"MatMul"
 
 std::span<const KernelDef> linear_rows() { return kRows; }
 
-BodySite::BodySite(const NodeSite& fused, const ir::Node& n) : node_(n), isa_(fused.isa), layout_(fused.layout) {
+BodySite::BodySite(const NodeSite& fused, const ir::Node& n) : node_(n), isa_(fused.isa), layout_(fused.layout), precision_(fused.precision) {
   const ir::Graph& g = fused.graph("body");
   for (ir::ValueId v : g.operands(n)) {
     in_.push_back(v == ir::ValueId::none ? ir::TypeRef{} : g[v].type);

@@ -2,9 +2,10 @@
 // consecutive pieces of one block of points share its rows. Contract in kernels/conv_i8.hpp.
 #include "kernels/conv_i8.hpp"
 
+#include "kernels/loops/point_rows.hpp"
 #include "kernels/loops/rescale.hpp"
 #if SAHA_ISA_LEVEL >= 4
-#include "kernels/loops/tiles.hpp"
+#include "kernels/loops/point_tiles.hpp"
 #endif
 
 namespace saha::kernels::SAHA_ISA {
@@ -197,50 +198,12 @@ void copy(const std::uint8_t* from, bool is_signed, int64_t n, std::int16_t* to)
   if (n >= kBlock) return block(n - kBlock);
   for (; i < n; ++i) to[i] = from[i] ^ flip;
 }
-template <class T>
-void fill(T* to, int64_t n, T value) {
-  for (int64_t i = 0; i < n; ++i) to[i] = value;
-}
-
-/// Whether points are those of the image, in its order.
-bool is_pointwise(const ConvShape& s) {
-  return s.kernel_h == 1 && s.kernel_w == 1 && s.stride_h == 1 && s.stride_w == 1 && s.pad_top == 0 && s.pad_left == 0 && s.out_h == s.in_h && s.out_w == s.in_w;
-}
 /// Rows of the points [m0, m1): for each its taps, row of the kernel by row, channels innermost.
 template <class D>
 void fill_rows(const ConvI8Params& c, const std::uint8_t* x, int64_t group, int64_t m0, int64_t m1, typename D::Element* rows) {
-  using T = typename D::Element;
-  const ConvShape& s = c.shape;
-  const int64_t channels = s.in_channels / s.groups, width = int64_t{c.units} * D::kPerUnit, depth = channels * s.kernel_h * s.kernel_w;
   const bool is_signed = c.x_signed && D::kDot != Dot::tiles;   // tiles take bytes as they are
-  const T zero = static_cast<T>(c.x_zero + added_to_x(D::kDot, is_signed));
-  x += group * channels;
-  if (is_pointwise(s) && s.groups == 1 && width == depth) return copy(x + m0 * channels, is_signed, (m1 - m0) * channels, rows);
-  for (int64_t m = m0; m < m1; ++m, rows += width) {
-    const int64_t top = m / s.out_w * s.stride_h - s.pad_top, left = m % s.out_w * s.stride_w - s.pad_left;
-    T* to = rows;
-    for (int64_t ky = 0; ky < s.kernel_h; ++ky) {
-      const int64_t y = top + ky * s.dilation_h, whole = s.kernel_w * channels;
-      if (y < 0 || y >= s.in_h) {
-        fill(to, whole, zero), to += whole;
-        continue;
-      }
-      const std::uint8_t* row = x + y * s.in_w * s.in_channels;
-      if (s.dilation_w == 1 && s.groups == 1) {  // neighbours in memory
-        const int64_t first = least(s.kernel_w, most<int64_t>(0, -left)), last = most(first, least(s.kernel_w, s.in_w - left));
-        copy(row + (left + first) * channels, is_signed, (last - first) * channels, to + first * channels);
-        if (last - first < s.kernel_w) fill(to, first * channels, zero), fill(to + last * channels, (s.kernel_w - last) * channels, zero);
-        to += whole;
-        continue;
-      }
-      for (int64_t kx = 0; kx < s.kernel_w; ++kx, to += channels) {
-        const int64_t at = left + kx * s.dilation_w;
-        if (at < 0 || at >= s.in_w) fill(to, channels, zero);
-        else copy(row + at * s.in_channels, is_signed, channels, to);
-      }
-    }
-    for (int64_t i = depth; i < width; ++i) *to++ = 0;
-  }
+  fill_point_rows(c.shape, int64_t{c.units} * D::kPerUnit, x, group, m0, m1, static_cast<typename D::Element>(c.x_zero + added_to_x(D::kDot, is_signed)), rows,
+                  [&](const std::uint8_t* from, int64_t n, typename D::Element* to) { copy(from, is_signed, n, to); });
 }
 
 /// Points [m0, m1) of a group of an image, x and y where it begins, and panels [p0, p1).
@@ -294,37 +257,8 @@ void convolve(const plan::Call& call) {
 }
 
 #if SAHA_ISA_LEVEL >= 4
-/// Registers: 0 to 3 sums of two tiles of points by the two vectors of a panel, 4 and 5 points, 6 and 7 columns.
-TileShapes tile_shapes(const ConvI8Params& c) {
-  TileShapes shapes;
-  for (int t = 0; t < 8; ++t) {
-    shapes.rows[t] = static_cast<std::uint8_t>(t < 6 ? c.tile_points : c.tile_units);
-    shapes.row_bytes[t] = static_cast<std::uint16_t>(t == 4 || t == 5 ? 4 * c.tile_units : 4 * W);
-  }
-  return shapes;
-}
-/// Sums of two tiles of points that begin at `first` and `second`, or of one, times a panel: one point after the other, each two vectors.
-template <bool Signed, bool Two>
-inline void multiply_tiles(Tiles& tiles, const ConvI8Params& c, const std::uint8_t* first, [[maybe_unused]] const std::uint8_t* second, int64_t stride, const int32_t* w, const int32_t* t, int32_t* sums) {
-  constexpr int64_t kRow = 8 * W;   // bytes of two vectors
-  tiles.load<0>(t, 0), tiles.load<1>(t + kRescaleRows * W, 0);
-  if constexpr (Two) tiles.load<2>(t, 0), tiles.load<3>(t + kRescaleRows * W, 0);
-  for (int64_t u = 0; u < c.units; u += c.tile_units, w += c.tile_units * 2 * W) {
-    tiles.load<6>(w, kRow), tiles.load<4>(first + 4 * u, stride);
-    tiles.multiply<0, 4, 6, Signed>();
-    tiles.load<7>(w + W, kRow);
-    tiles.multiply<1, 4, 7, Signed>();
-    if constexpr (Two) {
-      tiles.load<5>(second + 4 * u, stride);
-      tiles.multiply<2, 5, 6, Signed>(), tiles.multiply<3, 5, 7, Signed>();
-    }
-  }
-  tiles.store<0>(sums, kRow), tiles.store<1>(sums + W, kRow);
-  if constexpr (Two) tiles.store<2>(sums + c.tile_points * 2 * W, kRow), tiles.store<3>(sums + c.tile_points * 2 * W + W, kRow);
-}
-
-/// As convolve(). Tiles are all of one size, so the last one of a block reaches back where it would reach beyond, and stores what is its own.
-template <Rescaling R, bool Signed>
+/// As convolve().
+template <Rescaling R, TileNumbers N>
 void convolve_by_tiles(const plan::Call& call) {
   const ConvI8Params& c = *static_cast<const ConvI8Params*>(call.params);
   const ConvShape& s = c.shape;
@@ -335,7 +269,7 @@ void convolve_by_tiles(const plan::Call& call) {
   const bool in_place = is_pointwise(s) && 4 * int64_t{c.units} == channels;
   const int64_t stride = in_place ? s.in_channels : 4 * int64_t{c.units};
   alignas(64) int32_t sums[32 * 2 * W];
-  Tiles tiles(tile_shapes(c));
+  Tiles tiles(tile_shapes(c.tile_points, c.tile_units));
   each_block(call, kBytes, [&](const Block& b) {
     const int64_t from = least(b.m0, points - tile);
     const std::uint8_t* rows = b.x + b.group * channels + from * stride;
@@ -346,18 +280,10 @@ void convolve_by_tiles(const plan::Call& call) {
     for (int64_t p = b.p0; p < b.p1; ++p) {
       const int64_t panel = b.group * c.panels + p, columns = least<int64_t>(kBlock, m - p * kBlock);
       const int32_t *w = packed + panel * c.units * TileRows::kStep, *t = packed + c.tables + panel * 2 * kRescaleRows * W;
-      const auto begin_of = [&](int64_t i) { return least(i, b.m1 - tile); };
-      const auto put_tile = [&](int64_t i, const int32_t* of) {
+      each_pair_of_tiles<N>(tiles, {c.units, c.tile_units, tile}, rows, stride, from, b.m0, b.m1, w, t, t + kRescaleRows * W, sums, [&](int64_t i, int64_t n, const int32_t* of) {
         std::uint8_t* to = b.y + (i * s.out_channels + p * kBlock) * kBytes;
-        for (int64_t r = i - begin_of(i); r < tile; ++r, to += s.out_channels * kBytes) put<R>(load(of + r * 2 * W), load(of + r * 2 * W + W), t, bounds, to, columns);
-      };
-      for (int64_t i = b.m0; i < b.m1; i += 2 * tile) {
-        const std::uint8_t *first = rows + (begin_of(i) - from) * stride, *second = rows + (begin_of(i + tile) - from) * stride;
-        const bool two = i + tile < b.m1;
-        two ? multiply_tiles<Signed, true>(tiles, c, first, second, stride, w, t, sums) : multiply_tiles<Signed, false>(tiles, c, first, nullptr, stride, w, t, sums);
-        put_tile(i, sums);
-        if (two) put_tile(i + tile, sums + tile * 2 * W);
-      }
+        for (; n > 0; --n, of += 2 * W, to += s.out_channels * kBytes) put<R>(load(of), load(of + W), t, bounds, to, columns);
+      });
     }
   });
 }
@@ -370,7 +296,7 @@ void run_conv_i8(const plan::Call& call) {
     if (c.dot == Dot::octs) return convolve<Octs, R>(call);
 #endif
 #if SAHA_ISA_LEVEL >= 4
-    if (c.dot == Dot::tiles) return c.x_signed ? convolve_by_tiles<R, true>(call) : convolve_by_tiles<R, false>(call);
+    if (c.dot == Dot::tiles) return c.x_signed ? convolve_by_tiles<R, TileNumbers::signed_bytes>(call) : convolve_by_tiles<R, TileNumbers::bytes>(call);
 #endif
     if constexpr (kHasQuads) {
       if (c.dot == Quads::kDot) return convolve<Quads, R>(call);

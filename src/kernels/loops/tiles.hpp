@@ -18,8 +18,13 @@ struct alignas(64) TileShapes {
 static_assert(sizeof(TileShapes) == 64);
 
 /// The registers of this thread, from here to the end of the object's life. C, A, B, T are their numbers.
-/// multiply: C += A B, where a row of A holds units of four numbers, as a row of B does: unit n of row k is of column n, and its numbers meet those of unit k of A. Sums are
-/// modulo 2^32. C, A and B are three registers with as many rows in C as in A, as many columns in C as in B, as many units in A as B has rows.
+/// multiply: C += A B, where a row of A holds units of four bytes, as a row of B does: unit n of row k is of column n, and its numbers meet those of unit k of A.
+/// C, A and B are three registers with as many rows in C as in A, as many columns in C as in B, as many units in A as B has rows.
+enum class TileNumbers {
+  bytes,         ///< uint8 of A, int8 of B, four a unit; sums modulo 2^32
+  signed_bytes,  ///< int8 of both
+  bfloats,       ///< bfloat16, two a unit; float32 sums of the first and of the second ones, each in order and rounded once a product, their sum, and that added to C. Denormal numbers are 0 everywhere
+};
 #if !defined(SAHA_ISA_EMULATED)
 class Tiles {
  public:
@@ -34,11 +39,11 @@ class Tiles {
   void load(const void* from, int64_t stride) { asm volatile("tileloadd (%0,%1,1), %%tmm%c2" : : "r"(from), "r"(stride), "i"(T) : "memory"); }
   template <int T>
   void store(void* to, int64_t stride) { asm volatile("tilestored %%tmm%c2, (%0,%1,1)" : : "r"(to), "r"(stride), "i"(T) : "memory"); }
-  /// B is signed, A as `Signed` says.
-  template <int C, int A, int B, bool Signed>
+  template <TileNumbers N, int C, int A, int B>
   void multiply() {
-    if constexpr (Signed) asm volatile("tdpbssd %%tmm%c2, %%tmm%c1, %%tmm%c0" : : "i"(C), "i"(A), "i"(B));
-    else asm volatile("tdpbusd %%tmm%c2, %%tmm%c1, %%tmm%c0" : : "i"(C), "i"(A), "i"(B));
+    if constexpr (N == TileNumbers::bytes) asm volatile("tdpbusd %%tmm%c2, %%tmm%c1, %%tmm%c0" : : "i"(C), "i"(A), "i"(B));
+    else if constexpr (N == TileNumbers::signed_bytes) asm volatile("tdpbssd %%tmm%c2, %%tmm%c1, %%tmm%c0" : : "i"(C), "i"(A), "i"(B));
+    else asm volatile("tdpbf16ps %%tmm%c2, %%tmm%c1, %%tmm%c0" : : "i"(C), "i"(A), "i"(B));
   }
 };
 #else
@@ -71,9 +76,12 @@ class Tiles {
     for (int i = shapes_.start_row; i < shapes_.rows[T]; ++i) memcpy(static_cast<std::byte*>(to) + i * stride, tile_[T][i], shapes_.row_bytes[T]);
     shapes_.start_row = 0;
   }
-  template <int C, int A, int B, bool Signed>
+  template <TileNumbers N, int C, int A, int B>
   void multiply() {
     product_of<C, A, B>();
+    shapes_.start_row = 0;
+    if constexpr (N == TileNumbers::bfloats) return multiply_bfloats<C, A, B>();
+    constexpr bool Signed = N == TileNumbers::signed_bytes;
     const int units = shapes_.row_bytes[A] / 4, columns = shapes_.row_bytes[C] / 4;
     for (int m = 0; m < shapes_.rows[C]; ++m) {
       std::uint32_t sums[kRowBytes / 4];
@@ -86,10 +94,29 @@ class Tiles {
         }
       memcpy(tile_[C][m], sums, sizeof sums);
     }
-    shapes_.start_row = 0;
   }
 
  private:
+  static float no_denormal(float v) { return __builtin_fabsf(v) < 0x1p-126f ? __builtin_copysignf(0.f, v) : v; }
+  static float bfloat(const std::uint8_t* at) {
+    std::uint32_t bits = static_cast<std::uint32_t>(at[0]) << 16 | static_cast<std::uint32_t>(at[1]) << 24;
+    float v;
+    memcpy(&v, &bits, 4);
+    return no_denormal(v);
+  }
+  template <int C, int A, int B>
+  void multiply_bfloats() {
+    const int units = shapes_.row_bytes[A] / 4, columns = shapes_.row_bytes[C] / 4;
+    for (int m = 0; m < shapes_.rows[C]; ++m)
+      for (int n = 0; n < columns; ++n) {
+        float parts[2] = {}, c;
+        for (int k = 0; k < units; ++k)
+          for (int i = 0; i < 2; ++i) parts[i] = no_denormal(__builtin_fmaf(bfloat(tile_[A][m] + 4 * k + 2 * i), bfloat(tile_[B][k] + 4 * n + 2 * i), parts[i]));
+        memcpy(&c, tile_[C][m] + 4 * n, 4);
+        c = no_denormal(no_denormal(c) + no_denormal(parts[0] + parts[1]));
+        memcpy(tile_[C][m] + 4 * n, &c, 4);
+      }
+  }
   static void valid(bool holds) {
     if (!holds) __builtin_trap();
   }

@@ -1,0 +1,129 @@
+// Plans for a processor with AMX, made here and run by the emulation of its kernels: bfloat16 where it is asked for, 8-bit integers bit for bit.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "backends/native/native.hpp"
+#include "backends/native/network.hpp"
+#include "tests/native/net.hpp"
+
+#if defined(__x86_64__)
+#include "kernels/tables.hpp"
+
+SAHA_KERNEL_TABLES(avx512_by_avx2)
+SAHA_KERNEL_TABLES_OVER(avx512amx_by_avx2, avx512_by_avx2)
+
+namespace saha::native {
+namespace {
+using kernels::Isa;
+using op::Val;
+using test::Net;
+using test::noise;
+
+struct Ran {
+  std::vector<std::string> kernels;   ///< of the instructions, in order
+  std::vector<Datum> got, want;
+};
+/// The graph by a plan of level avx512amx, and by the operators' references.
+void run(Net& n, Val output, Precision precision, Ran& ran) {
+  auto g = std::move(n.b).build({output});
+  ASSERT_TRUE(g) << g.error().message;
+  auto want = op::run(*g, n.data);
+  ASSERT_TRUE(want) << want.error().message;
+  ran.want = std::move(*want);
+  std::vector<const Datum*> in;
+  for (const Datum& d : n.data) in.push_back(&d);
+  auto loaded = network_of(*g, Isa::avx512amx, true, precision)->plan_for(in);
+  ASSERT_TRUE(loaded) << loaded.error().message;
+  auto own = std::const_pointer_cast<runtime::LoadedPlan>(*loaded);   // nobody else has it
+  plan::Plan& p = own->plan;
+  ASSERT_TRUE(runtime::bind(p, Isa::avx512amx));                     // it keeps the contracts of its kernels
+  for (std::size_t k = 0; k < p.kernels.size(); ++k) {
+    p.runs[k] = kernels::find(p.kernels[k], kernels::avx512amx_by_avx2::tables());
+    ASSERT_NE(p.runs[k], nullptr) << p.kernels[k];
+  }
+  for (const plan::Instruction& i : p.instructions) {
+    ASSERT_NE(i.kernel, plan::kHost) << p.origins[i.origin].op << " runs by reference";
+    ran.kernels.push_back(p.kernels[i.kernel]);
+  }
+  system::ThreadPool pool(2);
+  auto context = runtime::Context::make(own, pool);
+  ASSERT_TRUE(context) << context.error().message;
+  for (std::size_t i = 0; i < in.size(); ++i) context->set_input(i, *in[i]);
+  ASSERT_TRUE(context->run());
+  for (std::size_t k = 0; k < ran.want.size(); ++k) ran.got.push_back(context->take_output(k));
+}
+bool emulates() { return kernels::runs(kernels::detect_isa(), Isa::avx2); }
+
+/// Convolutions of all kinds, one with a residual, then a product of 20 rows.
+Val network(Net& n) {
+  const auto conv = [&](Val x, Dims w, std::int64_t stride, std::int64_t groups = 1) {
+    const std::int64_t pad = w[2] / 2;
+    return n.b.op("Conv", {x, n.weight(w, -0.2f, 0.2f), n.weight({w[0]})}, {{"pads", ir::Ints{pad, pad, pad, pad}}, {"strides", ir::Ints{stride, stride}}, {"group", groups}});
+  };
+  Val x = n.b.op("Relu", {conv(n.input({1, 3, 20, 16}), {32, 3, 3, 3}, 2)});
+  Val y = n.b.op("Relu", {conv(x, {48, 32, 1, 1}, 1)});
+  y = n.b.op("Relu", {conv(y, {48, 1, 3, 3}, 1, 48)});
+  x = conv(y, {32, 48, 1, 1}, 1) + x;
+  x = n.b.op("Relu", {conv(x, {20, 32, 3, 3}, 1)});
+  return n.b.op("Gemm", {n.b.op("Reshape", {x, n.b.ints({20, 80})}), n.weight({80, 33}, -0.2f, 0.2f), n.weight({33})});
+}
+double distance(const Tensor& a, const Tensor& b) {
+  double error = 0, size = 0;
+  for (std::int64_t i = 0; i < a.size(); ++i) error += std::pow(a.at(i) - b.at(i), 2), size += std::pow(b.at(i), 2);
+  return std::sqrt(error / size);
+}
+
+TEST(Emulated, bfloat16_is_taken_where_it_is_asked_for) {
+  if (!emulates()) GTEST_SKIP() << "kernels for AMX are emulated by AVX2, which this CPU lacks";
+  Net n;
+  Ran ran;
+  ASSERT_NO_FATAL_FAILURE(run(n, network(n), Precision::bfloat16, ran));
+  EXPECT_EQ(std::ranges::count(ran.kernels, "conv_bf16"), 5);
+  ASSERT_EQ(ran.got[0].tensor.dims, ran.want[0].tensor.dims);
+  const double off = distance(ran.got[0].tensor, ran.want[0].tensor);
+  EXPECT_LT(off, 0.02);
+  EXPECT_GT(off, 1e-5);   // it is not float32
+}
+TEST(Emulated, float32_stays_float32) {
+  if (!emulates()) GTEST_SKIP() << "kernels for AMX are emulated by AVX2, which this CPU lacks";
+  Net n;
+  Ran ran;
+  ASSERT_NO_FATAL_FAILURE(run(n, network(n), Precision::float32, ran));
+  EXPECT_EQ(std::ranges::count(ran.kernels, "conv_bf16"), 0);
+  EXPECT_LT(distance(ran.got[0].tensor, ran.want[0].tensor), 1e-5);
+}
+TEST(Emulated, eight_bits_give_the_same_bits) {
+  if (!emulates()) GTEST_SKIP() << "kernels for AMX are emulated by AVX2, which this CPU lacks";
+  Net n;
+  Tensor x = Tensor::zeros(DType::u8, {2, 40, 9, 8}), w = Tensor::zeros(DType::i8, {37, 40, 3, 3}), zero = Tensor::zeros(DType::u8, {});
+  for (std::int64_t i = 0; i < x.size(); ++i) x.as<std::uint8_t>()[i] = static_cast<std::uint8_t>(i * 97 % 251);
+  for (std::int64_t i = 0; i < w.size(); ++i) w.as<std::int8_t>()[i] = static_cast<std::int8_t>(i * 89 % 255 - 127);
+  zero.as<std::uint8_t>()[0] = 77;
+  n.data.emplace_back(x);
+  const Val in = n.b.input(ir::tensor_type(DType::u8, {2, 40, 9, 8}));
+  Ran ran;
+  ASSERT_NO_FATAL_FAILURE(run(n, n.b.op("ConvInteger", {in, n.b.constant(w), n.b.constant(zero)}, {{"pads", ir::Ints{1, 1, 1, 1}}}), Precision::float32, ran));
+  EXPECT_EQ(std::ranges::count(ran.kernels, "conv_i8"), 1);
+  ASSERT_EQ(ran.got[0].tensor.dims, ran.want[0].tensor.dims);
+  for (std::int64_t i = 0; i < ran.got[0].tensor.size(); ++i) ASSERT_EQ(ran.got[0].tensor.at(i), ran.want[0].tensor.at(i)) << i;
+}
+
+TEST(Precision, that_a_level_lacks_is_refused) {
+  EXPECT_EQ(*precision_of("bfloat16", Isa::avx512amx), Precision::bfloat16);
+  EXPECT_EQ(*precision_of("default", Isa::avx2), Precision::float32);
+  EXPECT_EQ(precision_of("bfloat16", Isa::avx2).error().message, "products in bfloat16 need a processor with AMX, level avx512amx; this one's level is avx2");
+  EXPECT_EQ(precision_of("int4", Isa::avx2).error().message, "the native engine computes in float32 and bfloat16, not in int4");
+  Net n;
+  ir::Model m;
+  m.graph = *std::move(n.b).build({n.b.op("Relu", {n.input({2})})});
+  auto refused = open(Isa::avx2)->load(m, {.threads = 1, .precision = "bfloat16", .file = {}});
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, ErrorCode::unsupported);
+  EXPECT_EQ((*open(Isa::avx512amx)->load(m, {.threads = 1, .precision = "bfloat16", .file = {}}))->precision(), "bfloat16");
+}
+
+}  // namespace
+}  // namespace saha::native
+#endif
