@@ -1,5 +1,7 @@
 #pragma once
 // The machine a number was measured on: processor, memory, load and clocks, as Linux tells them. What is not known is empty or 0.
+#include <pthread.h>
+
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -13,7 +15,12 @@ struct Cpu {
   int physical = 1;                ///< distinct cores among them, never more than the cgroup's CPU quota (rounded up): the default of --threads
   double quota = 0;                ///< cgroup v1 or v2 CPU limit in processors; 0: none
 };
-Cpu cpu();
+/// `root` stands before /proc and /sys.
+Cpu cpu(const std::string& root = "");
+/// Processors this process may run on, one of each core before a second one of any: the order in which threads are pinned.
+std::vector<int> processors(const std::string& root = "");
+/// The thread stays on that processor. False where the system does not allow it.
+bool pin_thread(int processor, pthread_t thread = pthread_self());
 
 struct Memory {
   std::uint64_t total_bytes = 0;       ///< of the machine, or the cgroup's limit where that is lower

@@ -7,6 +7,8 @@
 #include <atomic>
 #include <thread>
 #include <vector>
+
+#include "system/machine.hpp"
 #if defined(__x86_64__)
 #include <immintrin.h>
 #endif
@@ -38,6 +40,7 @@ struct ThreadPool::State {
   std::atomic<std::uint32_t> bell{0};              // changes when sleepers must look at `word`
   std::atomic<int> sleepers{0};
   std::atomic<bool> stop{false};
+  unsigned pinned = 0;                             // threads that stay on a processor
   std::uint32_t pieces = 0;
   Body body = nullptr;
   void* context = nullptr;
@@ -82,10 +85,13 @@ struct ThreadPool::State {
   }
 };
 
-ThreadPool::ThreadPool(unsigned threads) : state_(std::make_unique<State>()) {
+ThreadPool::ThreadPool(unsigned threads, std::span<const int> processors) : state_(std::make_unique<State>()) {
   const unsigned workers = std::max(1u, threads) - 1;
   state_->threads.reserve(workers);  // size is read by workers only in a job, which starts after the last push
-  for (unsigned i = 1; i <= workers; ++i) state_->threads.emplace_back([s = state_.get(), i] { s->worker(i); });
+  for (unsigned i = 1; i <= workers; ++i) {
+    state_->threads.emplace_back([s = state_.get(), i] { s->worker(i); });
+    if (!processors.empty() && pin_thread(processors[i % processors.size()], state_->threads.back().native_handle())) ++state_->pinned;
+  }
 }
 
 ThreadPool::~ThreadPool() {
@@ -95,6 +101,7 @@ ThreadPool::~ThreadPool() {
   for (std::thread& t : state_->threads) t.join();
 }
 
+bool ThreadPool::pinned() const { return state_->pinned == state_->threads.size(); }
 unsigned ThreadPool::size() const { return static_cast<unsigned>(state_->threads.size()) + 1; }
 
 void ThreadPool::run(std::uint32_t pieces, Body body, void* context) {

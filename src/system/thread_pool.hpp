@@ -2,6 +2,7 @@
 // A fixed set of threads that share out the pieces of one job at a time. Workers spin for some microseconds after a job, then sleep.
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <type_traits>
 
 namespace saha::system {
@@ -10,13 +11,16 @@ namespace saha::system {
 /// pieces alone, as does a job started from inside a piece.
 class ThreadPool {
  public:
-  /// `threads` counts the caller: 1 makes no thread at all. 0 is taken as 1.
-  explicit ThreadPool(unsigned threads);
+  /// `threads` counts the caller: 1 makes no thread at all. 0 is taken as 1. Of `processors` thread i stays on the one at i modulo their number; the
+  /// caller, which is thread 0, is left where it is. Empty: the system moves them.
+  explicit ThreadPool(unsigned threads, std::span<const int> processors = {});
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;
 
   unsigned size() const;
+  /// Every thread that it made stays on the processor it was given.
+  bool pinned() const;
 
   /// Does pieces [begin, end) as thread `thread` < size(); two calls at the same time never have the same number within one job.
   using Body = void (*)(void* context, unsigned thread, std::uint32_t begin, std::uint32_t end);

@@ -7,6 +7,8 @@
 #include <thread>
 #include <vector>
 
+#include "system/machine.hpp"
+
 namespace saha::system {
 namespace {
 
@@ -73,6 +75,32 @@ TEST(ThreadPool, sleeping_workers_wake_for_a_later_job) {
     EXPECT_EQ(seen, 3u);
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
   }
+}
+
+TEST(ThreadPool, a_pinned_thread_runs_on_its_processor_only_and_the_caller_where_it_was) {
+  const std::vector<int> order = processors();
+  const unsigned threads = 3;
+  ThreadPool pool(threads, order);
+  EXPECT_TRUE(pool.pinned());
+  std::vector<std::vector<int>> seen(threads);
+  std::atomic<unsigned> arrived{0};
+  parallel(pool, threads, [&](unsigned thread, std::uint32_t, std::uint32_t) {
+    seen[thread] = processors();
+    ++arrived;
+    const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(2);  // a piece each
+    while (arrived < threads && std::chrono::steady_clock::now() < until) std::this_thread::yield();
+  });
+  EXPECT_EQ(seen[0], order);
+  for (unsigned t = 1; t < threads; ++t) EXPECT_EQ(seen[t], std::vector<int>{order[t % order.size()]}) << t;
+  EXPECT_EQ(processors(), order);
+}
+
+TEST(ThreadPool, a_processor_that_is_not_there_pins_nothing) {
+  const int nowhere[] = {-1};
+  ThreadPool pool(2, nowhere);
+  EXPECT_FALSE(pool.pinned());
+  EXPECT_FALSE(ThreadPool(2).pinned());
+  EXPECT_TRUE(ThreadPool(1, nowhere).pinned());  // it makes no thread
 }
 
 }  // namespace
