@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <set>
 
+#include "kernels/algorithm.hpp"
 #include "tests/kernels/harness.hpp"
 
 namespace saha::kernels {
@@ -113,6 +114,7 @@ TEST(Isa, every_level_has_every_kernel_and_no_name_twice) {
       for (const Kernel& k : table) {
         EXPECT_TRUE(names.insert(k.name).second) << k.name;
         EXPECT_EQ(find(k.name, tables(isa)), k.run);
+        EXPECT_NE(algorithm(k.name), "") << k.name << " is missing in kernels/algorithm.cpp";
       }
     EXPECT_EQ(names.erase("conv_bf16"), isa == Isa::avx512amx) << name(isa);   // what only tiles pay for
     if (first.empty()) first = names;
@@ -120,6 +122,7 @@ TEST(Isa, every_level_has_every_kernel_and_no_name_twice) {
   }
   EXPECT_FALSE(first.empty());
   EXPECT_EQ(find("no_such_kernel", Isa::generic), nullptr);
+  EXPECT_EQ(algorithm("no_such_kernel"), "");
 }
 
 TEST(Isa, vectors_of_every_level_keep_their_rules_to_the_last_lane) {

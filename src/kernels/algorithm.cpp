@@ -1,0 +1,61 @@
+#include "kernels/algorithm.hpp"
+
+#include <utility>
+
+namespace saha::kernels {
+namespace {
+// clang-format off
+constexpr std::pair<std::string_view, std::string_view> kWords[] = {
+    {"winograd_f32", "minimal filtering F(4x4, 3x3), channels last"},
+    {"conv_last_f32", "product of points read in place by packed panels, channels last"},
+    {"conv_f32", "implicit product by packed panels, channels first"},
+    {"stencil_f32", "direct, lanes along a row, channels first"},
+    {"depthwise_f32", "direct by channel, channels first"},
+    {"depthwise_last_f32", "direct, lanes along channels, channels last"},
+    {"conv_i8", "exact integer product of points by packed panels, channels last"},
+    {"conv_bf16", "product of points in bfloat16 by packed panels, summed in float32, channels last"},
+    {"depthwise_i8", "exact integer, direct, lanes along channels, channels last"},
+    {"gemm_f32", "product by packed panels, blocked over the depth"},
+    {"gemv_f32", "product of few rows, weights read once"},
+    {"lstm_f32", "all steps in one call, packed weights"},
+    {"gru_f32", "all steps in one call, packed weights"},
+    {"lstm_i8", "all steps in one call, exact integer"},
+    {"norm_f32", "a row at a time"},
+    {"softmax_f32", "a row at a time"},
+    {"softmax_i8", "fixed point"},
+    {"reduce_f32", "one pass"},
+    {"sum_i8", "exact integer, one pass"},
+    {"argmax_i8", "one pass"},
+    {"pool_f32", "windows of planes, channels first"},
+    {"pool_last_f32", "windows, lanes along channels, channels last"},
+    {"pool_i8", "windows, lanes along channels, channels last"},
+    {"resize_f32", "weighted rows and columns by tables"},
+    {"resize_i8", "weighted rows and columns by tables, exact integer"},
+    {"unary_f32", "elementwise"},
+    {"binary_f32", "elementwise"},
+    {"binary_i32", "elementwise"},
+    {"affine_f32", "elementwise"},
+    {"pair_i8", "elementwise, exact integer"},
+    {"table_i8", "table of 256 entries"},
+    {"quantize_i8", "elementwise"},
+    {"quantize_i16", "elementwise"},
+    {"dequantize_i16", "elementwise"},
+    {"dynamic_i8", "range of each row, then elementwise"},
+    {"real_i32", "elementwise"},
+    {"transpose", "copy in another order"},
+    {"copy", "copy of a box"},
+    {"concat", "copy of blocks"},
+    {"split", "copy of blocks"},
+    {"pad", "copy of a box and a border"},
+    {"gather", "copy of blocks by index"},
+};
+// clang-format on
+}  // namespace
+
+std::string_view algorithm(std::string_view kernel) {
+  for (const auto& [name, words] : kWords)
+    if (name == kernel) return words;
+  return {};
+}
+
+}  // namespace saha::kernels
