@@ -39,6 +39,7 @@ SAHA_API const char* version();
 struct SessionOptions {
   int threads = 1;        ///< that one run uses, the caller's own counted; they are shared by the contexts of a session
   bool simplify = true;   ///< the graph is simplified before it is planned; results differ by rounding only. Says nothing of a bundle
+  bool pin = false;       ///< each thread that the session makes stays on a core of its own, the second of those allowed and on; callers are left where they are
 };
 
 /// An input or output of a model.

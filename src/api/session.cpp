@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "backends/native/network.hpp"
+#include "system/machine.hpp"
 
 namespace saha {
 
@@ -57,7 +58,7 @@ std::string type_name(DType t) { return std::string(name(t)); }
 Result<Session::Impl> empty(const SessionOptions& options) {
   if (options.threads < 1 || options.threads > 1024) return Error{ErrorCode::invalid_argument, "a session takes 1 to 1024 threads, not " + std::to_string(options.threads)};
   Session::Impl impl;
-  impl.pool = std::make_unique<system::ThreadPool>(unsigned(options.threads));
+  impl.pool = std::make_unique<system::ThreadPool>(unsigned(options.threads), options.pin ? system::processors() : std::vector<int>());
   return impl;
 }
 std::shared_ptr<const Session::Impl> over(Session::Impl impl, std::shared_ptr<const native::Network> network) {

@@ -33,9 +33,10 @@ constexpr Option kOptions[] = {
     {"runs", 0, "N", "measured runs of each", false, "200"},
     {"warmup", 0, "N", "unmeasured runs before", false, "20"},
     {"profile", 0, "", "the native engine layer by layer, against the machine's measured peak"},
+    {"compare", 0, "BACKEND", "the native engine's layers beside those of another that gives a profile (onnxruntime)"},
+    {"pin", 0, "", "each thread stays on a core of its own, of engines that can do that (native, onnxruntime)"},
     {"tolerance", 0, "X", "largest difference to the reference, relative to its largest value where that is above 1"},
-    {"reference", 0, "WHAT", "what results are compared with: operators (their references, however long they take), an engine, or auto", false, "auto"},
-    {"no-compare", 0, "", "do not compare the results"},
+    {"reference", 0, "WHAT", "what results are compared with: operators (their references, however long they take), an engine, auto, or none", false, "auto"},
     {"input", 0, "F", "input values in the order of the inputs: .npy or .pb (ONNX test data); else random by --seed", true},
     {"shape", 0, "NAME=1x3x224x224", "shape of an input with free dims, which are otherwise 1 or the first sizes that the model takes", true},
     kReportOption,
@@ -80,6 +81,28 @@ std::string isa_words(const system::Cpu& cpu) {
 
 Json number_or_null(double v) { return std::isfinite(v) ? Json(v) : Json(); }
 
+/// Segments by what the native engine loses in them, those without a counterpart last.
+std::vector<measure::Segment> by_loss(const measure::SideBySide& c) {
+  auto segments = c.segments;
+  std::stable_sort(segments.begin(), segments.end(), [](const auto& a, const auto& b) {
+    return a.aligned() != b.aligned() ? a.aligned() : a.left_ms - a.right_ms > b.left_ms - b.right_ms;
+  });
+  return segments;
+}
+
+Json segments_of(const measure::SideBySide& c) {
+  const auto layers = [](const std::vector<runtime::LayerTime>& all, const std::vector<std::size_t>& rows) {
+    Json list = Json::array();
+    for (std::size_t i : rows) list.push_back({{"name", all[i].name}, {"operator", all[i].op}, {"output", all[i].output}, {"kernel", all[i].kernel}, {"algorithm", all[i].algorithm}, {"ms", all[i].ms}});
+    return list;
+  };
+  Json rows = Json::array();
+  for (const auto& s : by_loss(c))
+    rows.push_back({{"values", s.values}, {"aligned", s.aligned()}, {"native_ms", s.left.empty() ? Json() : Json(s.left_ms)}, {"other_ms", s.right.empty() ? Json() : Json(s.right_ms)},
+                             {"ratio", s.aligned() && s.left_ms > 0 ? Json(s.right_ms / s.left_ms) : Json()}, {"native", layers(c.native, s.left)}, {"other", layers(c.other, s.right)}});
+  return rows;
+}
+
 Json json(const measure::Bench& bench, const std::string& model, const measure::BenchOptions& options, const std::string& repro) {
   const auto cpu = system::cpu();
   Json j{{"schema", "saha.bench/1"}, {"saha", SAHA_VERSION}, {"model", model}, {"inputs", bench.inputs}, {"macs", bench.macs}};
@@ -88,6 +111,7 @@ Json json(const measure::Bench& bench, const std::string& model, const measure::
   j["runs"] = options.runs;
   j["warmup"] = options.warmup;
   j["seed"] = options.seed;
+  j["pinned"] = options.pin;
   j["interleaved"] = true;
   j["machine"] = {{"cpu", cpu.model}, {"isa", cpu.isa}, {"cores", cpu.physical}};
   j["load_average"] = bench.load_average;
@@ -123,8 +147,13 @@ Json json(const measure::Bench& bench, const std::string& model, const measure::
     for (const auto& isa : bench.peak->isas) j["peak"]["isa"].push_back({{"isa", isa.isa}, {"gmacs", isa.gmacs}});
     j["layers"] = Json::array();
     for (const auto& l : bench.layers)
-      j["layers"].push_back({{"name", l.time.name}, {"operator", l.time.op}, {"output", l.time.output}, {"kernel", l.time.kernel}, {"ms", l.time.ms}, {"macs", l.time.macs},
+      j["layers"].push_back({{"name", l.time.name}, {"operator", l.time.op}, {"output", l.time.output}, {"kernel", l.time.kernel}, {"algorithm", l.time.algorithm},
+                             {"ms", l.time.ms}, {"cpu_ms", l.time.cpu_ms}, {"macs", l.time.macs},
                              {"bytes", l.time.bytes}, {"gmacs", l.gmacs}, {"limit", l.memory ? "memory" : "compute"}, {"percent", l.percent}});
+  }
+  if (const auto& c = bench.comparison) {
+    j["comparison"] = {{"backend", c->backend}, {"version", c->version}, {"native_ms", c->native_ms()}, {"other_ms", c->other_ms()}};
+    j["segments"] = segments_of(*c);
   }
   j["repro"] = repro;
   return j;
@@ -177,30 +206,85 @@ std::string layer_table(const measure::Bench& bench, bool all, int width, bool c
   using system::Align;
   double total_ms = 0;
   for (const auto& l : bench.layers) total_ms += l.time.ms;
-  system::Table table({{"layer (native)", Align::left}, {"operator", Align::left}, {"output", Align::left}, {"time", Align::right}, {"%", Align::right}, {"MMAC", Align::right},
-                       {"GMAC/s", Align::right, 1}, {"MiB", Align::right, 2}, {"limit", Align::left}, {"% of limit", Align::right}, {"kernel", Align::left, 3}});
+  system::Table table({{"layer (native)", Align::left}, {"operator", Align::left}, {"output", Align::left}, {"time", Align::right}, {"%", Align::right}, {"CPU", Align::right, 4}, {"MMAC", Align::right},
+                       {"GMAC/s", Align::right, 1}, {"MiB", Align::right, 2}, {"limit", Align::left}, {"% of limit", Align::right}, {"algorithm", Align::left, 3}});
   std::vector<std::size_t> order(bench.layers.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
   std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return bench.layers[a].time.ms > bench.layers[b].time.ms; });
-  double ms = 0, macs = 0, bytes = 0;
+  double ms = 0, cpu = 0, macs = 0, bytes = 0;
   const auto add = [&](std::vector<std::string> cells) { table.add(std::move(cells)); };
   std::size_t rest = 0;
   for (std::size_t k = 0; k < order.size(); ++k) {
     const auto& l = bench.layers[order[k]];
     if (!all && k >= kShownLayers) {
-      ms += l.time.ms, macs += l.time.macs, bytes += l.time.bytes, ++rest;
+      ms += l.time.ms, cpu += l.time.cpu_ms, macs += l.time.macs, bytes += l.time.bytes, ++rest;
       continue;
     }
-    add({l.time.name, l.time.op, l.time.output, milliseconds(l.time.ms), fixed(100 * l.time.ms / total_ms, 1), fixed(l.time.macs * 1e-6, 2), fixed(l.gmacs, 1),
-         fixed(l.time.bytes / (1 << 20), 1), l.memory ? "memory" : "compute", fixed(l.percent, 0), l.time.kernel});
+    add({l.time.name, l.time.op, l.time.output, milliseconds(l.time.ms), fixed(100 * l.time.ms / total_ms, 1), milliseconds(l.time.cpu_ms), fixed(l.time.macs * 1e-6, 2), fixed(l.gmacs, 1),
+         fixed(l.time.bytes / (1 << 20), 1), l.memory ? "memory" : "compute", fixed(l.percent, 0), l.time.algorithm.empty() ? l.time.kernel : l.time.algorithm + " (" + l.time.kernel + ")"});
   }
   if (rest > 0)
-    add({std::to_string(rest) + " more", "", "", milliseconds(ms), fixed(100 * ms / total_ms, 1), fixed(macs * 1e-6, 2), fixed(ms > 0 ? macs / ms * 1e-6 : 0, 1), fixed(bytes / (1 << 20), 1)});
+    add({std::to_string(rest) + " more", "", "", milliseconds(ms), fixed(100 * ms / total_ms, 1), milliseconds(cpu), fixed(macs * 1e-6, 2), fixed(ms > 0 ? macs / ms * 1e-6 : 0, 1), fixed(bytes / (1 << 20), 1)});
   std::string text = table.str(width, color);
   text += "limits: " + fixed(bench.peak->best_gmacs(), 1) + " GMAC/s" + " of float32 on " + std::to_string(bench.peak->threads) + (bench.peak->threads == 1 ? " thread (" : " threads (");
   for (std::size_t i = 0; i < bench.peak->isas.size(); ++i) text += (i ? ", " : "") + bench.peak->isas[i].isa + " " + fixed(bench.peak->isas[i].gmacs, 1);
-  text += ") and " + fixed(bench.peak->read_gbytes, 1) + " GB/s" + " read from memory, measured; above 100 %: the data stayed in the caches\n";
+  text += ") and " + fixed(bench.peak->read_gbytes, 1) + " GB/s" + " read from memory, measured; above 100 %: the data stayed in the caches, the algorithm multiplies less, or it multiplies integers\n";
   return text;
+}
+
+// "Conv 3x3 x 2 + Add": operators in order, those that follow each other alike counted.
+std::string operators(const std::vector<runtime::LayerTime>& all, const std::vector<std::size_t>& rows) {
+  constexpr std::size_t kShownOperators = 4;
+  std::vector<std::pair<std::string, int>> runs;
+  for (std::size_t i : rows) {
+    if (runs.empty() || runs.back().first != all[i].op) runs.emplace_back(all[i].op, 0);
+    ++runs.back().second;
+  }
+  std::string text;
+  int rest = 0;
+  for (std::size_t k = 0; k < runs.size(); ++k) {
+    if (k >= kShownOperators) rest += runs[k].second;
+    else text += (k ? " + " : "") + runs[k].first + (runs[k].second > 1 ? " x " + std::to_string(runs[k].second) : "");
+  }
+  return text + (rest ? " + " + std::to_string(rest) + " more" : "");
+}
+
+std::string comparison_table(const measure::SideBySide& c, bool all, int width, bool color) {
+  using system::Align;
+  system::Table table({{"segment, to the value", Align::left}, {"native", Align::right}, {c.backend, Align::right}, {"ratio", Align::right}, {"native loses", Align::right}, {"native's layers", Align::left, 1},
+                       {"the other's", Align::left, 2}, {"native's longest", Align::left, 3}});
+  const auto segments = by_loss(c);
+  const auto row = [&](const std::string& name, double left, double right, std::vector<std::string> more) {
+    const double loss = left - right;
+    std::vector<std::string> cells{name, milliseconds(left), milliseconds(right), left > 0 ? fixed(right / left, 2) : "-", (loss < 0 ? "-" : "") + milliseconds(std::abs(loss))};
+    cells.insert(cells.end(), more.begin(), more.end());
+    table.add(std::move(cells));
+  };
+  std::size_t shown = 0, rest = 0;
+  double left = 0, right = 0, left_alone = 0, right_alone = 0;
+  std::vector<std::size_t> only_left, only_right;
+  for (const auto& s : segments) {
+    if (!s.aligned()) {
+      left_alone += s.left_ms, right_alone += s.right_ms;
+      only_left.insert(only_left.end(), s.left.begin(), s.left.end());
+      only_right.insert(only_right.end(), s.right.begin(), s.right.end());
+      continue;
+    }
+    if (!all && shown >= kShownLayers) {
+      left += s.left_ms, right += s.right_ms, ++rest;
+      continue;
+    }
+    ++shown;
+    const auto longest = *std::max_element(s.left.begin(), s.left.end(), [&](std::size_t a, std::size_t b) { return c.native[a].ms < c.native[b].ms; });
+    const auto& l = c.native[longest];
+    row(s.values.back(), s.left_ms, s.right_ms, {operators(c.native, s.left), operators(c.other, s.right), l.algorithm.empty() ? l.kernel : l.algorithm});
+  }
+  if (rest > 0) row(std::to_string(rest) + " more segments", left, right, {});
+  row("all layers", c.native_ms(), c.other_ms(), {});
+  std::string text = table.str(width, color);
+  if (!only_left.empty()) text += "not aligned: of native " + std::to_string(only_left.size()) + " (" + operators(c.native, only_left) + "), " + milliseconds(left_alone) + "\n";
+  if (!only_right.empty()) text += "not aligned: of " + c.backend + " " + std::to_string(only_right.size()) + " (" + operators(c.other, only_right) + "), " + milliseconds(right_alone) + "\n";
+  return text + "least times; a segment is what lies between values that both engines write; " + c.backend + " counts whole microseconds of each layer\n";
 }
 
 Result<int> run(const Args& args) {
@@ -218,8 +302,10 @@ Result<int> run(const Args& args) {
   subject.backends = words_of(args.get("backend"));
   std::erase(subject.backends, "");
   subject.profile = args.has("profile");
-  options.compare = !args.has("no-compare");
+  subject.against = args.get("compare");
+  options.pin = args.has("pin");
   options.reference = args.get("reference", "auto");
+  options.compare = options.reference != "none";
   if (args.has("tolerance")) { SAHA_TRY(options.tolerance, args.number("tolerance", 0, 1e30)); }
   SAHA_TRY(subject.shapes, shapes_of(args));
   SAHA_TRY(subject.inputs, read_inputs(args.all("input"), model));
@@ -236,6 +322,9 @@ Result<int> run(const Args& args) {
   const measure::Bench& bench = *measured;
   std::string repro = "saha bench " + system::shell_quoted(model) + " --threads " + std::to_string(options.threads) + " --runs " + std::to_string(options.runs) + " --warmup " +
                       std::to_string(options.warmup) + " --seed " + std::to_string(options.seed);
+  if (subject.profile) repro += " --profile";
+  if (!subject.against.empty()) repro += " --compare " + subject.against;
+  if (options.pin) repro += " --pin";
   for (const auto& text : args.all("shape")) repro += " --shape " + system::shell_quoted(text);
   for (const auto& text : args.all("input")) repro += " --input " + system::shell_quoted(text);
   const Json object = json(bench, model, options, repro);
@@ -247,6 +336,7 @@ Result<int> run(const Args& args) {
     const int width = system::terminal_width(STDOUT_FILENO);
     print(heading(bench, options) + engine_table(bench, width, color));
     if (bench.peak) print(layer_table(bench, args.verbose() > 0, width, color));
+    if (bench.comparison) print(comparison_table(*bench.comparison, args.verbose() > 0, width, color));
     for (const auto& r : bench.engines)
       for (const auto& note : r.notes) say(args, "note: " + r.backend + ": " + note);
     if (!bench.reference.empty()) say(args, "max |diff| is to the " + bench.reference + (bench.reference == "operator reference" ? "" : options.reference == "auto" ? " (" + fixed(bench.macs * 1e-6, 0) + " MMAC are many for the operator reference: --reference operators)" : ""));

@@ -68,12 +68,17 @@ Result<Subject> prepare(const BenchModel& model, const BenchOptions& options) {
   return s;
 }
 
+std::vector<std::string> input_names(const ir::Graph& graph) {
+  std::vector<std::string> names;
+  for (auto v : graph.inputs()) names.push_back(graph.name(v));
+  return names;
+}
+
 Result<> start(Subject& s, std::size_t number, const BenchOptions& options, std::vector<Running>& running) {
-  std::vector<std::string> names = s.model.backends, input_names;
+  std::vector<std::string> names = s.model.backends;
   if (names.empty())
     for (const auto& info : backends::all()) names.push_back(info.name);
   for (const auto& name : names) { SAHA_DO(backends::known(name)); }
-  for (auto v : s.graph.inputs()) input_names.push_back(s.graph.name(v));
   const std::size_t before = running.size();
   for (const auto& name : names) {
     tell(options, "loading " + name, int(running.size() - before), int(names.size()));
@@ -84,7 +89,7 @@ Result<> start(Subject& s, std::size_t number, const BenchOptions& options, std:
       s.bench.missing.push_back({name, why_not(name, e), e.help});
       continue;
     }
-    auto loaded = worker.load({.backend = name, .model = s.path, .threads = options.threads, .names = input_names, .inputs = s.inputs});
+    auto loaded = worker.load({.backend = name, .model = s.path, .threads = options.threads, .pin = options.pin, .names = input_names(s.graph), .inputs = s.inputs});
     if (!loaded) {
       Error& e = loaded.error();
       if (!s.model.backends.empty() && !s.model.lenient) return std::move(e).within("backend '" + name + "' was asked for but cannot run this model; nothing was measured");
@@ -98,6 +103,7 @@ Result<> start(Subject& s, std::size_t number, const BenchOptions& options, std:
     row.load_ms = loaded->load_ms;
     row.first_ms = loaded->first_ms;
     row.notes = loaded->notes;
+    if (options.pin && !loaded->pinned) row.notes.push_back("its threads are not pinned");
     running.push_back({number, std::move(row), std::move(worker), std::move(*loaded), 0, 0, std::size_t(std::max(options.runs, 1))});
   }
   if (running.size() == before && !s.model.lenient) return Error{ErrorCode::unsupported, "no engine runs this model; " + s.bench.missing.front().backend + ": " + s.bench.missing.front().reason, s.bench.missing.front().help};
@@ -234,6 +240,44 @@ Result<> compare(std::span<Running> running, const ir::Graph& graph, const std::
   return {};
 }
 
+/// Lowers `layers` to what a further profile of the same plan says.
+Result<> lower(std::vector<runtime::LayerTime>& layers, std::vector<runtime::LayerTime> further) {
+  if (layers.empty()) layers = std::move(further);
+  else if (layers.size() != further.size()) return Error{ErrorCode::internal, "two profiles of one model have " + std::to_string(layers.size()) + " and " + std::to_string(further.size()) + " layers"};
+  else
+    for (std::size_t i = 0; i < layers.size(); ++i) layers[i].ms = std::min(layers[i].ms, further[i].ms);
+  return {};
+}
+
+// Rounds of both engines, each time in new processes: an engine that profiles from its start gives one profile only.
+Result<> compare_layers(const Subject& s, const BenchOptions& options, Bench& bench) {
+  constexpr int kRounds = 3;
+  SAHA_DO(backends::known(s.model.against));
+  if (s.model.against == "native") return Error{ErrorCode::unsupported, "the native engine's layers are compared with those of another engine, not with its own"};
+  SideBySide c;
+  c.backend = s.model.against;
+  for (int round = 0; round < kRounds; ++round)
+    for (const std::string& name : {std::string("native"), s.model.against}) {
+      tell(options, "layers of " + name, 2 * round + (name != "native"), 2 * kRounds);
+      if (system::interrupted()) return Error{ErrorCode::cancelled, "interrupted while measuring the layers of " + name};
+      const auto measured = [&]() -> Result<> {
+        SAHA_TRY(Worker worker, Worker::start());
+        SAHA_TRY(const auto loaded, worker.load({.backend = name, .model = s.path, .threads = options.threads, .profile = true, .pin = options.pin, .names = input_names(s.graph), .inputs = s.inputs}));
+        if (name != "native") c.version = loaded.version;
+        SAHA_TRY(const auto burst, worker.burst(std::max(options.warmup, 1), 0));
+        const int runs = int(std::clamp(1e3 / std::max(summarize(burst.wall_ms).p50, 1e-3), 3.0, double(std::max(options.runs, 3))));
+        SAHA_TRY(auto layers, worker.profile(runs));
+        return lower(name == "native" ? c.native : c.other, std::move(layers));
+      }();
+      if (!measured) return Error(measured.error()).within("the layers of backend '" + name + "'");
+    }
+  if (std::ranges::all_of(c.native, [](const auto& l) { return l.writes.empty(); }) && !c.native.empty())
+    return Error{ErrorCode::unsupported, "the plans of a bundle name no values, by which layers are aligned", "compare the model that it was made from"};
+  c.segments = align(c.native, c.other);
+  bench.comparison = std::move(c);
+  return {};
+}
+
 Result<> profile(std::span<Running> running, const BenchOptions& options, Bench& bench) {
   const auto native = std::find_if(running.begin(), running.end(), [](const Running& r) { return r.row.backend == "native"; });
   if (native == running.end()) return Error{ErrorCode::unsupported, "--profile shows the layers of the native engine, which is not among the backends"};
@@ -257,6 +301,17 @@ Result<> profile(std::span<Running> running, const BenchOptions& options, Bench&
 
 }  // namespace
 
+double SideBySide::native_ms() const {
+  double ms = 0;
+  for (const auto& l : native) ms += l.ms;
+  return ms;
+}
+double SideBySide::other_ms() const {
+  double ms = 0;
+  for (const auto& l : other) ms += l.ms;
+  return ms;
+}
+
 bool Bench::wrong() const {
   return std::any_of(engines.begin(), engines.end(), [](const EngineRow& r) { return r.wrong; });
 }
@@ -276,6 +331,8 @@ Result<std::vector<Bench>> bench(std::span<const BenchModel> models, const Bench
     SAHA_TRY(Subject s, prepare(m, options));
     subjects.push_back(std::move(s));
   }
+  for (Subject& s : subjects)
+    if (!s.model.against.empty()) { SAHA_DO(compare_layers(s, options, s.bench)); }
   std::vector<Running> running;
   std::vector<std::size_t> first;  // of each subject's rows, which lie together
   for (std::size_t i = 0; i < subjects.size(); ++i) {

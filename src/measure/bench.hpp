@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "ir/graph.hpp"
+#include "measure/align.hpp"
 #include "measure/difference.hpp"
 #include "measure/inputs.hpp"
 #include "measure/machine_peak.hpp"
@@ -24,10 +25,12 @@ struct BenchModel {
   std::vector<Datum> inputs = {};           ///< in the order of the graph's inputs; empty: random from the seed
   Shapes shapes = {};                       ///< of random inputs, for free dims; else as fitting_shapes finds them
   bool profile = false;                     ///< layers of the native engine, and the machine's peak
+  std::string against = {};                 ///< an engine whose layers are set beside the native engine's; it must be there and give a profile
 };
 
 struct BenchOptions {
   int threads = 1;
+  bool pin = false;                         ///< threads stay on cores of their own, of engines that can do that; a note tells which cannot
   int runs = 200, warmup = 20;              ///< per model and engine
   double seconds = 60;                      ///< an engine that takes longer than this in all stops early, after 10 runs at least
   std::uint64_t seed = 0;
@@ -64,6 +67,15 @@ struct LayerRow {
   double percent = 0;                       ///< of that limit; above 100 where data stays in the caches
 };
 
+/// The layers of the native engine beside another's.
+struct SideBySide {
+  std::string backend, version;
+  std::vector<runtime::LayerTime> native, other;   ///< least times of several profiles, taken by turns
+  std::vector<Segment> segments;                   ///< left: native
+  double native_ms() const;                        ///< all layers
+  double other_ms() const;
+};
+
 struct Bench {
   std::vector<EngineRow> engines;           ///< in the registry's order
   std::vector<MissingRow> missing;
@@ -72,6 +84,7 @@ struct Bench {
   std::string reference;                    ///< "operator reference" or an engine's name; empty: not compared
   std::vector<LayerRow> layers;
   std::optional<MachinePeak> peak;
+  std::optional<SideBySide> comparison;
   double load_average = 0;                  ///< before the measurement
   bool wrong() const;
 };

@@ -21,7 +21,6 @@ void Message::take(void* p, std::size_t n) {
   at_ += n;
 }
 
-// A number of items that the rest of the message can hold.
 std::uint64_t Message::count(std::size_t least_bytes_each) {
   const std::uint64_t n = number();
   if (n <= (bytes_.size() - at_) / least_bytes_each) return n;
@@ -85,6 +84,12 @@ std::vector<double> Message::reals() {
 std::vector<std::string> Message::texts() {
   std::vector<std::string> v(count(sizeof(std::uint64_t)));
   for (auto& s : v) s = text();
+  return v;
+}
+
+std::vector<std::vector<std::string>> Message::lists() {
+  std::vector<std::vector<std::string>> v(count(sizeof(std::uint64_t)));
+  for (auto& l : v) l = texts();
   return v;
 }
 

@@ -35,12 +35,14 @@ class Message {
   std::vector<Datum> data();
   std::vector<double> reals();
   std::vector<std::string> texts();
+  std::vector<std::vector<std::string>> lists();
+  /// A number of items that the rest of the message can hold.
+  std::uint64_t count(std::size_t least_bytes_each);
   bool failed() const { return failed_; }
 
  private:
   Message& raw(const void* p, std::size_t n) { bytes_.append(static_cast<const char*>(p), n); return *this; }
   void take(void* p, std::size_t n);
-  std::uint64_t count(std::size_t least_bytes_each);
   std::string bytes_;
   std::size_t at_ = 0;
   bool failed_ = false;

@@ -40,7 +40,7 @@ struct State {
 
   Result<Message> load(Message& m) {
     const std::string name = m.text(), file = m.text();
-    runtime::LoadOptions options{.threads = int(m.number()), .precision = m.text(), .file = file};
+    runtime::LoadOptions options{.threads = int(m.number()), .precision = m.text(), .file = file, .profile = m.number() != 0, .pin = m.number() != 0};
     const auto names = m.texts();
     auto given = m.data();
     if (m.failed() || given.size() != names.size()) return Error{ErrorCode::internal, "a damaged request"};
@@ -54,6 +54,10 @@ struct State {
     if (!by_itself) options.file.clear();
     SAHA_TRY(program, backend->load(model, options));
     const double load_ms = ms_since(start);
+    if (program->pinned()) {
+      const auto processors = system::processors();
+      if (!processors.empty()) system::pin_thread(processors.front());
+    }
     SAHA_DO(order(names, std::move(given)));
     const std::int64_t first = system::monotonic_ns();
     SAHA_DO(program->run_only(inputs));
@@ -62,7 +66,7 @@ struct State {
     for (const auto& port : program->outputs()) outputs.push_back(port.name);
     Message answer;
     answer.put(std::uint64_t{1}).put(std::string_view(backend->version())).put(std::string_view(program->precision())).put(program->notes()).put(outputs);
-    answer.put(load_ms).put(first_ms).put(std::uint64_t(program->activation_bytes()));
+    answer.put(load_ms).put(first_ms).put(std::uint64_t(program->activation_bytes())).put(std::uint64_t(program->pinned()));
     return answer;
   }
 
@@ -106,7 +110,8 @@ struct State {
     Message answer;
     answer.put(std::uint64_t{1}).put(std::uint64_t(layers.size()));
     for (const auto& l : layers)
-      answer.put(std::string_view(l.name)).put(std::string_view(l.op)).put(std::string_view(l.output)).put(std::string_view(l.kernel)).put(l.ms).put(l.macs).put(l.bytes);
+      answer.put(std::string_view(l.name)).put(std::string_view(l.op)).put(std::string_view(l.output)).put(std::string_view(l.kernel)).put(std::string_view(l.algorithm)).put(l.ms).put(l.cpu_ms)
+          .put(l.macs).put(l.bytes).put(l.reads).put(l.writes);
     return answer;
   }
 

@@ -109,7 +109,7 @@ Result<std::string> Worker::open(const std::string& backend) {
 
 Result<Loaded> Worker::load(const Load& l) {
   Message m = request(Request::load);
-  m.put(std::string_view(l.backend)).put(std::string_view(l.model)).put(std::uint64_t(l.threads)).put(std::string_view(l.precision)).put(l.names).put(l.inputs);
+  m.put(std::string_view(l.backend)).put(std::string_view(l.model)).put(std::uint64_t(l.threads)).put(std::string_view(l.precision)).put(std::uint64_t(l.profile)).put(std::uint64_t(l.pin)).put(l.names).put(l.inputs);
   SAHA_TRY(Message answer, ask(m));
   Loaded r;
   r.version = answer.text();
@@ -119,6 +119,7 @@ Result<Loaded> Worker::load(const Load& l) {
   r.load_ms = answer.real();
   r.first_ms = answer.real();
   r.activation_bytes = std::int64_t(answer.number());
+  r.pinned = answer.number() != 0;
   return r;
 }
 
@@ -144,16 +145,21 @@ Result<std::uint64_t> Worker::peak_bytes() {
 
 Result<std::vector<runtime::LayerTime>> Worker::profile(int runs) {
   SAHA_TRY(Message answer, ask(request(Request::profile).put(std::uint64_t(runs))));
-  std::vector<runtime::LayerTime> layers(answer.number());
+  std::vector<runtime::LayerTime> layers(answer.count(sizeof(std::uint64_t)));
   for (auto& l : layers) {
     l.name = answer.text();
     l.op = answer.text();
     l.output = answer.text();
     l.kernel = answer.text();
+    l.algorithm = answer.text();
     l.ms = answer.real();
+    l.cpu_ms = answer.real();
     l.macs = answer.real();
     l.bytes = answer.real();
+    l.reads = answer.lists();
+    l.writes = answer.lists();
   }
+  if (answer.failed()) return Error{ErrorCode::internal, "its profile arrived damaged"};
   return layers;
 }
 

@@ -16,6 +16,8 @@ struct Load {
   std::string model;                ///< absolute path
   int threads = 1;
   std::string precision = "float32";
+  bool profile = false;             ///< runtime::LoadOptions::profile
+  bool pin = false;                 ///< runtime::LoadOptions::pin; the thread that calls the engine stays on the first core, too
   std::vector<std::string> names;   ///< of the inputs
   std::vector<Datum> inputs;
 };
@@ -25,6 +27,7 @@ struct Loaded {
   double load_ms = 0;               ///< from the call to a program that is ready: engine, file, compilation
   double first_ms = 0;              ///< its first run
   std::int64_t activation_bytes = -1;
+  bool pinned = false;              ///< as asked for
 };
 struct Burst {
   std::vector<double> wall_ms, cpu_ms;   ///< per run; cpu_ms is the whole process's processor time

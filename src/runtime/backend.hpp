@@ -31,14 +31,20 @@ struct LoadOptions {
   int threads = 1;
   std::string precision = "float32";   ///< what the engine may compute in: "float32" is strict; "bfloat16", "float16", "default" are the engine's own
   std::string file;                    ///< the model's file, where it stands unchanged on disk; foreign engines read it instead of an export
+  bool profile = false;                ///< profile() will be asked for: some engines keep times from the start, and are slower for it
+  bool pin = false;                    ///< each of the engine's own threads stays on a core of its own, where the engine can do that
 };
 
 /// One row of a profile, in execution order.
 struct LayerTime {
   std::string name, op, output;        ///< "features.2", "Conv 1x1", "[96, 112, 112]"
   std::string kernel;                  ///< "conv2d_avx2"; "reference" where no fast kernel took it
+  std::string algorithm = {};          ///< the kernel in words: "minimal filtering F(4x4, 3x3), channels last"
   double ms = 0;                       ///< minimum over the runs
+  double cpu_ms = -1;                  ///< least processor time of all threads; -1: not known
   double macs = 0, bytes = 0;          ///< work and traffic of one run, from the shapes
+  /// Each value by all its names, views of it included: the model's, or the engine's own. Of constants and omitted operands none. Empty: not known.
+  std::vector<std::vector<std::string>> reads = {}, writes = {};
 };
 
 /// A model loaded in an engine, ready to run. One thread at a time; different Programs are independent.
@@ -59,10 +65,13 @@ class Program {
   virtual std::string precision() const = 0;
   /// Sentences about fallbacks and missing kernels; empty where there are none.
   virtual std::vector<std::string> notes() const { return {}; }
+  /// Least times of the layers in `runs` runs more. Of a program that was loaded for it; others may refuse.
   virtual Result<std::vector<LayerTime>> profile(std::span<const Datum> in, int runs) {
     (void)in, (void)runs;
     return Error{ErrorCode::unsupported, "this engine gives no profile"};
   }
+  /// Its threads beside the caller stay on cores of their own, as LoadOptions::pin asked.
+  virtual bool pinned() const { return false; }
   /// Bytes for intermediate results, planned or measured by the engine; -1: not known.
   virtual std::int64_t activation_bytes() const { return -1; }
 };

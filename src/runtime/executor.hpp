@@ -29,6 +29,8 @@ class HostOp {
 struct LoadedPlan {
   plan::Plan plan;
   std::vector<std::unique_ptr<HostOp>> hosts;
+  /// By slot: the graph's names of what lies there, views of it included; for profiles. Of a constant none; empty of a stored plan.
+  std::vector<std::vector<std::string>> values = {};
 };
 
 class Context {
@@ -42,8 +44,9 @@ class Context {
   void set_input(std::size_t i, const Datum& value);
   /// Runs once. Allocates only in host instructions.
   Result<> run();
-  /// As run(), and adds to times[i] the seconds that instruction i took (minimum over calls: starts at infinity).
-  Result<> run_timed(std::span<double> seconds);
+  /// As run(), and lowers seconds[i] to what instruction i took on a clock: of time, or of all threads' processor time.
+  using Clock = double();
+  Result<> run_timed(std::span<double> seconds, Clock* clock);
   /// Output k of the last run: a view into the context, or the boxed value. Holds until the next run.
   Datum output(std::size_t k) const;
   /// Output k lies in the context itself, at the same place after every run.
@@ -51,6 +54,7 @@ class Context {
   /// The same as values of their own.
   Datum take_output(std::size_t k) const;
   const plan::Plan& plan() const { return loaded_->plan; }
+  const LoadedPlan& loaded() const { return *loaded_; }
 
  private:
   Context() = default;

@@ -148,7 +148,7 @@ TEST(Session, runs_without_an_allocation_once_a_shape_is_known) {
 
 TEST(Session, threads_with_contexts_of_their_own_get_the_same_bits) {
   for (int threads : {1, 2}) {
-    Session s = open(classifier(-1), {.threads = threads});
+    Session s = open(classifier(-1), {.threads = threads, .pin = threads == 2});
     constexpr int kThreads = 4, kImages = 8;
     std::vector<std::vector<float>> expected;
     auto alone = s.make_context();

@@ -50,6 +50,34 @@ w::Graph dense() {
           .outputs = {w::value_info("y", w::tensor_type(DType::f32, {"batch", "2"}))}};
 }
 
+class Onnxruntime : public Engine {
+ protected:
+  void SetUp() override { open("onnxruntime"); }
+};
+TEST_F(Onnxruntime, gives_one_profile_of_a_program_that_was_loaded_for_it) {
+  const auto file = folder_->path() / "model.onnx";
+  ASSERT_TRUE(system::write_file(file, w::model(dense())));
+  const std::vector<Datum> in{Datum(Tensor::of(DType::f32, {1, 4}, {1, 2, 3, 4}))};
+  auto program = backend_->load(ir::Model{}, {.threads = 2, .file = file.string(), .profile = true, .pin = true});
+  ASSERT_TRUE(program) << program.error().message;
+  EXPECT_TRUE((*program)->pinned());
+  auto layers = (*program)->profile(in, 3);
+  ASSERT_TRUE(layers) << layers.error().message;
+  ASSERT_FALSE(layers->empty());
+  EXPECT_EQ(layers->front().reads.front(), std::vector<std::string>{"x"});
+  EXPECT_EQ(layers->back().writes.front(), std::vector<std::string>{"y"});
+  EXPECT_EQ(layers->back().output, "[1, 2]");
+  for (const auto& l : *layers) EXPECT_TRUE(0 <= l.ms && l.ms < 1e3) << l.name;
+  EXPECT_TRUE((*program)->run(in));
+  auto again = (*program)->profile(in, 3);
+  ASSERT_FALSE(again);
+  EXPECT_EQ(again.error().message, "onnxruntime gives one profile of a program, of one that was loaded for it");
+  auto plain = load(dense());
+  ASSERT_TRUE(plain) << plain.error().message;
+  EXPECT_FALSE((*plain)->pinned());
+  EXPECT_FALSE((*plain)->profile(in, 3));
+}
+
 TEST_P(Engine, runs_a_model_file_and_tells_its_ports) {
   for (int threads : {1, 2}) {
     auto program = load(dense(), threads);

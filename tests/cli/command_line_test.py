@@ -155,6 +155,32 @@ class CommandLine(unittest.TestCase):
         self.go("bench", "model.onnx", "--backend", "native", "--runs", "3", "--report", "b.html")
         self.assertRegex((self.folder / "b.html").read_text(), r">p50<.*\d (us|ms)<")
 
+    def test_bench_profiles_each_layer_in_words(self):
+        self.go("bench", "model.onnx", "--backend", "native", "--runs", "3", "--reference", "none", "--profile", "--report", "p.html", "--report", "p.json")
+        report = json.loads((self.folder / "p.json").read_text())
+        self.assertIsNone(report["reference"])
+        for layer in report["layers"]:
+            self.assertTrue(layer["ms"] > 0 and layer["cpu_ms"] >= 0 and layer["bytes"] > 0 and layer["percent"] > 0 and layer["algorithm"], layer)
+            self.assertIn(layer["algorithm"], (self.folder / "p.html").read_text())
+
+    def test_bench_compares_the_layers_of_two_engines(self):
+        self.assertIn("not with its own", self.go("bench", "model.onnx", "--compare", "native", status=1).stderr)
+        engines = json.loads(self.go("backends", "--json").stdout)["backends"]
+        if not next(e for e in engines if e["backend"] == "onnxruntime")["here"]:
+            self.skipTest("onnxruntime is not here")
+        self.go("bench", "model.onnx", "--backend", "native", "--runs", "3", "--compare", "onnxruntime", "--report", "c.html", "--report", "c.json")
+        report = json.loads((self.folder / "c.json").read_text())
+        segments = report["segments"]
+        self.assertEqual({v for s in segments if s["aligned"] for v in s["values"]} & {"p"}, {"p"})
+        for side in ("native", "other"):
+            self.assertAlmostEqual(sum(s[side + "_ms"] or 0 for s in segments), report["comparison"][side + "_ms"])
+            for s in segments:
+                self.assertAlmostEqual(sum(layer["ms"] for layer in s[side]), s[side + "_ms"] or 0)
+        self.assertIn("<table", (self.folder / "c.html").read_text().split('id="segments"')[1])
+        shown = self.go("bench", "model.onnx", "--backend", "native", "--runs", "3", "--compare", "onnxruntime").stdout
+        self.assertRegex(shown, r"segment, to the value +native +onnxruntime +ratio +native loses")
+        self.assertRegex(shown, r"\nall layers ")
+
     def test_a_bundle_runs_as_its_model_with_its_labels_and_is_refused_when_damaged(self):
         self.go("convert", "model.onnx", "-o", "b.saha", "--labels", "labels.txt", "--preprocess", '[{"scale": "x*2"}]')
         plain = json.loads(self.go("infer", "model.onnx", "x.npy", "--preprocess", '[{"scale": "x*2"}]', "--json").stdout)["outputs"]

@@ -65,7 +65,14 @@ TEST_F(Model, every_engine_that_is_here_gets_a_row_of_sound_figures) {
   }
   ASSERT_FALSE(bench->layers.empty());
   double macs = 0;
-  for (const auto& l : bench->layers) macs += l.time.macs;
+  for (const auto& l : bench->layers) {
+    macs += l.time.macs;
+    EXPECT_GT(l.time.ms, 0) << l.time.name;
+    EXPECT_GE(l.time.cpu_ms, 0) << l.time.name;
+    EXPECT_GT(l.time.bytes, 0) << l.time.name;
+    EXPECT_GT(l.percent, 0) << l.time.name;
+    EXPECT_FALSE(l.time.algorithm.empty()) << l.time.kernel;
+  }
   EXPECT_EQ(macs, 24);
   ASSERT_TRUE(bench->peak);
   EXPECT_GT(bench->peak->best_gmacs(), 0.1);
@@ -113,6 +120,71 @@ TEST_F(Model, the_reference_can_be_an_engine_and_must_be_one_that_was_measured) 
   auto absent = measure::bench({.file = write(), .backends = {"native"}}, options);
   ASSERT_FALSE(absent);
   EXPECT_NE(absent.error().message.find("--reference is 'openvino'"), std::string::npos) << absent.error().message;
+}
+
+// A residual block of 16 channels: onnxruntime keeps them in blocks, the native engine channels innermost.
+TEST_F(Model, layers_of_onnxruntime_stand_beside_the_native_ones) {
+  if (auto opened = backends::open("onnxruntime"); !opened) GTEST_SKIP() << "onnxruntime is not here: " << opened.error().message;
+  const auto pads = w::ints_attribute("pads", {1, 1, 1, 1});
+  const std::vector<float> three(16 * 3 * 9, 0.01f), sixteen(16 * 16 * 9, 0.01f);
+  const auto file = folder_->path() / "block.onnx";
+  ASSERT_TRUE(system::write_file(file, w::model({.nodes = {w::node("Conv", {"x", "w1"}, {"c1"}, {pads}), w::node("Relu", {"c1"}, {"r1"}), w::node("Conv", {"r1", "w2"}, {"c2"}, {pads}),
+                                                           w::node("Add", {"c2", "r1"}, {"s"}), w::node("Relu", {"s"}, {"r2"}), w::node("GlobalAveragePool", {"r2"}, {"g"}), w::node("Flatten", {"g"}, {"y"})},
+                                                 .initializers = {w::floats("w1", {16, 3, 3, 3}, three), w::floats("w2", {16, 16, 3, 3}, sixteen)},
+                                                 .inputs = {w::value_info("x", w::tensor_type(DType::f32, {"1", "3", "32", "32"}))},
+                                                 .outputs = {w::value_info("y", w::tensor_type(DType::f32, {"1", "16"}))}})));
+  BenchOptions options;
+  options.runs = 3;
+  auto bench = measure::bench({.file = file.string(), .backends = {"native"}, .against = "onnxruntime"}, options);
+  ASSERT_TRUE(bench) << bench.error().message;
+  ASSERT_TRUE(bench->comparison);
+  const SideBySide& c = *bench->comparison;
+  EXPECT_EQ(c.backend, "onnxruntime");
+  EXPECT_FALSE(c.version.empty());
+  double native = 0, other = 0;
+  std::size_t layers = 0;
+  const Segment *r1 = nullptr, *r2 = nullptr, *y = nullptr;
+  for (const Segment& s : c.segments) {
+    native += s.left_ms, other += s.right_ms, layers += s.left.size() + s.right.size();
+    for (const auto& v : s.values) {
+      if (v == "r1") r1 = &s;
+      if (v == "r2") r2 = &s;
+      if (v == "y") y = &s;
+    }
+  }
+  EXPECT_EQ(layers, c.native.size() + c.other.size());
+  EXPECT_NEAR(native, c.native_ms(), 1e-9);
+  EXPECT_NEAR(other, c.other_ms(), 1e-9);
+  ASSERT_TRUE(r1 && r2 && y);
+  EXPECT_TRUE(r1 != r2 && r2 != y);
+  for (const Segment* s : {r1, r2, y}) EXPECT_TRUE(s->aligned() && s->left_ms > 0);
+}
+
+TEST_F(Model, layers_are_compared_with_those_of_an_engine_that_is_here_and_gives_a_profile) {
+  const auto message = [&](const std::string& engine) {
+    auto bench = measure::bench({.file = write(), .backends = {"native"}, .against = engine}, {});
+    return bench ? std::string("none") : bench.error().message;
+  };
+  EXPECT_EQ(message("no-such-engine"), "there is no backend 'no-such-engine'");
+  EXPECT_EQ(message("native"), "the native engine's layers are compared with those of another engine, not with its own");
+  ::setenv("SAHA_ONNXRUNTIME", "/nowhere/lib.so", 1);
+  EXPECT_TRUE(message("onnxruntime").starts_with("the layers of backend 'onnxruntime': ")) << message("onnxruntime");
+  ::unsetenv("SAHA_ONNXRUNTIME");
+  if (backends::open("openvino")) {
+    EXPECT_EQ(message("openvino"), "the layers of backend 'openvino': this engine gives no profile");
+  } else {
+    std::cout << "openvino is not here: that an engine without a profile is refused is not tried\n";
+  }
+}
+
+TEST_F(Model, threads_stay_on_cores_where_that_is_asked_for) {
+  BenchOptions options;
+  options.runs = 3;
+  options.threads = 2;
+  options.pin = true;
+  auto bench = measure::bench({.file = write(), .backends = {"native"}}, options);
+  ASSERT_TRUE(bench) << bench.error().message;
+  EXPECT_TRUE(bench->engines[0].notes.empty()) << bench->engines[0].notes[0];
 }
 
 // Two copies of one network, measured in one run.

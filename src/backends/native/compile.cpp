@@ -33,7 +33,18 @@ class Compiler {
   static constexpr std::uint32_t kNone = plan::kHost;
   struct Buffer { std::uint64_t bytes; std::uint32_t first, last; std::int64_t joined = -1; };
 
-  std::uint32_t add_slot(Slot s) { p_.slots.push_back(std::move(s)); buffer_of_.push_back(-1); return std::uint32_t(p_.slots.size() - 1); }
+  std::uint32_t add_slot(Slot s) {
+    const auto at = std::uint32_t(p_.slots.size());
+    p_.slots.push_back(std::move(s));
+    buffer_of_.push_back(-1);
+    viewed_.push_back(at);
+    loaded_->values.emplace_back();
+    return at;
+  }
+  /// The slot holds v, or a view of what it holds is v.
+  void holds(std::uint32_t slot, ir::ValueId v) {
+    if (g_[v].name) loaded_->values[viewed_[slot]].push_back(g_.name(v));
+  }
   std::uint32_t constant_slot(const Tensor& t) {
     auto [it, added] = constants_.emplace(t.data.get() ? static_cast<const void*>(t.data.get()) : static_cast<const void*>(t.text.get()), std::uint32_t(p_.constants.size()));
     if (added) p_.constants.push_back(t);
@@ -76,13 +87,14 @@ class Compiler {
     if (s.space == Space::box || s.space == Space::none) return false;
     s.dims = NodeSite::numbers(g_.type(y));
     if (num_elements(s.dims) != num_elements(p_.slots[from].dims)) return false;
-    slot_[std::size_t(y)].plain = alias_of(from, std::move(s));
+    holds(slot_[std::size_t(y)].plain = alias_of(from, std::move(s)), y);
     return true;
   }
   std::uint32_t alias_of(std::uint32_t from, Slot s) {
     std::int64_t buffer = buffer_of_[from];
     std::uint32_t to = add_slot(std::move(s));
     buffer_of_[to] = buffer;
+    viewed_[to] = viewed_[from];
     return to;
   }
   /// A transpose to channels first is its operand, read as channels last; one of a value held so to channels last is that value.
@@ -94,7 +106,7 @@ class Compiler {
     Slot s = p_.slots[from];
     if (s.space == Space::box || s.space == Space::none) return false;
     s.dims = NodeSite::numbers(g_.type(y));
-    slot_[std::size_t(y)].in(first ? ir::Layout::nhwc : ir::Layout::plain) = alias_of(from, std::move(s));
+    holds(slot_[std::size_t(y)].in(first ? ir::Layout::nhwc : ir::Layout::plain) = alias_of(from, std::move(s)), y);
     return true;
   }
   void use(std::uint32_t s, std::uint32_t at) {
@@ -123,6 +135,7 @@ class Compiler {
   bool convolves_;                          // large images, more than once: what one convolution gains is less than its operand's and its result's change of layout
   std::vector<Held> slot_;                  // by value
   std::vector<std::int64_t> buffer_of_;     // by slot
+  std::vector<std::uint32_t> viewed_;       // by slot: the one it is a view of, or itself
   std::vector<Buffer> buffers_;
   std::vector<std::pair<std::uint32_t, std::uint32_t>> in_place_;   // slots that may share: operand 0, result 0
   std::unordered_map<const void*, std::uint32_t> constants_;
@@ -162,6 +175,7 @@ std::uint32_t Compiler::reordered(ir::ValueId v, std::uint32_t from, ir::Layout 
   emit(call(kernels::kernel(move), move, {}), i);
   use(from, at);
   const std::uint32_t y = arena_slot(t, at);
+  holds(y, v);
   append(i, {&from, 1}, {&y, 1});
   return y;
 }
@@ -217,6 +231,7 @@ Result<> Compiler::node(const ir::Node& n) {
     ir::ValueId y = g_.result(n, k);
     std::uint32_t s = plain(g_.type(y)) ? arena_slot(g_.type(y), at) : add_slot({Space::box, DType::none, p_.boxes++, 0, 0, {}});
     slot_[std::size_t(y)].in(has_layouts(g_.type(y)) ? layout : ir::Layout::plain) = s;
+    holds(s, y);
     writes.push_back(s);
   }
   if (prepared && prepared->in_place && !reads.empty() && reads[0] != kNone) in_place_.emplace_back(reads[0], writes[0]);
@@ -256,12 +271,18 @@ Result<std::shared_ptr<const runtime::LoadedPlan>> Compiler::run() {
     // An input that is no plain tensor is read by host instructions only; it counts as a box that the caller fills.
     std::uint32_t s = add_slot({Space::input, t.dtype, std::uint32_t(i), 0, 0, plain(t) ? NodeSite::numbers(t) : Dims{}});
     slot_[std::size_t(g_.inputs()[i])].plain = s;
+    holds(s, g_.inputs()[i]);
     p_.inputs.push_back(s);
   }
   for (const ir::Node& n : g_.nodes()) SAHA_DO(node(n));
   for (ir::ValueId v : g_.outputs()) p_.outputs.push_back(slot(v));
   for (std::uint32_t s : p_.outputs) use(s, std::uint32_t(p_.instructions.size()));
   place();
+  auto& values = loaded_->values;
+  for (std::size_t s = 0; s < values.size(); ++s) {
+    if (viewed_[s] != s) values[s] = values[viewed_[s]];  // stands before it, and is complete
+    else if (values[s].empty() && p_.slots[s].space != Space::constant) values[s] = {"(slot " + std::to_string(s) + ")"};
+  }
   return std::shared_ptr<const runtime::LoadedPlan>(loaded_);
 }
 }  // namespace

@@ -5,7 +5,10 @@
 #include "backends/engine/host.hpp"
 #include "backends/engine/inputs.hpp"
 #include "backends/engine/locate.hpp"
+#include "backends/onnxruntime/profile.hpp"
 #include "backends/onnxruntime/value.hpp"
+#include "system/file.hpp"
+#include "system/machine.hpp"
 
 namespace saha::ort {
 namespace {
@@ -86,13 +89,32 @@ class OrtProgram final : public runtime::Program {
     SAHA_DO(c.check(c.api(kSetExecutionMode, raw, kSequential)));
     SAHA_DO(c.check(c.api(kSetOptimizationLevel, raw, kEnableAll)));
     SAHA_DO(c.check(c.api(kSetLogSeverity, raw, kFatal)));
+    if (options.pin && options.threads > 1) {
+      // Of the threads beside the caller; processors are counted from 1.
+      const auto processors = system::processors();
+      std::string places;
+      for (int i = 1; i < options.threads && !processors.empty(); ++i) places += (i > 1 ? ";" : "") + std::to_string(processors[std::size_t(i) % processors.size()] + 1);
+      if (!places.empty()) { SAHA_DO(c.check(c.api(kSetEntry, raw, "session.intra_op_thread_affinities", places.c_str()))); }
+    }
+    pinned_ = options.pin;
+    if (options.profile) {
+      SAHA_TRY(auto folder, system::TempFolder::make());
+      written_.emplace(std::move(folder));
+      SAHA_DO(c.check(c.api(kWriteOptimizedModel, raw, (written_->path() / "run.onnx").c_str())));
+      SAHA_DO(c.check(c.api(kEnableProfiling, raw, (written_->path() / "profile").c_str())));
+    }
     Session* session = nullptr;
     if (!options.file.empty() && std::filesystem::path(options.file).extension() == ".onnx") {
       SAHA_DO(c.check(c.api(kCreateSession, library_->env, options.file.c_str(), raw, &session)));
+      if (options.profile) {
+        SAHA_TRY(const auto bytes, system::read_bytes(options.file));
+        SAHA_TRY(model_, read_nodes(bytes));
+      }
     } else {
       if (host.onnx_bytes == nullptr) return Error{ErrorCode::unsupported, "onnxruntime reads ONNX only, and this program cannot write it"};
       SAHA_TRY(const std::string bytes, host.onnx_bytes(model));
       SAHA_DO(c.check(c.api(kCreateSessionFromArray, library_->env, bytes.data(), bytes.size(), raw, &session)));
+      if (options.profile) { SAHA_TRY(model_, read_nodes(std::as_bytes(std::span(bytes)))); }
     }
     session_ = Handle<Session>(session, Release{&c});
     return describe();
@@ -128,6 +150,25 @@ class OrtProgram final : public runtime::Program {
     const Context& c = library_->context;
     if (!engine::same_buffers(bound_, in)) { SAHA_DO(bind(in)); }
     return c.check(c.api(kRunBound, session_.get(), nullptr, binding_.get()));
+  }
+
+  bool pinned() const override { return pinned_; }
+
+  // The session profiles from its first run to the end that is asked for here.
+  Result<std::vector<runtime::LayerTime>> profile(std::span<const Datum> in, int runs) override {
+    const Context& c = library_->context;
+    if (!written_) return Error{ErrorCode::unsupported, "onnxruntime gives one profile of a program, of one that was loaded for it"};
+    for (int i = 0; i < runs; ++i) { SAHA_DO(run_only(in)); }
+    char* text = nullptr;
+    SAHA_DO(c.check(c.api(kEndProfiling, session_.get(), c.allocator, &text)));
+    const std::string file = text;
+    SAHA_DO(c.check(c.api(kFree, c.allocator, text)));
+    SAHA_TRY(const auto events, system::read_bytes(file));
+    SAHA_TRY(const auto bytes, system::read_bytes(written_->path() / "run.onnx"));
+    written_.reset();
+    SAHA_TRY(NodeList run, read_nodes(bytes));
+    restore_names(model_, run);
+    return layer_times(std::string(reinterpret_cast<const char*>(events.data()), events.size()), run);
   }
 
  private:
@@ -181,6 +222,9 @@ class OrtProgram final : public runtime::Program {
   Handle<Session> session_;
   std::vector<Port> inputs_, outputs_;
   std::vector<Datum> bound_;
+  bool pinned_ = false;
+  std::optional<system::TempFolder> written_;   // what a profiling session writes: its graph and its times
+  NodeList model_;
   Handle<IoBinding> binding_;
 };
 

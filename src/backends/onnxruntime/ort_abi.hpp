@@ -50,7 +50,9 @@ inline constexpr Slot<Status*(const Env*, const char* file, const SessionOptions
 inline constexpr Slot<Status*(const Env*, const void* data, std::size_t size, const SessionOptions*, Session** out)> kCreateSessionFromArray{8};
 inline constexpr Slot<Status*(Session*, const RunOptions*, const char* const* in_names, const Value* const* in, std::size_t num_in, const char* const* out_names, std::size_t num_out, Value** out)> kRun{9};
 inline constexpr Slot<Status*(SessionOptions** out)> kCreateSessionOptions{10};
+inline constexpr Slot<Status*(SessionOptions*, const char* file)> kWriteOptimizedModel{11};
 inline constexpr Slot<Status*(SessionOptions*, int mode)> kSetExecutionMode{13};
+inline constexpr Slot<Status*(SessionOptions*, const char* prefix)> kEnableProfiling{14};
 inline constexpr Slot<Status*(SessionOptions*, int level)> kSetLogSeverity{22};
 inline constexpr Slot<Status*(SessionOptions*, int level)> kSetOptimizationLevel{23};
 inline constexpr Slot<Status*(SessionOptions*, int threads)> kSetIntraThreads{24};
@@ -89,6 +91,8 @@ inline constexpr Slot<void(Value*)> kReleaseValue{96};
 inline constexpr Slot<void(TypeInfo*)> kReleaseTypeInfo{98};
 inline constexpr Slot<void(TensorInfo*)> kReleaseTensorInfo{99};
 inline constexpr Slot<void(SessionOptions*)> kReleaseSessionOptions{100};
+inline constexpr Slot<Status*(Session*, Allocator*, char** file)> kEndProfiling{110};
+inline constexpr Slot<Status*(SessionOptions*, const char* key, const char* value)> kSetEntry{130};
 inline constexpr Slot<Status*(Session*, const RunOptions*, const IoBinding*)> kRunBound{133};
 inline constexpr Slot<Status*(Session*, IoBinding** out)> kCreateIoBinding{134};
 inline constexpr Slot<void(IoBinding*)> kReleaseIoBinding{135};
