@@ -1,9 +1,11 @@
-// saha_make_models OUT_DIR: writes the networks that ./run bench measures as ONNX files and prints their paths: those of models.hpp, a
+// saha_make_models OUT_DIR [NAME...]: writes the networks that ./run bench measures, or those named, as ONNX files and prints their paths: those of models.hpp, a
 // post-norm encoder (Vaswani et al. 2017: 6 layers of 384, 128 tokens) and the ACAS Xu network (Julian et al. 2016), all with random weights.
 #include "bench/models.hpp"
 
 #include <cstdio>
 #include <filesystem>
+#include <span>
+#include <string_view>
 
 #include "formats/onnx/onnx.hpp"
 #include "system/file.hpp"
@@ -35,14 +37,25 @@ Result<ir::Model> acas_mlp() {
   return n.build("acas_mlp", n.dense(x, 5));
 }
 
-Result<> write_all(const std::filesystem::path& folder) {
-  struct Network {
-    const char* file;
-    Result<ir::Model> (*make)();
-  };
+struct Network {
+  const char* file;
+  Result<ir::Model> (*make)();
+};
+constexpr Network kNetworks[] = {{"mobilenet_v2", bench::mobilenet_v2}, {"efficientnet_lite0", bench::efficientnet_lite0}, {"resnet50", bench::resnet50},
+                                 {"transformer", bench::transformer},   {"encoder6_384", encoder6_384},                    {"acas_mlp", acas_mlp}};
+constexpr Network kSmall[] = {{"lenet_28", bench::lenet_28}, {"mlp_16_32_32_5", bench::mlp_16_32_32_5}};   // where they are named
+
+Result<> write(const std::filesystem::path& folder, std::span<char* const> names) {
+  std::vector<Network> wanted;
+  if (names.empty()) wanted.assign(std::begin(kNetworks), std::end(kNetworks));
+  for (const std::string_view name : names) {
+    const std::size_t before = wanted.size();
+    for (const auto& networks : {std::span<const Network>(kNetworks), std::span<const Network>(kSmall)})
+      for (const Network& n : networks) if (n.file == name) wanted.push_back(n);
+    if (wanted.size() == before) return Error{ErrorCode::invalid_argument, "there is no network '" + std::string(name) + "'"};
+  }
   SAHA_DO(system::make_folders(folder));
-  for (const Network& network : {Network{"mobilenet_v2", bench::mobilenet_v2}, {"efficientnet_lite0", bench::efficientnet_lite0}, {"resnet50", bench::resnet50},
-                                 {"transformer", bench::transformer}, {"encoder6_384", encoder6_384}, {"acas_mlp", acas_mlp}}) {
+  for (const Network& network : wanted) {
     SAHA_TRY(const ir::Model model, network.make());
     const auto file = folder / (std::string(network.file) + ".onnx");
     SAHA_DO(onnx::export_file(model, file.string(), {.opset = 17}));
@@ -54,11 +67,11 @@ Result<> write_all(const std::filesystem::path& folder) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 2) {
-    std::fprintf(stderr, "usage: saha_make_models OUT_DIR\n");
+  if (argc < 2) {
+    std::fprintf(stderr, "usage: saha_make_models OUT_DIR [NAME...]\n");
     return 2;
   }
-  auto done = write_all(argv[1]);
+  auto done = write(argv[1], std::span(argv, std::size_t(argc)).subspan(2));
   if (done) return 0;
   std::fprintf(stderr, "error: %s\n", done.error().message.c_str());
   return 1;
