@@ -1,6 +1,6 @@
 // Kernels alone: GFLOP/s and percent of the measured peak, minimum over repeated runs;
 // one thread in its own processor time, two in time of the clock.
-//   kernels_bench [gemm|mobilenetv2|resnet50|depthwise|pool|activations] [threads]
+//   kernels_bench [gemm|mobilenetv2|resnet50|int8|depthwise|pool|activations] [threads]
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
@@ -12,6 +12,7 @@
 
 #include "bench/peak.hpp"
 #include "kernels/conv.hpp"
+#include "kernels/conv_i8.hpp"
 #include "kernels/conv_last.hpp"
 #include "kernels/depthwise_last.hpp"
 #include "kernels/elementwise.hpp"
@@ -19,6 +20,7 @@
 #include "kernels/pool_last.hpp"
 #include "kernels/rows.hpp"
 #include "kernels/winograd.hpp"
+#include "kernels/winograd_i8.hpp"
 #include "system/thread_pool.hpp"
 
 namespace {
@@ -164,6 +166,44 @@ void bench_resnet50(const Machine& m) {
   bench_network(m, "ResNet-50", layers);
 }
 
+/// Convolutions of 8-bit integers, rescaled by float32 factors; percent of the peak of float32.
+void bench_int8(const Machine& m) {
+  double total = 0;
+  for (const Layer& l : {Layer{3, 224, 64, 7, 2, 1, 1}, {64, 56, 64, 3, 1, 1, 3}, {128, 28, 128, 3, 1, 1, 3}, {256, 14, 256, 3, 1, 1, 5}, {512, 7, 512, 3, 1, 1, 2}, {256, 56, 64, 1, 1, 1, 2}, {64, 56, 256, 1, 1, 1, 4},
+                         {512, 28, 128, 1, 1, 1, 3}, {128, 28, 512, 1, 1, 1, 4}, {1024, 14, 256, 1, 1, 1, 5}, {256, 14, 1024, 1, 1, 1, 6}, {2048, 7, 512, 1, 1, 1, 2}, {512, 7, 2048, 1, 1, 1, 3},
+                         {256, 56, 512, 1, 2, 1, 1}, {128, 56, 128, 3, 2, 1, 1}, {32, 112, 16, 1, 1, 1, 1}, {16, 112, 96, 1, 1, 1, 1}, {96, 112, 96, 3, 2, 96, 1}, {144, 56, 144, 3, 1, 144, 1}, {24, 56, 144, 1, 1, 1, 2},
+                         {144, 56, 24, 1, 1, 1, 1}, {384, 14, 384, 3, 1, 384, 4}, {64, 14, 384, 1, 1, 1, 4}, {384, 14, 64, 1, 1, 1, 3}, {960, 7, 160, 1, 1, 1, 2}, {1280, 1, 1000, 1, 1, 1, 1}}) {
+    ConvShape s;
+    s.in_channels = l.c, s.in_h = s.in_w = l.hw, s.out_channels = l.m, s.kernel_h = s.kernel_w = l.k, s.stride_h = s.stride_w = l.stride, s.groups = l.groups, s.pad_top = s.pad_left = l.k / 2;
+    s.out_h = s.out_w = (l.hw + 2 * (l.k / 2) - l.k) / l.stride + 1;
+    std::vector<std::int16_t> w(static_cast<std::size_t>(l.m * (l.c / l.groups) * l.k * l.k));
+    for (std::size_t i = 0; i < w.size(); ++i) w[i] = static_cast<std::int16_t>(static_cast<int>(i * 37 % 101) - 50);
+    const std::vector<std::int32_t> bias(static_cast<std::size_t>(l.m));
+    const std::vector<Requant> r(static_cast<std::size_t>(l.m), requant(Rounding::float_even, 0.01f, 0.01f, 0.1f));
+    const Store store{Rescaling::real_near, 0, 0, 255};
+    const std::int64_t out = s.out_channels * s.out_h * s.out_w;
+    Buffer x((s.in_channels * s.in_h * s.in_w + 3) / 4), y((out + 3) / 4);
+    char what[100];
+    std::snprintf(what, sizeof what, "%2dx %4d->%4d %dx%d s%d @%d%s", l.times, int(l.c), int(l.m), int(l.k), int(l.k), int(l.stride), int(l.hw), l.groups > 1 ? " depthwise" : "");
+    const double flops = 2.0 * double(out) * double(l.c / l.groups * l.k * l.k);
+    const auto run = [&](std::string_view kernel, const auto& p, std::int64_t size, auto pack, const std::string& name) {
+      Buffer packed(size);
+      pack(m.isa, p, {w, bias, r}, {reinterpret_cast<std::int32_t*>(static_cast<float*>(packed)), static_cast<std::size_t>(size)});
+      const double t = time_kernel(m, std::string(kernel).c_str(), &p, {x, packed, y}, grid(p), scratch_bytes(p));
+      print(m, name, flops, t);
+      return t;
+    };
+    const auto p = prepare_conv_i8(m.isa, s, store, false, 128, w);
+    double t = run(kernel(p), p, packed_conv_i8_size(m.isa, p), pack_conv_i8, what);
+    if (suits_winograd_i8(m.isa, s)) {
+      const auto q = prepare_winograd_i8(m.isa, s, store, false, 128);
+      t = run("winograd_i8", q, packed_winograd_i8_size(m.isa, q), pack_winograd_i8, std::string(what) + " F(4, 3)");
+    }
+    total += t * l.times;
+  }
+  std::printf("all of them: %.3f ms\n", total * 1e3);
+}
+
 /// Depthwise convolutions of MobileNetV2, V3 large and EfficientNet-B0: planes against channels innermost.
 void bench_depthwise(const Machine& m) {
   std::printf("%-24s %12s %14s %8s %18s\n", "depthwise", "planes", "channels last", "ratio", "of the peak");
@@ -273,6 +313,7 @@ int main(int argc, char** argv) {
     if (what == "all" || what == "gemm") bench_gemm(m);
     if (what == "all" || what == "mobilenetv2") bench_mobilenetv2(m);
     if (what == "all" || what == "resnet50") bench_resnet50(m);
+    if (what == "all" || what == "int8") bench_int8(m);
     if (what == "all" || what == "depthwise") bench_depthwise(m);
     if (what == "all" || what == "pool") bench_pool(m);
     if (what == "all" || what == "activations") bench_activations(m);

@@ -24,6 +24,7 @@
 #include "kernels/rows.hpp"
 #include "kernels/stencil.hpp"
 #include "kernels/winograd.hpp"
+#include "kernels/winograd_i8.hpp"
 
 namespace saha::kernels {
 namespace {
@@ -109,15 +110,23 @@ bool contract(const Site& site, const StencilParams& p, Needs& n) {
   return sound(p.shape) && known(p.epilogue) && suits_stencil(site.isa, p.shape) && same(p, prepare_stencil(site.isa, p.shape, p.epilogue)) && convolution(p.shape, p.epilogue, packed_stencil_size(p), n);
 }
 
+/// The same of those on stored integers: X, packed constants; Y, bytes or sums.
+bool convolution_i8(const ConvShape& s, const Store& store, std::int64_t packed, Needs& n) {
+  n.reads = {required(Count(s.batch) * s.in_channels * s.in_h * s.in_w), required(Count(packed) * 4)};
+  n.writes = {required(Count(s.batch) * s.out_channels * s.out_h * s.out_w * (store.rule == Rescaling::none ? 4 : 1))};
+  return true;
+}
 bool contract(const Site& site, const ConvI8Params& p, Needs& n) {
   const ConvShape& s = p.shape;
   // Which numbers the weights are is not kept; they decide between pairs and quads.
   constexpr std::int16_t kWide[] = {255};
   const std::span<const std::int16_t> weights = p.dot == Dot::pairs ? std::span<const std::int16_t>(kWide) : std::span<const std::int16_t>();
   if (!sound(s) || !within(0, 1, p.x_signed) || !within(-128, 255, p.x_zero) || !known(p.store.rule) || !same(p, prepare_conv_i8(site.isa, s, p.store, p.x_signed != 0, p.x_zero, weights)) || kernel(p) != site.kernel) return false;
-  n.reads = {required(Count(s.batch) * s.in_channels * s.in_h * s.in_w), required(Count(packed_conv_i8_size(site.isa, p)) * 4)};
-  n.writes = {required(Count(s.batch) * s.out_channels * s.out_h * s.out_w * (p.store.rule == Rescaling::none ? 4 : 1))};
-  return true;
+  return convolution_i8(s, p.store, packed_conv_i8_size(site.isa, p), n);
+}
+bool contract(const Site& site, const WinogradI8Params& p, Needs& n) {
+  return sound(p.shape) && within(0, 1, p.x_signed) && within(-128, 255, p.x_zero) && known(p.store.rule) && suits_winograd_i8(site.isa, p.shape) &&
+         same(p, prepare_winograd_i8(site.isa, p.shape, p.store, p.x_signed != 0, p.x_zero)) && convolution_i8(p.shape, p.store, packed_winograd_i8_size(site.isa, p), n);
 }
 
 bool contract(const Site& site, const GemmParams& p, Needs& n) {
@@ -201,11 +210,11 @@ bool contract(const Site&, const TableParams& p, Needs& n) {
 }
 bool contract(const Site& site, const PairParams& p, Needs& n) {
   const auto w = walked(p.walk);
-  if (!w || !within(0, static_cast<std::int64_t>(PairOp::real), p.op) || !within(0, 1, p.a_signed, p.b_signed) || !within(-128, 255, p.a_zero, p.b_zero) || !known(p.store.rule)) return false;
+  if (!w || !within(0, static_cast<std::int64_t>(PairOp::real_by_inverse), p.op) || !within(0, 1, p.a_signed, p.b_signed) || !within(-128, 255, p.a_zero, p.b_zero) || !known(p.store.rule)) return false;
   const bool by_rule = p.op == PairOp::sum || p.op == PairOp::product;
   if (by_rule && p.store.rule == Rescaling::none) return false;   // would store four bytes an element
   const Count block = rescale_block_size(site.isa) * 4;
-  n.reads = {required(w->a), required(w->b), p.op == PairOp::table ? required(65536) : p.op == PairOp::real ? optional(0) : required(block * (p.op == PairOp::sum ? 3 : 1))};
+  n.reads = {required(w->a), required(w->b), p.op == PairOp::table ? required(65536) : !by_rule ? optional(0) : required(block * (p.op == PairOp::sum ? 3 : 1))};
   n.writes = {required(w->y)};
   return true;
 }
@@ -426,7 +435,7 @@ struct Row {
 };
 constexpr Row kRowsOfTable[] = {
     {"conv_f32", of<ConvParams>},       {"depthwise_f32", of<ConvParams>}, {"conv_i8", of<ConvI8Params>},     {"depthwise_i8", of<ConvI8Params>}, {"gemm_f32", of<GemmParams>},
-    {"gemv_f32", of<GemvParams>},       {"stencil_f32", of<StencilParams>}, {"depthwise_last_f32", of<DepthwiseLastParams>}, {"conv_last_f32", of<ConvLastParams>}, {"winograd_f32", of<WinogradParams>}, {"conv_bf16", of<ConvBf16Params>}, {"pool_last_f32", of<PoolLastParams>},
+    {"gemv_f32", of<GemvParams>},       {"stencil_f32", of<StencilParams>}, {"depthwise_last_f32", of<DepthwiseLastParams>}, {"conv_last_f32", of<ConvLastParams>}, {"winograd_f32", of<WinogradParams>}, {"winograd_i8", of<WinogradI8Params>}, {"conv_bf16", of<ConvBf16Params>}, {"pool_last_f32", of<PoolLastParams>},
     {"unary_f32", of<UnaryParams>},     {"binary_f32", of<BinaryParams>},  {"affine_f32", of<AffineParams>},  {"table_i8", of<TableParams>},      {"pair_i8", of<PairParams>},
     {"quantize_i8", of<QuantizeParams>}, {"pool_f32", of<PoolParams>},     {"pool_i8", of<PoolI8Params>},     {"sum_i8", of<SumI8Params>},        {"softmax_i8", of<SoftmaxI8Params>},
     {"softmax_f32", of<SoftmaxParams>}, {"reduce_f32", of<ReduceParams>},  {"norm_f32", of<NormParams>},      {"transpose", of<MoveParams>},      {"copy", of<MoveParams>},

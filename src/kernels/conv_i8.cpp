@@ -36,7 +36,7 @@ Dot dot_of(Isa isa, bool narrow, std::int64_t batch, std::int64_t points, std::i
   if (isa == Isa::avx512vnni || isa == Isa::avx512amx) return Dot::quads;
   if (isa == Isa::neon_i8mm && rows > 1) return Dot::octs;
   if (isa >= Isa::neon_dot) return Dot::signed_quads;
-  return rows <= kFewRows ? Dot::bytes : Dot::pairs;
+  return isa == Isa::avx2 || rows <= kFewRows ? Dot::bytes : Dot::pairs;
 }
 /// What a sum holds of the zero point: the loops read X with added_to_x on it.
 std::int64_t offset(const ConvI8Params& c) { return c.x_zero + added_to_x(c.dot, c.x_signed != 0); }

@@ -16,7 +16,7 @@ namespace saha::kernels {
 /// How a level multiplies: what a 32-bit unit of a row of the image holds, and of a column of the weights.
 enum class Dot : std::int32_t {
   pairs,  ///< two int16: their products do not leave int32
-  bytes,  ///< two int16 of the image, two int8 of the weights, which are widened as they are read: for rows so few that memory is what counts
+  bytes,  ///< two int16 of the image, two int8 of the weights, which are widened as they are read: where that costs nothing, or rows are so few that memory is what counts
   quads,  ///< four uint8 of the image, four int8 of the weights
   signed_quads,  ///< four int8 of both
   octs,   ///< the same, but two units at a time, of two rows by two columns

@@ -28,6 +28,7 @@ enum class PairOp : std::int32_t {
   sum,       ///< rescaled(2^20 (A - a_zero)) +- rescaled(2^20 (B - b_zero)), rescaled; constants: three blocks
   product,   ///< (A - a_zero) (B - b_zero), rescaled; constants: one block
   real,      ///< dequantised, `binary` (add, sub, mul) in float32, quantised by y_scale
+  real_by_inverse,  ///< the same without division or clamps, where that gives the same of all pairs there are
 };
 struct PairParams {
   BinaryParams walk;                           ///< its op is that of `real`; sub makes a difference of a sum
@@ -37,6 +38,8 @@ struct PairParams {
   Store store;
 };
 std::uint32_t grid(const PairParams& params);
+/// real or real_by_inverse, for params that are otherwise made: tries all pairs, at levels whose products and sums are rounded once.
+PairOp real_pair_op(Isa isa, const PairParams& params);
 
 struct QuantizeParams {
   std::int64_t n = 0;

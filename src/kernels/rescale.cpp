@@ -5,6 +5,12 @@
 #include <cstring>
 
 namespace saha::kernels {
+namespace {
+
+/// The rule of which `r` is a variant.
+Rescaling general(Rescaling r) { return r == Rescaling::near ? Rescaling::twice : r == Rescaling::real_near ? Rescaling::real : r; }
+
+}  // namespace
 
 std::optional<Rescaling> rescaling(const Requant& r, std::int64_t bound, std::int32_t zero, bool wraps) {
   constexpr double kInt32 = 2147483648.0;
@@ -14,7 +20,7 @@ std::optional<Rescaling> rescaling(const Requant& r, std::int64_t bound, std::in
       if (!std::isfinite(r.scale) || !(r.scale > 0)) return {};
       // Vectors clamp long before int32 ends; where the zero point then wraps, that would be seen.
       if (wraps && sum * double(r.scale) * (1 + 1e-6) + std::abs(zero) + 1 >= kInt32) return {};
-      return Rescaling::real;
+      return sum * double(r.scale) * (1 + 1e-6) + std::abs(zero) + 1 < kInt32 ? Rescaling::real_near : Rescaling::real;
     case Rounding::fixed_double:
     case Rounding::fixed_legacy: {
       if (!wraps) return {};
@@ -36,8 +42,8 @@ std::optional<Rescaling> rescaling(std::span<const Requant> r, std::int64_t boun
   std::optional<Rescaling> common;
   for (const Requant& q : r) {
     const auto rule = rescaling(q, bound, zero, wraps);
-    if (!rule || (common && *rule != *common && !(*common >= Rescaling::twice && *common <= Rescaling::near && *rule >= Rescaling::twice && *rule <= Rescaling::near))) return {};
-    common = common ? std::min(*common, *rule) : *rule;  // what is near is twice, too
+    if (!rule || (common && general(*rule) != general(*common))) return {};
+    common = common ? std::min(*common, *rule) : *rule;  // a rule stands before its variant with fewer steps
   }
   return common;
 }

@@ -12,6 +12,7 @@ namespace saha::kernels {
 enum class Rescaling : std::int32_t {
   none,   ///< the sums themselves, int32
   real,   ///< float_even
+  real_near,  ///< the same where no scaled sum comes near the ends of int32: fewer steps
   twice,  ///< fixed_double, fixed_legacy
   near,   ///< the same where every sum is shifted to the right and none comes near the ends of int32: fewer steps
   once,   ///< fixed_single

@@ -3,6 +3,7 @@
 
 #include "kernels/conv_i8.hpp"
 #include "kernels/elementwise_i8.hpp"
+#include "kernels/winograd_i8.hpp"
 #include "tests/kernels/harness.hpp"
 
 namespace saha::kernels {
@@ -15,7 +16,7 @@ std::int64_t value(std::int64_t lo, std::int64_t hi) { return pick(0, 4) ? pick(
 
 struct Case {
   ConvShape shape;
-  bool x_signed = true, y_signed = true, keep = false, wide_weights = false, edges = false;
+  bool x_signed = true, y_signed = true, keep = false, wide_weights = false, edges = false, largest = false;
   Rounding rule = Rounding::fixed_double;
   std::int64_t per_channel = 1;
 };
@@ -24,10 +25,10 @@ void check(const Case& c) {
   const ConvShape& s = c.shape;
   const std::int64_t lo = c.x_signed ? -128 : 0, taps = s.kernel_h * s.kernel_w, gc = s.in_channels / s.groups, gm = s.out_channels / s.groups;
   std::vector<std::uint8_t> x(static_cast<std::size_t>(s.batch * s.in_h * s.in_w * s.in_channels));
-  for (auto& v : x) v = static_cast<std::uint8_t>(value(lo, lo + 255));
-  const auto x_zero = static_cast<std::int32_t>(value(lo, lo + 255));
+  for (auto& v : x) v = static_cast<std::uint8_t>(c.largest ? lo + 255 : value(lo, lo + 255));
+  const auto x_zero = static_cast<std::int32_t>(c.largest ? lo : value(lo, lo + 255));
   std::vector<std::int16_t> w(static_cast<std::size_t>(s.out_channels * gc * taps));
-  for (auto& v : w) v = static_cast<std::int16_t>(c.wide_weights ? value(-255, 255) : value(-128, 127));
+  for (auto& v : w) v = static_cast<std::int16_t>(c.largest ? 255 : c.wide_weights ? value(-255, 255) : value(-128, 127));
   std::vector<std::int32_t> bias(static_cast<std::size_t>(s.out_channels));
   for (auto& v : bias) v = static_cast<std::int32_t>(c.edges ? value(INT32_MIN, INT32_MAX) : value(-100000, 100000));
   std::vector<Requant> r;
@@ -47,15 +48,24 @@ void check(const Case& c) {
   }
   for (Isa isa : levels()) {
     SCOPED_TRACE(testing::Message() << name(isa) << " C " << s.in_channels << " M " << s.out_channels << " groups " << s.groups << " k " << s.kernel_h << "x" << s.kernel_w << " rule " << name(c.rule));
-    const auto p = prepare_conv_i8(isa, s, store, c.x_signed, x_zero, w);
-    Aligned<std::int32_t> packed(static_cast<std::size_t>(packed_conv_i8_size(isa, p)));
-    pack_conv_i8(isa, p, {w, bias, r}, {packed.data(), packed.size()});
     const std::size_t n = static_cast<std::size_t>(s.batch * s.out_h * s.out_w * s.out_channels), bytes = n * (c.keep ? 4 : 1);
     Aligned<std::uint8_t> exact(x.size()), y(bytes), again(bytes);
     std::copy(x.begin(), x.end(), exact.data());
-    run_whole(kernel(p), isa, p, {exact.data(), packed.data(), y.data()}, grid(p), scratch_bytes(p));
-    run_pieces(kernel(p), isa, p, {exact.data(), packed.data(), again.data()}, grid(p), scratch_bytes(p));
-    ASSERT_EQ(std::memcmp(y.data(), again.data(), bytes), 0);
+    const auto run = [&](std::string_view kernel, const auto& p, std::int64_t size, auto pack, std::uint8_t* whole, std::uint8_t* by_pieces) {
+      Aligned<std::int32_t> packed(static_cast<std::size_t>(size));
+      pack(isa, p, {w, bias, r}, {packed.data(), packed.size()});
+      run_whole(kernel, isa, p, {exact.data(), packed.data(), whole}, grid(p), scratch_bytes(p));
+      run_pieces(kernel, isa, p, {exact.data(), packed.data(), by_pieces}, grid(p), scratch_bytes(p));
+      ASSERT_EQ(std::memcmp(whole, by_pieces, bytes), 0);
+    };
+    const auto p = prepare_conv_i8(isa, s, store, c.x_signed, x_zero, w);
+    ASSERT_NO_FATAL_FAILURE(run(kernel(p), p, packed_conv_i8_size(isa, p), pack_conv_i8, y.data(), again.data()));
+    if (suits_winograd_i8(isa, s) && within_winograd_i8(s, x_zero, c.x_signed, w)) {  // the same bits
+      Aligned<std::uint8_t> filtered(bytes);
+      const auto q = prepare_winograd_i8(isa, s, store, c.x_signed, x_zero);
+      ASSERT_NO_FATAL_FAILURE(run("winograd_i8", q, packed_winograd_i8_size(isa, q), pack_winograd_i8, filtered.data(), again.data()));
+      ASSERT_EQ(std::memcmp(y.data(), filtered.data(), bytes), 0);
+    }
     std::size_t at = 0;
     for (std::int64_t b = 0; b < s.batch; ++b)
       for (std::int64_t oy = 0; oy < s.out_h; ++oy)
@@ -161,6 +171,23 @@ TEST(ConvI8, tiles_of_every_size_equal_their_rule) {
   check_both(shape(2, 2 * 34, 5, 2 * 33, 3, 2, 2));
   check_both(shape(1, 48, 6, 35, 1, 2));
 }
+TEST(ConvI8, minimal_filtering_equals_the_plain_sums) {
+  for (std::int64_t c : {16, 20, 33}) check_rules(shape(1, c, 7, 16 + c, 3, 1));
+  check_rules(shape(2, 48, 10, 16, 3, 1));
+  // The largest sums that are taken, and the smallest that are not: 57 * 9 * 255 * 255 lies below 2^25.
+  Case largest;
+  largest.shape = shape(1, 57, 8, 16, 3, 1), largest.wide_weights = true, largest.keep = true, largest.largest = true;
+  for (bool is_signed : {false, true}) largest.x_signed = is_signed, check(largest);
+  const auto within = [](std::int64_t c, std::int16_t first, std::int16_t second) {
+    std::vector<std::int16_t> w(static_cast<std::size_t>(16 * c * 9), first);
+    for (std::size_t i = 0; i < w.size(); i += 2) w[i] = second;
+    return within_winograd_i8(shape(1, c, 8, 16, 3, 1), 0, false, w);
+  };
+  EXPECT_TRUE(within(57, 255, 255));
+  EXPECT_FALSE(within(58, 255, 255));
+  EXPECT_FALSE(within(58, -255, -255));
+  EXPECT_TRUE(within(114, 255, -255));  // sums of one sign are half as many
+}
 TEST(ConvI8, depthwise_equals_its_rule) {
   for (std::int64_t c : {2, 4, 8, 16, 19, 32, 35, 67})
     for (std::int64_t k : {1, 3, 4}) check_rules(shape(2, c, 5, c, k, 1 + k % 2, c));
@@ -222,7 +249,9 @@ void check_pair(PairOp op, Binary binary, Rounding rule, bool is_signed, const s
     Aligned<std::uint8_t> u(a.size()), v(b.size()), y(a.size()), again(a.size());
     std::copy(a.begin(), a.end(), u.data()), std::copy(b.begin(), b.end(), v.data());
     run_whole("pair_i8", isa, p, {u.data(), v.data(), constants.data(), y.data()}, grid(p), 0);
-    run_pieces("pair_i8", isa, p, {u.data(), v.data(), constants.data(), again.data()}, grid(p), 0);
+    PairParams by_inverse = p;
+    if (op == PairOp::real) by_inverse.op = real_pair_op(isa, p);
+    run_pieces("pair_i8", isa, by_inverse, {u.data(), v.data(), constants.data(), again.data()}, grid(p), 0);
     ASSERT_EQ(std::memcmp(y.data(), again.data(), y.size()), 0);
     for (std::size_t i = 0; i < a.size(); ++i) {
       std::size_t j = i;
@@ -240,6 +269,16 @@ TEST(PairI8, sums_products_and_float_rules_equal_their_definition) {
         for (Rounding rule : {Rounding::fixed_double, Rounding::fixed_single, Rounding::fixed_legacy})
           check_pair(binary == Binary::mul ? PairOp::product : PairOp::sum, binary, rule, is_signed, dims[0], dims[1]);
       }
+}
+TEST(PairI8, numbers_are_multiplied_by_an_inverse_where_all_pairs_allow_it) {
+  PairParams p;
+  const std::int64_t dims[] = {8};
+  p.walk = prepare_binary(Binary::add, dims, dims);
+  p.store = {Rescaling::real, 3, 0, 255};
+  p.a_scale = 0.0203f, p.b_scale = 0.0171f, p.y_scale = 0.0289f;
+  for (Isa isa : levels()) EXPECT_EQ(real_pair_op(isa, p), isa == Isa::generic ? PairOp::real : PairOp::real_by_inverse);
+  p.y_scale = 1e-20f;
+  for (Isa isa : levels()) EXPECT_EQ(real_pair_op(isa, p), PairOp::real);   // beyond int32
 }
 TEST(PairI8, tables_are_looked_up) {
   std::vector<std::uint8_t> table(65536), a(5 * 37), b(37);

@@ -13,6 +13,7 @@
 #include "kernels/elementwise_i8.hpp"
 #include "kernels/reduce_i8.hpp"
 #include "kernels/resize_i8.hpp"
+#include "kernels/winograd_i8.hpp"
 #include "op/builder.hpp"
 #include "op/resize_taps.hpp"
 
@@ -78,14 +79,21 @@ std::optional<kernels::Store> store_of(const Product& p) {
 std::optional<Prepared> prepared(const NodeSite& s, const Product& p) {
   const auto store = store_of(p);
   if (!store) return {};
+  const auto made = [&](std::string_view kernel, const auto& params, std::int64_t size, auto pack) -> std::optional<Prepared> {
+    auto packed = packed_buffer(size);
+    if (!packed) return {};
+    packed->dtype = DType::i32;
+    pack(s.isa, params, {p.weights, p.bias, p.requant}, {packed->template as<std::int32_t>(), std::size_t(packed->size())});
+    Prepared r = call(kernel, params, {Operand::node(0), Operand::packed(0)});
+    r.packed.push_back(std::move(*packed));
+    return r;
+  };
+  if (kernels::suits_winograd_i8(s.isa, p.shape) && kernels::within_winograd_i8(p.shape, std::int32_t(p.x_zero), p.x_signed, p.weights)) {
+    const auto params = kernels::prepare_winograd_i8(s.isa, p.shape, *store, p.x_signed, std::int32_t(p.x_zero));
+    return made("winograd_i8", params, kernels::packed_winograd_i8_size(s.isa, params), kernels::pack_winograd_i8);
+  }
   const auto params = kernels::prepare_conv_i8(s.isa, p.shape, *store, p.x_signed, std::int32_t(p.x_zero), p.weights);
-  auto packed = packed_buffer(kernels::packed_conv_i8_size(s.isa, params));
-  if (!packed) return {};
-  packed->dtype = DType::i32;
-  kernels::pack_conv_i8(s.isa, params, {p.weights, p.bias, p.requant}, {packed->as<std::int32_t>(), std::size_t(packed->size())});
-  Prepared r = call(kernels::kernel(params), params, {Operand::node(0), Operand::packed(0)});
-  r.packed.push_back(std::move(*packed));
-  return r;
+  return made(kernels::kernel(params), params, kernels::packed_conv_i8_size(s.isa, params), kernels::pack_conv_i8);
 }
 
 /// W minus its zero points, of which there is none, one, or one for each of the `channels` into which W falls along `axis`.
@@ -303,8 +311,9 @@ template <kernels::Binary O> std::optional<Prepared> pair(const NodeSite& s) {
   p.a_zero = std::int32_t(a.zero[0]), p.b_zero = std::int32_t(b.zero[0]);
   p.a_scale = a.scale[0], p.b_scale = b.scale[0], p.y_scale = y.scale[0];
   if (!by_fixed_rule(s)) {
-    p.op = kernels::PairOp::real;
     p.store = whole_range(s.out[0]->dtype, y.zero[0], Rescaling::real);
+    p.walk.op = O;
+    p.op = kernels::real_pair_op(s.isa, p);
     return pair_call(s, p, O, {});
   }
   auto all = rescales(s);

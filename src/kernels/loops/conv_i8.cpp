@@ -1,9 +1,7 @@
 // conv_i8: rows of points, unit by unit, times panels of columns. Pieces are (image, group, block of points, block of panels), panels fastest;
 // consecutive pieces of one block of points share its rows. Contract in kernels/conv_i8.hpp.
-#include "kernels/conv_i8.hpp"
-
+#include "kernels/loops/integer_tile.hpp"
 #include "kernels/loops/point_rows.hpp"
-#include "kernels/loops/rescale.hpp"
 #if SAHA_ISA_LEVEL >= 4
 #include "kernels/loops/point_tiles.hpp"
 #endif
@@ -11,162 +9,11 @@
 namespace saha::kernels::SAHA_ISA {
 namespace {
 
-inline constexpr int kRows = SAHA_NEON > 0 ? 8 : W == 16 ? 12 : 6;  ///< of a tile: with two vectors of sums each, and NEON's vectors of the image, they fill the registers
-inline constexpr int kUnits = SAHA_NEON > 0 ? 4 : 1;                 ///< of the image that a vector holds: NEON multiplies by a lane of it, others by a unit in all lanes
-
-// A unit of the weights is two vectors; add<Unit> adds its product with unit `Unit` of x to the sums of both vectors of columns.
-struct Pairs {
-  using Element = std::int16_t;
-  static constexpr Dot kDot = Dot::pairs;
-  static constexpr int kPerUnit = 2, kStep = 2 * W;   ///< int32 of a unit of a panel
-  static I weights(const int32_t* w, int v) { return load(w + v * W); }
-#if SAHA_NEON > 0
-  template <int Unit>
-  static void add(I (&acc)[2], I x, I w0, I w1) {
-    const auto at = reinterpret_cast<int16x8_t>(x), first = reinterpret_cast<int16x8_t>(w0), second = reinterpret_cast<int16x8_t>(w1);
-    acc[0] = vmlal_laneq_s16(acc[0], vget_low_s16(first), at, 2 * Unit), acc[1] = vmlal_high_laneq_s16(acc[1], first, at, 2 * Unit);
-    acc[0] = vmlal_laneq_s16(acc[0], vget_low_s16(second), at, 2 * Unit + 1), acc[1] = vmlal_high_laneq_s16(acc[1], second, at, 2 * Unit + 1);
-  }
-#else
-  template <int>
-  static void add(I (&acc)[2], I x, I w0, I w1) { acc[0] = plus(acc[0], multiply_pairs(x, w0)), acc[1] = plus(acc[1], multiply_pairs(x, w1)); }
-#endif
-};
-struct Bytes : Pairs {
-  static constexpr Dot kDot = Dot::bytes;
-  static constexpr int kStep = W;
-  static I weights(const int32_t* w, int v) { return reinterpret_cast<I>(widened(load(reinterpret_cast<const std::uint8_t*>(w) + v * kBlock), true)); }
-};
-inline constexpr bool kHasQuads = SAHA_ISA_LEVEL >= 3 || SAHA_NEON >= 2;
-struct Quads {
-  using Element = std::uint8_t;
-  static constexpr Dot kDot = SAHA_NEON > 0 ? Dot::signed_quads : Dot::quads;
-  static constexpr int kPerUnit = 4, kStep = 2 * W;
-  static I weights(const int32_t* w, int v) { return load(w + v * W); }
-  template <int Unit>
-  static void add(I (&acc)[2], I x, I w0, I w1) { acc[0] = plus_product<Unit>(acc[0], x, w0), acc[1] = plus_product<Unit>(acc[1], x, w1); }
-  template <int Unit>
-  static I plus_product(I acc, I x, I w) {
-#if SAHA_INTRINSICS >= 3
-    return reinterpret_cast<I>(_mm512_dpbusd_epi32(reinterpret_cast<__m512i>(acc), reinterpret_cast<__m512i>(x), reinterpret_cast<__m512i>(w)));
-#elif SAHA_NEON >= 2
-    return vdotq_laneq_s32(acc, reinterpret_cast<int8x16_t>(w), reinterpret_cast<int8x16_t>(x), Unit);
-#else
-    typedef std::int8_t Signed __attribute__((vector_size(W * 4)));
-    typedef std::uint8_t Unsigned __attribute__((vector_size(W * 4)));
-    const Unsigned a = reinterpret_cast<Unsigned>(x);
-    const Signed b = reinterpret_cast<Signed>(w);
-    I sums{};
-    for (int i = 0; i < W; ++i)
-      for (int j = 0; j < 4; ++j) sums[i] += int32_t{a[4 * i + j]} * b[4 * i + j];
-    return plus(acc, sums);
-#endif
-  }
-};
-
 #if SAHA_ISA_LEVEL >= 4
 struct TileRows : Quads {
   static constexpr Dot kDot = Dot::tiles;
 };
 #endif
-#if SAHA_NEON >= 3
-struct Octs : Quads {
-  static constexpr Dot kDot = Dot::octs;
-};
-/// As tile(), by products of two rows and two columns; an odd last row is its own partner.
-template <int R>
-void tile_by_two(const int32_t* x, int64_t units, const int32_t* w, const int32_t* t, I (*sums)[2]) {
-  constexpr int kPairs = (R + 1) / 2;
-  const auto halves = [](auto a, auto b, auto zip) { return reinterpret_cast<I>(zip(reinterpret_cast<int64x2_t>(a), reinterpret_cast<int64x2_t>(b))); };
-  const auto low = [&](auto a, auto b) { return halves(a, b, vzip1q_s64); };
-  const auto high = [&](auto a, auto b) { return halves(a, b, vzip2q_s64); };
-  I acc[kPairs][4];  // of two columns each: [first row, first column], [first row, second column], then the second row's
-  const I begin[2] = {load(t), load(t + kRescaleRows * W)};
-#pragma GCC unroll 4
-  for (int i = 0; i < kPairs; ++i)
-#pragma GCC unroll 2
-    for (int v = 0; v < 2; ++v) acc[i][2 * v] = low(begin[v], begin[v]), acc[i][2 * v + 1] = high(begin[v], begin[v]);
-  const auto add = [&](const I (&rows)[kPairs]) __attribute__((always_inline)) {
-#pragma GCC unroll 4
-    for (int j = 0; j < 4; ++j) {
-      const I columns = load(w + j * W);
-#pragma GCC unroll 4
-      for (int i = 0; i < kPairs; ++i) acc[i][j] = vmmlaq_s32(acc[i][j], reinterpret_cast<int8x16_t>(rows[i]), reinterpret_cast<int8x16_t>(columns));
-    }
-    w += 2 * Quads::kStep;
-  };
-  int64_t u = 0;
-  for (; u + 4 <= units; u += 4) {
-    I first[kPairs], second[kPairs];
-#pragma GCC unroll 4
-    for (int i = 0; i < kPairs; ++i) {
-      const I a = load(x + 2 * i * units + u), b = load(x + least(2 * i + 1, R - 1) * units + u);
-      first[i] = low(a, b), second[i] = high(a, b);
-    }
-    add(first), add(second);
-  }
-  if (u < units) {
-    I rows[kPairs];
-#pragma GCC unroll 4
-    for (int i = 0; i < kPairs; ++i) rows[i] = vcombine_s32(vld1_s32(x + 2 * i * units + u), vld1_s32(x + least(2 * i + 1, R - 1) * units + u));
-    add(rows);
-  }
-#pragma GCC unroll 8
-  for (int r = 0; r < R; ++r)
-#pragma GCC unroll 2
-    for (int v = 0; v < 2; ++v) sums[r][v] = r % 2 == 0 ? low(acc[r / 2][2 * v], acc[r / 2][2 * v + 1]) : high(acc[r / 2][2 * v], acc[r / 2][2 * v + 1]);
-}
-#endif
-
-/// R rows times one panel; sums begin with the first row of each vector's constants.
-template <class D, int R, int... K>
-inline void add_units(I (&acc)[R][2], const I (&x)[R], const int32_t* w, Lanes<K...>) {
-  const auto add = [&]<int Unit>() __attribute__((always_inline)) {
-    const I w0 = D::weights(w + Unit * D::kStep, 0), w1 = D::weights(w + Unit * D::kStep, 1);
-#pragma GCC unroll 12
-    for (int r = 0; r < R; ++r) D::template add<Unit>(acc[r], x[r], w0, w1);
-  };
-  (add.template operator()<K>(), ...);
-}
-template <class D, int R>
-void tile(const int32_t* x, int64_t units, const int32_t* w, const int32_t* t, I (*sums)[2]) {
-  I acc[R][2];
-#pragma GCC unroll 12
-  for (int r = 0; r < R; ++r) acc[r][0] = load(t), acc[r][1] = load(t + kRescaleRows * W);
-  int64_t u = 0;
-  if constexpr (kUnits > 1) {
-    I v[R];
-    for (; u + kUnits <= units; u += kUnits, w += kUnits * D::kStep) {
-#pragma GCC unroll 12
-      for (int r = 0; r < R; ++r) v[r] = load(x + r * units + u);
-      add_units<D, R>(acc, v, w, AllLanes{});
-    }
-  }
-  for (; u < units; ++u, w += D::kStep) {
-    const I w0 = D::weights(w, 0), w1 = D::weights(w, 1);
-#pragma GCC unroll 12
-    for (int r = 0; r < R; ++r) {
-      const I v = splat(x[r * units + u]);
-      D::template add<0>(acc[r], v, w0, w1);
-    }
-  }
-#pragma GCC unroll 12
-  for (int r = 0; r < R; ++r) sums[r][0] = acc[r][0], sums[r][1] = acc[r][1];
-}
-template <class D, int R = kRows>
-void tile_of(int64_t rows, const int32_t* x, int64_t units, const int32_t* w, const int32_t* t, I (*sums)[2]) {
-  if constexpr (R > 0) {
-    if (rows == R) {
-#if SAHA_NEON >= 3
-      if constexpr (D::kDot == Dot::octs) return tile_by_two<R>(x, units, w, t, sums);
-      else
-#endif
-        return tile<D, R>(x, units, w, t, sums);
-    }
-    tile_of<D, R - 1>(rows, x, units, w, t, sums);
-  }
-}
-
 inline void eight(const std::uint8_t* from, bool is_signed, std::int16_t* to) {
   typedef std::uint8_t Unsigned __attribute__((vector_size(8)));
   typedef std::int8_t Signed __attribute__((vector_size(8)));
@@ -176,34 +23,45 @@ inline void eight(const std::uint8_t* from, bool is_signed, std::int16_t* to) {
   const Wide w = is_signed ? __builtin_convertvector(reinterpret_cast<Signed>(v), Wide) : __builtin_convertvector(v, Wide);
   memcpy(to, &w, 16);
 }
-// A run of bytes as elements of a row: int16, or unsigned bytes.
-void copy(const std::uint8_t* from, bool is_signed, int64_t n, std::int16_t* to) {
-  const auto block = [&](int64_t i) { *reinterpret_cast<UnalignedS*>(to + i) = widened(load(from + i), is_signed); };
-  int64_t i = 0;
-  for (; i + kBlock <= n; i += kBlock) block(i);
-  if (i == n) return;
-  if (n >= kBlock) return block(n - kBlock);
-  if (n >= 8) {  // the few channels of a first layer
-    for (; i + 8 <= n; i += 8) eight(from + i, is_signed, to + i);
-    return eight(from + n - 8, is_signed, to + n - 8);
+/// Bytes as elements of a row: int16, or bytes, flipped.
+struct Copy {
+  bool is_signed;
+  std::uint8_t flip;
+
+  void block(const std::uint8_t* from, std::int16_t* to) const { *reinterpret_cast<UnalignedS*>(to) = widened(load(from), is_signed); }
+  void block(const std::uint8_t* from, std::uint8_t* to) const { store(to, load(from) ^ (B{} + flip)); }
+  void few(const std::uint8_t* from, int64_t n, std::int16_t* to) const {
+    int64_t i = 0;
+    if (n >= 8) {  // the few channels of a first layer
+      for (; i + 8 <= n; i += 8) eight(from + i, is_signed, to + i);
+      return eight(from + n - 8, is_signed, to + n - 8);
+    }
+    for (; i < n; ++i) to[i] = is_signed ? static_cast<std::int8_t>(from[i]) : from[i];
   }
-  for (; i < n; ++i) to[i] = is_signed ? static_cast<std::int8_t>(from[i]) : from[i];
-}
-[[maybe_unused]] void copy(const std::uint8_t* from, bool is_signed, int64_t n, std::uint8_t* to) {
-  const std::uint8_t flip = added_to_x(Quads::kDot, is_signed) == 0 ? 0 : 128;
-  const auto block = [&](int64_t i) { store(to + i, load(from + i) ^ (B{} + flip)); };
-  int64_t i = 0;
-  for (; i + kBlock <= n; i += kBlock) block(i);
-  if (i == n) return;
-  if (n >= kBlock) return block(n - kBlock);
-  for (; i < n; ++i) to[i] = from[i] ^ flip;
-}
-/// Rows of the points [m0, m1): for each its taps, row of the kernel by row, channels innermost.
+  void few(const std::uint8_t* from, int64_t n, std::uint8_t* to) const {
+    for (int64_t i = 0; i < n; ++i) to[i] = from[i] ^ flip;
+  }
+  template <class T>
+  void operator()(const std::uint8_t* from, int64_t n, T* to) const {
+    if (n < kBlock) return few(from, n, to);
+    int64_t i = 0;
+    for (; i + kBlock <= n; i += kBlock) block(from + i, to + i);
+    if (i < n) block(from + n - kBlock, to + n - kBlock);
+  }
+  static constexpr int64_t kShort = 2 * kBlock;
+  /// At most kShort; reads and writes as many.
+  template <class T>
+  void copy_short(const std::uint8_t* from, int64_t n, T* to) const {
+    block(from, to);
+    if (n > kBlock) block(from + kBlock, to + kBlock);
+  }
+};
+/// Rows of the points [m0, m1): for each its taps, row of the kernel by row, channels innermost. Behind the last one kShort elements may be written over.
 template <class D>
 void fill_rows(const ConvI8Params& c, const std::uint8_t* x, int64_t group, int64_t m0, int64_t m1, typename D::Element* rows) {
   const bool is_signed = c.x_signed && D::kDot != Dot::tiles;   // tiles take bytes as they are
-  fill_point_rows(c.shape, int64_t{c.units} * D::kPerUnit, x, group, m0, m1, static_cast<typename D::Element>(c.x_zero + added_to_x(D::kDot, is_signed)), rows,
-                  [&](const std::uint8_t* from, int64_t n, typename D::Element* to) { copy(from, is_signed, n, to); });
+  const int32_t added = added_to_x(D::kDot, is_signed);
+  fill_point_rows(c.shape, int64_t{c.units} * D::kPerUnit, x, group, m0, m1, static_cast<typename D::Element>(c.x_zero + added), rows, Copy{is_signed, static_cast<std::uint8_t>(added == 0 ? 0 : 128)});
 }
 
 /// Points [m0, m1) of a group of an image, x and y where it begins, and panels [p0, p1).
@@ -245,10 +103,12 @@ void convolve(const plan::Call& call) {
     for (int64_t p = b.p0; p < b.p1; ++p) {
       const int64_t panel = b.group * c.panels + p, columns = least<int64_t>(kBlock, m - p * kBlock);
       const int32_t *w = packed + panel * c.units * D::kStep, *t = packed + c.tables + panel * 2 * kRescaleRows * W;
+      Ahead ahead(w, c.units * D::kStep, (b.m1 - b.m0 + kRows - 1) / kRows);
       for (int64_t i = b.m0; i < b.m1; i += kRows) {
+        ahead.ask();
         const int64_t n = least<int64_t>(kRows, b.m1 - i);
         I sums[kRows][2];
-        tile_of<D>(n, rows + (i - b.m0) * c.units, c.units, w, t, sums);
+        tile_of<D>(n, rows + (i - b.m0) * c.units, c.units, w, load(t), load(t + kRescaleRows * W), sums);
         std::uint8_t* to = b.y + (i * s.out_channels + p * kBlock) * kBytes;
         for (int64_t r = 0; r < n; ++r) put<R>(sums[r][0], sums[r][1], t, bounds, to + r * s.out_channels * kBytes, columns);
       }

@@ -89,8 +89,18 @@ inline I rounded(V x, int32_t zero, int32_t lo, int32_t hi, bool away = false) {
 }
 
 void pair_real(const PairParams& p, const plan::Call& call) {
-  const V a_scale = splat(p.a_scale), b_scale = splat(p.b_scale), y_scale = splat(p.y_scale);
+  const V a_scale = splat(p.a_scale), b_scale = splat(p.b_scale), y_scale = splat(p.y_scale), inverse = splat(1 / p.y_scale);
+  const Bounds bounds(p.store);
   const auto each = [&](auto f) {
+    if (p.op == PairOp::real_by_inverse)
+      return walk_blocks(p, call, [&](const Numbers& a, const Numbers& b) {
+        I y[2];
+        for (int k = 0; k < 2; ++k) {
+          const V x = f(to_float(a.v[k]) * a_scale, to_float(b.v[k]) * b_scale), q = x * inverse;
+          y[k] = to_int(fma(fma(-q, y_scale, x), inverse, q));
+        }
+        return kept(y[0], y[1], bounds);
+      });
     walk_blocks(p, call, [&](const Numbers& a, const Numbers& b) {
       I y[2];
       for (int k = 0; k < 2; ++k) y[k] = rounded(f(to_float(a.v[k]) * a_scale, to_float(b.v[k]) * b_scale) / y_scale, p.store.zero, p.store.lo, p.store.hi);
@@ -115,7 +125,7 @@ void run_pair(const plan::Call& call) {
       for (int64_t i = 0; i < n; ++i) y[at + i] = table[256 * a[at_a + i * sa] + b[at_b + i * sb]];
     });
   }
-  if (p.op == PairOp::real) return pair_real(p, call);
+  if (p.op == PairOp::real || p.op == PairOp::real_by_inverse) return pair_real(p, call);
   with_rule(p.store.rule, [&]<Rescaling R>() { pair<R>(p, call); });
 }
 

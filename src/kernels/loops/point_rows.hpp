@@ -15,23 +15,33 @@ inline bool is_pointwise(const ConvShape& s) {
   return s.kernel_h == 1 && s.kernel_w == 1 && s.stride_h == 1 && s.stride_w == 1 && s.pad_top == 0 && s.pad_left == 0 && s.out_h == s.in_h && s.out_w == s.in_w;
 }
 
-/// Rows of the points [m0, m1) of an image, `width` numbers each: what copy(from, n, to) makes of X, `beyond` outside of the image, zeros behind the last tap.
+/// Rows of the points [m0, m1) of an image, `width` numbers each: what copy(from, n, to) makes of X, `beyond` outside of the image, zeros behind the last tap. A copy that has copy_short() may read
+/// and write kShort elements where fewer are wanted: within the image, and what is written beyond a row is written over.
 template <class X, class T, class Copy>
 void fill_point_rows(const ConvShape& s, int64_t width, const X* x, int64_t group, int64_t m0, int64_t m1, T beyond, T* rows, Copy copy) {
   const int64_t channels = s.in_channels / s.groups, depth = channels * s.kernel_h * s.kernel_w;
   x += group * channels;
   if (is_pointwise(s) && s.groups == 1 && width == depth) return copy(x + m0 * channels, (m1 - m0) * channels, rows);
+  const int64_t whole = s.kernel_w * channels;
+  const bool neighbours = s.dilation_w == 1 && s.groups == 1;   // the taps of a row, in memory
   for (int64_t m = m0; m < m1; ++m, rows += width) {
     const int64_t top = m / s.out_w * s.stride_h - s.pad_top, left = m % s.out_w * s.stride_w - s.pad_left;
     T* to = rows;
+    if constexpr (requires { Copy::kShort; })
+      if (neighbours && whole <= Copy::kShort && top >= 0 && left >= 0 && left + s.kernel_w <= s.in_w && ((top + (s.kernel_h - 1) * s.dilation_h) * s.in_w + left) * channels + Copy::kShort <= s.in_h * s.in_w * channels) {
+        const X* from = x + (top * s.in_w + left) * channels;
+        for (int64_t ky = 0; ky < s.kernel_h; ++ky, from += s.dilation_h * s.in_w * channels, to += whole) copy.copy_short(from, whole, to);
+        fill(to, width - depth, T{0});
+        continue;
+      }
     for (int64_t ky = 0; ky < s.kernel_h; ++ky) {
-      const int64_t y = top + ky * s.dilation_h, whole = s.kernel_w * channels;
+      const int64_t y = top + ky * s.dilation_h;
       if (y < 0 || y >= s.in_h) {
         fill(to, whole, beyond), to += whole;
         continue;
       }
       const X* row = x + y * s.in_w * s.in_channels;
-      if (s.dilation_w == 1 && s.groups == 1) {  // neighbours in memory
+      if (neighbours) {
         const int64_t first = least(s.kernel_w, most<int64_t>(0, -left)), last = most(first, least(s.kernel_w, s.in_w - left));
         copy(row + (left + first) * channels, (last - first) * channels, to + first * channels);
         if (last - first < s.kernel_w) fill(to, first * channels, beyond), fill(to + last * channels, (s.kernel_w - last) * channels, beyond);

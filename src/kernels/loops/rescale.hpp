@@ -26,6 +26,7 @@ typedef std::uint32_t U __attribute__((vector_size(W * 4)));
 /// Sums modulo 2^32.
 inline I plus(I a, I b) { return reinterpret_cast<I>(reinterpret_cast<U>(a) + reinterpret_cast<U>(b)); }
 inline I minus(I a, I b) { return reinterpret_cast<I>(reinterpret_cast<U>(a) - reinterpret_cast<U>(b)); }
+inline I times(I a, I b) { return reinterpret_cast<I>(reinterpret_cast<U>(a) * reinterpret_cast<U>(b)); }
 inline S widened(B v, bool is_signed) {  // g++ 12 makes four instructions of a conversion
 #if SAHA_INTRINSICS >= 2
   return reinterpret_cast<S>(is_signed ? _mm512_cvtepi8_epi16(reinterpret_cast<__m256i>(v)) : _mm512_cvtepu8_epi16(reinterpret_cast<__m256i>(v)));
@@ -207,13 +208,30 @@ inline void add_unit(I& a, I& b, int32_t both, const int32_t* w) {
 }
 #endif
 
+/// Sums, kept within int16.
+inline S plus_saturated(S a, S b) {
+#if SAHA_INTRINSICS >= 2
+  return reinterpret_cast<S>(_mm512_adds_epi16(reinterpret_cast<__m512i>(a), reinterpret_cast<__m512i>(b)));
+#elif SAHA_INTRINSICS == 1
+  return reinterpret_cast<S>(_mm256_adds_epi16(reinterpret_cast<__m256i>(a), reinterpret_cast<__m256i>(b)));
+#elif SAHA_NEON > 0
+  return vqaddq_s16(a, b);
+#else
+  S r;
+  for (int i = 0; i < 2 * W; ++i) {
+    const int32_t sum = int32_t{a[i]} + b[i];
+    r[i] = static_cast<std::int16_t>(sum > 32767 ? 32767 : sum < -32768 ? -32768 : sum);
+  }
+  return r;
+#endif
+}
 /// The low bytes.
 inline B low_bytes(S v) {
 #if SAHA_INTRINSICS >= 2
   return reinterpret_cast<B>(_mm512_cvtepi16_epi8(reinterpret_cast<__m512i>(v)));
 #elif SAHA_INTRINSICS == 1
-  const auto x = reinterpret_cast<__m256i>(v & 0xff);
-  return reinterpret_cast<B>(_mm_packus_epi16(_mm256_castsi256_si128(x), _mm256_extracti128_si256(x, 1)));
+  const __m256i even = _mm256_broadcastsi128_si256(_mm_setr_epi8(0, 2, 4, 6, 8, 10, 12, 14, -1, -1, -1, -1, -1, -1, -1, -1));
+  return reinterpret_cast<B>(_mm256_castsi256_si128(_mm256_permute4x64_epi64(_mm256_shuffle_epi8(reinterpret_cast<__m256i>(v), even), 0x08)));
 #elif SAHA_NEON > 0
   return reinterpret_cast<B>(vmovn_s16(v));
 #else
@@ -235,7 +253,9 @@ template <Rescaling R>
 inline I rescaled(I acc, const int32_t* t) {
   const auto row = [&](int i) { return load(t + i * W); };
   const auto wide = [&](int i) { return reinterpret_cast<UL>(load(t + i * W)); };
-  if constexpr (R == Rescaling::real) {
+  if constexpr (R == Rescaling::real_near) {
+    return to_int(to_float(acc) * from_bits(row(1)));
+  } else if constexpr (R == Rescaling::real) {
     constexpr float kFar = 16777216;
     const V v = to_float(acc) * from_bits(row(1));
     return to_int(min(max(v, splat(-kFar)), splat(kFar)));
@@ -257,18 +277,25 @@ inline I rescaled(I acc, const int32_t* t) {
 /// Store's numbers in every lane.
 struct Bounds {
   I zero;
-  S lo, hi;
-  explicit Bounds(const Store& s) : zero(splat(s.zero)), lo(S{} + static_cast<std::int16_t>(s.lo)), hi(S{} + static_cast<std::int16_t>(s.hi)) {}
+  S narrow_zero, lo, hi;
+  explicit Bounds(const Store& s) : zero(splat(s.zero)), narrow_zero(S{} + static_cast<std::int16_t>(s.zero)), lo(S{} + static_cast<std::int16_t>(s.lo)), hi(S{} + static_cast<std::int16_t>(s.hi)) {}
 };
+/// A block of scaled numbers that keep clear of the ends of int32, + zero, as stored integers.
+template <bool HasZero = false>
+inline B kept(I a, I b, const Bounds& s) {
+  S y = narrowed(a, b);
+  if constexpr (!HasZero) y = plus_saturated(y, s.narrow_zero);
+  y = y < s.lo ? s.lo : y;
+  y = y > s.hi ? s.hi : y;
+  return low_bytes(y);
+}
 /// A block of sums as stored integers.
 template <Rescaling R>
 inline B stored(I a, I b, const int32_t* t, const Bounds& s) {
   a = rescaled<R>(a, t), b = rescaled<R>(b, t + kRescaleRows * W);
+  if constexpr (R == Rescaling::real_near) return kept(a, b, s);
   if constexpr (R != Rescaling::near) a = plus(a, s.zero), b = plus(b, s.zero);
-  S y = narrowed(a, b);
-  y = y < s.lo ? s.lo : y;
-  y = y > s.hi ? s.hi : y;
-  return low_bytes(y);
+  return kept<true>(a, b, s);
 }
 /// The first n columns of a block, n <= 2 W, to `to`: bytes, or int32 where nothing is rescaled.
 template <Rescaling R>
@@ -288,6 +315,7 @@ inline void with_rule(Rescaling r, F f) {
   switch (r) {
     case Rescaling::none: return f.template operator()<Rescaling::none>();
     case Rescaling::real: return f.template operator()<Rescaling::real>();
+    case Rescaling::real_near: return f.template operator()<Rescaling::real_near>();
     case Rescaling::twice: return f.template operator()<Rescaling::twice>();
     case Rescaling::near: return f.template operator()<Rescaling::near>();
     case Rescaling::once: return f.template operator()<Rescaling::once>();

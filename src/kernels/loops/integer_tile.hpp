@@ -1,0 +1,172 @@
+#pragma once
+// Register tiles of products of stored integers: rows of units of 32 bits, which hold two or four numbers, times a panel of two vectors of columns.
+#include "kernels/conv_i8.hpp"
+#include "kernels/loops/rescale.hpp"
+
+namespace saha::kernels::SAHA_ISA {
+
+inline constexpr int kRows = SAHA_NEON > 0 ? 8 : W == 16 ? 12 : 6;  ///< of a tile: with two vectors of sums each, and NEON's vectors of the image, they fill the registers
+inline constexpr int kUnits = SAHA_NEON > 0 ? 4 : 1;                 ///< of the image that a vector holds: NEON multiplies by a lane of it, others by a unit in all lanes
+
+// A unit of the weights is two vectors; add<Unit> adds its product with unit `Unit` of x to the sums of both vectors of columns.
+struct Pairs {
+  using Element = std::int16_t;
+  static constexpr Dot kDot = Dot::pairs;
+  static constexpr int kPerUnit = 2, kStep = 2 * W;   ///< int32 of a unit of a panel
+  static I weights(const int32_t* w, int v) { return load(w + v * W); }
+#if SAHA_NEON > 0
+  template <int Unit>
+  static void add(I (&acc)[2], I x, I w0, I w1) {
+    const auto at = reinterpret_cast<int16x8_t>(x), first = reinterpret_cast<int16x8_t>(w0), second = reinterpret_cast<int16x8_t>(w1);
+    acc[0] = vmlal_laneq_s16(acc[0], vget_low_s16(first), at, 2 * Unit), acc[1] = vmlal_high_laneq_s16(acc[1], first, at, 2 * Unit);
+    acc[0] = vmlal_laneq_s16(acc[0], vget_low_s16(second), at, 2 * Unit + 1), acc[1] = vmlal_high_laneq_s16(acc[1], second, at, 2 * Unit + 1);
+  }
+#else
+  template <int>
+  static void add(I (&acc)[2], I x, I w0, I w1) { acc[0] = plus(acc[0], multiply_pairs(x, w0)), acc[1] = plus(acc[1], multiply_pairs(x, w1)); }
+#endif
+};
+struct Bytes : Pairs {
+  static constexpr Dot kDot = Dot::bytes;
+  static constexpr int kStep = W;
+  static I weights(const int32_t* w, int v) { return reinterpret_cast<I>(widened(load(reinterpret_cast<const std::uint8_t*>(w) + v * kBlock), true)); }
+};
+inline constexpr bool kHasQuads = SAHA_ISA_LEVEL >= 3 || SAHA_NEON >= 2;
+struct Quads {
+  using Element = std::uint8_t;
+  static constexpr Dot kDot = SAHA_NEON > 0 ? Dot::signed_quads : Dot::quads;
+  static constexpr int kPerUnit = 4, kStep = 2 * W;
+  static I weights(const int32_t* w, int v) { return load(w + v * W); }
+  template <int Unit>
+  static void add(I (&acc)[2], I x, I w0, I w1) { acc[0] = plus_product<Unit>(acc[0], x, w0), acc[1] = plus_product<Unit>(acc[1], x, w1); }
+  template <int Unit>
+  static I plus_product(I acc, I x, I w) {
+#if SAHA_INTRINSICS >= 3
+    return reinterpret_cast<I>(_mm512_dpbusd_epi32(reinterpret_cast<__m512i>(acc), reinterpret_cast<__m512i>(x), reinterpret_cast<__m512i>(w)));
+#elif SAHA_NEON >= 2
+    return vdotq_laneq_s32(acc, reinterpret_cast<int8x16_t>(w), reinterpret_cast<int8x16_t>(x), Unit);
+#else
+    typedef std::int8_t Signed __attribute__((vector_size(W * 4)));
+    typedef std::uint8_t Unsigned __attribute__((vector_size(W * 4)));
+    const Unsigned a = reinterpret_cast<Unsigned>(x);
+    const Signed b = reinterpret_cast<Signed>(w);
+    I sums{};
+    for (int i = 0; i < W; ++i)
+      for (int j = 0; j < 4; ++j) sums[i] += int32_t{a[4 * i + j]} * b[4 * i + j];
+    return plus(acc, sums);
+#endif
+  }
+};
+
+#if SAHA_NEON >= 3
+struct Octs : Quads {
+  static constexpr Dot kDot = Dot::octs;
+};
+/// As tile(), by products of two rows and two columns; an odd last row is its own partner.
+template <int R>
+void tile_by_two(const int32_t* x, int64_t units, const int32_t* w, I first, I second, I (*sums)[2]) {
+  constexpr int kPairs = (R + 1) / 2;
+  const auto halves = [](auto a, auto b, auto zip) { return reinterpret_cast<I>(zip(reinterpret_cast<int64x2_t>(a), reinterpret_cast<int64x2_t>(b))); };
+  const auto low = [&](auto a, auto b) { return halves(a, b, vzip1q_s64); };
+  const auto high = [&](auto a, auto b) { return halves(a, b, vzip2q_s64); };
+  I acc[kPairs][4];  // of two columns each: [first row, first column], [first row, second column], then the second row's
+  const I begin[2] = {first, second};
+#pragma GCC unroll 4
+  for (int i = 0; i < kPairs; ++i)
+#pragma GCC unroll 2
+    for (int v = 0; v < 2; ++v) acc[i][2 * v] = low(begin[v], begin[v]), acc[i][2 * v + 1] = high(begin[v], begin[v]);
+  const auto add = [&](const I (&rows)[kPairs]) __attribute__((always_inline)) {
+#pragma GCC unroll 4
+    for (int j = 0; j < 4; ++j) {
+      const I columns = load(w + j * W);
+#pragma GCC unroll 4
+      for (int i = 0; i < kPairs; ++i) acc[i][j] = vmmlaq_s32(acc[i][j], reinterpret_cast<int8x16_t>(rows[i]), reinterpret_cast<int8x16_t>(columns));
+    }
+    w += 2 * Quads::kStep;
+  };
+  int64_t u = 0;
+  for (; u + 4 <= units; u += 4) {
+    I low_rows[kPairs], high_rows[kPairs];
+#pragma GCC unroll 4
+    for (int i = 0; i < kPairs; ++i) {
+      const I a = load(x + 2 * i * units + u), b = load(x + least(2 * i + 1, R - 1) * units + u);
+      low_rows[i] = low(a, b), high_rows[i] = high(a, b);
+    }
+    add(low_rows), add(high_rows);
+  }
+  if (u < units) {
+    I rows[kPairs];
+#pragma GCC unroll 4
+    for (int i = 0; i < kPairs; ++i) rows[i] = vcombine_s32(vld1_s32(x + 2 * i * units + u), vld1_s32(x + least(2 * i + 1, R - 1) * units + u));
+    add(rows);
+  }
+#pragma GCC unroll 8
+  for (int r = 0; r < R; ++r)
+#pragma GCC unroll 2
+    for (int v = 0; v < 2; ++v) sums[r][v] = r % 2 == 0 ? low(acc[r / 2][2 * v], acc[r / 2][2 * v + 1]) : high(acc[r / 2][2 * v], acc[r / 2][2 * v + 1]);
+}
+#endif
+
+template <class D, int R, int... K>
+inline void add_units(I (&acc)[R][2], const I (&x)[R], const int32_t* w, Lanes<K...>) {
+  const auto add = [&]<int Unit>() __attribute__((always_inline)) {
+    const I w0 = D::weights(w + Unit * D::kStep, 0), w1 = D::weights(w + Unit * D::kStep, 1);
+#pragma GCC unroll 12
+    for (int r = 0; r < R; ++r) D::template add<Unit>(acc[r], x[r], w0, w1);
+  };
+  (add.template operator()<K>(), ...);
+}
+/// R rows times one panel of two vectors of columns, whose sums begin with `first` and `second`.
+template <class D, int R>
+void tile(const int32_t* x, int64_t units, const int32_t* w, I first, I second, I (*sums)[2]) {
+  I acc[R][2];
+#pragma GCC unroll 12
+  for (int r = 0; r < R; ++r) acc[r][0] = first, acc[r][1] = second;
+  int64_t u = 0;
+  if constexpr (kUnits > 1) {
+    I v[R];
+    for (; u + kUnits <= units; u += kUnits, w += kUnits * D::kStep) {
+#pragma GCC unroll 12
+      for (int r = 0; r < R; ++r) v[r] = load(x + r * units + u);
+      add_units<D, R>(acc, v, w, AllLanes{});
+    }
+  }
+  for (; u < units; ++u, w += D::kStep) {
+    const I w0 = D::weights(w, 0), w1 = D::weights(w, 1);
+#pragma GCC unroll 12
+    for (int r = 0; r < R; ++r) {
+      const I v = splat(x[r * units + u]);
+      D::template add<0>(acc[r], v, w0, w1);
+    }
+  }
+#pragma GCC unroll 12
+  for (int r = 0; r < R; ++r) sums[r][0] = acc[r][0], sums[r][1] = acc[r][1];
+}
+template <class D, int R = kRows>
+void tile_of(int64_t rows, const int32_t* x, int64_t units, const int32_t* w, I first, I second, I (*sums)[2]) {
+  if constexpr (R > 0) {
+    if (rows == R) {
+#if SAHA_NEON >= 3
+      if constexpr (D::kDot == Dot::octs) return tile_by_two<R>(x, units, w, first, second, sums);
+      else
+#endif
+        return tile<D, R>(x, units, w, first, second, sums);
+    }
+    tile_of<D, R - 1>(rows, x, units, w, first, second, sums);
+  }
+}
+
+/// Asks for the weights that follow those of a panel, a part with each of its tiles: they come from memory, and no hardware prefetcher looks so far ahead.
+class Ahead {
+ public:
+  Ahead(const int32_t* w, int64_t size, int64_t tiles) : next_(w + size), part_((size + tiles - 1) / tiles) {}
+  void ask() {
+    for (const int32_t* end = next_ + part_; next_ < end; next_ += 16) __builtin_prefetch(next_, 0, 2);
+  }
+
+ private:
+  const int32_t* next_;
+  int64_t part_;
+};
+
+}  // namespace saha::kernels::SAHA_ISA

@@ -1,0 +1,136 @@
+// winograd_i8. Pieces are (image, block of tiles, block of panels), panels fastest; consecutive pieces of one block of tiles share its transform. Contract in kernels/winograd_i8.hpp.
+#include "kernels/winograd_i8.hpp"
+
+#include "kernels/loops/integer_tile.hpp"
+
+namespace saha::kernels::SAHA_ISA {
+namespace {
+
+/// Values of the polynomial with coefficients d at 0, 1, -1, 2, -2 and infinity, up to factors: 4, -6, -6, 24, 24 and 1 times those that a convolution takes.
+inline void transform_input(const S (&d)[6], S (&t)[6]) {
+  const S even = d[4] - (d[2] << 2), odd = d[3] - (d[1] << 2), e = d[4] - d[2], o = (d[3] - d[1]) << 1;
+  t[0] = ((d[0] - d[2]) << 2) + e;
+  t[1] = even + odd, t[2] = even - odd, t[3] = e + o, t[4] = e - o;
+  t[5] = d[5] - d[3] - (o << 1);
+}
+/// 24, 12, 6 and 6 times the four results of a row or column.
+inline void transform_output(const I (&m)[6], I (&y)[4]) {
+  const I s1 = plus(m[1], m[2]), d1 = minus(m[1], m[2]), s2 = plus(m[3], m[4]), d2 = minus(m[3], m[4]);
+  const I three = plus(m[0], m[0] << 1), last = plus(m[5], m[5] << 1);
+  y[0] = plus(minus(three << 1, s1 << 2), s2);
+  y[1] = minus(d2, d1 << 1);
+  y[2] = minus(s2, s1);
+  y[3] = minus(plus(d2, last) << 1, d1);
+}
+constexpr int kPower[4] = {0, 1, 2, 2};                 ///< of two, by which those results are short of 24
+constexpr int32_t kNinth = 0x38e38e39;                  ///< 9 times this is 1, modulo 2^32
+
+/// One tile of the image to row `to` of 36 matrices, `matrix` apart. `pixel`: where its 6x6 pixels are; of those beyond the image a row of zero points.
+void transform_tile(const std::uint8_t* const (&pixel)[36], int64_t channels, bool is_signed, S zero, std::int16_t* to, int64_t matrix) {
+  for (int64_t c = 0; c < channels; c += kBlock) {
+    const bool whole = channels - c >= kBlock;
+    S half[6][6];
+#pragma GCC unroll 6
+    for (int j = 0; j < 6; ++j) {
+      S d[6], t[6];
+      for (int i = 0; i < 6; ++i) d[i] = widened(whole ? load(pixel[i * 6 + j] + c) : load_part(pixel[i * 6 + j] + c, channels - c), is_signed) - zero;
+      transform_input(d, t);
+      for (int i = 0; i < 6; ++i) half[i][j] = t[i];
+    }
+#pragma GCC unroll 6
+    for (int i = 0; i < 6; ++i) {
+      S t[6];
+      transform_input(half[i], t);
+      for (int j = 0; j < 6; ++j) *reinterpret_cast<UnalignedS*>(to + (i * 6 + j) * matrix + c) = t[j];
+    }
+  }
+}
+
+/// One tile of the products of a panel, `matrix` apart, to 4x4 pixels of Y, of which `rows` and `columns` are in the image.
+template <Rescaling R>
+void finish_tile(const int32_t* from, int64_t matrix, const int32_t* t, const Bounds& bounds, std::uint8_t* to, int64_t line, int64_t pixel, int64_t rows, int64_t columns, int64_t channels) {
+  I y[2][4][4];
+  for (int v = 0; v < 2; ++v) {
+    I half[4][6];
+#pragma GCC unroll 6
+    for (int j = 0; j < 6; ++j) {
+      I m[6], r[4];
+      for (int i = 0; i < 6; ++i) m[i] = load(from + (i * 6 + j) * matrix + v * W);
+      transform_output(m, r);
+      for (int i = 0; i < 4; ++i) half[i][j] = r[i];
+    }
+    const I begin = load(t + v * kRescaleRows * W);
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; ++i) {
+      transform_output(half[i], y[v][i]);
+      for (int j = 0; j < 4; ++j) y[v][i][j] = plus(times(y[v][i][j], splat(kNinth)) >> (6 - kPower[i] - kPower[j]), begin);
+    }
+  }
+  for (int64_t i = 0; i < rows; ++i)
+    for (int64_t j = 0; j < columns; ++j) put<R>(y[0][i][j], y[1][i][j], t, bounds, to + i * line + j * pixel, channels);
+}
+
+template <Rescaling R>
+void convolve(const plan::Call& call) {
+  const WinogradI8Params& p = *static_cast<const WinogradI8Params*>(call.params);
+  const ConvShape& s = p.shape;
+  const auto* x = static_cast<const std::uint8_t*>(call.operands[0]);
+  const auto* packed = static_cast<const int32_t*>(call.operands[1]);
+  auto* y = static_cast<std::uint8_t*>(call.operands[2]);
+  constexpr int kBytes = R == Rescaling::none ? 4 : 1;
+  const Bounds bounds(p.store);
+  const int64_t c = s.in_channels, tiles = int64_t{p.tiles_h} * p.tiles_w, matrix = int64_t{p.t_block} * p.units, sums_matrix = p.t_block * kBlock;
+  auto* in = reinterpret_cast<int32_t*>(call.scratch);
+  int32_t* out = in + 36 * matrix;
+  auto* zeros = reinterpret_cast<std::uint8_t*>(out + 36 * sums_matrix);
+  memset(zeros, p.x_zero, static_cast<size_t>(c));
+  const S zero = S{} + static_cast<std::int16_t>(p.x_zero);
+  for (std::uint32_t piece = call.begin; piece < call.end;) {
+    const std::uint32_t nb = piece % p.n_blocks, tb = piece / p.n_blocks % p.t_blocks;
+    const int64_t image = piece / p.n_blocks / p.t_blocks;
+    const std::uint32_t pieces = least(call.end - piece, p.n_blocks - nb);
+    piece += pieces;
+    const int64_t p0 = int64_t{nb} * p.n_block, p1 = least<int64_t>(p.panels, p0 + int64_t{pieces} * p.n_block);
+    const int64_t t0 = int64_t{tb} * p.t_block, count = least<int64_t>(p.t_block, tiles - t0);
+    const std::uint8_t* from = x + image * s.in_h * s.in_w * c;
+    for (int64_t t = 0; t < count; ++t) {
+      const int64_t top = (t0 + t) / p.tiles_w * 4 - s.pad_top, left = (t0 + t) % p.tiles_w * 4 - s.pad_left;
+      const std::uint8_t* pixel[36];
+      for (int64_t i = 0; i < 6; ++i)
+        for (int64_t j = 0; j < 6; ++j) {
+          const int64_t iy = top + i, ix = left + j;
+          pixel[i * 6 + j] = iy >= 0 && ix >= 0 && iy < s.in_h && ix < s.in_w ? from + (iy * s.in_w + ix) * c : zeros;
+        }
+      transform_tile(pixel, c, p.x_signed != 0, zero, reinterpret_cast<std::int16_t*>(in + t * p.units), 2 * matrix);
+    }
+    const int64_t pixel = s.out_channels * kBytes, line = s.out_w * pixel;
+    for (int64_t panel = p0; panel < p1; ++panel) {
+      const int32_t *w = packed + panel * 36 * p.units * Pairs::kStep, *t = packed + p.tables + panel * 2 * kRescaleRows * W;
+      for (int64_t i = 0; i < 36; ++i, w += p.units * Pairs::kStep) {
+        Ahead ahead(w, p.units * Pairs::kStep, (count + kRows - 1) / kRows);
+        for (int64_t r = 0; r < count; r += kRows) {
+          ahead.ask();
+          tile_of<Pairs>(least<int64_t>(kRows, count - r), in + i * matrix + r * p.units, p.units, w, I{}, I{}, reinterpret_cast<I(*)[2]>(out + i * sums_matrix + r * kBlock));
+        }
+      }
+      for (int64_t i = 0; i < count; ++i) {
+        const int64_t oy = (t0 + i) / p.tiles_w * 4, ox = (t0 + i) % p.tiles_w * 4;
+        finish_tile<R>(out + i * kBlock, sums_matrix, t, bounds, y + image * s.out_h * line + oy * line + ox * pixel + panel * kBlock * kBytes, line, pixel, least<int64_t>(4, s.out_h - oy),
+                       least<int64_t>(4, s.out_w - ox), least<int64_t>(kBlock, s.out_channels - panel * kBlock));
+      }
+    }
+  }
+}
+
+void run_winograd_i8(const plan::Call& call) {
+  with_rule(static_cast<const WinogradI8Params*>(call.params)->store.rule, [&]<Rescaling R>() { convolve<R>(call); });
+}
+
+constexpr Kernel kRowsOfTable[] = {{"winograd_i8", run_winograd_i8}};
+
+}  // namespace
+
+extern const std::span<const Kernel> kWinogradI8;
+constinit const std::span<const Kernel> kWinogradI8 = kRowsOfTable;
+
+}  // namespace saha::kernels::SAHA_ISA
