@@ -109,8 +109,7 @@ void convolve(const plan::Call& call) {
         const int64_t n = least<int64_t>(kRows, b.m1 - i);
         I sums[kRows][2];
         tile_of<D>(n, rows + (i - b.m0) * c.units, c.units, w, load(t), load(t + kRescaleRows * W), sums);
-        std::uint8_t* to = b.y + (i * s.out_channels + p * kBlock) * kBytes;
-        for (int64_t r = 0; r < n; ++r) put<R>(sums[r][0], sums[r][1], t, bounds, to + r * s.out_channels * kBytes, columns);
+        put_rows<R>(sums, n, t, bounds, b.y + (i * s.out_channels + p * kBlock) * kBytes, s.out_channels * kBytes, columns);
       }
     }
   });

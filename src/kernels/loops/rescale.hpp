@@ -309,6 +309,19 @@ inline void put(I a, I b, const int32_t* t, const Bounds& s, void* to, int64_t n
   }
 }
 
+/// put() of n rows of sums, `stride` bytes apart.
+template <Rescaling R>
+[[gnu::noinline]] void put_rows(const I (*sums)[2], int64_t n, const int32_t* t, const Bounds& s, std::uint8_t* to, int64_t stride, int64_t columns) {
+  if constexpr (R != Rescaling::none) {
+    if (columns == kBlock) {
+      const Bounds bounds = s;
+      for (int64_t r = 0; r < n; ++r, to += stride) store(to, stored<R>(sums[r][0], sums[r][1], t, bounds));
+      return;
+    }
+  }
+  for (int64_t r = 0; r < n; ++r, to += stride) put<R>(sums[r][0], sums[r][1], t, s, to, columns);
+}
+
 /// f with the rule as a template argument.
 template <class F>
 inline void with_rule(Rescaling r, F f) {
