@@ -116,6 +116,21 @@ TEST(RowsLast, depthwise_convolutions_take_batch_norm_bias_residual_and_activati
     }
 }
 
+TEST(RowsLast, convolutions_of_few_points_are_products_of_few_rows) {
+  const auto conv = [](Dims x, Dims w, std::string_view kernel, ir::Attrs attrs = {}) { one("Conv", x, std::move(attrs), kernel, {noise(w), noise({w[0]})}); };
+  conv({1, 40, 1, 1}, {24, 40, 1, 1}, "gemv_f32");
+  conv({2, 20, 1, 2}, {70, 20, 1, 1}, "gemv_f32");
+  conv({1, 20, 2, 2}, {33, 20, 1, 1}, "gemv_f32");
+  conv({3, 20, 1}, {9, 20, 1}, "gemv_f32");
+  conv({1, 20, 1, 5}, {24, 20, 1, 1}, "conv_last_f32");
+  conv({1, 20, 2, 2}, {24, 20, 1, 1}, "conv_last_f32", {{"strides", Ints{2, 2}}});   // a point of four
+  conv({1, 20, 1, 1}, {24, 20, 1, 1}, "conv_last_f32", {{"pads", Ints{1, 0, 0, 0}}});
+  conv({1, 20, 1, 1}, {24, 10, 1, 1}, "conv_last_f32", {{"group", std::int64_t{2}}});
+  Net n;
+  Val y = n.b.op("Conv", {n.input({2, 18, 1, 1}), n.weight({37, 18, 1, 1}), n.weight({37})});
+  check(n, n.b.op("HardSwish", {y + n.input({2, 37, 1, 1})}), "gemv_f32");
+}
+
 TEST(RowsLast, other_anchors_take_plain_values_only) {
   Net n;
   check(n, n.b.op("Relu", {n.b.op("MatMul", {n.input({2, 5, 8}), n.weight({8, 8})})}), "none");

@@ -3,10 +3,21 @@
 #include "kernels/conv_bf16.hpp"
 #include "kernels/conv_last.hpp"
 #include "kernels/depthwise_last.hpp"
+#include "kernels/gemv.hpp"
 #include "kernels/pool_last.hpp"
 #include "kernels/winograd.hpp"
 
 namespace saha::native {
+namespace {
+
+/// 1x1, each point of the image one of the result, so few of them that the weights are read once: squeeze-and-excite, classifiers.
+bool is_product_of_few_rows(const kernels::ConvShape& s) {
+  const std::int64_t points = s.batch * s.out_h * s.out_w;
+  return s.kernel_h == 1 && s.kernel_w == 1 && s.stride_h == 1 && s.stride_w == 1 && s.pad_top == 0 && s.pad_left == 0 && s.groups == 1 && s.out_h == s.in_h && s.out_w == s.in_w && points >= 1 &&
+         points <= kernels::kGemvRows && s.in_channels > 0 && s.out_channels > 0;
+}
+
+}  // namespace
 
 std::optional<Prepared> conv_last(kernels::Isa isa, Precision precision, const kernels::ConvShape& shape, kernels::Epilogue epilogue, const float* weights) {
   auto made = [&](std::string_view kernel, const auto& params, std::int64_t size, auto pack) -> std::optional<Prepared> {
@@ -26,6 +37,12 @@ std::optional<Prepared> conv_last(kernels::Isa isa, Precision precision, const k
   if (precision == Precision::bfloat16 && kernels::suits_conv_bf16(isa, shape)) {
     const auto params = kernels::prepare_conv_bf16(isa, shape, epilogue);
     return made("conv_bf16", params, kernels::packed_conv_bf16_size(isa, params), kernels::pack_conv_bf16);
+  }
+  if (is_product_of_few_rows(shape)) {
+    const auto params = kernels::prepare_gemv(isa, {shape.batch * shape.out_h * shape.out_w, shape.out_channels, shape.in_channels, shape.in_channels, 1}, epilogue);
+    return made("gemv_f32", params, kernels::packed_gemv_size(isa, params), [&](kernels::Isa level, const kernels::GemvParams& p, const float* w, std::span<float> out) {
+      kernels::pack_gemv(level, p, w, 1, shape.in_channels, out);
+    });
   }
   if (kernels::suits_winograd(shape)) {
     const auto params = kernels::prepare_winograd(isa, shape, epilogue);
