@@ -2,6 +2,7 @@
 // kernels/winograd.hpp.
 #include "kernels/winograd.hpp"
 
+#include "kernels/loops/filter_tile.hpp"
 #include "kernels/loops/last_tile.hpp"
 #include "kernels/loops/operands.hpp"
 
@@ -95,13 +96,8 @@ void run_winograd(const plan::Call& call) {
     const int64_t t0 = int64_t{tb} * p.t_block, count = least<int64_t>(p.t_block, tiles - t0);
     const float* from = x + image * s.in_h * s.in_w * c;
     for (int64_t t = 0; t < count; ++t) {
-      const int64_t top = (t0 + t) / p.tiles_w * 4 - s.pad_top, left = (t0 + t) % p.tiles_w * 4 - s.pad_left;
       const float* pixel[36];
-      for (int64_t i = 0; i < 6; ++i)
-        for (int64_t j = 0; j < 6; ++j) {
-          const int64_t iy = top + i, ix = left + j;
-          pixel[i * 6 + j] = iy >= 0 && ix >= 0 && iy < s.in_h && ix < s.in_w ? from + (iy * s.in_w + ix) * c : zeros;
-        }
+      find_pixels(s, from, (t0 + t) / p.tiles_w * 4, (t0 + t) % p.tiles_w * 4, zeros, pixel);
       transform_tile(pixel, c, in + t * padded_c, matrix);
     }
     const int64_t out_at = image * s.out_h * s.out_w * s.out_channels;

@@ -1,6 +1,7 @@
 // winograd_i8. Pieces are (image, block of tiles, block of panels), panels fastest; consecutive pieces of one block of tiles share its transform. Contract in kernels/winograd_i8.hpp.
 #include "kernels/winograd_i8.hpp"
 
+#include "kernels/loops/filter_tile.hpp"
 #include "kernels/loops/integer_tile.hpp"
 
 namespace saha::kernels::SAHA_ISA {
@@ -94,13 +95,8 @@ void convolve(const plan::Call& call) {
     const int64_t t0 = int64_t{tb} * p.t_block, count = least<int64_t>(p.t_block, tiles - t0);
     const std::uint8_t* from = x + image * s.in_h * s.in_w * c;
     for (int64_t t = 0; t < count; ++t) {
-      const int64_t top = (t0 + t) / p.tiles_w * 4 - s.pad_top, left = (t0 + t) % p.tiles_w * 4 - s.pad_left;
       const std::uint8_t* pixel[36];
-      for (int64_t i = 0; i < 6; ++i)
-        for (int64_t j = 0; j < 6; ++j) {
-          const int64_t iy = top + i, ix = left + j;
-          pixel[i * 6 + j] = iy >= 0 && ix >= 0 && iy < s.in_h && ix < s.in_w ? from + (iy * s.in_w + ix) * c : zeros;
-        }
+      find_pixels(s, from, (t0 + t) / p.tiles_w * 4, (t0 + t) % p.tiles_w * 4, zeros, pixel);
       transform_tile(pixel, c, p.x_signed != 0, zero, reinterpret_cast<std::int16_t*>(in + t * p.units), 2 * matrix);
     }
     const int64_t pixel = s.out_channels * kBytes, line = s.out_w * pixel;
