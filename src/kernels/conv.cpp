@@ -91,9 +91,7 @@ ConvParams prepare_conv(Isa isa, const ConvShape& shape, const Epilogue& epilogu
     prepare_depthwise(c, isa);
     return c;
   }
-  const bool pointwise = s.kernel_h == 1 && s.kernel_w == 1 && s.stride_h == 1 && s.stride_w == 1 && s.pad_top == 0 && s.pad_left == 0 &&
-                         s.out_h == s.in_h && s.out_w == s.in_w;
-  c.method = pointwise ? ConvMethod::pointwise : ConvMethod::panels;
+  c.method = is_pointwise(s) ? ConvMethod::pointwise : ConvMethod::panels;
   prepare_product(c, isa);
   return c;
 }

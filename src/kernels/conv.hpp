@@ -17,6 +17,11 @@ struct ConvShape {
   std::int64_t groups = 1;
 };
 
+/// Whether points are those of the image, in its order. Internal linkage, so that each level compiles a copy of its own.
+[[maybe_unused]] static constexpr bool is_pointwise(const ConvShape& s) {
+  return s.kernel_h == 1 && s.kernel_w == 1 && s.stride_h == 1 && s.stride_w == 1 && s.pad_top == 0 && s.pad_left == 0 && s.out_h == s.in_h && s.out_w == s.in_w;
+}
+
 enum class ConvMethod : std::int32_t {
   pointwise,  ///< 1x1, stride 1, no padding: a product with the image itself
   panels,     ///< panels of a product are filled from a padded strip of the image

@@ -18,15 +18,15 @@ constexpr double kPieceProducts = 1e6;
 constexpr double kPoints[] = {0, 0.75, -0.75, 1.25, -1.25};
 
 std::int64_t up(std::int64_t a, std::int64_t to) { return (a + to - 1) / to * to; }
-std::int64_t tiles(std::int64_t n) { return (n + 3) / 4; }
 
 }  // namespace
 
-bool suits_winograd(const ConvShape& s) {
+bool suits_filtering(const ConvShape& s, std::int64_t weight_bytes) {
   if (s.kernel_h != 3 || s.kernel_w != 3 || s.stride_h != 1 || s.stride_w != 1 || s.dilation_h != 1 || s.dilation_w != 1 || s.groups != 1) return false;
-  const double saved = double(s.out_h) * double(s.out_w) / double(16 * tiles(s.out_h) * tiles(s.out_w));  // of what the tiles compute, the share that is wanted
-  return s.in_channels >= 16 && s.out_channels >= 16 && saved > 0.5 && s.batch * tiles(s.out_h) * tiles(s.out_w) >= 4 && 36 * 4 * s.in_channels * s.out_channels <= kMostWeights;
+  const double saved = double(s.out_h) * double(s.out_w) / double(16 * filter_tiles(s.out_h) * filter_tiles(s.out_w));  // of what the tiles compute, the share that is wanted
+  return s.in_channels >= 16 && s.out_channels >= 16 && saved > 0.5 && s.batch * filter_tiles(s.out_h) * filter_tiles(s.out_w) >= 4 && 36 * weight_bytes * s.in_channels * s.out_channels <= kMostWeights;
 }
+bool suits_winograd(const ConvShape& s) { return suits_filtering(s, 4); }
 
 WinogradParams prepare_winograd(Isa isa, const ConvShape& shape, const Epilogue& epilogue) {
   SAHA_ASSERT(suits_winograd(shape));
@@ -35,7 +35,7 @@ WinogradParams prepare_winograd(Isa isa, const ConvShape& shape, const Epilogue&
   const std::int64_t m = s.out_channels, c = up(s.in_channels, w);
   WinogradParams p;
   p.shape = shape, p.epilogue = epilogue;
-  p.tiles_h = static_cast<std::int32_t>(tiles(s.out_h)), p.tiles_w = static_cast<std::int32_t>(tiles(s.out_w));
+  p.tiles_h = static_cast<std::int32_t>(filter_tiles(s.out_h)), p.tiles_w = static_cast<std::int32_t>(filter_tiles(s.out_w));
   const std::int64_t count = std::int64_t{p.tiles_h} * p.tiles_w;
   const double products = 36. * double(count) * double(s.in_channels) * double(m);
   const std::int64_t wanted = std::clamp<std::int64_t>(static_cast<std::int64_t>(products / kPieceProducts), 1, kMaxPieces);

@@ -21,7 +21,11 @@ struct WinogradParams {
   std::uint64_t scratch = 0;
 };
 
-/// 3x3, stride 1, without dilation or groups, and so large that transforms and larger weights pay.
+/// Tiles of 4x4 results along an axis. Internal linkage, as what loops include has.
+[[maybe_unused]] static constexpr std::int64_t filter_tiles(std::int64_t n) { return (n + 3) / 4; }
+/// 3x3, stride 1, without dilation or groups, and so large that transforms and weights of `weight_bytes` each, four times as many, pay.
+bool suits_filtering(const ConvShape& shape, std::int64_t weight_bytes);
+/// The same with weights of float32.
 bool suits_winograd(const ConvShape& shape);
 /// `shape` suits.
 WinogradParams prepare_winograd(Isa isa, const ConvShape& shape, const Epilogue& epilogue);

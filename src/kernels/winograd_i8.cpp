@@ -7,27 +7,23 @@
 
 #include "base/result.hpp"
 #include "kernels/split.hpp"
+#include "kernels/winograd.hpp"
 
 namespace saha::kernels {
 namespace {
 
 constexpr std::int64_t kTileBytes = 256 << 10;     // of transformed tiles: with their sums, most of a second-level cache of 512 KiB
 constexpr std::int64_t kFewTiles = 12, kMaxPieces = 20;
-constexpr std::int64_t kMostWeights = 16 << 20;    // bytes of transformed weights, beyond which reading them takes longer than what is saved
 constexpr double kPieceProducts = 1e6;
 constexpr int kTransform[6][3] = {{1, 0, 0}, {1, 1, 1}, {1, -1, 1}, {1, 2, 4}, {1, -2, 4}, {0, 0, 1}};   // of W
 
 std::int64_t up(std::int64_t a, std::int64_t to) { return (a + to - 1) / to * to; }
-std::int64_t tiles(std::int64_t n) { return (n + 3) / 4; }
 std::int64_t panel_size(Isa isa, const WinogradI8Params& p) { return std::int64_t{36} * p.units * block_columns(isa); }
 
 }  // namespace
 
 bool suits_winograd_i8(Isa isa, const ConvShape& s) {
-  if (isa != Isa::generic && isa != Isa::avx2 && isa != Isa::avx512 && isa != Isa::neon) return false;
-  if (s.kernel_h != 3 || s.kernel_w != 3 || s.stride_h != 1 || s.stride_w != 1 || s.dilation_h != 1 || s.dilation_w != 1 || s.groups != 1) return false;
-  const double wanted = double(s.out_h) * double(s.out_w) / double(16 * tiles(s.out_h) * tiles(s.out_w));  // of what the tiles compute
-  return s.in_channels >= 16 && s.out_channels >= 16 && wanted > 0.5 && s.batch * tiles(s.out_h) * tiles(s.out_w) >= 4 && 36 * 2 * s.in_channels * s.out_channels <= kMostWeights;
+  return (isa == Isa::generic || isa == Isa::avx2 || isa == Isa::avx512 || isa == Isa::neon) && suits_filtering(s, 2);
 }
 
 bool within_winograd_i8(const ConvShape& shape, std::int32_t x_zero, bool x_signed, std::span<const std::int16_t> weights) {
@@ -50,7 +46,7 @@ WinogradI8Params prepare_winograd_i8(Isa isa, const ConvShape& shape, const Stor
   const std::int64_t block = block_columns(isa), c = up(s.in_channels, block);
   WinogradI8Params p;
   p.shape = shape, p.store = store, p.x_signed = x_signed, p.x_zero = x_zero;
-  p.tiles_h = static_cast<std::int32_t>(tiles(s.out_h)), p.tiles_w = static_cast<std::int32_t>(tiles(s.out_w));
+  p.tiles_h = static_cast<std::int32_t>(filter_tiles(s.out_h)), p.tiles_w = static_cast<std::int32_t>(filter_tiles(s.out_w));
   p.units = static_cast<std::int32_t>(c / 2);
   p.panels = static_cast<std::int32_t>((s.out_channels + block - 1) / block);
   const std::int64_t count = std::int64_t{p.tiles_h} * p.tiles_w;

@@ -13,8 +13,7 @@ namespace {
 /// 1x1, each point of the image one of the result, so few of them that the weights are read once: squeeze-and-excite, classifiers.
 bool is_product_of_few_rows(const kernels::ConvShape& s) {
   const std::int64_t points = s.batch * s.out_h * s.out_w;
-  return s.kernel_h == 1 && s.kernel_w == 1 && s.stride_h == 1 && s.stride_w == 1 && s.pad_top == 0 && s.pad_left == 0 && s.groups == 1 && s.out_h == s.in_h && s.out_w == s.in_w && points >= 1 &&
-         points <= kernels::kGemvRows && s.in_channels > 0 && s.out_channels > 0;
+  return kernels::is_pointwise(s) && s.groups == 1 && points >= 1 && points <= kernels::kGemvRows && s.in_channels > 0 && s.out_channels > 0;
 }
 
 }  // namespace

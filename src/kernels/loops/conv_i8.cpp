@@ -140,8 +140,7 @@ void convolve_by_tiles(const plan::Call& call) {
       const int64_t panel = b.group * c.panels + p, columns = least<int64_t>(kBlock, m - p * kBlock);
       const int32_t *w = packed + panel * c.units * TileRows::kStep, *t = packed + c.tables + panel * 2 * kRescaleRows * W;
       each_pair_of_tiles<N>(tiles, {c.units, c.tile_units, tile}, rows, stride, from, b.m0, b.m1, w, t, t + kRescaleRows * W, sums, [&](int64_t i, int64_t n, const int32_t* of) {
-        std::uint8_t* to = b.y + (i * s.out_channels + p * kBlock) * kBytes;
-        for (; n > 0; --n, of += 2 * W, to += s.out_channels * kBytes) put<R>(load(of), load(of + W), t, bounds, to, columns);
+        put_rows<R>(reinterpret_cast<const I(*)[2]>(of), n, t, bounds, b.y + (i * s.out_channels + p * kBlock) * kBytes, s.out_channels * kBytes, columns);
       });
     }
   });

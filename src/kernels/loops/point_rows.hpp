@@ -10,11 +10,6 @@ void fill(T* to, int64_t n, T value) {
   for (int64_t i = 0; i < n; ++i) to[i] = value;
 }
 
-/// Whether points are those of the image, in its order.
-inline bool is_pointwise(const ConvShape& s) {
-  return s.kernel_h == 1 && s.kernel_w == 1 && s.stride_h == 1 && s.stride_w == 1 && s.pad_top == 0 && s.pad_left == 0 && s.out_h == s.in_h && s.out_w == s.in_w;
-}
-
 /// Rows of the points [m0, m1) of an image, `width` numbers each: what copy(from, n, to) makes of X, `beyond` outside of the image, zeros behind the last tap. A copy that has copy_short() may read
 /// and write kShort elements where fewer are wanted: within the image, and what is written beyond a row is written over.
 template <class X, class T, class Copy>
