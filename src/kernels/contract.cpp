@@ -121,7 +121,13 @@ bool contract(const Site& site, const ConvI8Params& p, Needs& n) {
   // Which numbers the weights are is not kept; they decide between pairs and quads.
   constexpr std::int16_t kWide[] = {255};
   const std::span<const std::int16_t> weights = p.dot == Dot::pairs ? std::span<const std::int16_t>(kWide) : std::span<const std::int16_t>();
-  if (!sound(s) || !within(0, 1, p.x_signed) || !within(-128, 255, p.x_zero) || !known(p.store.rule) || !same(p, prepare_conv_i8(site.isa, s, p.store, p.x_signed != 0, p.x_zero, weights)) || kernel(p) != site.kernel) return false;
+  if (!sound(s) || !within(0, 1, p.x_signed) || !within(-128, 255, p.x_zero) || !known(p.store.rule)) return false;
+  ConvI8Params again = prepare_conv_i8(site.isa, s, p.store, p.x_signed != 0, p.x_zero, weights);
+  if (again.dot == Dot::twos) {   // nor which units are wide
+    if (!within(0, again.shape.groups * again.panels * again.units, p.wide)) return false;
+    again = with_wide(site.isa, again, p.wide);
+  }
+  if (!same(p, again) || kernel(p) != site.kernel || (p.dot == Dot::twos && (site.reads.size() < 2 || !sound_twos(site.isa, p, site.reads[1])))) return false;
   return convolution_i8(s, p.store, packed_conv_i8_size(site.isa, p), n);
 }
 bool contract(const Site& site, const WinogradI8Params& p, Needs& n) {

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdlib>
 #include <cstring>
+#include <utility>
 #include <vector>
 
 #include "base/result.hpp"
@@ -36,7 +37,47 @@ Dot dot_of(Isa isa, bool narrow, std::int64_t batch, std::int64_t points, std::i
   if (isa == Isa::avx512vnni || isa == Isa::avx512amx) return Dot::quads;
   if (isa == Isa::neon_i8mm && rows > 1) return Dot::octs;
   if (isa >= Isa::neon_dot) return Dot::signed_quads;
-  return isa == Isa::avx2 || rows <= kFewRows ? Dot::bytes : Dot::pairs;
+  if (rows <= kFewRows) return Dot::bytes;
+  return isa == Isa::avx2 ? Dot::twos : Dot::pairs;
+}
+/// Columns of a panel, the numbers of each as rows of points hold them, zeros behind.
+struct Panel {
+  std::int64_t number, channel;          ///< among those of all groups; of the first column
+  int columns;
+  std::int64_t depth;                    ///< numbers of a column
+  std::vector<std::int16_t> weights;
+  std::span<const std::int16_t> column(int j) const { return std::span(weights).subspan(static_cast<std::size_t>(j * depth), static_cast<std::size_t>(depth)); }
+};
+template <class F>
+void each_panel(const ConvI8Params& c, std::int64_t block, std::span<const std::int16_t> weights, F f) {
+  const ConvShape& s = c.shape;
+  const std::int64_t m = s.out_channels / s.groups, group_c = s.in_channels / s.groups, depth = group_c * taps(s);
+  Panel panel{0, 0, 0, c.units * numbers_of_unit(c.dot), std::vector<std::int16_t>(static_cast<std::size_t>(block * c.units * numbers_of_unit(c.dot)))};
+  for (; panel.number < s.groups * c.panels; ++panel.number) {
+    const std::int64_t p = panel.number % c.panels;
+    panel.channel = panel.number / c.panels * m + p * block;
+    panel.columns = static_cast<int>(std::min(block, m - p * block));
+    for (int j = 0; j < panel.columns; ++j) {
+      const std::int16_t* from = weights.data() + (panel.channel + j) * depth;
+      std::int16_t* to = panel.weights.data() + j * panel.depth;
+      for (std::int64_t ic = 0; ic < group_c; ++ic)
+        for (std::int64_t t = 0; t < taps(s); ++t) to[t * group_c + ic] = *from++;
+    }
+    f(std::as_const(panel));
+  }
+}
+/// For each unit, whether some column has two neighbouring numbers whose products with bytes could leave int16 together.
+std::vector<char> wide_units(const Panel& panel) {
+  const auto leaves = [](int a, int b) {
+    constexpr int kMost = 32767 / 255;
+    return std::max(a, 0) + std::max(b, 0) > kMost || std::min(a, 0) + std::min(b, 0) < -kMost;
+  };
+  std::vector<char> wide(static_cast<std::size_t>(panel.depth / 4));
+  for (int j = 0; j < panel.columns; ++j) {
+    const std::int16_t* w = panel.column(j).data();
+    for (char& unit : wide) unit |= leaves(w[0], w[1]) || leaves(w[2], w[3]), w += 4;
+  }
+  return wide;
 }
 /// What a sum holds of the zero point: the loops read X with added_to_x on it.
 std::int64_t offset(const ConvI8Params& c) { return c.x_zero + added_to_x(c.dot, c.x_signed != 0); }
@@ -45,12 +86,23 @@ int tile_rows(Isa isa) { return is_neon(isa) ? 8 : lanes(isa) == 16 ? 12 : 6; } 
 /// Block `b` of depthwise begins at this channel: the last one reaches back rather than beyond, where there are enough channels.
 std::int64_t depthwise_begin(std::int64_t channels, std::int64_t block, std::int64_t b) { return std::max<std::int64_t>(0, std::min(b * block, channels - block)); }
 
+/// The taps of a window in the order in which depthwise sums take them, two to a unit: columns of all rows but an odd last one, then that one. A row-major place each.
+std::vector<std::int64_t> depthwise_taps(const ConvShape& s) {
+  std::vector<std::int64_t> order;
+  const std::int64_t even = s.kernel_h / 2 * 2;
+  for (std::int64_t kx = 0; kx < s.kernel_w; ++kx)
+    for (std::int64_t ky = 0; ky < even; ++ky) order.push_back(ky * s.kernel_w + kx);
+  for (std::int64_t i = even * s.kernel_w; i < taps(s); ++i) order.push_back(i);
+  return order;
+}
+
 void pack_depthwise(Isa isa, const ConvI8Params& c, const ConvI8Constants& k, std::span<std::int32_t> out) {
   const ConvShape& s = c.shape;
   const int w = lanes(isa), block = block_columns(isa);
   std::int32_t* to = out.data();
   std::vector<std::int16_t> unit(static_cast<std::size_t>(2 * block));
   std::vector<std::int32_t> begin(static_cast<std::size_t>(block));
+  const std::vector<std::int64_t> order = depthwise_taps(s);
   for (std::int64_t p = 0; p < c.panels; ++p) {
     const std::int64_t c0 = depthwise_begin(s.out_channels, block, p);
     const int n = static_cast<int>(std::min<std::int64_t>(block, s.out_channels - c0));
@@ -59,7 +111,7 @@ void pack_depthwise(Isa isa, const ConvI8Params& c, const ConvI8Constants& k, st
         for (int l = 0; l < w; ++l) {
           const int j = block_column(v, l);
           for (int h = 0; h < 2; ++h)
-            unit[static_cast<std::size_t>(pair_place(isa, v, l, h))] = j < n && 2 * u + h < taps(s) ? k.weights[static_cast<std::size_t>((c0 + j) * taps(s) + 2 * u + h)] : std::int16_t{0};
+            unit[static_cast<std::size_t>(pair_place(isa, v, l, h))] = j < n && 2 * u + h < taps(s) ? k.weights[static_cast<std::size_t>((c0 + j) * taps(s) + order[static_cast<std::size_t>(2 * u + h)])] : std::int16_t{0};
         }
       std::memcpy(to, unit.data(), unit.size() * sizeof(std::int16_t));
     }
@@ -70,6 +122,56 @@ void pack_depthwise(Isa isa, const ConvI8Params& c, const ConvI8Constants& k, st
     }
     pack_rescale_block(isa, c.store, k.requant.size() > 1 ? k.requant.subspan(static_cast<std::size_t>(c0), static_cast<std::size_t>(n)) : k.requant, begin, n, out.data() + c.tables + p * rescale_block_size(isa));
   }
+}
+
+std::int32_t wrapped(std::int64_t v) { return static_cast<std::int32_t>(static_cast<std::uint32_t>(v)); }
+/// What the sums of a panel begin with, where no product but of X with W is summed.
+std::vector<std::int32_t> begins(const ConvI8Params& c, const ConvI8Constants& k, const Panel& panel) {
+  std::vector<std::int32_t> begin;
+  for (int j = 0; j < panel.columns; ++j) {
+    std::int64_t sum = 0;
+    for (std::int16_t v : panel.column(j)) sum += v;
+    begin.push_back(wrapped((k.bias.empty() ? 0 : k.bias[static_cast<std::size_t>(panel.channel + j)]) - offset(c) * sum));
+  }
+  return begin;
+}
+void pack_rescaling(Isa isa, const ConvI8Params& c, const ConvI8Constants& k, const Panel& panel, std::span<const std::int32_t> begin, std::span<std::int32_t> out) {
+  const auto requant = k.requant.size() > 1 ? k.requant.subspan(static_cast<std::size_t>(panel.channel), static_cast<std::size_t>(panel.columns)) : k.requant;
+  pack_rescale_block(isa, c.store, requant, begin, panel.columns, out.data() + c.tables + panel.number * rescale_block_size(isa));
+}
+
+/// A wide unit is the sizes of its weights, as unsigned bytes, then what X - 128 is flipped by: all bits where a weight is negative. Flipped, x - 128 is 127 - x, one less than its negative.
+void pack_twos(Isa isa, const ConvI8Params& c, const ConvI8Constants& k, std::span<std::int32_t> out) {
+  const std::int64_t block = block_columns(isa);
+  std::fill_n(out.data(), twos_tables(c), 0);
+  std::vector<std::int64_t> at(static_cast<std::size_t>(c.units));   // of each unit, in plain ones
+  std::int64_t first = 0;
+  each_panel(c, block, k.weights, [&](const Panel& panel) {
+    const std::vector<char> wide = wide_units(panel);
+    std::int32_t* table = out.data() + twos_tables(c) + panel.number * twos_table_size(c);
+    table[0] = static_cast<std::int32_t>(first), table[1] = static_cast<std::int32_t>(std::ranges::count(wide, 0));
+    std::int32_t* place = table + 2;
+    for (char kind : {0, 1})
+      for (std::size_t u = 0; u < wide.size(); ++u)
+        if (wide[u] == kind) at[u] = first, first += 1 + kind, *place++ = static_cast<std::int32_t>(4 * u);
+    std::vector<std::int32_t> begin = begins(c, k, panel);
+    for (int i = 0; i < block; ++i) {
+      const int j = block_column(i / lanes(isa), i % lanes(isa));
+      if (j >= panel.columns) continue;
+      const std::int16_t* from = panel.column(j).data();
+      std::int64_t more = 0;
+      for (std::size_t u = 0; u < wide.size(); ++u, from += 4) {
+        auto* to = reinterpret_cast<std::uint8_t*>(out.data() + at[u] * block) + 4 * i;
+        for (int h = 0; h < 4; ++h) {
+          const int value = from[h];
+          to[h] = static_cast<std::uint8_t>(wide[u] ? std::abs(value) : value);
+          if (wide[u]) to[4 * block + h] = value < 0 ? 0x7f : 0x80, more += 128 * value - std::min(value, 0);
+        }
+      }
+      begin[static_cast<std::size_t>(j)] = wrapped(begin[static_cast<std::size_t>(j)] + more);
+    }
+    pack_rescaling(isa, c, k, panel, begin, out);
+  });
 }
 
 }  // namespace
@@ -93,7 +195,7 @@ ConvI8Params prepare_conv_i8(Isa isa, const ConvShape& shape, const Store& store
     c.m_blocks = static_cast<std::uint32_t>((s.out_h + c.m_block - 1) / c.m_block);
     c.n_blocks = 1;
     c.pieces = static_cast<std::uint32_t>(s.batch) * c.m_blocks;
-    c.scratch = static_cast<std::uint64_t>(up(s.in_channels + block, 64) + 4 * c.units * std::int64_t{sizeof(void*)});
+    c.scratch = static_cast<std::uint64_t>(up(s.in_channels + block, 64) + (depthwise_columns(s) * s.kernel_h + 2 * c.units) * std::int64_t{sizeof(void*)});
     c.tables = std::int64_t{c.panels} * c.units * block;
     return c;
   }
@@ -119,7 +221,34 @@ ConvI8Params prepare_conv_i8(Isa isa, const ConvShape& shape, const Store& store
   c.pieces = static_cast<std::uint32_t>(s.batch * s.groups) * c.m_blocks * c.n_blocks;
   c.scratch = static_cast<std::uint64_t>(std::int64_t{4} * c.m_block * c.units + 4 * block);
   c.tables = s.groups * c.panels * panel_size(c, block);
+  if (c.dot != Dot::twos) return c;
+  std::int64_t wide = 0;
+  if (!weights.empty()) each_panel(c, block, weights, [&](const Panel& panel) { wide += std::ranges::count(wide_units(panel), 1); });
+  return with_wide(isa, c, wide);
+}
+
+ConvI8Params with_wide(Isa isa, ConvI8Params c, std::int64_t wide) {
+  c.wide = wide;
+  c.tables = (c.shape.groups * c.panels * c.units + wide) * block_columns(isa) + c.shape.groups * c.panels * twos_table_size(c);
   return c;
+}
+
+bool sound_twos(Isa isa, const ConvI8Params& c, std::span<const std::byte> packed) {
+  if (packed.size() < static_cast<std::size_t>(packed_conv_i8_size(isa, c)) * sizeof(std::int32_t)) return false;
+  const auto number = [&](std::int64_t i) {
+    std::int32_t v;
+    std::memcpy(&v, packed.data() + static_cast<std::size_t>(twos_tables(c) + i) * sizeof v, sizeof v);
+    return v;
+  };
+  std::int64_t begin = 0, at = 0;
+  for (std::int64_t p = 0; p < c.shape.groups * c.panels; ++p, at += twos_table_size(c)) {
+    const std::int64_t plain = number(at + 1);
+    if (number(at) != begin || plain < 0 || plain > c.units) return false;
+    for (std::int64_t u = 0; u < c.units; ++u)
+      if (const std::int32_t place = number(at + 2 + u); place < 0 || place > 4 * (c.units - 1)) return false;
+    begin += c.units + (c.units - plain);
+  }
+  return begin == c.shape.groups * c.panels * c.units + c.wide;
 }
 
 std::string_view kernel(const ConvI8Params& params) { return params.depthwise ? "depthwise_i8" : "conv_i8"; }
@@ -130,42 +259,27 @@ std::int64_t packed_conv_i8_size(Isa isa, const ConvI8Params& c) { return c.tabl
 void pack_conv_i8(Isa isa, const ConvI8Params& c, const ConvI8Constants& k, std::span<std::int32_t> out) {
   SAHA_ASSERT(static_cast<std::int64_t>(out.size()) >= packed_conv_i8_size(isa, c));
   if (c.depthwise) return pack_depthwise(isa, c, k, out);
-  const ConvShape& s = c.shape;
-  const std::int64_t group_c = s.in_channels / s.groups, m = s.out_channels / s.groups, depth = group_c * taps(s), block = block_columns(isa);
+  if (c.dot == Dot::twos) return pack_twos(isa, c, k, out);
+  const std::int64_t block = block_columns(isa);
   const int w = lanes(isa), per_unit = numbers_of_unit(c.dot);
-  std::vector<std::int16_t> column(static_cast<std::size_t>(c.units * per_unit));
-  std::vector<std::int32_t> begin(static_cast<std::size_t>(block));
-  for (std::int64_t g = 0; g < s.groups; ++g)
-    for (std::int64_t p = 0; p < c.panels; ++p) {
-      std::int32_t* panel = out.data() + (g * c.panels + p) * panel_size(c, block);
-      std::fill_n(panel, panel_size(c, block), 0);
-      const int n = static_cast<int>(std::min(block, m - p * block));
-      const std::int64_t first = g * m + p * block;
-      for (int v = 0; v < 2; ++v)
-        for (int l = 0; l < w; ++l) {
-          const int j = block_column(v, l);
-          if (j >= n) continue;
-          const std::int16_t* from = k.weights.data() + (first + j) * depth;
-          std::uint32_t sum = 0;
-          for (std::int64_t ic = 0; ic < group_c; ++ic)
-            for (std::int64_t t = 0; t < taps(s); ++t) {
-              const std::int16_t value = from[ic * taps(s) + t];
-              column[static_cast<std::size_t>(t * group_c + ic)] = value;
-              sum += static_cast<std::uint32_t>(value);
-            }
-          begin[static_cast<std::size_t>(j)] = static_cast<std::int32_t>((k.bias.empty() ? 0u : static_cast<std::uint32_t>(k.bias[static_cast<std::size_t>(first + j)])) - static_cast<std::uint32_t>(offset(c)) * sum);
-          for (std::int64_t u = 0; u < c.units; ++u) {
-            const std::int16_t* from_column = column.data() + u * per_unit;
-            for (int h = 0; h < per_unit; ++h) {
-              const std::int64_t place = c.dot == Dot::octs ? u / 2 * 8 * block + 8 * j + u % 2 * 4 + h : u * per_unit * block + (per_unit == 4 ? 4 * (v * w + l) + h : pair_place(isa, v, l, h));
-              if (c.dot == Dot::pairs) reinterpret_cast<std::int16_t*>(panel)[place] = from_column[h];
-              else reinterpret_cast<std::int8_t*>(panel)[place] = static_cast<std::int8_t>(from_column[h]);
-            }
+  each_panel(c, block, k.weights, [&](const Panel& panel) {
+    std::int32_t* to = out.data() + panel.number * panel_size(c, block);
+    std::fill_n(to, panel_size(c, block), 0);
+    for (int v = 0; v < 2; ++v)
+      for (int l = 0; l < w; ++l) {
+        const int j = block_column(v, l);
+        if (j >= panel.columns) continue;
+        for (std::int64_t u = 0; u < c.units; ++u) {
+          const std::int16_t* from = panel.column(j).data() + u * per_unit;
+          for (int h = 0; h < per_unit; ++h) {
+            const std::int64_t place = c.dot == Dot::octs ? u / 2 * 8 * block + 8 * j + u % 2 * 4 + h : u * per_unit * block + (per_unit == 4 ? 4 * (v * w + l) + h : pair_place(isa, v, l, h));
+            if (c.dot == Dot::pairs) reinterpret_cast<std::int16_t*>(to)[place] = from[h];
+            else reinterpret_cast<std::int8_t*>(to)[place] = static_cast<std::int8_t>(from[h]);
           }
         }
-      pack_rescale_block(isa, c.store, k.requant.size() > 1 ? k.requant.subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(n)) : k.requant, begin, n,
-                         out.data() + c.tables + (g * c.panels + p) * rescale_block_size(isa));
-    }
+      }
+    pack_rescaling(isa, c, k, panel, begins(c, k, panel), out);
+  });
 }
 
 std::int64_t largest_sum(const ConvShape& s, std::int32_t x_zero, bool x_signed, std::span<const std::int16_t> weights, std::span<const std::int32_t> bias) {

@@ -17,6 +17,7 @@ namespace saha::kernels {
 enum class Dot : std::int32_t {
   pairs,  ///< two int16: their products do not leave int32
   bytes,  ///< two int16 of the image, two int8 of the weights, which are widened as they are read: where that costs nothing, or rows are so few that memory is what counts
+  twos,   ///< four uint8 of the image, four int8 of the weights, products added by two within int16 (vpmaddubsw): where weights could leave it they are multiplied by their sizes
   quads,  ///< four uint8 of the image, four int8 of the weights
   signed_quads,  ///< four int8 of both
   octs,   ///< the same, but two units at a time, of two rows by two columns
@@ -24,9 +25,12 @@ enum class Dot : std::int32_t {
 };
 /// What is added to X as it is read, so that its bytes have the sign that the product takes.
 [[maybe_unused]] static constexpr std::int32_t added_to_x(Dot d, bool x_signed) {
-  if (d == Dot::quads && x_signed) return 128;
+  if ((d == Dot::quads || d == Dot::twos) && x_signed) return 128;
   return (d == Dot::signed_quads || d == Dot::octs) && !x_signed ? -128 : 0;
 }
+
+/// Columns of the image under a row of results of a depthwise convolution, padding included.
+[[maybe_unused]] static constexpr std::int64_t depthwise_columns(const ConvShape& s) { return (s.out_w - 1) * s.stride_w + (s.kernel_w - 1) * s.dilation_w + 1; }
 
 struct ConvI8Params {
   ConvShape shape;
@@ -40,8 +44,13 @@ struct ConvI8Params {
   std::uint32_t m_blocks = 0, n_blocks = 0, pieces = 0;
   std::uint16_t tile_points = 0, tile_units = 0;   ///< of a register, with Dot::tiles; no byte of params is padding: contract.hpp
   std::uint64_t scratch = 0;
+  std::int64_t wide = 0;                       ///< with Dot::twos: units of all panels that are kept as sizes and signs
   std::int64_t tables = 0;                     ///< where the constants of rescaling begin, in int32
 };
+/// With Dot::twos each panel has a table of its units in the order in which they lie, plain ones first: where its weights begin, in plain units, how many are plain, and for each the place of its numbers
+/// in a row, in bytes. The tables stand before the constants of rescaling.
+[[maybe_unused]] static constexpr std::int64_t twos_table_size(const ConvI8Params& c) { return 2 + std::int64_t{c.units}; }
+[[maybe_unused]] static constexpr std::int64_t twos_tables(const ConvI8Params& c) { return c.tables - c.shape.groups * c.panels * twos_table_size(c); }
 
 struct ConvI8Constants {
   std::span<const std::int16_t> weights;       ///< dense [M, C / groups, KH, KW], zero points removed
@@ -50,6 +59,10 @@ struct ConvI8Constants {
 };
 
 ConvI8Params prepare_conv_i8(Isa isa, const ConvShape& shape, const Store& store, bool x_signed, std::int32_t x_zero, std::span<const std::int16_t> weights);
+/// Params with Dot::twos and so many wide units.
+ConvI8Params with_wide(Isa isa, ConvI8Params params, std::int64_t wide);
+/// Tables of twos in packed constants are what the loops may follow.
+bool sound_twos(Isa isa, const ConvI8Params& params, std::span<const std::byte> packed);
 std::string_view kernel(const ConvI8Params& params);
 std::uint64_t scratch_bytes(const ConvI8Params& params);
 std::uint32_t grid(const ConvI8Params& params);

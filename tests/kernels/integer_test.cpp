@@ -16,7 +16,7 @@ std::int64_t value(std::int64_t lo, std::int64_t hi) { return pick(0, 4) ? pick(
 
 struct Case {
   ConvShape shape;
-  bool x_signed = true, y_signed = true, keep = false, wide_weights = false, edges = false, largest = false;
+  bool x_signed = true, y_signed = true, keep = false, wide_weights = false, small_weights = false, edges = false, largest = false;
   Rounding rule = Rounding::fixed_double;
   std::int64_t per_channel = 1;
 };
@@ -28,7 +28,7 @@ void check(const Case& c) {
   for (auto& v : x) v = static_cast<std::uint8_t>(c.largest ? lo + 255 : value(lo, lo + 255));
   const auto x_zero = static_cast<std::int32_t>(c.largest ? lo : value(lo, lo + 255));
   std::vector<std::int16_t> w(static_cast<std::size_t>(s.out_channels * gc * taps));
-  for (auto& v : w) v = static_cast<std::int16_t>(c.largest ? 255 : c.wide_weights ? value(-255, 255) : value(-128, 127));
+  for (auto& v : w) v = static_cast<std::int16_t>(c.largest ? 255 : c.wide_weights ? value(-255, 255) : c.small_weights ? value(-64, 64) : value(-128, 127));
   std::vector<std::int32_t> bias(static_cast<std::size_t>(s.out_channels));
   for (auto& v : bias) v = static_cast<std::int32_t>(c.edges ? value(INT32_MIN, INT32_MAX) : value(-100000, 100000));
   std::vector<Requant> r;
@@ -107,7 +107,7 @@ void check_rules(const ConvShape& s) {
   for (Rounding rule : {Rounding::float_even, Rounding::fixed_double, Rounding::fixed_legacy, Rounding::fixed_single})
     for (int kind = 0; kind < 8; ++kind) {
       Case c;
-      c.shape = s, c.rule = rule, c.x_signed = kind & 1, c.y_signed = kind & 2, c.wide_weights = kind & 4, c.edges = kind == 3 || kind == 4, c.per_channel = kind != 5;
+      c.shape = s, c.rule = rule, c.x_signed = kind & 1, c.y_signed = kind & 2, c.wide_weights = kind & 4, c.small_weights = kind == 2, c.edges = kind == 3 || kind == 4, c.per_channel = kind != 5;
       check(c);
     }
   for (bool is_signed : {false, true}) {
@@ -146,6 +146,43 @@ TEST(ConvI8, where_points_and_numbers_are_enough_tiles_multiply) {
   EXPECT_EQ(dot(Isa::avx512amx, 2, 4096, 127), Dot::quads);     // too few points
   EXPECT_EQ(dot(Isa::avx512amx, 32, 36, 128), Dot::pairs);
   EXPECT_EQ(dot(Isa::avx512vnni, 32, 36, 127), Dot::quads);
+}
+TEST(ConvI8, units_are_wide_where_two_products_could_leave_int16) {
+  ConvShape s;
+  s.in_channels = 8, s.out_channels = 20, s.in_w = s.out_w = 40;
+  const auto wide = [&](std::int16_t a, std::int16_t b) {   // of four units: two of each panel, the second panel's columns are few
+    std::vector<std::int16_t> w(160, 0);
+    w[17 * 8 + 2] = a, w[17 * 8 + 3] = b;
+    const auto p = prepare_conv_i8(Isa::avx2, s, {}, false, 0, w);
+    EXPECT_EQ(p.dot, Dot::twos);
+    return p.wide;
+  };
+  EXPECT_EQ(wide(64, 64), 0);
+  EXPECT_EQ(wide(65, 64), 1);
+  EXPECT_EQ(wide(-128, 0), 0);
+  EXPECT_EQ(wide(-128, -1), 1);
+  EXPECT_EQ(wide(-128, 127), 0);
+}
+TEST(ConvI8, tables_of_places_are_looked_through) {
+  ConvShape s;
+  s.in_channels = 12, s.out_channels = 40, s.in_w = s.out_w = 40;
+  std::vector<std::int16_t> w(480);
+  for (auto& v : w) v = static_cast<std::int16_t>(value(-128, 127));
+  const auto p = prepare_conv_i8(Isa::avx2, s, {}, false, 0, w);
+  std::vector<std::int32_t> packed(static_cast<std::size_t>(packed_conv_i8_size(Isa::avx2, p)));
+  pack_conv_i8(Isa::avx2, p, {w, {}, {}}, packed);
+  const auto sound = [&](std::int64_t place, std::int32_t change) {
+    auto damaged = packed;
+    damaged[static_cast<std::size_t>(twos_tables(p) + place)] += change;
+    return sound_twos(Isa::avx2, p, std::as_bytes(std::span(damaged)));
+  };
+  EXPECT_TRUE(sound(0, 0));
+  for (std::int64_t panel = 0; panel < 3; ++panel)
+    for (std::int64_t i = 0; i < 5; ++i) {
+      EXPECT_FALSE(sound(panel * 5 + i, 9)) << i;
+      EXPECT_FALSE(sound(panel * 5 + i, -9)) << i;
+    }
+  EXPECT_FALSE(sound_twos(Isa::avx2, p, std::as_bytes(std::span(packed)).first(100)));
 }
 TEST(ConvI8, tiles_of_every_size_equal_their_rule) {
   const auto check_both = [](const ConvShape& s) {
@@ -200,7 +237,7 @@ TEST(ConvI8, random_shapes_equal_their_rule) {
     c.shape = shape(pick(1, 2), groups * gc, pick(1, 9), groups * gm, pick(1, 3), pick(1, 3), groups, pick(1, 2));
     if (c.shape.out_h < 1 || c.shape.out_w < 1) continue;
     c.rule = std::array{Rounding::float_even, Rounding::fixed_double, Rounding::fixed_legacy, Rounding::fixed_single}[static_cast<std::size_t>(pick(0, 3))];
-    c.x_signed = pick(0, 1), c.y_signed = pick(0, 1), c.wide_weights = pick(0, 1), c.edges = pick(0, 1), c.per_channel = pick(0, 1);
+    c.x_signed = pick(0, 1), c.y_signed = pick(0, 1), c.wide_weights = pick(0, 2) == 0, c.small_weights = pick(0, 1), c.edges = pick(0, 1), c.per_channel = pick(0, 1);
     check(c);
   }
 }

@@ -115,6 +115,41 @@ void convolve(const plan::Call& call) {
   });
 }
 
+#if SAHA_INTRINSICS == 1
+/// As convolve().
+template <Rescaling R>
+void convolve_by_twos(const plan::Call& call) {
+  const ConvI8Params& c = *static_cast<const ConvI8Params*>(call.params);
+  const ConvShape& s = c.shape;
+  const auto* packed = static_cast<const int32_t*>(call.operands[1]);
+  constexpr int kBytes = R == Rescaling::none ? 4 : 1;
+  const Bounds bounds(c.store);
+  const int64_t m = s.out_channels / s.groups, channels = s.in_channels / s.groups, units = c.units;
+  const bool in_place = is_pointwise(s) && 4 * units == channels && !c.x_signed;
+  const int64_t stride = in_place ? s.in_channels : 4 * units;
+  each_block(call, kBytes, [&](const Block& b) {
+    const std::uint8_t* rows = b.x + b.group * channels + b.m0 * stride;
+    if (!in_place) {
+      fill_rows<Twos>(c, b.x, b.group, b.m0, b.m1, reinterpret_cast<std::uint8_t*>(call.scratch));
+      rows = reinterpret_cast<const std::uint8_t*>(call.scratch);
+    }
+    for (int64_t p = b.p0; p < b.p1; ++p) {
+      const int64_t panel = b.group * c.panels + p, columns = least<int64_t>(kBlock, m - p * kBlock);
+      const int32_t *t = packed + c.tables + panel * 2 * kRescaleRows * W, *table = packed + twos_tables(c) + panel * twos_table_size(c);
+      const Twos w{packed + int64_t{table[0]} * 2 * W, table + 2, table[1], units};
+      Ahead ahead(w.weights, (2 * units - w.plain) * 2 * W, (b.m1 - b.m0 + kRows - 1) / kRows);
+      for (int64_t i = b.m0; i < b.m1; i += kRows) {
+        ahead.ask();
+        const int64_t n = least<int64_t>(kRows, b.m1 - i);
+        I sums[kRows][2];
+        tile_of_twos(n, rows + (i - b.m0) * stride, stride, w, load(t), load(t + kRescaleRows * W), sums);
+        put_rows<R>(sums, n, t, bounds, b.y + (i * s.out_channels + p * kBlock) * kBytes, s.out_channels * kBytes, columns);
+      }
+    }
+  });
+}
+#endif
+
 #if SAHA_ISA_LEVEL >= 4
 /// As convolve().
 template <Rescaling R, TileNumbers N>
@@ -155,6 +190,9 @@ void run_conv_i8(const plan::Call& call) {
 #endif
 #if SAHA_ISA_LEVEL >= 4
     if (c.dot == Dot::tiles) return c.x_signed ? convolve_by_tiles<R, TileNumbers::signed_bytes>(call) : convolve_by_tiles<R, TileNumbers::bytes>(call);
+#endif
+#if SAHA_INTRINSICS == 1
+    if (c.dot == Dot::twos) return convolve_by_twos<R>(call);
 #endif
     if constexpr (kHasQuads) {
       if (c.dot == Quads::kDot) return convolve<Quads, R>(call);

@@ -156,6 +156,62 @@ void tile_of(int64_t rows, const int32_t* x, int64_t units, const int32_t* w, I 
   }
 }
 
+#if SAHA_INTRINSICS == 1
+/// vpmaddubsw adds two products of an unsigned and a signed byte, and saturates at int16. Where weights are so small that it cannot, the image is the unsigned operand. Elsewhere the sizes of the weights are,
+/// at most 128, and the image less 128 is the signed one, all its bits flipped where a weight is negative: that never leaves int16 either (conv_i8.cpp, pack_twos).
+struct Twos {
+  using Element = std::uint8_t;
+  static constexpr Dot kDot = Dot::twos;
+  static constexpr int kPerUnit = 4;
+  const int32_t* weights;
+  const int32_t* places;      ///< of a row's bytes, unit by unit
+  int64_t plain, units;
+  static I multiply(I bytes, I signed_bytes) {
+    return multiply_pairs(reinterpret_cast<I>(_mm256_maddubs_epi16(reinterpret_cast<__m256i>(bytes), reinterpret_cast<__m256i>(signed_bytes))), I{} + 0x00010001);
+  }
+};
+/// R rows, `stride` bytes apart, times a panel.
+template <int R>
+[[gnu::noinline]] void tile_by_twos(const std::uint8_t* x, int64_t stride, const Twos& p, I first, I second, I (*sums)[2]) {
+  I acc[R][2];
+#pragma GCC unroll 12
+  for (int r = 0; r < R; ++r) acc[r][0] = first, acc[r][1] = second;
+  const int32_t *w = p.weights, *place = p.places;
+  const auto unit_of = [&](const std::uint8_t* at) __attribute__((always_inline)) {
+    int32_t unit;
+    memcpy(&unit, at, sizeof unit);
+    return splat(unit);
+  };
+  for (const int32_t* end = place + p.plain; place < end; ++place, w += 2 * W) {
+    const std::uint8_t* at = x + *place;
+    const I w0 = load(w), w1 = load(w + W);
+#pragma GCC unroll 12
+    for (int r = 0; r < R; ++r) {
+      const I v = unit_of(at + r * stride);
+      acc[r][0] = plus(acc[r][0], Twos::multiply(v, w0)), acc[r][1] = plus(acc[r][1], Twos::multiply(v, w1));
+    }
+  }
+  for (const int32_t* end = p.places + p.units; place < end; ++place, w += 4 * W) {
+    const std::uint8_t* at = x + *place;
+    const I w0 = load(w), w1 = load(w + W), flip0 = load(w + 2 * W), flip1 = load(w + 3 * W);
+#pragma GCC unroll 12
+    for (int r = 0; r < R; ++r) {
+      const I v = unit_of(at + r * stride);
+      acc[r][0] = plus(acc[r][0], Twos::multiply(w0, v ^ flip0)), acc[r][1] = plus(acc[r][1], Twos::multiply(w1, v ^ flip1));
+    }
+  }
+#pragma GCC unroll 12
+  for (int r = 0; r < R; ++r) sums[r][0] = acc[r][0], sums[r][1] = acc[r][1];
+}
+template <int R = kRows>
+void tile_of_twos(int64_t rows, const std::uint8_t* x, int64_t stride, const Twos& p, I first, I second, I (*sums)[2]) {
+  if constexpr (R > 0) {
+    if (rows == R) return tile_by_twos<R>(x, stride, p, first, second, sums);
+    tile_of_twos<R - 1>(rows, x, stride, p, first, second, sums);
+  }
+}
+#endif
+
 /// Asks for the weights that follow those of a panel, a part with each of its tiles: they come from memory, and no hardware prefetcher looks so far ahead.
 class Ahead {
  public:

@@ -185,11 +185,15 @@ inline void widen(B v, bool is_signed, I& low, I& high) {
 // Sums of a block of columns plus what one unit of pairs (kernels/rescale.hpp, pair_place) adds: a's columns, then b's.
 #if SAHA_NEON > 0
 inline S row_of(const int32_t* w, int h) { return *reinterpret_cast<const UnalignedS*>(w + h * W); }
-/// Each column has two numbers of its own.
-inline void add_unit(I& a, I& b, S first, S second, const int32_t* w) {
+/// Two numbers for each column, as they are multiplied.
+struct Beside {
+  S first, second;
+};
+inline Beside beside(S first, S second) { return {first, second}; }
+inline void add_unit(I& a, I& b, Beside x, const int32_t* w) {
   const S w0 = row_of(w, 0), w1 = row_of(w, 1);
-  a = vmlal_s16(a, vget_low_s16(first), vget_low_s16(w0)), b = vmlal_high_s16(b, first, w0);
-  a = vmlal_s16(a, vget_low_s16(second), vget_low_s16(w1)), b = vmlal_high_s16(b, second, w1);
+  a = vmlal_s16(a, vget_low_s16(x.first), vget_low_s16(w0)), b = vmlal_high_s16(b, x.first, w0);
+  a = vmlal_s16(a, vget_low_s16(x.second), vget_low_s16(w1)), b = vmlal_high_s16(b, x.second, w1);
 }
 /// Two numbers for all columns.
 inline void add_unit(I& a, I& b, int32_t both, const int32_t* w) {
@@ -198,15 +202,25 @@ inline void add_unit(I& a, I& b, int32_t both, const int32_t* w) {
   a = vmlal_laneq_s16(a, vget_low_s16(w1), x, 1), b = vmlal_high_laneq_s16(b, w1, x, 1);
 }
 #else
-inline void add_unit(I& a, I& b, S first, S second, const int32_t* w) {
-  a = plus(a, multiply_pairs(beside_low(first, second), load(w)));
-  b = plus(b, multiply_pairs(beside_high(first, second), load(w + W)));
-}
+struct Beside {
+  I low, high;
+};
+inline Beside beside(S first, S second) { return {beside_low(first, second), beside_high(first, second)}; }
+inline void add_unit(I& a, I& b, Beside x, const int32_t* w) { a = plus(a, multiply_pairs(x.low, load(w))), b = plus(b, multiply_pairs(x.high, load(w + W))); }
 inline void add_unit(I& a, I& b, int32_t both, const int32_t* w) {
   const I x = splat(both);
   a = plus(a, multiply_pairs(x, load(w))), b = plus(b, multiply_pairs(x, load(w + W)));
 }
 #endif
+
+/// The value, which the compiler does not see through: sums before it are made before it.
+inline void keep_place([[maybe_unused]] I& v) {
+#if SAHA_ISA_LEVEL > 0 && !defined(SAHA_ISA_EMULATED)
+  asm("" : "+v"(v));
+#elif SAHA_NEON > 0
+  asm("" : "+w"(v));
+#endif
+}
 
 /// Sums, kept within int16.
 inline S plus_saturated(S a, S b) {
