@@ -26,6 +26,7 @@ constexpr std::pair<std::string_view, std::string_view> kWords[] = {
     {"softmax_i8", "fixed point"},
     {"reduce_f32", "one pass"},
     {"sum_i8", "exact integer, one pass"},
+    {"mean_i8", "summed in float64, one pass"},
     {"argmax_i8", "one pass"},
     {"pool_f32", "windows of planes, channels first"},
     {"pool_last_f32", "windows, lanes along channels, channels last"},

@@ -281,6 +281,12 @@ bool contract(const Site& site, const SumI8Params& p, Needs& n) {
   n.writes = {required(Count(p.outer) * p.inner)};
   return true;
 }
+bool contract(const Site&, const MeanI8Params& p, Needs& n) {
+  if (!few(p.outer, p.n, p.inner) || p.n == 0 || !(Count(p.n) * p.inner <= Count(kMostDim)) || !within(0, 1, p.is_signed) || !within(-128, 255, p.x_zero)) return false;
+  n.reads = {required(Count(p.outer) * p.n * p.inner)};
+  n.writes = {required(Count(p.outer) * p.inner)};
+  return true;
+}
 bool contract(const Site&, const SoftmaxI8Params& p, Needs& n) {
   if (!few(p.outer, p.n, p.inner) || !(Count(p.outer) * p.inner <= Count(kMostDim)) || !within(0, 1, p.is_signed) || !within(-128, 255, p.lo, p.hi) || p.lo > p.hi) return false;
   n.reads = {required(Count(p.outer) * p.n * p.inner), required(256 * 4)};
@@ -443,7 +449,7 @@ constexpr Row kRowsOfTable[] = {
     {"conv_f32", of<ConvParams>},       {"depthwise_f32", of<ConvParams>}, {"conv_i8", of<ConvI8Params>},     {"depthwise_i8", of<ConvI8Params>}, {"gemm_f32", of<GemmParams>},
     {"gemv_f32", of<GemvParams>},       {"stencil_f32", of<StencilParams>}, {"depthwise_last_f32", of<DepthwiseLastParams>}, {"conv_last_f32", of<ConvLastParams>}, {"winograd_f32", of<WinogradParams>}, {"winograd_i8", of<WinogradI8Params>}, {"conv_bf16", of<ConvBf16Params>}, {"pool_last_f32", of<PoolLastParams>},
     {"unary_f32", of<UnaryParams>},     {"binary_f32", of<BinaryParams>},  {"affine_f32", of<AffineParams>},  {"table_i8", of<TableParams>},      {"pair_i8", of<PairParams>},
-    {"quantize_i8", of<QuantizeParams>}, {"pool_f32", of<PoolParams>},     {"pool_i8", of<PoolI8Params>},     {"sum_i8", of<SumI8Params>},        {"softmax_i8", of<SoftmaxI8Params>},
+    {"quantize_i8", of<QuantizeParams>}, {"pool_f32", of<PoolParams>},     {"pool_i8", of<PoolI8Params>},     {"sum_i8", of<SumI8Params>},        {"mean_i8", of<MeanI8Params>},        {"softmax_i8", of<SoftmaxI8Params>},
     {"softmax_f32", of<SoftmaxParams>}, {"reduce_f32", of<ReduceParams>},  {"norm_f32", of<NormParams>},      {"transpose", of<MoveParams>},      {"copy", of<MoveParams>},
     {"concat", of<ConcatParams>},       {"split", of<ConcatParams>},       {"gather", of<GatherParams>},      {"resize_f32", of<ResizeParams>},   {"lstm_f32", of<RecurrentParams>},
     {"gru_f32", of<RecurrentParams>},   {"resize_i8", of<ResizeI8Params>}, {"argmax_i8", of<ArgMaxI8Params>}, {"dynamic_i8", of<DynamicParams>}, {"real_i32", of<RealParams>},

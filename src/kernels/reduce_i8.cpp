@@ -10,6 +10,7 @@ namespace saha::kernels {
 
 std::uint32_t grid(const PoolI8Params& p) { return pieces_of_rows(p.shape.planes * p.shape.out_h, row_work(p)); }
 std::uint32_t grid(const SumI8Params& p) { return pieces_of_rows(p.outer, row_work(p)); }
+std::uint32_t grid(const MeanI8Params& p) { return pieces_of_rows(p.outer, row_work(p)); }
 std::uint32_t grid(const SoftmaxI8Params& p) { return pieces_of_rows(p.outer * p.inner, p.n); }
 
 void softmax_exps(std::int32_t multiplier, int shift, std::span<std::int32_t, 256> exps) {

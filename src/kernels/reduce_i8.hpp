@@ -2,6 +2,7 @@
 // Pools and sums of 8-bit integers.
 //   "pool_i8" (X, Y)              windows of an image with channels innermost: the largest number, or the mean of those inside, ties away from zero.
 //   "sum_i8" (X, constants, Y)    over [outer, n, inner]: sums that begin with what the constants (one block, kernels/rescale.hpp) say, stored.
+//   "mean_i8" (X, Y)              over [outer, n, inner]: the mean in float64 of float32 numbers (X - x_zero) * x_scale, in float32 divided by y_scale, to nearest, ties to even.
 //   "softmax_i8" (X, exps, Y)     over [outer, n, inner] in fixed point (tensor/fixed_point.hpp), the same loop at every level.
 #include <cstdint>
 #include <span>
@@ -32,6 +33,17 @@ struct SumI8Params {
 };
 [[maybe_unused]] static constexpr std::int64_t row_work(const SumI8Params& p) { return p.n * p.inner; }
 std::uint32_t grid(const SumI8Params& params);
+
+/// Sums of so many numbers in float64 are exact, in whatever order: each is a multiple of a float32's last place, and less than 256 times as large as that float32.
+inline constexpr std::int64_t kMostOfMean = std::int64_t{1} << 20;
+struct MeanI8Params {
+  std::int64_t outer = 0, n = 1, inner = 1;
+  std::int32_t is_signed = 0, x_zero = 0;
+  float x_scale = 1, y_scale = 1;
+  Store store;                     ///< rule real
+};
+[[maybe_unused]] static constexpr std::int64_t row_work(const MeanI8Params& p) { return p.n * p.inner; }
+std::uint32_t grid(const MeanI8Params& params);
 
 struct SoftmaxI8Params {
   std::int64_t outer = 0, n = 0, inner = 1;

@@ -278,6 +278,28 @@ TEST(QuantisedRows, windows_sums_and_softmax_equal_their_integer_forms) {
     }
 }
 
+TEST(QuantisedRows, means_in_real_numbers_equal_their_integer_forms) {
+  for (DType t : {DType::i8, DType::u8})
+    for (std::int64_t c : {1, 3, 16, 21, 35})
+      for (const Dims& image : {Dims{7, 7}, Dims{8, 8}, Dims{1, 1}, Dims{5, 20}, Dims{19}}) {
+        SCOPED_TRACE(testing::Message() << name(t) << " " << c << " " << str(image));
+        const std::int64_t zero = t == DType::i8 ? pick(-128, 127) : pick(0, 255);
+        const float scale = pick(0, 1) ? 0.05f : 0.0123f;
+        Dims d = {2, c};
+        d.insert(d.end(), image.begin(), image.end());
+        Net n;
+        check(n, {n.b.quantised("GlobalAveragePool", {n.input(t, d, quant(0.05f, zero))}, {}, Stored{t, quant(scale, zero)})}, 1);
+        for (const Ints& axes : {Ints{-1}, Ints{1}, Ints{0, 1}}) {
+          Net m;
+          check(m, {m.b.quantised("ReduceMean", {m.input(t, d, quant(0.05f, zero)), m.b.ints(axes)}, {}, Stored{t, quant(scale / 4, zero)})}, 1);
+        }
+      }
+  Net n;   // between convolutions: channels last
+  const Attrs even = {{"rounding", std::string("float_even")}};
+  Val x = n.b.quantised("Conv", {n.input(DType::u8, {1, 5, 9, 7}, quant(0.05f, 100)), Linear{}.weights(n, {37, 5, 3, 3}, 0, 37)}, even, Stored{DType::u8, quant(0.1f, 128)});
+  check(n, {n.b.quantised("GlobalAveragePool", {x}, even, Stored{DType::u8, quant(0.02f, 128)})}, 3);
+}
+
 TEST(QuantisedRows, resizing_equals_its_integer_form) {
   for (const char* rule : {"float_even", "fixed_double"})
     for (DType t : {DType::i8, DType::u8})

@@ -390,13 +390,35 @@ std::optional<Prepared> average_pool(const NodeSite& s) {
   return s.in[0]->quant && by_fixed_rule(s) && s.i("count_include_pad") == 0 && s.i("ceil_mode") == 0 ? pool(s, kernels::Pool::average) : std::nullopt;
 }
 
+/// Operand and result are bytes by one scale each, and something is summed.
+bool sums_bytes(const NodeSite& s) {
+  return s.out.size() == 1 && per_tensor(s.in[0]) && per_tensor(s.out[0]) && is_byte(s.dtype(0)) && is_byte(s.out[0]->dtype) && num_elements(s.out_dims()) != 0;
+}
+/// A scale whose multiples neither vanish nor overflow.
+bool within_reach(float scale) { return scale > 1e-30f && scale < 1e30f; }
+/// A mean in real numbers.
+std::optional<Prepared> real_mean(const NodeSite& s, const Runs& runs) {
+  const ir::Quant &x = *s.in[0]->quant, &y = *s.out[0]->quant;
+  const IntRange range = int_range(s.dtype(0));
+  if (runs.n == 0 || runs.n > kernels::kMostOfMean || x.zero[0] < range.lo || x.zero[0] > range.hi || std::abs(y.zero[0]) > 255 || !within_reach(x.scale[0]) || !within_reach(y.scale[0])) return {};
+  kernels::MeanI8Params p{runs.outer, runs.n, runs.inner, s.dtype(0) == DType::i8, std::int32_t(x.zero[0]), x.scale[0], y.scale[0], whole_range(s.out[0]->dtype, y.zero[0], Rescaling::real)};
+  return call("mean_i8", p, {Operand::node(0)});
+}
+std::optional<Prepared> global_average_pool(const NodeSite& s) {
+  if (!sums_bytes(s) || by_fixed_rule(s)) return {};
+  std::vector<bool> reduced(s.dims(0).size(), true);
+  reduced[0] = reduced[1] = false;
+  const auto runs = reduced_runs(s, reduced);
+  return runs ? real_mean(s, *runs) : std::nullopt;
+}
 /// A reduction over neighbouring axes of memory.
 std::optional<Prepared> reduce(const NodeSite& s) {
-  if (s.out.size() != 1 || !per_tensor(s.in[0]) || !per_tensor(s.out[0]) || !is_byte(s.dtype(0)) || !is_byte(s.out[0]->dtype) || !by_fixed_rule(s) || num_elements(s.out_dims()) == 0) return {};
+  if (!sums_bytes(s)) return {};
   const auto reduced = reduced_axes(s);
   if (!reduced) return {};
   const auto runs = reduced_runs(s, *reduced);
   if (!runs) return {};
+  if (!by_fixed_rule(s)) return s.op == "ReduceMean" ? real_mean(s, *runs) : std::nullopt;
   kernels::SumI8Params p;
   p.outer = runs->outer, p.n = runs->n, p.inner = runs->inner;
   auto all = rescales(s);
@@ -462,7 +484,7 @@ constexpr KernelDef kRows[] = {
     {"Conv", quantised_linear, true}, {"Gemm", quantised_linear}, {"MatMul", quantised_linear}, {"Fused", fused, true},
     {"QLinearConv", qlinear_conv, true}, {"QLinearMatMul", qlinear_matmul}, {"ConvInteger", conv_integer, true}, {"MatMulInteger", matmul_integer},
     {"Add", pair<kernels::Binary::add>, true}, {"Sub", pair<kernels::Binary::sub>, true}, {"Mul", pair<kernels::Binary::mul>, true},
-    {"MaxPool", max_pool, true}, {"AveragePool", average_pool, true}, {"ReduceMean", reduce, true}, {"ReduceSum", reduce, true}, {"Softmax", softmax},
+    {"MaxPool", max_pool, true}, {"AveragePool", average_pool, true}, {"ReduceMean", reduce, true}, {"ReduceSum", reduce, true}, {"GlobalAveragePool", global_average_pool, true}, {"Softmax", softmax},
     {"Resize", resize, true}, {"ArgMax", arg_most<false>}, {"ArgMin", arg_most<true>},
     {"DynamicQuantize", dynamic_quantize}, {"DynamicQuantizeLinear", dynamic_quantize_linear}, {"Cast", cast},
     {"QuantizeLinear", quantize_linear, true}, {"DequantizeLinear", dequantize_linear, true}, {"Requantize", requantize, true},

@@ -1,4 +1,4 @@
-// pool_i8, sum_i8. Contract in kernels/reduce_i8.hpp.
+// pool_i8, sum_i8, mean_i8. Contract in kernels/reduce_i8.hpp.
 #include "kernels/reduce_i8.hpp"
 
 #include "kernels/loops/rescale.hpp"
@@ -103,7 +103,64 @@ void run_sum(const plan::Call& call) {
   with_rule(static_cast<const SumI8Params*>(call.params)->store.rule, [&]<Rescaling R>() { sum<R>(call); });
 }
 
-constexpr Kernel kRowsOfTable[] = {{"pool_i8", run_pool}, {"sum_i8", run_sum}};
+typedef float Half __attribute__((vector_size(W * 2)));
+typedef double D __attribute__((vector_size(W * 4)));
+template <int First, int... K>
+inline Half half(V v, Lanes<K...>) { return __builtin_shufflevector(v, v, (First + K)...); }
+/// Sums of a vector of float32 in float64.
+struct Doubles {
+  using HalfLanes = MakeLanes<W / 2>::type;
+  D low{}, high{};
+  void add(V v) { low += __builtin_convertvector(half<0>(v, HalfLanes{}), D), high += __builtin_convertvector(half<W / 2>(v, HalfLanes{}), D); }
+  /// Divided by n.
+  V mean(double n) const {
+    V v;
+    for (int i = 0; i < W / 2; ++i) v[i] = static_cast<float>(low[i] / n), v[W / 2 + i] = static_cast<float>(high[i] / n);
+    return v;
+  }
+  double sum() const {
+    double total = 0;
+    for (int i = 0; i < W / 2; ++i) total += low[i] + high[i];
+    return total;
+  }
+};
+void run_mean(const plan::Call& call) {
+  const MeanI8Params& p = *static_cast<const MeanI8Params*>(call.params);
+  const Bounds bounds(p.store);
+  const V scale = splat(p.x_scale), step = splat(p.y_scale), far = splat(16777216.f);
+  const I zero = splat(p.x_zero);
+  const auto count = static_cast<double>(p.n);
+  const auto add = [&](const std::uint8_t* from, int64_t n, Doubles& a, Doubles& b) {
+    I low, high;
+    widen(load_part(from, n), p.is_signed, low, high);
+    a.add(to_float(minus(low, zero)) * scale), b.add(to_float(minus(high, zero)) * scale);
+  };
+  const auto put = [&](V a, V b, std::uint8_t* to, int64_t n) {
+    const auto steps = [&](V v) { return plus(to_int(min(max(v / step, -far), far)), bounds.zero); };
+    store_part(to, kept<true>(steps(a), steps(b), bounds), n);
+  };
+  const int64_t per = rows_per_piece(row_work(p));
+  for (int64_t o = call.begin * per; o < least(p.outer, call.end * per); ++o) {
+    const auto* x = static_cast<const std::uint8_t*>(call.operands[0]) + o * p.n * p.inner;
+    auto* y = static_cast<std::uint8_t*>(call.operands[1]) + o * p.inner;
+    if (p.inner == 1) {
+      Doubles a, b;
+      int64_t i = 0;
+      for (; i + kBlock <= p.n; i += kBlock) add(x + i, kBlock, a, b);
+      double total = a.sum() + b.sum();
+      for (; i < p.n; ++i) total += static_cast<double>(static_cast<float>((p.is_signed ? static_cast<std::int8_t>(x[i]) : x[i]) - p.x_zero) * p.x_scale);
+      put(splat(static_cast<float>(total / count)), V{}, y, 1);
+      continue;
+    }
+    for (int64_t c = 0; c < p.inner; c += kBlock) {
+      Doubles a, b;
+      for (int64_t i = 0; i < p.n; ++i) add(x + i * p.inner + c, p.inner - c, a, b);
+      put(a.mean(count), b.mean(count), y + c, p.inner - c);
+    }
+  }
+}
+
+constexpr Kernel kRowsOfTable[] = {{"pool_i8", run_pool}, {"sum_i8", run_sum}, {"mean_i8", run_mean}};
 
 }  // namespace
 
