@@ -429,7 +429,7 @@ bool contract(const Site& site, const RecurrentI8Params& p, Needs& n) {
   return true;
 }
 
-/// Reads the struct and asks its contract; what it says of grid and scratch is what a preparation says.
+/// Reads the struct and asks its contract; what it says of grid, phases and memory is what a preparation says.
 template <class P> bool of(const Site& site, std::span<const std::byte> params, Needs& n) {
   static_assert(all_bytes_are_fields<P>());
   if (params.size() < sizeof(P)) return false;
@@ -438,6 +438,8 @@ template <class P> bool of(const Site& site, std::span<const std::byte> params, 
   if (!contract(site, p, n)) return false;
   n.grid = grid(p);
   if constexpr (requires { scratch_bytes(p); }) n.scratch = scratch_bytes(p);
+  if constexpr (requires { phases(p); }) n.phases = phases(p);
+  if constexpr (requires { workspace_bytes(p); }) n.writes.push_back(required(Count(static_cast<std::int64_t>(workspace_bytes(p)))));
   return true;
 }
 

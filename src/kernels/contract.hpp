@@ -29,7 +29,7 @@ struct Needs {
     bool optional = false;            ///< may be null
   };
   std::vector<Operand> reads, writes;
-  std::uint32_t grid = 0;
+  std::uint32_t grid = 0, phases = 1;
   std::uint64_t scratch = 0;          ///< per thread
 };
 

@@ -1,8 +1,8 @@
-// Packed weights of one direction: W as a packed B of [I, gates H]; R as one of [H, 4 H] (LSTM) or [H, 2 H] and [H, H] (GRU: the new gate
-// apart); the bias that is added to the input's product [gates H]; the bias of the GRU's new gate that the reset gate may scale [H].
+// Blocks of hidden units, and the packed weights: W of a block as a packed B, R as panels of one unit vector.
 #include "kernels/recurrent.hpp"
 
 #include <algorithm>
+#include <vector>
 
 #include "base/result.hpp"
 #include "kernels/gemm.hpp"
@@ -10,59 +10,72 @@
 namespace saha::kernels {
 namespace {
 
-constexpr std::int64_t kChunkBytes = 128 << 10;
+constexpr std::int64_t kChunkBytes = 512 << 10;
+constexpr std::int64_t kBlockProducts = 12 << 10;   // of a step: 48 KiB of weights, some two microseconds
+constexpr std::int64_t kMostBlocks = 16;
 
-std::int64_t up(std::int64_t n) { return (n + 15) / 16 * 16; }
-
-RecurrentParams prepare(Isa isa, int gates, std::int64_t steps, std::int64_t batch, std::int64_t input, std::int64_t hidden, std::span<const bool> reversed, int outputs) {
+RecurrentParams prepare(Isa isa, int gates, std::int64_t steps, std::int64_t batch, std::int64_t input, std::int64_t hidden, std::span<const bool> reversed, bool reset_after, int outputs) {
   SAHA_ASSERT(reversed.size() == 1 || reversed.size() == 2);
   RecurrentParams p;
-  p.steps = steps, p.batch = batch, p.input = input, p.hidden = hidden, p.gates = gates, p.outputs = outputs;
+  p.steps = steps, p.batch = batch, p.input = input, p.hidden = hidden, p.gates = gates, p.reset_after = reset_after, p.outputs = outputs;
   p.directions = static_cast<std::int32_t>(reversed.size());
   for (std::size_t d = 0; d < reversed.size(); ++d) p.reversed[d] = reversed[d];
-  p.chunk = std::clamp<std::int64_t>(kChunkBytes / std::max<std::int64_t>(1, batch * gates * hidden * 4), 1, std::max<std::int64_t>(1, steps));
-  p.packed_w = up(packed_gemm_b_size(isa, gates * hidden, input));
-  p.packed_r = up(packed_gemm_b_size(isa, (gates == 4 ? 4 : 2) * hidden, hidden));
-  p.packed_n = gates == 4 ? 0 : up(packed_gemm_b_size(isa, hidden, hidden));
-  p.scratch = static_cast<std::uint64_t>(up(p.chunk * batch * gates * hidden) + up(batch * gates * hidden) + 3 * up(batch * hidden)) * 4;
+  p.units = (hidden + lanes(isa) - 1) / lanes(isa) * lanes(isa);
+  p.chunk = std::clamp<std::int64_t>(kChunkBytes / std::max<std::int64_t>(1, batch * gates * p.units * 4), 1, std::max<std::int64_t>(1, steps));
+  // A power of two, so that two and four threads take equally many.
+  const std::int64_t products = gates * hidden * hidden * std::max<std::int64_t>(1, batch / 4);
+  while (p.blocks * 2 <= std::min({kMostBlocks, p.units / lanes(isa), products / kBlockProducts})) p.blocks *= 2;
   return p;
 }
 
 }  // namespace
 
 RecurrentParams prepare_lstm(Isa isa, std::int64_t steps, std::int64_t batch, std::int64_t input, std::int64_t hidden, std::span<const bool> reversed, int outputs) {
-  return prepare(isa, 4, steps, batch, input, hidden, reversed, outputs);
+  return prepare(isa, 4, steps, batch, input, hidden, reversed, false, outputs);
 }
 RecurrentParams prepare_gru(Isa isa, std::int64_t steps, std::int64_t batch, std::int64_t input, std::int64_t hidden, std::span<const bool> reversed, bool reset_after, int outputs) {
-  RecurrentParams p = prepare(isa, 3, steps, batch, input, hidden, reversed, outputs);
-  p.reset_after = reset_after;
-  return p;
+  return prepare(isa, 3, steps, batch, input, hidden, reversed, reset_after, outputs);
 }
-std::uint32_t grid(const RecurrentParams& p) { return p.batch * p.hidden == 0 ? 0 : static_cast<std::uint32_t>(p.directions); }
-std::uint64_t scratch_bytes(const RecurrentParams& p) { return p.scratch; }
-
-std::int64_t packed_recurrent_size(const RecurrentParams& p) { return p.directions * (p.packed_w + p.packed_r + p.packed_n + up(p.gates * p.hidden) + up(p.hidden)); }
+std::uint32_t grid(const RecurrentParams& p) { return p.batch * p.hidden == 0 ? 0 : static_cast<std::uint32_t>(p.directions * p.blocks); }
+std::uint32_t phases(const RecurrentParams& p) { return static_cast<std::uint32_t>(std::max<std::int64_t>(1, p.steps * (p.gates == 3 && !p.reset_after ? 2 : 1))); }
+std::uint64_t workspace_bytes(const RecurrentParams& p) { return static_cast<std::uint64_t>(recurrent_layout(p).workspace) * 4; }
+std::int64_t packed_recurrent_size(const RecurrentParams& p) { return p.directions * recurrent_layout(p).direction; }
 
 void pack_recurrent(Isa isa, const RecurrentParams& p, const float* w, const float* r, const float* b, std::span<float> out) {
   SAHA_ASSERT(static_cast<std::int64_t>(out.size()) >= packed_recurrent_size(p));
-  const std::int64_t h = p.hidden, rows = p.gates * h, direct = p.gates == 4 ? rows : 2 * h;  // rows of R that are used at once
-  float* o = out.data();
-  const auto part = [&](std::int64_t n) {
-    float* at = o;
-    o += n;
-    return std::span<float>(at, static_cast<std::size_t>(n));
-  };
+  const std::int64_t h = p.hidden, rows = p.gates * h, lane = lanes(isa);
+  const RecurrentLayout at = recurrent_layout(p);
+  std::fill(out.begin(), out.end(), 0.f);
   for (int d = 0; d < p.directions; ++d) {
-    pack_gemm_b(isa, w + d * rows * p.input, 1, p.input, p.input, rows, part(p.packed_w));
-    pack_gemm_b(isa, r + d * rows * h, 1, h, h, direct, part(p.packed_r));
-    if (p.packed_n) pack_gemm_b(isa, r + d * rows * h + direct * h, 1, h, h, h, part(p.packed_n));
-    std::span<float> bias = part(up(rows)), last = part(up(h));
-    std::fill(bias.begin(), bias.end(), 0.f);
-    std::fill(last.begin(), last.end(), 0.f);
+    float* to = out.data() + d * at.direction;
+    const float *from_w = w + d * rows * p.input, *from_r = r + d * rows * h;
+    const auto gate_and_unit = [&](std::int64_t column) { return std::pair(column / lane % p.gates, column / lane / p.gates * lane + column % lane); };
+    for (std::int32_t block = 0; block < p.blocks; ++block) {
+      const std::int64_t vectors = p.units / lane, first = vectors * block / p.blocks * lane * p.gates, end = vectors * (block + 1) / p.blocks * lane * p.gates;
+      std::vector<float> part(static_cast<std::size_t>((end - first) * p.input));
+      for (std::int64_t column = first; column < end; ++column)
+        if (const auto [gate, unit] = gate_and_unit(column); unit < h) std::copy_n(from_w + (gate * h + unit) * p.input, p.input, part.data() + (column - first) * p.input);
+      pack_gemm_b(isa, part.data(), 1, p.input, p.input, end - first, out.subspan(static_cast<std::size_t>(d * at.direction + first * p.input), part.size()));
+    }
+    const int apart = at.bias > at.n ? 1 : 0, together = p.gates - apart;
+    const auto panels = [&](float* o, std::int64_t first_gate, std::int64_t gates) {
+      for (std::int64_t u = 0; u < p.units; u += lane)
+        for (std::int64_t k = 0; k < h; ++k)
+          for (std::int64_t g = first_gate; g < first_gate + gates; ++g)
+            for (std::int64_t i = u; i < u + lane; ++i) *o++ = i < h ? from_r[(g * h + i) * h + k] : 0.f;
+    };
+    panels(to + at.r, 0, together);
+    panels(to + at.n, together, apart);
     if (!b) continue;
+    // The GRU's new gate adds the second bias to R's product, which its reset gate may scale.
     const float *wb = b + d * 2 * rows, *rb = wb + rows;
-    for (std::int64_t i = 0; i < rows; ++i) bias[static_cast<std::size_t>(i)] = wb[i] + (i < direct ? rb[i] : 0);
-    for (std::int64_t i = direct; i < rows; ++i) last[static_cast<std::size_t>(i - direct)] = rb[i];
+    for (std::int64_t column = 0; column < p.gates * p.units; ++column) {
+      const auto [gate, unit] = gate_and_unit(column);
+      if (unit >= h) continue;
+      const bool direct = p.gates == 4 || gate < 2;
+      to[at.bias + column] = wb[gate * h + unit] + (direct ? rb[gate * h + unit] : 0);
+      if (!direct) to[at.last + unit] = rb[gate * h + unit];
+    }
   }
 }
 

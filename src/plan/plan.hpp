@@ -37,6 +37,7 @@ struct Instruction {
   std::uint64_t params = 0;           ///< offset in Plan::params
   std::uint32_t first_dim = 0;        ///< into Plan::dims: Call::dims
   std::uint32_t grid = 1;             ///< independent pieces, fixed by the plan: results do not depend on the number of threads
+  std::uint32_t phases = 1;           ///< in each all pieces are done, before any of the next
   std::uint64_t scratch = 0;          ///< bytes per thread
   std::uint32_t origin = 0;           ///< row of Plan::origins: for profiles and messages
   double macs = 0, bytes = 0;         ///< work and traffic, for profiles

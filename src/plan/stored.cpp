@@ -9,7 +9,7 @@ namespace saha::plan {
 namespace {
 static_assert(std::endian::native == std::endian::little, "plans are stored as they lie in memory");
 
-constexpr std::uint32_t kVersion = 1;
+constexpr std::uint32_t kVersion = 2;
 constexpr std::uint64_t kMostRank = 64;
 
 class Writer {
@@ -137,7 +137,7 @@ std::vector<std::byte> write(const Plan& p, std::span<const Place> places) {
   w.put(std::uint32_t(p.instructions.size()));
   for (const Instruction& i : p.instructions) {
     w.put(i.kernel), w.put(i.first_operand), w.put(i.num_in), w.put(i.num_out), w.put(i.params), w.put(i.first_dim);
-    w.put(i.grid), w.put(i.scratch), w.put(i.origin), w.put(i.macs), w.put(i.bytes);
+    w.put(i.grid), w.put(i.phases), w.put(i.scratch), w.put(i.origin), w.put(i.macs), w.put(i.bytes);
   }
   w.list(std::span<const std::uint32_t>(p.operands)), w.list(std::span<const std::int64_t>(p.dims)), w.list(std::span<const std::byte>(p.params));
   w.list(std::span<const std::uint32_t>(p.inputs)), w.list(std::span<const std::uint32_t>(p.outputs));
@@ -177,10 +177,10 @@ Result<Plan> read(std::span<const std::byte> bytes, const Constants& constants) 
     o.name = r.text(), o.op = r.text(), o.output = r.text();
     p.origins.push_back(std::move(o));
   }
-  for (std::uint32_t i = 0, n = r.count(60); i < n && !r.failed; ++i) {
+  for (std::uint32_t i = 0, n = r.count(64); i < n && !r.failed; ++i) {
     Instruction k;
     k.kernel = r.get<std::uint32_t>(), k.first_operand = r.get<std::uint32_t>(), k.num_in = r.get<std::uint16_t>(), k.num_out = r.get<std::uint16_t>(), k.params = r.get<std::uint64_t>(), k.first_dim = r.get<std::uint32_t>();
-    k.grid = r.get<std::uint32_t>(), k.scratch = r.get<std::uint64_t>(), k.origin = r.get<std::uint32_t>(), k.macs = r.get<double>(), k.bytes = r.get<double>();
+    k.grid = r.get<std::uint32_t>(), k.phases = r.get<std::uint32_t>(), k.scratch = r.get<std::uint64_t>(), k.origin = r.get<std::uint32_t>(), k.macs = r.get<double>(), k.bytes = r.get<double>();
     p.instructions.push_back(k);
   }
   p.operands = r.list<std::uint32_t>(), p.dims = r.list<std::int64_t>(), p.params = r.list<std::byte>();

@@ -10,6 +10,17 @@ using plan::Slot;
 using plan::Space;
 }  // namespace
 
+void run_kernel(system::ThreadPool& pool, plan::Run kernel, const plan::Call& call, std::uint32_t phases, std::uint64_t stride) {
+  const auto piece = [&](unsigned thread, std::uint32_t phase, std::uint32_t phase_end, std::uint32_t begin, std::uint32_t end) {
+    plan::Call c = call;
+    c.begin = begin, c.end = end, c.phase = phase, c.phase_end = phase_end;
+    c.scratch = call.scratch + stride * thread;
+    kernel(c);
+  };
+  if (phases == 1) return system::parallel(pool, call.end, [&](unsigned thread, std::uint32_t begin, std::uint32_t end) { piece(thread, 0, 1, begin, end); });
+  system::parallel_phases(pool, phases, call.end, piece);
+}
+
 Result<Context> Context::make(std::shared_ptr<const LoadedPlan> loaded, system::ThreadPool& pool) {
   Context c;
   const plan::Plan& p = loaded->plan;
@@ -93,21 +104,13 @@ Result<> Context::own(Datum& d) const {
 
 plan::Call Context::call(const plan::Instruction& i) const {
   const plan::Plan& p = loaded_->plan;
-  return {pointers_.data() + i.first_operand, p.dims.data() + i.first_dim, p.params.data() + i.params, 0, i.grid, scratch_};
+  return {pointers_.data() + i.first_operand, p.dims.data() + i.first_dim, p.params.data() + i.params, 0, i.grid, scratch_, 0, i.phases};
 }
 
 Result<> Context::step(const plan::Instruction& i) {
   const plan::Plan& p = loaded_->plan;
   if (i.kernel != plan::kHost) {
-    const plan::Run kernel = p.runs[i.kernel];
-    std::uint64_t stride = (p.scratch_bytes + 63) / 64 * 64;
-    system::parallel(*pool_, i.grid, [&](unsigned thread, std::uint32_t begin, std::uint32_t end) {
-      plan::Call piece = call(i);
-      piece.begin = begin;
-      piece.end = end;
-      piece.scratch = scratch_ + stride * thread;
-      kernel(piece);
-    });
+    run_kernel(*pool_, p.runs[i.kernel], call(i), i.phases, (p.scratch_bytes + 63) / 64 * 64);
     return {};
   }
   std::vector<Datum> in(i.num_in), out(i.num_out);

@@ -26,6 +26,9 @@ class HostOp {
   virtual std::string kernel() const = 0;  ///< for profiles: "reference", "late conv_f32", "plan"
 };
 
+/// Does a call's grid in its phases, shared out among the threads of a pool; thread i's scratch lies `stride` bytes behind that of thread i - 1.
+void run_kernel(system::ThreadPool& pool, plan::Run kernel, const plan::Call& call, std::uint32_t phases, std::uint64_t stride);
+
 struct LoadedPlan {
   plan::Plan plan;
   std::vector<std::unique_ptr<HostOp>> hosts;

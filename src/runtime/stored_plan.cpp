@@ -91,6 +91,7 @@ Result<> bind(plan::Plan& p, kernels::Isa isa) {
     if (!needs) return wrong("has params that no preparation makes");
     if (needs->reads.size() != k.num_in || needs->writes.size() != k.num_out)
       return wrong("takes " + std::to_string(needs->reads.size()) + " operands and gives " + std::to_string(needs->writes.size()) + ", the plan has " + std::to_string(k.num_in) + " and " + std::to_string(k.num_out));
+    if (needs->phases != k.phases) return wrong("has " + std::to_string(needs->phases) + " phases, the plan says " + std::to_string(k.phases));
     if (needs->grid != k.grid || needs->scratch != k.scratch) return wrong("has " + std::to_string(needs->grid) + " pieces and " + std::to_string(needs->scratch) + " bytes of scratch, the plan says " + std::to_string(k.grid) + " and " + std::to_string(k.scratch));
     for (std::uint32_t o = 0; o < std::uint32_t{k.num_in} + k.num_out; ++o) {
       const auto& need = o < k.num_in ? needs->reads[o] : needs->writes[o - k.num_in];

@@ -44,9 +44,33 @@ struct ThreadPool::State {
   std::uint32_t pieces = 0;
   Body body = nullptr;
   void* context = nullptr;
+  struct alignas(64) Claim {
+    std::atomic<std::uint32_t> phases{0};          // of this piece that somebody has taken
+  };
+  alignas(64) std::atomic<std::uint64_t> done{0};  // pieces of all phases
+  std::uint32_t phases = 0;
+  PhasedBody phased = nullptr;                     // null: the job has no phases
+  std::unique_ptr<Claim[]> claims;
   std::vector<std::thread> threads;
 
+  void work_phases(unsigned thread) {
+    const std::uint32_t threads_all = static_cast<std::uint32_t>(threads.size()) + 1, first = pieces * thread / threads_all, own = pieces * (thread + 1) / threads_all - first;
+    for (std::uint32_t phase = 0; (phase = static_cast<std::uint32_t>(done.load(std::memory_order_acquire) / pieces)) < phases;) {
+      const auto take = [&](std::uint32_t piece) {
+        std::uint32_t taken = phase;
+        if (!claims[piece].phases.compare_exchange_strong(taken, phase + 1, std::memory_order_relaxed)) return;
+        phased(context, thread, phase, phase + 1, piece, piece + 1);
+        done.fetch_add(1, std::memory_order_acq_rel);
+      };
+      // By turns from either end: what a cache smaller than the pieces still holds comes first.
+      for (std::uint32_t i = 0; i < own; ++i) take(phase % 2 == 0 ? first + i : first + own - 1 - i);
+      for (std::uint32_t i = 0; i < pieces - own; ++i) take((first + own + i) % pieces);
+      for (int spins = 0; done.load(std::memory_order_acquire) / pieces == phase; ++spins) spins < kSpins ? relax() : std::this_thread::yield();
+    }
+  }
+
   void work(unsigned thread) {
+    if (phased) return work_phases(thread);
     const std::uint32_t share = 2 * static_cast<std::uint32_t>(threads.size() + 1);
     std::uint32_t begin = next.load(std::memory_order_relaxed);
     while (begin < pieces) {
@@ -55,6 +79,25 @@ struct ThreadPool::State {
       body(context, thread, begin, begin + claim);
       begin = next.load(std::memory_order_relaxed);
     }
+  }
+
+  /// The caller may share out a job: there are workers, and none is at another job.
+  bool begins() { return !threads.empty() && !inside_a_piece && !busy.exchange(true, std::memory_order_acquire); }
+
+  /// Opens the job that was described, takes part, and closes it.
+  void share_out() {
+    word.store((word.load(std::memory_order_relaxed) / kJob + 1) * kJob | kOpen);
+    if (sleepers.load() != 0) {
+      bell.fetch_add(1);
+      bell.notify_all();
+    }
+    inside_a_piece = true;
+    work(0);
+    inside_a_piece = false;
+    word.fetch_and(~kOpen, std::memory_order_acq_rel);
+    while (word.load(std::memory_order_acquire) & kJoined) relax();
+    phased = nullptr;
+    busy.store(false, std::memory_order_release);
   }
 
   void worker(unsigned thread) {
@@ -87,6 +130,7 @@ struct ThreadPool::State {
 
 ThreadPool::ThreadPool(unsigned threads, std::span<const int> processors) : state_(std::make_unique<State>()) {
   const unsigned workers = std::max(1u, threads) - 1;
+  if (workers) state_->claims = std::make_unique<State::Claim[]>(kMostPhased);
   state_->threads.reserve(workers);  // size is read by workers only in a job, which starts after the last push
   for (unsigned i = 1; i <= workers; ++i) {
     state_->threads.emplace_back([s = state_.get(), i] { s->worker(i); });
@@ -107,23 +151,26 @@ unsigned ThreadPool::size() const { return static_cast<unsigned>(state_->threads
 void ThreadPool::run(std::uint32_t pieces, Body body, void* context) {
   State& s = *state_;
   if (pieces == 0) return;
-  if (pieces == 1 || s.threads.empty() || inside_a_piece || s.busy.exchange(true, std::memory_order_acquire)) {
+  if (pieces == 1 || !s.begins()) {
     body(context, own_pool == &s ? own_number : 0, 0, pieces);
     return;
   }
   s.pieces = pieces, s.body = body, s.context = context;
   s.next.store(0, std::memory_order_relaxed);
-  s.word.store((s.word.load(std::memory_order_relaxed) / kJob + 1) * kJob | kOpen);
-  if (s.sleepers.load() != 0) {
-    s.bell.fetch_add(1);
-    s.bell.notify_all();
+  s.share_out();
+}
+
+void ThreadPool::run_phases(std::uint32_t phases, std::uint32_t pieces, PhasedBody body, void* context) {
+  State& s = *state_;
+  if (pieces == 0 || phases == 0) return;
+  if (pieces == 1 || pieces > kMostPhased || !s.begins()) {
+    body(context, own_pool == &s ? own_number : 0, 0, phases, 0, pieces);
+    return;
   }
-  inside_a_piece = true;
-  s.work(0);
-  inside_a_piece = false;
-  s.word.fetch_and(~kOpen, std::memory_order_acq_rel);
-  while (s.word.load(std::memory_order_acquire) & kJoined) relax();
-  s.busy.store(false, std::memory_order_release);
+  s.pieces = pieces, s.phases = phases, s.phased = body, s.context = context;
+  s.done.store(0, std::memory_order_relaxed);
+  for (std::uint32_t i = 0; i < pieces; ++i) s.claims[i].phases.store(0, std::memory_order_relaxed);
+  s.share_out();
 }
 
 }  // namespace saha::system

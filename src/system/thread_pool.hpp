@@ -29,6 +29,15 @@ class ThreadPool {
   /// A claim is half a thread's fair share of what is left, at least one piece: large ones first, small ones to finish together.
   void run(std::uint32_t pieces, Body body, void* context);
 
+  /// Does pieces [begin, end) of phases [phase, phase_end) as thread `thread`: one phase, or all of both.
+  using PhasedBody = void (*)(void* context, unsigned thread, std::uint32_t phase, std::uint32_t phase_end, std::uint32_t begin, std::uint32_t end);
+  /// The most pieces of a phase.
+  static constexpr std::uint32_t kMostPhased = 64;
+
+  /// As run() does, phase after phase: what is written in one is seen in the next. A thread begins with the pieces that were its own in the phase before, and takes those of others where
+  /// it is done first: data of a piece stay in its caches. Between phases threads spin, since a phase takes some microseconds.
+  void run_phases(std::uint32_t phases, std::uint32_t pieces, PhasedBody body, void* context);
+
  private:
   struct State;
   std::unique_ptr<State> state_;
@@ -39,6 +48,14 @@ template <class Fn>
 void parallel(ThreadPool& pool, std::uint32_t pieces, Fn&& fn) {
   pool.run(
       pieces, [](void* f, unsigned thread, std::uint32_t begin, std::uint32_t end) { (*static_cast<std::remove_reference_t<Fn>*>(f))(thread, begin, end); },
+      const_cast<void*>(static_cast<const void*>(&fn)));
+}
+
+/// ThreadPool::run_phases for a callable fn(thread, phase, phase_end, begin, end).
+template <class Fn>
+void parallel_phases(ThreadPool& pool, std::uint32_t phases, std::uint32_t pieces, Fn&& fn) {
+  pool.run_phases(
+      phases, pieces, [](void* f, unsigned thread, std::uint32_t phase, std::uint32_t phase_end, std::uint32_t begin, std::uint32_t end) { (*static_cast<std::remove_reference_t<Fn>*>(f))(thread, phase, phase_end, begin, end); },
       const_cast<void*>(static_cast<const void*>(&fn)));
 }
 

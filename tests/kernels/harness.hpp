@@ -102,6 +102,17 @@ void run_pieces(std::string_view kernel, Isa isa, const Params& params, std::vec
   }
 }
 
+/// Phase after phase, in each piece by piece, the last one first.
+template <class Params>
+void run_phases(std::string_view kernel, Isa isa, const Params& params, std::vector<const void*> operands, std::uint32_t grid, std::uint32_t phases) {
+  plan::Run run = find(kernel, tables(isa));
+  ASSERT_NE(run, nullptr) << kernel << " " << name(isa);
+  std::vector<void*> o;
+  for (const void* p : operands) o.push_back(const_cast<void*>(p));
+  for (std::uint32_t phase = 0; phase < phases; ++phase)
+    for (std::uint32_t i = grid; i-- > 0;) run({o.data(), nullptr, &params, i, i + 1, nullptr, phase, phase + 1});
+}
+
 /// a and b have the same bits.
 inline bool same_bits(const float* a, const float* b, std::size_t n) { return std::memcmp(a, b, n * sizeof(float)) == 0; }
 

@@ -64,8 +64,17 @@ void check(int gates, std::int64_t T, std::int64_t B, std::int64_t I, std::int64
     Aligned<float> out(y.size()), last(yc.size()), cell(yc.size());
     std::vector<const void*> operands = {x.data(), packed.data(), initial ? h0.data() : nullptr};
     if (gates == 4) operands.push_back(initial ? c0.data() : nullptr);
-    operands.insert(operands.end(), {out.data(), last.data(), cell.data()});
-    run_pieces(gates == 4 ? "lstm_f32" : "gru_f32", isa, p, operands, grid(p), scratch_bytes(p));
+    operands.insert(operands.end(), {out.data(), last.data()});
+    if (gates == 4) operands.push_back(cell.data());
+    Aligned<std::byte> workspace(workspace_bytes(p));
+    operands.push_back(workspace.data());
+    run_phases(gates == 4 ? "lstm_f32" : "gru_f32", isa, p, operands, grid(p), phases(p));
+    const std::vector<float> pieces(out.data(), out.data() + out.size());
+    plan::Run run = find(gates == 4 ? "lstm_f32" : "gru_f32", tables(isa));
+    std::vector<void*> o;
+    for (const void* operand : operands) o.push_back(const_cast<void*>(operand));
+    run({o.data(), nullptr, &p, 0, grid(p), nullptr, 0, phases(p)});
+    ASSERT_TRUE(same_bits(pieces.data(), out.data(), out.size())) << name(isa) << ": all phases in one call";
     for (std::size_t i = 0; i < y.size(); ++i) ASSERT_NEAR(out[i], y[i], 2e-5) << name(isa) << " " << i;
     for (std::size_t i = 0; gates == 4 && i < yc.size(); ++i) {
       ASSERT_NEAR(cell[i], yc[i], 2e-5);
@@ -82,6 +91,9 @@ TEST(Recurrent, lstm_equals_the_double_loop) {
   check(4, 5, 3, 4, 16, {false, true}, false, true, true);
   check(4, 300, 2, 3, 40, {true}, false, false, true);  // more than one chunk of steps
   check(4, 2, 1, 300, 270, {false}, false, true, true);  // more than one block of depths
+  check(4, 3, 9, 8, 72, {false, true}, false, true, true);  // more than one tile of rows
+  check(4, 0, 2, 3, 5, {false}, false, true, true);
+  check(4, 1, 1, 0, 5, {false}, false, true, false);
 }
 
 TEST(Recurrent, gru_equals_the_double_loop) {
@@ -89,6 +101,8 @@ TEST(Recurrent, gru_equals_the_double_loop) {
     check(3, 7, 1, 5, 9, {false}, reset_after, true, false);
     check(3, 5, 3, 4, 16, {true, false}, reset_after, true, true);
     check(3, 300, 2, 3, 40, {true}, reset_after, false, true);
+    check(3, 3, 13, 8, 130, {false, true}, reset_after, true, true);
+    check(3, 0, 2, 3, 5, {false}, reset_after, true, true);
   }
 }
 

@@ -132,6 +132,12 @@ TEST(KernelRows, recurrent_nodes_equal_their_references) {
   }
 }
 
+TEST(KernelRows, recurrent_nodes_of_several_blocks_equal_their_references) {
+  one("LSTM", {{5, 2, 3}}, {{"direction", std::string("bidirectional")}, {"hidden_size", std::int64_t{128}}}, {noise({2, 512, 3}), noise({2, 512, 128}, -0.2f, 0.2f), noise({2, 1024})}, -1, 3);
+  for (std::int64_t after : {0, 1})
+    one("GRU", {{5, 1, 3}}, {{"direction", std::string("reverse")}, {"hidden_size", std::int64_t{150}}, {"linear_before_reset", after}}, {noise({1, 450, 3}), noise({1, 450, 150}, -0.2f, 0.2f), noise({1, 900})}, -1, 2);
+}
+
 /// Nodes of any kind between convolutions work on channels last, or what they take is reordered.
 TEST(Layouts, what_stands_between_convolutions_equals_its_reference) {
   auto between = [](std::string_view title, std::vector<Dims> more, auto make) {

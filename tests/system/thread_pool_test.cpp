@@ -26,6 +26,29 @@ TEST(ThreadPool, every_piece_is_done_once) {
   }
 }
 
+TEST(ThreadPool, a_phase_begins_when_all_pieces_of_the_one_before_are_done) {
+  for (unsigned threads : {1u, 2u, 5u}) {
+    ThreadPool pool(threads);
+    for (std::uint32_t pieces : {1u, 2u, 7u, ThreadPool::kMostPhased, ThreadPool::kMostPhased + 1}) {
+      constexpr std::uint32_t kPhases = 200;
+      std::vector<std::uint32_t> done[2] = {std::vector<std::uint32_t>(pieces), std::vector<std::uint32_t>(pieces)};   // phases, of even and of odd ones; not atomic: what one wrote the next sees
+      parallel_phases(pool, kPhases, pieces, [&](unsigned thread, std::uint32_t phase, std::uint32_t phase_end, std::uint32_t begin, std::uint32_t end) {
+        ASSERT_LT(thread, pool.size());
+        ASSERT_TRUE(phase_end == phase + 1 || (begin == 0 && end == pieces));
+        for (; phase < phase_end; ++phase)
+          for (std::uint32_t i = begin; i < end; ++i) {
+            ASSERT_EQ(done[(phase + 1) % 2][(i + 1) % pieces], phase);
+            done[phase % 2][i] = phase + 1;
+          }
+      });
+      for (std::uint32_t d : done[(kPhases + 1) % 2]) ASSERT_EQ(d, kPhases);
+      std::atomic<std::uint32_t> after{0};
+      parallel(pool, pieces, [&](unsigned, std::uint32_t begin, std::uint32_t end) { after += end - begin; });
+      ASSERT_EQ(after, pieces);
+    }
+  }
+}
+
 TEST(ThreadPool, no_two_threads_of_a_job_have_one_number) {
   ThreadPool pool(4);
   std::vector<std::atomic<int>> inside(4);

@@ -68,10 +68,10 @@ class Compiler {
   std::uint32_t reordered(ir::ValueId v, std::uint32_t from, ir::Layout to);
   void emit(const Prepared& p, plan::Instruction& i);
   void append(plan::Instruction i, std::span<const std::uint32_t> reads, std::span<const std::uint32_t> writes);
-  std::uint32_t arena_slot(const ir::Type& t, std::uint32_t at) {
-    Dims d = NodeSite::numbers(t);
-    auto bytes = std::uint64_t(storage_bytes(t.dtype, num_elements(d)));
-    std::uint32_t s = add_slot({Space::arena, t.dtype, 0, 0, bytes, std::move(d)});
+  std::uint32_t arena_slot(const ir::Type& t, std::uint32_t at) { return arena_slot(t.dtype, NodeSite::numbers(t), at); }
+  std::uint32_t arena_slot(DType dtype, Dims d, std::uint32_t at) {
+    auto bytes = std::uint64_t(storage_bytes(dtype, num_elements(d)));
+    std::uint32_t s = add_slot({Space::arena, dtype, 0, 0, bytes, std::move(d)});
     buffer_of_[s] = std::int64_t(buffers_.size());
     buffers_.push_back({bytes, at, at});
     return s;
@@ -149,6 +149,7 @@ void Compiler::emit(const Prepared& p, plan::Instruction& i) {
   i.first_dim = std::uint32_t(p_.dims.size());
   p_.dims.insert(p_.dims.end(), p.dims.begin(), p.dims.end());
   i.grid = p.grid;
+  i.phases = p.phases;
   i.scratch = p.scratch;
   p_.scratch_bytes = std::max(p_.scratch_bytes, i.scratch);
 }
@@ -234,6 +235,7 @@ Result<> Compiler::node(const ir::Node& n) {
     holds(s, y);
     writes.push_back(s);
   }
+  if (prepared && prepared->workspace) writes.push_back(arena_slot(DType::u8, {std::int64_t(prepared->workspace)}, at));
   if (prepared && prepared->in_place && !reads.empty() && reads[0] != kNone) in_place_.emplace_back(reads[0], writes[0]);
   append(i, reads, writes);
   return {};

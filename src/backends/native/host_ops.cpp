@@ -90,17 +90,12 @@ class NodeOp final : public HostOp {
       out[k] = std::move(t);
       pointers.push_back(out[k].tensor.data.get());
     }
-    std::uint64_t stride = (p.scratch + 63) / 64 * 64;
-    std::unique_ptr<void, void (*)(void*)> scratch(std::aligned_alloc(64, stride * pool.size() + 64), std::free);
-    if (!scratch) return Error{ErrorCode::out_of_memory, "no memory for scratch space"};
-    plan::Call call{pointers.data(), p.dims.data(), p.params.data(), 0, p.grid, static_cast<std::byte*>(scratch.get())};
-    system::parallel(pool, p.grid, [&](unsigned thread, std::uint32_t begin, std::uint32_t end) {
-      plan::Call piece = call;
-      piece.begin = begin;
-      piece.end = end;
-      piece.scratch = call.scratch + stride * thread;
-      b.run(piece);
-    });
+    const std::uint64_t stride = (p.scratch + 63) / 64 * 64, shared = (p.workspace + 63) / 64 * 64;
+    std::unique_ptr<void, void (*)(void*)> memory(std::aligned_alloc(64, shared + stride * pool.size() + 64), std::free);
+    if (!memory) return Error{ErrorCode::out_of_memory, "no memory for scratch space"};
+    auto* workspace = static_cast<std::byte*>(memory.get());
+    if (p.workspace) pointers.push_back(workspace);
+    runtime::run_kernel(pool, b.run, {pointers.data(), p.dims.data(), p.params.data(), 0, p.grid, workspace + shared}, p.phases, stride);
     return {};
   }
 

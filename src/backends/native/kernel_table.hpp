@@ -46,8 +46,9 @@ struct Prepared {
   std::vector<Operand> operands;           ///< what the kernel reads, in its order; the node's results follow
   std::vector<Tensor> packed;              ///< constants made here, e.g. reordered weights
   std::vector<std::int64_t> dims;          ///< Call::dims
-  std::uint32_t grid = 1;
+  std::uint32_t grid = 1, phases = 1;
   std::uint64_t scratch = 0;
+  std::uint64_t workspace = 0;             ///< bytes that all pieces share, an operand behind the results; 0: none
   bool in_place = false;                   ///< result 0 may be operand 0's buffer
 };
 template <class Params> std::vector<std::byte> bytes_of(const Params& p) {
@@ -55,7 +56,7 @@ template <class Params> std::vector<std::byte> bytes_of(const Params& p) {
   auto* b = reinterpret_cast<const std::byte*>(&p);
   return {b, b + sizeof p};
 }
-/// A call of a kernel whose params say its grid and, where it needs any, its scratch.
+/// A call of a kernel whose params say its grid and, where it has any, its phases and memory.
 template <class Params> Prepared call(std::string_view kernel, const Params& params, std::vector<Operand> operands, bool in_place = false) {
   Prepared r;
   r.kernel = kernel;
@@ -63,6 +64,8 @@ template <class Params> Prepared call(std::string_view kernel, const Params& par
   r.operands = std::move(operands);
   r.grid = grid(params);
   if constexpr (requires { scratch_bytes(params); }) r.scratch = scratch_bytes(params);
+  if constexpr (requires { phases(params); }) r.phases = phases(params);
+  if constexpr (requires { workspace_bytes(params); }) r.workspace = workspace_bytes(params);
   r.in_place = in_place;
   return r;
 }

@@ -1,119 +1,184 @@
-// lstm_f32, gru_f32: the input's products for some steps at once, then step by step the state's product with them as residual, and the gates.
+// lstm_f32, gru_f32: the input's products for some steps at once, then step by step the state's product, whose sums become the gates while they stand in registers.
 // Contract in kernels/recurrent.hpp.
 #include "kernels/recurrent.hpp"
 
 #include <string.h>
 
-#include "kernels/loops/gemm_tile.hpp"
+#include "kernels/loops/math.hpp"
+#include "kernels/loops/packed_product.hpp"
 
 namespace saha::kernels::SAHA_ISA {
 namespace {
 
-constexpr int64_t kDepth = 256;
+/// Rows of a tile: their sums fill what the operands leave of 16 registers, or of 32.
+template <int N>
+constexpr int tile_rows_of() { return (W == 16 || kByLane ? 24 : 12) / N; }
 
-inline int64_t up(int64_t n) { return round_up(n, 16); }
+/// Interleaved parts of a sum: few sums alone would wait for one another.
+constexpr int parts(int sums) { return sums <= 3 ? 4 : sums <= 6 ? 2 : 1; }
 
-/// c[m, n] = a[m, k] b + bias + residual, b packed.
-void product(const float* a, int64_t a_row, int64_t m, const float* b, int64_t k, int64_t n, const float* bias, const float* residual, float* c, int64_t c_row) {
-  Epilogue e;
-  e.bias = bias ? Bias::per_column : Bias::none;
-  Out out = make_out(c, c_row, bias, residual, e);
-  for (int64_t p0 = 0; p0 < most<int64_t>(k, 1); p0 += kDepth) {
-    const int64_t depth = least(kDepth, k - p0);
-    out.first = p0 == 0, out.last = p0 + kDepth >= k;
-    for (int64_t j = 0; j < n;) {
-      Panel panels[kMaxPanels];
-      int count = 0;
-      for (; count < kMaxPanels && j < n; ++count) {
-        const int vectors = panel_vectors(n - j, W, false);
-        panels[count] = {b + j * k + p0 * vectors * W, vectors * W, j, vectors, static_cast<int>(least<int64_t>(vectors * W, n - j))};
-        j += vectors * W;
+/// sums[i][j] = row i of `a` times column vector j of a panel [k][N W].
+template <int R, int N>
+inline void multiply_panel(const float* a, int64_t row, int64_t k, const float* panel, V (&sums)[R][N]) {
+  constexpr int U = parts(R * N);
+  V acc[U][R][N] = {};
+  int64_t p = k;
+#pragma GCC unroll 1
+  for (; p >= U; p -= U)
+#pragma GCC unroll 4
+    for (int u = 0; u < U; ++u, ++a, panel += N * W)
+#pragma GCC unroll 8
+      for (int i = 0; i < R; ++i) {
+        const V av = splat(a[i * row]);
+#pragma GCC unroll 4
+        for (int j = 0; j < N; ++j) acc[u][i][j] = fma(av, load(panel + j * W), acc[u][i][j]);
       }
-      multiply({a + p0, a_row, 1, 0}, panels, count, depth, out, 0, m);
+  if constexpr (U > 1)
+#pragma GCC unroll 1
+    for (; p > 0; --p, ++a, panel += N * W)
+#pragma GCC unroll 8
+      for (int i = 0; i < R; ++i)
+#pragma GCC unroll 4
+        for (int j = 0; j < N; ++j) acc[0][i][j] = fma(splat(a[i * row]), load(panel + j * W), acc[0][i][j]);
+#pragma GCC unroll 8
+  for (int i = 0; i < R; ++i)
+#pragma GCC unroll 4
+    for (int j = 0; j < N; ++j) {
+      if constexpr (U == 4) sums[i][j] = (acc[0][i][j] + acc[2][i][j]) + (acc[1][i][j] + acc[3][i][j]);
+      else if constexpr (U == 2) sums[i][j] = acc[0][i][j] + acc[1][i][j];
+      else sums[i][j] = acc[0][i][j];
     }
-  }
 }
 
-struct Weights {
-  const float *w, *r, *n, *bias, *last;
+/// Calls done(row, sums[N]) for rows [first, rows) of `a` times a panel.
+template <int N, int R = tile_rows_of<N>(), class Done>
+inline void each_row(const float* a, int64_t row, int64_t k, const float* panel, int64_t first, int64_t rows, const Done& done) {
+  for (; rows - first >= R; first += R) {
+    V sums[R][N];
+    multiply_panel<R, N>(a + first * row, row, k, panel, sums);
+    for (int i = 0; i < R; ++i) done(first + i, sums[i]);
+  }
+  if constexpr (R > 1) each_row<N, (R > 4 ? 4 : R - 1)>(a, row, k, panel, first, rows, done);
+}
+
+/// A block of units of one direction in one phase.
+struct Block {
+  const RecurrentParams& p;
+  int64_t step, time, d;
+  int64_t first, end;                                    ///< of units, in whole vectors
+  const float* weights;                                  ///< of the direction
+  RecurrentLayout at;
+  const float* before;                                   ///< state of the direction before the step, `before_row` from row to row
+  int64_t before_row;
+  const float* xw;                                       ///< the input's products of this step: row after row the block's columns
+  float *after, *c;                                      ///< state after it, and cell or reset state, of the direction
+  float *y, *y_last, *c_last;                            ///< where they go as well; null: nowhere
+
+  const float* products(int64_t row, int64_t unit) const { return xw + (row * (end - first) + unit - first) * p.gates; }
+  void keep(int64_t row, int64_t unit, V state) const {
+    const int64_t i = row * p.hidden + unit, n = p.hidden - unit;
+    store_up_to(after + i, state, n);
+    if (y) store_up_to(y + i, state, n);
+    if (y_last) store_up_to(y_last + i, state, n);
+  }
 };
-Weights weights_of(const RecurrentParams& p, const float* packed, int64_t direction) {
-  const int64_t bias = up(p.gates * p.hidden), each = p.packed_w + p.packed_r + p.packed_n + bias + up(p.hidden);
-  const float* at = packed + direction * each;
-  return {at, at + p.packed_w, at + p.packed_w + p.packed_r, at + p.packed_w + p.packed_r + p.packed_n, at + each - up(p.hidden)};
+
+void lstm_step(const Block& b, int64_t unit) {
+  const int64_t n = b.p.hidden - unit;
+  const V bound = splat(b.p.cell_bound);
+  each_row<4>(b.before, b.before_row, b.p.hidden, b.weights + b.at.r + unit * 4 * b.p.hidden, 0, b.p.batch, [&](int64_t row, const V (&s)[4]) {
+    const float* x = b.products(row, unit);
+    float* c = b.c + row * b.p.hidden + unit;
+    const V i = sigmoid(s[0] + load(x)), o = sigmoid(s[1] + load(x + W)), f = sigmoid(s[2] + load(x + 2 * W));
+    const V cell = min(bound, max(-bound, fma(f, load_up_to(c, n), i * tanh(s[3] + load(x + 3 * W)))));
+    store_up_to(c, cell, n);
+    if (b.c_last) store_up_to(b.c_last + row * b.p.hidden + unit, cell, n);
+    b.keep(row, unit, o * tanh(cell));
+  });
 }
 
-/// Gates of one row [i o f c]; the cell state is updated, the new state written to h.
-void lstm_gates(const float* g, int64_t hidden, float bound, float* c, float* h) {
-  for (int64_t j = 0; j < hidden; j += W) {
-    const int64_t n = hidden - j;
-    const V i = sigmoid(load_up_to(g + j, n)), o = sigmoid(load_up_to(g + hidden + j, n)), f = sigmoid(load_up_to(g + 2 * hidden + j, n));
-    const V cell = min(splat(bound), max(splat(-bound), fma(f, load_up_to(c + j, n), i * tanh(load_up_to(g + 3 * hidden + j, n)))));
-    store_up_to(c + j, cell, n);
-    store_up_to(h + j, o * tanh(cell), n);
-  }
+/// z before + (1 - z) fresh.
+inline V mixed(V z, V before, V fresh) { return fma(z, before - fresh, fresh); }
+
+void gru_step(const Block& b, int64_t unit) {
+  const int64_t n = b.p.hidden - unit;
+  const V last = load(b.weights + b.at.last + unit);
+  each_row<3>(b.before, b.before_row, b.p.hidden, b.weights + b.at.r + unit * 3 * b.p.hidden, 0, b.p.batch, [&](int64_t row, const V (&s)[3]) {
+    const float* x = b.products(row, unit);
+    const V z = sigmoid(s[0] + load(x)), r = sigmoid(s[1] + load(x + W)), fresh = tanh(fma(r, s[2] + last, load(x + 2 * W)));
+    b.keep(row, unit, mixed(z, load_up_to(b.before + row * b.before_row + unit, n), fresh));
+  });
 }
 
-template <int Gates>
-void run(const plan::Call& call) {
+/// The first half of a step whose reset gate stands before the product: z takes the place of its sum, the state times r goes to c.
+void gru_gates(const Block& b, int64_t unit) {
+  const int64_t n = b.p.hidden - unit;
+  each_row<2>(b.before, b.before_row, b.p.hidden, b.weights + b.at.r + unit * 2 * b.p.hidden, 0, b.p.batch, [&](int64_t row, const V (&s)[2]) {
+    auto* x = const_cast<float*>(b.products(row, unit));
+    const V r = sigmoid(s[1] + load(x + W));
+    store(x, sigmoid(s[0] + load(x)));
+    store_up_to(b.c + row * b.p.hidden + unit, r * load_up_to(b.before + row * b.before_row + unit, n), n);
+  });
+}
+void gru_rest(const Block& b, int64_t unit) {
+  const int64_t n = b.p.hidden - unit;
+  const V last = load(b.weights + b.at.last + unit);
+  each_row<1>(b.c, b.p.hidden, b.p.hidden, b.weights + b.at.n + unit * b.p.hidden, 0, b.p.batch, [&](int64_t row, const V (&s)[1]) {
+    const float* x = b.products(row, unit);
+    b.keep(row, unit, mixed(load(x), load_up_to(b.before + row * b.before_row + unit, n), tanh(s[0] + last + load(x + 2 * W))));
+  });
+}
+
+void run_phase(const plan::Call& call, std::uint32_t phase, std::uint32_t piece) {
   const RecurrentParams& p = *static_cast<const RecurrentParams*>(call.params);
-  const int64_t hidden = p.hidden, batch = p.batch, width = Gates * hidden, state = batch * hidden;
-  const auto* x = static_cast<const float*>(call.operands[0]);
-  const auto* packed = static_cast<const float*>(call.operands[1]);
-  constexpr int kInputs = Gates == 4 ? 4 : 3;
-  const auto* h0 = static_cast<const float*>(call.operands[2]);
-  const auto* c0 = Gates == 4 ? static_cast<const float*>(call.operands[3]) : nullptr;
-  const auto output = [&](int k) { return k < p.outputs ? static_cast<float*>(call.operands[kInputs + k]) : nullptr; };
-  auto* xw = reinterpret_cast<float*>(call.scratch);
-  float* gates = xw + up(p.chunk * batch * width);
-  float* h = gates + up(batch * width);
-  float* c = h + up(state);
-  float* reset = c + up(state);
-  for (int64_t d = call.begin; d < call.end; ++d) {
-    const Weights w = weights_of(p, packed, d);
-    h0 ? (void)memcpy(h, h0 + d * state, static_cast<size_t>(state) * 4) : (void)memset(h, 0, static_cast<size_t>(state) * 4);
-    c0 ? (void)memcpy(c, c0 + d * state, static_cast<size_t>(state) * 4) : (void)memset(c, 0, static_cast<size_t>(state) * 4);
-    for (int64_t s = 0; s < p.steps; s += p.chunk) {
-      const int64_t count = least(p.chunk, p.steps - s), first = p.reversed[d] ? p.steps - s - count : s;  // steps first .. first + count - 1
-      product(x + first * batch * p.input, p.input, count * batch, w.w, p.input, width, w.bias, nullptr, xw, width);
-      for (int64_t q = 0; q < count; ++q) {
-        const int64_t t = p.reversed[d] ? first + count - 1 - q : first + q;
-        const float* from = xw + (t - first) * batch * width;
-        if constexpr (Gates == 4) {
-          product(h, hidden, batch, w.r, hidden, width, nullptr, from, gates, width);
-          for (int64_t b = 0; b < batch; ++b) lstm_gates(gates + b * width, hidden, p.cell_bound, c + b * hidden, h + b * hidden);
-        } else {
-          product(h, hidden, batch, w.r, hidden, 2 * hidden, nullptr, from, gates, width);  // z r
-          if (p.reset_after) product(h, hidden, batch, w.n, hidden, hidden, w.last, nullptr, gates + 2 * hidden, width);
-          for (int64_t b = 0; b < batch; ++b)
-            for (int64_t j = 0; j < hidden; j += W) {
-              const int64_t n = hidden - j;
-              float* g = gates + b * width + j;
-              const V r = sigmoid(load_up_to(g + hidden, n));
-              store_up_to(g, sigmoid(load_up_to(g, n)), n);
-              if (p.reset_after)
-                store_up_to(g + 2 * hidden, fma(r, load_up_to(g + 2 * hidden, n), load_up_to(from + b * width + 2 * hidden + j, n)), n);
-              else
-                store_up_to(reset + b * hidden + j, r * load_up_to(h + b * hidden + j, n), n);
-            }
-          if (!p.reset_after) product(reset, hidden, batch, w.n, hidden, hidden, w.last, from + 2 * hidden, gates + 2 * hidden, width);
-          for (int64_t b = 0; b < batch; ++b)
-            for (int64_t j = 0; j < hidden; j += W) {
-              const int64_t n = hidden - j;
-              const float* g = gates + b * width + j;
-              const V z = load_up_to(g, n), fresh = tanh(load_up_to(g + 2 * hidden, n));
-              store_up_to(h + b * hidden + j, fma(z, load_up_to(h + b * hidden + j, n) - fresh, fresh), n);
-            }
-        }
-        if (float* y = output(0)) memcpy(y + (t * p.directions + d) * state, h, static_cast<size_t>(state) * 4);
-      }
+  const bool lstm = p.gates == 4, halves = !lstm && !p.reset_after;
+  const int64_t vectors = p.units / W, block = piece % p.blocks, state = p.batch * p.hidden, all = p.directions * state;
+  const int inputs = lstm ? 4 : 3;
+  const auto read = [&](int k) { return static_cast<const float*>(call.operands[k]); };
+  const auto output = [&](int k) { return k < p.outputs ? static_cast<float*>(call.operands[inputs + k]) : nullptr; };
+  auto* workspace = static_cast<float*>(call.operands[inputs + p.outputs]);
+  Block b{p, halves ? phase / 2 : phase, 0, piece / p.blocks, vectors * block / p.blocks * W, vectors * (block + 1) / p.blocks * W, nullptr, recurrent_layout(p), nullptr, p.hidden, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr};
+  b.weights = read(1) + b.d * b.at.direction;
+  const float *h0 = read(2) ? read(2) + b.d * state : nullptr, *c0 = lstm && read(3) ? read(3) + b.d * state : nullptr;
+  b.c = workspace + b.at.c + b.d * state;
+  float *y_last = output(1) ? output(1) + b.d * state : nullptr, *c_last = output(2) ? output(2) + b.d * state : nullptr;
+  const int64_t columns = least(b.end, p.hidden) - b.first;
+  const auto copy = [&](float* to, const float* from) {
+    for (int64_t i = 0; to && i < p.batch; ++i) {
+      const int64_t at = i * p.hidden + b.first;
+      from ? (void)memcpy(to + at, from + at, static_cast<size_t>(columns) * 4) : (void)memset(to + at, 0, static_cast<size_t>(columns) * 4);
     }
-    if (float* y = output(1)) memcpy(y + d * state, h, static_cast<size_t>(state) * 4);
-    if (float* y = output(2)) memcpy(y + d * state, c, static_cast<size_t>(state) * 4);
-  }
+  };
+  if (p.steps == 0) return copy(y_last, h0), copy(c_last, c0);
+  const bool begins = !halves || phase % 2 == 0;
+  if (b.step == 0 && lstm) copy(b.c, c0);
+  b.time = p.reversed[b.d] ? p.steps - 1 - b.step : b.step;
+  const int64_t from = b.step / p.chunk * p.chunk, count = least(p.chunk, p.steps - from), time0 = p.reversed[b.d] ? p.steps - from - count : from, width = (b.end - b.first) * p.gates;
+  float* xw = workspace + (b.d * p.units + b.first) * p.gates * p.chunk * p.batch;
+  if (b.step == from && begins) packed_product(read(0) + time0 * p.batch * p.input, p.input, count * p.batch, b.weights + b.first * p.gates * p.input, p.input, width, b.weights + b.at.bias + b.first * p.gates, xw);
+  b.xw = xw + (b.time - time0) * p.batch * width;
+  float* states = workspace + b.at.h + b.d * state;
+  b.after = states + (b.step + 1) % 2 * all;
+  b.before = b.step > 0 ? states + b.step % 2 * all : h0;
+  if (!b.before) b.before = b.weights + b.at.zeros, b.before_row = 0;
+  if (output(0)) b.y = output(0) + (b.time * p.directions + b.d) * state;
+  if (b.step + 1 == p.steps) b.y_last = y_last, b.c_last = c_last;
+  const auto each = [&](auto part) {  // by turns from either end, as the pool takes pieces
+    const bool back = phase % 2 == 1;
+    for (int64_t i = b.first; i < b.end; i += W) part(b, back ? b.first + b.end - W - i : i);
+  };
+  if (lstm) each(lstm_step);
+  else if (!halves) each(gru_step);
+  else if (begins) each(gru_gates);
+  else each(gru_rest);
 }
 
-constexpr Kernel kRowsOfTable[] = {{"lstm_f32", run<4>}, {"gru_f32", run<3>}};
+void run(const plan::Call& call) {
+  for (std::uint32_t phase = call.phase; phase < call.phase_end; ++phase)
+    for (std::uint32_t i = call.begin; i < call.end; ++i) run_phase(call, phase, phase % 2 == 0 ? i : call.begin + call.end - 1 - i);
+}
+
+constexpr Kernel kRowsOfTable[] = {{"lstm_f32", run}, {"gru_f32", run}};
 
 }  // namespace
 
