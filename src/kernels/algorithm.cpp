@@ -18,6 +18,7 @@ constexpr std::pair<std::string_view, std::string_view> kWords[] = {
     {"depthwise_i8", "exact integer, direct, lanes along channels, channels last"},
     {"gemm_f32", "product by packed panels, blocked over the depth"},
     {"gemv_f32", "product of few rows, weights read once"},
+    {"attention_f32", "scores of some queries at a time, never stored"},
     {"lstm_f32", "all steps in one call, packed weights by blocks of units"},
     {"gru_f32", "all steps in one call, packed weights by blocks of units"},
     {"lstm_i8", "all steps in one call, exact integer"},

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "kernels/attention.hpp"
 #include "kernels/conv.hpp"
 #include "kernels/conv_bf16.hpp"
 #include "kernels/conv_i8.hpp"
@@ -401,6 +402,22 @@ bool contract(const Site& site, const ResizeParams& p, Needs& n) {
   n.writes = {required(Count(p.planes) * p.out_h * p.out_w * 4)};
   return true;
 }
+bool contract(const Site& site, const AttentionParams& p, Needs& n) {
+  const AttentionShape& s = p.shape;
+  if (!few(s.batch, s.heads, s.queries, s.keys, s.depth, s.values) || !within(1, kMostDim, s.group) || s.heads % s.group != 0 || !within(0, 1, p.masked)) return false;
+  for (const HeadStrides& t : {s.q, s.k, s.v, s.y, s.mask}) if (!within(0, kMostElements, t.first, t.batch, t.head, t.row, t.column)) return false;
+  if ((s.k.row != 1 && s.k.column != 1) || (s.v.row != 1 && s.v.column != 1) || s.y.column != 1) return false;
+  if (!(Count(s.batch) * s.heads * 64 <= Count(kMostDim)) || !holds((Count(s.keys) + 64) * (Count(s.depth) + s.values + 128)) || !holds((Count(s.depth) + s.values) * 128)) return false;
+  if (!same(p, prepare_attention(site.isa, s, p.scale, p.masked != 0))) return false;
+  const auto span = [&](const HeadStrides& t, std::int64_t heads, std::int64_t rows, std::int64_t columns) {
+    if (s.batch == 0 || heads == 0 || rows == 0 || columns == 0) return Count(0);
+    return (Count(t.first) + Count(s.batch - 1) * t.batch + Count(heads - 1) * t.head + Count(rows - 1) * t.row + Count(columns - 1) * t.column + 1) * 4;
+  };
+  const Count mask = span(s.mask, s.heads, s.queries, s.keys);
+  n.reads = {required(span(s.q, s.heads, s.queries, s.depth)), required(span(s.k, s.heads / s.group, s.keys, s.depth)), required(span(s.v, s.heads / s.group, s.keys, s.values)), p.masked ? required(mask) : optional(mask)};
+  n.writes = {required(span(s.y, s.heads, s.queries, s.values))};
+  return true;
+}
 bool contract(const Site& site, const RecurrentParams& p, Needs& n) {
   const bool lstm = site.kernel == "lstm_f32";
   if (p.gates != (lstm ? 4 : 3) || !few(p.steps, p.batch, p.input, p.hidden) || !within(1, 2, p.directions) || !within(0, 1, p.reversed[0], p.reversed[1], p.reset_after) || !within(0, lstm ? 3 : 2, p.outputs)) return false;
@@ -454,7 +471,7 @@ constexpr Row kRowsOfTable[] = {
     {"quantize_i8", of<QuantizeParams>}, {"pool_f32", of<PoolParams>},     {"pool_i8", of<PoolI8Params>},     {"sum_i8", of<SumI8Params>},        {"mean_i8", of<MeanI8Params>},        {"softmax_i8", of<SoftmaxI8Params>},
     {"softmax_f32", of<SoftmaxParams>}, {"reduce_f32", of<ReduceParams>},  {"norm_f32", of<NormParams>},      {"transpose", of<MoveParams>},      {"copy", of<MoveParams>},
     {"concat", of<ConcatParams>},       {"split", of<ConcatParams>},       {"gather", of<GatherParams>},      {"resize_f32", of<ResizeParams>},   {"lstm_f32", of<RecurrentParams>},
-    {"gru_f32", of<RecurrentParams>},   {"resize_i8", of<ResizeI8Params>}, {"argmax_i8", of<ArgMaxI8Params>}, {"dynamic_i8", of<DynamicParams>}, {"real_i32", of<RealParams>},
+    {"attention_f32", of<AttentionParams>}, {"gru_f32", of<RecurrentParams>},   {"resize_i8", of<ResizeI8Params>}, {"argmax_i8", of<ArgMaxI8Params>}, {"dynamic_i8", of<DynamicParams>}, {"real_i32", of<RealParams>},
     {"binary_i32", of<BinaryParams>},   {"lstm_i8", of<RecurrentI8Params>}, {"pad", of<PadParams>},
     {"quantize_i16", of<QuantizeParams>}, {"dequantize_i16", of<DequantizeParams>},
 };

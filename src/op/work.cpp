@@ -11,7 +11,7 @@ double elements(const Type& t) {
 double bytes_of(const Type& t) { return t.is_tensor() ? elements(t) * std::max(bits(t.dtype), 1) / 8 : 0; }
 const ir::Node* anchor(const ir::Graph& body) {
   for (const ir::Node& n : body.nodes())
-    if (n.op == ir::OpName("Conv") || n.op == ir::OpName("ConvTranspose") || n.op == ir::OpName("MatMul") || n.op == ir::OpName("Gemm")) return &n;
+    if (n.op == ir::OpName("Conv") || n.op == ir::OpName("ConvTranspose") || n.op == ir::OpName("MatMul") || n.op == ir::OpName("Gemm") || n.op == ir::OpName("Attention")) return &n;
   return body.nodes().empty() ? nullptr : &body.nodes()[0];
 }
 }  // namespace
@@ -38,6 +38,10 @@ Work work(const ir::Graph& g, const ir::Node& n) {
   } else if (op == "Gemm") {
     const auto* t = ir::attr<std::int64_t>(*n.attrs, "transA");
     if (dims(0).size() == 2) w.macs = y * number(dims(0)[t && *t ? 0 : 1]);
+  } else if (op == "Attention") {
+    const auto &q = dims(0), &k = dims(1);
+    const double queries = type(0) ? elements(*type(0)) : 0, past = dims(4).size() == 4 ? number(dims(4)[2]) : 0;
+    if (q.size() == k.size() && q.size() >= 3) w.macs = (queries + y) * (number(k[k.size() == 4 ? 2 : 1]) + past);
   } else if (op == "LSTM" || op == "GRU" || op == "RNN") {
     if (dims(0).size() == 3 && dims(1).size() == 3 && dims(2).size() == 3)
       w.macs = number(dims(0)[0]) * number(dims(0)[1]) * number(dims(1)[0]) * number(dims(1)[1]) * (number(dims(1)[2]) + number(dims(2)[2]));

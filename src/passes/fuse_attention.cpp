@@ -1,6 +1,6 @@
 // Softmax(s Q K' + m) V  ->  Attention(Q, K, V, m; scale = s) of [B, H, S, D], K' being K with its last two axes exchanged;  (opset 23)
 // Reshape(Transpose(Attention(h(Q), h(K), h(V), m)))  ->  Attention(Q, K, V, m; heads) of [B, S, H D], h(x) = Transpose(Reshape(x, [B, S, H, D]), 0 2 1 3).
-// Scores that someone else reads stay as they are. A query all of whose keys are masked by -inf becomes 0 where Softmax gives NaN.
+// Scores that someone else reads stay as they are, and a mask of one key for all: Attention takes a shorter mask to hide the keys behind it. A query all of whose keys are masked by -inf becomes 0 where Softmax gives NaN.
 #include <cmath>
 
 #include "passes/passes.hpp"
@@ -64,7 +64,7 @@ struct Match {
         double ignored = 1;
         const ir::Node* p = g.producer(unscaled(g.operand(*add, i), ignored));
         const ir::Type& m = g.type(g.operand(*add, 1 - i));
-        if (!is(p, "MatMul") || !m.ranked || m.dims.empty() || m.dims.size() > 4 || !(g.type(g.operand(*add, i)) == g.type(scores))) continue;
+        if (!is(p, "MatMul") || !m.ranked || m.dims.empty() || m.dims.size() > 4 || !(m.dims.back() == g.type(scores).dims[3]) || !(g.type(g.operand(*add, i)) == g.type(scores))) continue;
         mask = g.operand(*add, 1 - i);
         scores = g.operand(*add, i);
         break;

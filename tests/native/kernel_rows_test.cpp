@@ -245,8 +245,47 @@ TEST(Expansion, attention_runs_on_kernels) {
     Net n;
     Val q = n.input({2, 5, 24}), k = n.input({2, 7, 24}), v = n.input({2, 7, 12});
     Val y = n.b.op("Attention", {q, k, v}, {{"q_num_heads", std::int64_t{6}}, {"kv_num_heads", std::int64_t{6}}, {"is_causal", causal}});
-    check(n, {y}, std::size_t(10 + causal));   // four transposes around the heads and one of K, two factors, two products, a softmax, a mask
+    check(n, {y}, 1);   // a causal one is expanded, and comes back with a constant mask
   }
+}
+
+TEST(Expansion, attention_that_no_kernel_does_runs_as_its_parts) {
+  Net n;
+  Val q = n.input({2, 5, 24}), k = n.input({2, 7, 24}), v = n.input({2, 7, 12});
+  Val y = n.b.op("Attention", {q, k, v}, {{"q_num_heads", std::int64_t{6}}, {"kv_num_heads", std::int64_t{6}}, {"softcap", 2.f}});
+  check(n, {y}, 0);
+  Net grouped;
+  q = grouped.input({2, 4, 5, 8}), k = grouped.input({2, 2, 7, 8}), v = grouped.input({2, 2, 7, 3});
+  check(grouped, {grouped.b.op("Attention", {q, k, v, grouped.input({4, 5, 7})})}, 1);
+}
+
+TEST(Fusion, attention_reads_and_writes_through_rearrangements) {
+  const auto heads = [](Val x) { return x.b->op("Transpose", {x.b->op("Reshape", {x, x.b->ints({2, -1, 3, 8})})}, {{"perm", Ints{0, 2, 1, 3}}}); };
+  const auto softmax = [](Val q, Val k, Val mask) {
+    Val scores = q.b->op("MatMul", {q, q.b->op("Transpose", {k}, {{"perm", Ints{0, 1, 3, 2}}})}) * 0.4;
+    return q.b->op("Softmax", {mask ? scores + mask : scores});
+  };
+  const auto side_by_side = [](Val y) { return y.b->op("Reshape", {y.b->op("Transpose", {y}, {{"perm", Ints{0, 2, 1, 3}}}), y.b->ints({2, -1, 24})}); };
+  for (Dims mask : {Dims{}, Dims{6}, Dims{2, 1, 1, 6}, Dims{3, 5, 6}}) {
+    Net n;                                       // projections apart
+    Val x = n.input({2, 5, 24}), z = n.input({2, 6, 24});
+    Val q = heads(n.b.op("MatMul", {x, n.weight({24, 24})}) + n.weight({24})), k = heads(n.b.op("MatMul", {z, n.weight({24, 24})})), v = heads(n.b.op("MatMul", {z, n.weight({24, 24})}));
+    Val y = side_by_side(n.b.op("MatMul", {softmax(q, k, mask.empty() ? Val{} : n.input(mask)), v}));
+    check(n, {n.b.op("MatMul", {y, n.weight({24, 4})})}, 5);
+  }
+  Net one;                                       // one projection for all three
+  Val x = one.input({2, 5, 24});
+  Val qkv = one.b.op("Transpose", {one.b.op("Reshape", {one.b.op("MatMul", {x, one.weight({24, 72})}), one.b.ints({2, 5, 3, 3, 8})})}, {{"perm", Ints{2, 0, 3, 1, 4}}});
+  Vals part = one.b.ops("Split", {qkv}, {{"num_outputs", std::int64_t{3}}, {"axis", std::int64_t{0}}}, 3);
+  for (Val& p : part) p = one.b.op("Squeeze", {p, one.b.ints({0})});
+  check(one, {side_by_side(one.b.op("MatMul", {softmax(part[0], part[1], {}), part[2]}))}, 2);
+  Net shared;                                    // someone else reads the keys in their order, so they are there
+  x = shared.input({2, 5, 24});
+  Val k = heads(x);
+  check(shared, {shared.b.op("MatMul", {softmax(heads(shared.input({2, 5, 24})), k, {}), heads(shared.input({2, 5, 24}))}), k}, 2);
+  Net short_mask;                                // of one key for all: adds the same to a row
+  x = short_mask.input({2, 5, 24});
+  check(short_mask, {short_mask.b.op("MatMul", {softmax(heads(x), heads(x), short_mask.input({5, 1})), heads(x)})}, 0);
 }
 
 TEST(Expansion, a_transposed_convolution_is_a_convolution) {
@@ -277,7 +316,7 @@ TEST(Expansion, omitted_operands_keep_their_places) {
   Net n;
   Val q = n.input({1, 2, 3, 8}), k = n.input({1, 2, 4, 8}), v = n.input({1, 2, 4, 8}), past_k = n.input({1, 2, 5, 8}), past_v = n.input({1, 2, 5, 8});
   Vals y = n.b.ops("Attention", {q, k, v, {}, past_k, past_v}, {}, 3);
-  check(n, y, 8);   // two concatenations, a transpose, two factors, two products, a softmax
+  check(n, y, 3);   // two concatenations, and what is left has a kernel
 }
 
 TEST(Rows, an_LSTM_may_bound_its_cell) {

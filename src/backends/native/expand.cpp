@@ -1,10 +1,10 @@
-// Attention(Q, K, V) -> MatMul, Softmax, MatMul; a Conv that rounds its data in each run -> DynamicQuantize, ConvInteger, Mul, Add; ConvTranspose -> Conv, Transpose: operators that are made of others and have no kernel of their own run as what they are made of.
+// Attention(Q, K, V) with more than a mask -> MatMul, Softmax, MatMul; a Conv that rounds its data in each run -> DynamicQuantize, ConvInteger, Mul, Add; ConvTranspose -> Conv, Transpose: operators that are made of others and have no kernel of their own run as what they are made of.
 #include "backends/native/expand.hpp"
 
 #include <algorithm>
 #include <cstring>
 
-#include "backends/native/kernel_table.hpp"
+#include "backends/native/rows_attention.hpp"
 #include "op/builder.hpp"
 #include "op/transposed.hpp"
 #include "passes/passes.hpp"
@@ -15,13 +15,21 @@ namespace {
 const passes::Options kAllConstants{.fold_limit = std::int64_t{1} << 40};   // however large
 bool is_f32(const ir::Type& t) { return t.is_tensor() && t.dtype == DType::f32 && ir::is_static(t); }
 
+/// The kernel takes no more than Q, K, V and a mask.
+bool has_attention_kernel(const ir::Graph& g, const ir::Node& n) {
+  std::vector<ir::TypeRef> in, out;
+  for (ir::ValueId v : g.operands(n)) in.push_back(v == ir::ValueId::none ? ir::TypeRef{} : g[v].type);
+  for (std::size_t k = 0; k < n.num_results; ++k) out.push_back(g[g.result(n, k)].type);
+  return attention_params({{*n.attrs}, n.op.str(), in, out, {}, kernels::Isa::generic}).has_value();
+}
 /// The operator's results are sums of products (a kernel may differ from the reference as such sums do), on float32, of other operators.
 bool is_composite(const ir::Graph& g, const ir::Node& n) {
   const op::OpDef& def = *op::find(n.op.str())->def;
-  if (!def.body || def.rounding != op::ErrorModel::dot || (def.traits & op::kControl) || has_kernel(n.op.str())) return false;
+  if (!def.body || def.rounding != op::ErrorModel::dot || (def.traits & op::kControl)) return false;
   const auto operands = g.operands(n);
   for (std::size_t k = 0; k < n.num_results; ++k) if (!is_f32(g.type(g.result(n, k)))) return false;
-  return std::all_of(operands.begin(), operands.end(), [&](ir::ValueId v) { return v == ir::ValueId::none || (g.type(v).is_tensor() && ir::is_static(g.type(v))); });
+  if (!std::all_of(operands.begin(), operands.end(), [&](ir::ValueId v) { return v == ir::ValueId::none || (g.type(v).is_tensor() && ir::is_static(g.type(v))); })) return false;
+  return !has_kernel(n.op.str()) || (n.op == "Attention" && !has_attention_kernel(g, n));
 }
 /// Runs as a convolution of stride 1 (op/transposed.hpp).
 bool is_transposed(const ir::Graph& g, const ir::Node& n) {

@@ -1,8 +1,11 @@
 #include "backends/native/fuse.hpp"
 
 #include <algorithm>
+#include <map>
+#include <set>
 
 #include "backends/native/recognise.hpp"
+#include "backends/native/rows_attention.hpp"
 #include "op/builder.hpp"
 
 namespace saha::native {
@@ -13,9 +16,11 @@ using op::Vals;
 
 class Fuser {
  public:
-  explicit Fuser(const ir::Graph& g) : g_(g), uses_(g.use_counts()), readers_(g.values().size()), group_(g.nodes().size(), -1) {
-    for (std::size_t i = 0; i < g.nodes().size(); ++i)
+  explicit Fuser(const ir::Graph& g) : g_(g), uses_(g.use_counts()), readers_(g.values().size()), maker_(g.values().size(), -1), group_(g.nodes().size(), -1) {
+    for (std::size_t i = 0; i < g.nodes().size(); ++i) {
+      for (std::size_t k = 0; k < g.nodes()[i].num_results; ++k) maker_[std::size_t(g.result(g.nodes()[i], k))] = std::int64_t(i);
       for (ValueId v : g.operands(g.nodes()[i])) if (v != ValueId::none) readers_[std::size_t(v)].push_back(i);
+    }
   }
   Result<ir::Graph> run();
 
@@ -47,11 +52,13 @@ class Fuser {
   Chain grow(std::size_t anchor);
   Chain alone(std::size_t first) const;
   Chain stored(std::size_t anchor) const;
+  Chain attention(std::size_t anchor) const;
   Val emit(const Chain& chain, op::Builder& b, const std::function<Val(ValueId)>& mapped);
 
   const ir::Graph& g_;
   std::vector<std::uint32_t> uses_;
   std::vector<std::vector<std::size_t>> readers_;
+  std::vector<std::int64_t> maker_;        // by value: the node whose result it is; -1: none
   std::vector<std::int64_t> group_;        // by node: the chain it is part of
   std::vector<Chain> chains_;
   ScalarOf scalar_ = [this](ValueId v) -> std::optional<float> {
@@ -95,6 +102,56 @@ Fuser::Chain Fuser::stored(std::size_t anchor) const {
   return chain;
 }
 
+/// An Attention with what rearranges its operands and its result, as far as its kernel reads and writes through strides and nobody else reads what stands between.
+Fuser::Chain Fuser::attention(std::size_t anchor) const {
+  const ir::Node& a = node(anchor);
+  const ir::TypeRef result = g_[g_.result(a)].type;
+  std::vector<ir::TypeRef> types;
+  std::vector<const Tensor*> constants;
+  NodeSite s = site(a, types, constants, {&result, 1});
+  if (!f32(g_.result(a)) || a.num_results != 1 || !attention_params(s)) return {};
+  std::set<std::size_t> chain;
+  const auto rearranges = [&](std::size_t i) {
+    const ir::Node& n = node(i);
+    if (group_[i] >= 0 || !(n.op == "Transpose" || n.op == "Split" || (op::find(n.op.str())->def->traits & op::kView)) || !f32(g_.operand(n, 0))) return false;
+    for (std::size_t k = 0; k < n.num_results; ++k) if (!f32(g_.result(n, k))) return false;
+    return true;
+  };
+  std::map<ValueId, std::uint32_t> uses;   // inside
+  std::vector<ValueId> next;
+  for (std::size_t i = 0; i < 3; ++i) next.push_back(g_.operand(a, i)), ++uses[next.back()];
+  while (!next.empty()) {
+    const ValueId v = next.back();
+    next.pop_back();
+    const std::int64_t i = maker_[std::size_t(v)];
+    if (i < 0 || !rearranges(std::size_t(i)) || !chain.insert(std::size_t(i)).second) continue;
+    next.push_back(g_.operand(node(std::size_t(i)), 0)), ++uses[next.back()];
+  }
+  const auto leave = [&](std::size_t i) { chain.erase(i), --uses[g_.operand(node(i), 0)]; };
+  std::vector<Strided> qkv;
+  const auto read_through = [&](const ir::Node& n) { return chain.contains(std::size_t(&n - g_.nodes().data())); };
+  for (bool changed = true; changed;) {
+    changed = false;
+    for (std::size_t i : std::vector(chain.rbegin(), chain.rend()))   // what is read elsewhere is there anyway
+      for (std::size_t k = 0; k < node(i).num_results && chain.contains(i); ++k)
+        if (const ValueId v = g_.result(node(i), k); uses[v] != uses_[std::size_t(v)]) leave(i), changed = true;
+    qkv.clear();
+    for (std::size_t i = 0; i < 3; ++i) qkv.push_back(strided(g_, g_.operand(a, i), read_through));
+    for (const Strided& x : qkv)   // no strides say what this one does
+      if (const std::int64_t i = maker_[std::size_t(x.root)]; i >= 0 && chain.contains(std::size_t(i))) leave(std::size_t(i)), changed = true;
+    if (!changed && !chain.empty() && !attention_params(s, qkv, false)) chain.clear(), uses.clear();
+  }
+  qkv.clear();
+  for (std::size_t i = 0; i < 3; ++i) qkv.push_back(strided(g_, g_.operand(a, i), read_through));
+  Chain all(chain.begin(), chain.end());
+  all.push_back(anchor);
+  if (const std::int64_t r = reader(g_.result(a)); r >= 0 && group_[std::size_t(r)] < 0 && dims(g_.result(a)).size() == 4 && rearranges(std::size_t(r)) && node(std::size_t(r)).op == "Transpose") {
+    const auto* perm = ir::attr<ir::Ints>(*node(std::size_t(r)).attrs, "perm");
+    if (perm && *perm == ir::Ints{0, 2, 1, 3}) all.push_back(std::size_t(r));
+  }
+  return all;
+}
+
 /// v is a constant with one element per index of y's axis, broadcast along the others.
 bool Fuser::per_channel(ValueId v, ValueId y, std::size_t axis) const {
   if (!constant(v) || !f32(v)) return false;
@@ -111,6 +168,7 @@ Fuser::Chain Fuser::grow(std::size_t anchor) {
   const ir::Node& a = node(anchor);
   ValueId y = g_.result(a);
   bool conv = a.op == "Conv";
+  if (a.op == "Attention") return attention(anchor);
   if (!conv && !(a.op == "MatMul") && !(a.op == "Gemm")) return {};
   if (op::is_quantised(g_, a)) return stored(anchor);
   if (a.num_results != 1 || !f32(y) || dims(y).size() < 2) return {};
@@ -170,14 +228,17 @@ Val Fuser::emit(const Chain& chain, op::Builder& b, const std::function<Val(Valu
         continue;
       }
       Val& x = env[std::size_t(v)];
+      if (!x && g_[v].constant && g_.type(v).dtype == DType::i64) x = body.constant(g_[v].constant, g_[v].type);   // a shape: types follow from it
       if (!x) {
         operands.push_back(mapped(v));
         x = body.input(g_[v].type);
       }
       in.push_back(x);
     }
-    y = body.copy(g_, n, in)[0];
-    env[std::size_t(g_.result(n))] = y;
+    const Vals results = body.copy(g_, n, in);
+    if (body.error()) break;
+    y = results[0];
+    for (std::size_t k = 0; k < results.size(); ++k) env[std::size_t(g_.result(n, k))] = results[k];
     if (n.origin) origin += (origin.empty() ? "" : "+") + *n.origin;
   }
   auto graph = std::move(body).build({y});

@@ -11,6 +11,7 @@ namespace saha::native {
 
 std::span<const KernelDef> quantised_rows();
 std::span<const KernelDef> linear_rows();
+std::span<const KernelDef> attention_rows();
 std::span<const KernelDef> elementwise_rows();
 std::span<const KernelDef> reduction_rows();
 std::span<const KernelDef> movement_rows();
@@ -18,7 +19,7 @@ std::span<const KernelDef> recurrent_rows();
 std::span<const KernelDef> resize_rows();
 
 std::span<const std::span<const KernelDef>> kernel_tables() {
-  static const std::array tables = {quantised_rows(), linear_rows(), elementwise_rows(), reduction_rows(), movement_rows(), recurrent_rows(), resize_rows()};
+  static const std::array tables = {quantised_rows(), linear_rows(), attention_rows(), elementwise_rows(), reduction_rows(), movement_rows(), recurrent_rows(), resize_rows()};
   return tables;
 }
 

@@ -4,6 +4,7 @@
 #include "backends/native/fuse.hpp"
 #include "formats/formats.hpp"
 #include "passes/gather_quantised.hpp"
+#include "passes/passes.hpp"
 #include "passes/simplify.hpp"
 #include "passes/specialize.hpp"
 
@@ -140,6 +141,8 @@ Result<std::shared_ptr<const runtime::LoadedPlan>> Network::made(std::span<const
   for (const Datum* d : in) types.push_back(d && d->is_tensor() ? ir::tensor_type(d->tensor.dtype, {d->tensor.dims.begin(), d->tensor.dims.end()}) : ir::TypeRef{});
   SAHA_TRY(ir::Graph special, passes::specialize(*graph_, types));
   SAHA_TRY(special, expand(std::move(special)));
+  SAHA_TRY(special, passes::fuse_attention(special, {.fuse = true}));
+  SAHA_TRY(special, passes::remove_dead(special, {}));
   SAHA_TRY(ir::Graph fused, fuse(special));
   return compile(fused, isa_, precision_);
 }
