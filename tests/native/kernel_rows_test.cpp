@@ -335,6 +335,28 @@ TEST(Movement, pads_of_any_element_equal_the_reference) {
     test::run_at_every_level(std::move(n.b), n.data, y, 0, true, [](double got, double want, const std::string& where) { ASSERT_EQ(got, want) << where; });   // the casts run by reference
   }
 }
+TEST(Fusion, rearrangements_one_after_the_other_are_one_copy) {
+  const auto reshaped = [](Val x, std::vector<std::int64_t> dims) { return x.b->op("Reshape", {x, x.b->ints(std::move(dims))}); };
+  const auto transposed = [](Val x, Ints perm) { return x.b->op("Transpose", {x}, {{"perm", std::move(perm)}}); };
+  Net n;                                             // patches of an image side by side, and back: what a convolution leaves with channels last is read and written so
+  Val y = n.b.op("Conv", {n.input({1, 3, 66, 50}), n.weight({16, 3, 3, 3})});
+  y = reshaped(transposed(reshaped(y, {16 * 32, 2, 24, 2}), {0, 2, 1, 3}), {1, 16, 768, 4});
+  y = n.b.op("MatMul", {reshaped(transposed(y, {0, 3, 2, 1}), {4, 768, 16}), n.weight({16, 16})});
+  y = reshaped(transposed(reshaped(y, {1, 4, 768, 16}), {0, 3, 2, 1}), {16 * 32, 24, 2, 2});
+  y = reshaped(transposed(y, {0, 2, 1, 3}), {1, 16, 64, 48});
+  check(n, {n.b.op("Conv", {y, n.weight({8, 16, 3, 3})})}, 7, 1e-4);   // beside the five the operand and the result are reordered
+  Net shuffle;                                       // of channels: whole planes are moved
+  y = shuffle.b.op("Conv", {shuffle.input({2, 6, 64, 64}), shuffle.weight({12, 6, 1, 1})});
+  y = reshaped(transposed(reshaped(y, {2, 3, 4, 64, 64}), {0, 2, 1, 3, 4}), {2, 12, 64, 64});
+  check(shuffle, {shuffle.b.op("Conv", {y, shuffle.weight({5, 12, 3, 3})})}, 7, 1e-4);
+  Net plain;
+  y = transposed(reshaped(transposed(plain.input({2, 3, 4, 5}), {3, 1, 0, 2}), {5, 6, 4}), {2, 0, 1});
+  check(plain, {plain.b.op("Relu", {y})}, 2);
+  Net odd;                                           // 3 of 4: no steps say that
+  y = transposed(reshaped(transposed(odd.input({4, 3, 5}), {0, 2, 1}), {3, 4, 5}), {1, 0, 2});
+  check(odd, {y}, 0);
+}
+
 TEST(Fusion, values_with_another_use_stay) {
   Net n;
   Val x = n.input({1, 4, 6, 6});

@@ -204,7 +204,7 @@ Result<> Compiler::node(const ir::Node& n) {
   ir::Layout layout = ir::Layout::plain;
   for (ir::Layout l : {plain_first ? ir::Layout::plain : ir::Layout::nhwc, plain_first ? ir::Layout::nhwc : ir::Layout::plain}) {
     if (!known || prepared || (l == ir::Layout::nhwc && !layouts)) continue;
-    prepared = choose({{*n.attrs}, n.op.str(), in, out, constant, isa_, l, precision_});
+    prepared = choose({{*n.attrs}, n.op.str(), in, out, constant, isa_, l, precision_, convolves_});
     if (prepared) layout = l;
   }
   std::vector<std::uint32_t> reads, writes;
@@ -231,7 +231,7 @@ Result<> Compiler::node(const ir::Node& n) {
   for (std::size_t k = 0; k < n.num_results; ++k) {
     ir::ValueId y = g_.result(n, k);
     std::uint32_t s = plain(g_.type(y)) ? arena_slot(g_.type(y), at) : add_slot({Space::box, DType::none, p_.boxes++, 0, 0, {}});
-    slot_[std::size_t(y)].in(has_layouts(g_.type(y)) ? layout : ir::Layout::plain) = s;
+    slot_[std::size_t(y)].in(has_layouts(g_.type(y)) ? (prepared ? prepared->result.value_or(layout) : layout) : ir::Layout::plain) = s;
     holds(s, y);
     writes.push_back(s);
   }

@@ -6,6 +6,7 @@
 
 #include "backends/native/recognise.hpp"
 #include "backends/native/rows_attention.hpp"
+#include "kernels/movement.hpp"
 #include "op/builder.hpp"
 
 namespace saha::native {
@@ -53,6 +54,7 @@ class Fuser {
   Chain alone(std::size_t first) const;
   Chain stored(std::size_t anchor) const;
   Chain attention(std::size_t anchor) const;
+  Chain rearrangements(std::size_t first) const;
   Val emit(const Chain& chain, op::Builder& b, const std::function<Val(ValueId)>& mapped);
 
   const ir::Graph& g_;
@@ -111,9 +113,9 @@ Fuser::Chain Fuser::attention(std::size_t anchor) const {
   NodeSite s = site(a, types, constants, {&result, 1});
   if (!f32(g_.result(a)) || a.num_results != 1 || !attention_params(s)) return {};
   std::set<std::size_t> chain;
-  const auto rearranges = [&](std::size_t i) {
+  const auto moves = [&](std::size_t i) {
     const ir::Node& n = node(i);
-    if (group_[i] >= 0 || !(n.op == "Transpose" || n.op == "Split" || (op::find(n.op.str())->def->traits & op::kView)) || !f32(g_.operand(n, 0))) return false;
+    if (group_[i] >= 0 || !(n.op == "Split" || rearranges(n)) || !f32(g_.operand(n, 0))) return false;
     for (std::size_t k = 0; k < n.num_results; ++k) if (!f32(g_.result(n, k))) return false;
     return true;
   };
@@ -124,7 +126,7 @@ Fuser::Chain Fuser::attention(std::size_t anchor) const {
     const ValueId v = next.back();
     next.pop_back();
     const std::int64_t i = maker_[std::size_t(v)];
-    if (i < 0 || !rearranges(std::size_t(i)) || !chain.insert(std::size_t(i)).second) continue;
+    if (i < 0 || !moves(std::size_t(i)) || !chain.insert(std::size_t(i)).second) continue;
     next.push_back(g_.operand(node(std::size_t(i)), 0)), ++uses[next.back()];
   }
   const auto leave = [&](std::size_t i) { chain.erase(i), --uses[g_.operand(node(i), 0)]; };
@@ -145,11 +147,26 @@ Fuser::Chain Fuser::attention(std::size_t anchor) const {
   for (std::size_t i = 0; i < 3; ++i) qkv.push_back(strided(g_, g_.operand(a, i), read_through));
   Chain all(chain.begin(), chain.end());
   all.push_back(anchor);
-  if (const std::int64_t r = reader(g_.result(a)); r >= 0 && group_[std::size_t(r)] < 0 && dims(g_.result(a)).size() == 4 && rearranges(std::size_t(r)) && node(std::size_t(r)).op == "Transpose") {
+  if (const std::int64_t r = reader(g_.result(a)); r >= 0 && group_[std::size_t(r)] < 0 && dims(g_.result(a)).size() == 4 && moves(std::size_t(r)) && node(std::size_t(r)).op == "Transpose") {
     const auto* perm = ir::attr<ir::Ints>(*node(std::size_t(r)).attrs, "perm");
     if (perm && *perm == ir::Ints{0, 2, 1, 3}) all.push_back(std::size_t(r));
   }
   return all;
+}
+
+/// Transposes with the views around them, from this node on, that are one copy: two of them, or one of a value that has one layout only.
+Fuser::Chain Fuser::rearrangements(std::size_t first) const {
+  const auto is = [&](std::size_t i) { return group_[i] < 0 && node(i).num_results == 1 && rearranges(node(i)) && f32(g_.operand(node(i), 0)) && f32(g_.result(node(i))); };
+  if (!is(first) || constant(g_.operand(node(first), 0))) return {};
+  Chain chain = {first};
+  for (std::int64_t r; (r = reader(g_.result(node(chain.back())))) >= 0 && is(std::size_t(r)) && g_.operand(node(std::size_t(r)), 0) == g_.result(node(chain.back()));) chain.push_back(std::size_t(r));
+  int transposes = 0;
+  for (std::size_t i : chain)
+    if (node(i).op == "Transpose") transposes += dims(g_.result(node(i))).size() > 4 ? 2 : 1;
+  const Strided x = strided(g_, g_.result(node(chain.back())), [&](const ir::Node& n) { return std::ranges::find(chain, std::size_t(&n - g_.nodes().data())) != chain.end(); });
+  std::size_t steps = 0;
+  for (const Strided::Axis& a : x.axes) steps += a.size();
+  return transposes > 1 && x.root == g_.operand(node(first), 0) && steps + 2 <= std::size_t(kernels::kMaxMoveRank) ? chain : Chain{};   // channels last it may be a step or two more
 }
 
 /// v is a constant with one element per index of y's axis, broadcast along the others.
@@ -266,6 +283,8 @@ Result<ir::Graph> Fuser::run() {
   for (std::size_t i = 0; i < g_.nodes().size(); ++i)
     if (group_[i] < 0)
       if (Chain c = alone(i); c.size() > 1) take(std::move(c));
+  for (std::size_t i = 0; i < g_.nodes().size(); ++i)
+    if (Chain c = rearrangements(i); c.size() > 1) take(std::move(c));
   op::Builder b;
   Vals env(g_.values().size());
   for (ValueId v : g_.inputs()) env[std::size_t(v)] = b.input(g_[v].type, g_[v].name);

@@ -6,7 +6,7 @@ namespace saha::native {
 
 /// Conv, Gemm or MatMul with what follows it, as far as one kernel does it all -> Fused, placed where the last of them stood:
 ///   act(scale * product + bias + residual)   with BatchNormalization or a constant factor as scale, and an activation of kernels::Activation.
-/// products of stored integers with what keeps their results between bounds, and Attention with what rearranges its operands and its result. Values between must have no other use. Names and order of inputs and outputs stay.
+/// products of stored integers with what keeps their results between bounds, Attention with what rearranges its operands and its result, and rearrangements one after the other. Values between must have no other use. Names and order of inputs and outputs stay.
 Result<ir::Graph> fuse(const ir::Graph& g);
 
 }  // namespace saha::native

@@ -20,6 +20,7 @@ struct NodeSite : op::AttrView {
   kernels::Isa isa;
   ir::Layout layout = ir::Layout::plain;         ///< of operands of rank 3 and more that are no constants, and of results
   Precision precision = Precision::float32;
+  bool convolves = false;                        ///< its graph's float32 convolutions take channels last
   bool has(std::size_t i) const { return i < in.size() && in[i]; }
   Dims dims(std::size_t i) const { return numbers(*in[i]); }
   Dims out_dims(std::size_t k = 0) const { return numbers(*out[k]); }
@@ -50,6 +51,7 @@ struct Prepared {
   std::uint64_t scratch = 0;
   std::uint64_t workspace = 0;             ///< bytes that all pieces share, an operand behind the results; 0: none
   bool in_place = false;                   ///< result 0 may be operand 0's buffer
+  std::optional<ir::Layout> result = {};   ///< where results lie otherwise than operands
 };
 template <class Params> std::vector<std::byte> bytes_of(const Params& p) {
   static_assert(kernels::all_bytes_are_fields<Params>());

@@ -16,11 +16,13 @@ struct Heads {
   HeadStrides at;
 };
 std::optional<Heads> heads_of(const Strided& x, std::int64_t heads) {
-  const Dims &d = x.dims, &s = x.strides;
-  if (d.size() == 4) return Heads{d[0], d[1], d[2], d[3], {x.first, s[0], s[1], d[2] == 1 ? 1 : s[2], d[3] == 1 ? 1 : s[3]}};
+  const auto strides = x.strides();
+  if (!strides) return {};
+  const Dims d = x.dims(), &s = *strides;
+  if (d.size() == 4) return Heads{d[0], d[1], d[2], d[3], {x.first, s[0], s[1], s[2], s[3]}};
   if (d.size() != 3 || heads < 1 || d[2] % heads) return {};
   const std::int64_t columns = d[2] / heads;
-  return Heads{d[0], heads, d[1], columns, {x.first, s[0], columns * s[2], d[1] == 1 ? 1 : s[1], s[2]}};
+  return Heads{d[0], heads, d[1], columns, {x.first, s[0], columns * s[2], s[1], s[2]}};
 }
 
 std::optional<Prepared> attention(const NodeSite& s) {

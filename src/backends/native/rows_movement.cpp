@@ -4,6 +4,7 @@
 
 #include "backends/native/kernel_table.hpp"
 #include "backends/native/layout.hpp"
+#include "backends/native/strided.hpp"
 #include "kernels/movement.hpp"
 
 namespace saha::native {
@@ -98,6 +99,38 @@ std::optional<Prepared> split(const NodeSite& s) {
   return call("split", *p, {Operand::node(0)});
 }
 
+/// Rearrangements one after the other are one copy, from whichever layout the operand is at hand in. The result of a graph that convolves lies channels last where only so elements come side by side.
+std::optional<Prepared> rearranged(const NodeSite& s) {
+  const ir::Graph& g = s.graph("body");
+  if (s.out.size() != 1 || !std::ranges::all_of(g.nodes(), rearranges)) return {};
+  const Strided x = strided(g, g.outputs()[0], [](const ir::Node&) { return true; }, s.layout);
+  const auto root = std::ranges::find(g.inputs(), x.root);
+  if (root == g.inputs().end()) return {};
+  const auto operand = std::size_t(root - g.inputs().begin());
+  const int bytes = element(s.dtype(operand));
+  if (s.constant[operand] || !bytes) return {};
+  const auto last_in = [&](ir::Layout layout) {
+    std::vector<Strided::Axis> axes = x.axes;
+    if (layout == ir::Layout::nhwc) std::rotate(axes.begin() + 1, axes.begin() + 2, axes.end());
+    Strided::Axis steps;
+    for (const Strided::Axis& a : axes) steps.insert(steps.end(), a.begin(), a.end());
+    return steps;
+  };
+  const auto side_by_side = [](const Strided::Axis& steps) { return steps.empty() || steps.back().stride == 1; };
+  Strided::Axis steps = last_in(ir::Layout::plain);
+  ir::Layout result = ir::Layout::plain;
+  if (s.convolves && !side_by_side(steps) && may_be_channels_last(*s.out[0]))
+    if (Strided::Axis last = last_in(ir::Layout::nhwc); side_by_side(last)) steps = std::move(last), result = ir::Layout::nhwc;
+  if (s.layout == ir::Layout::nhwc && !side_by_side(steps)) return {};   // single elements: whole rows of a plain operand are faster, its reordering included
+  if (steps.size() > std::size_t(kernels::kMaxMoveRank)) return {};
+  Dims dims = {1}, strides = {1};
+  for (const Strided::Step& step : steps) dims.push_back(step.n), strides.push_back(step.stride);
+  const auto move = kernels::prepare_move(bytes, dims, strides, x.first);
+  Prepared p = call(kernels::kernel(move), move, {Operand::node(operand)});
+  p.result = result;
+  return p;
+}
+
 /// Filled with one constant element, in whichever layout the operand is at hand.
 std::optional<Prepared> pad(const NodeSite& s) {
   const int bytes = element(s.dtype(0));
@@ -131,7 +164,7 @@ std::optional<Prepared> gather(const NodeSite& s) {
   return call("gather", p, {Operand::node(0), Operand::node(1)});
 }
 
-constexpr KernelDef kRows[] = {{"Transpose", transpose}, {"Slice", slice, true}, {"Expand", expand}, {"Pad", pad, true}, {"Concat", concat, true}, {"Split", split, true}, {"Gather", gather}};
+constexpr KernelDef kRows[] = {{"Transpose", transpose}, {"Slice", slice, true}, {"Expand", expand}, {"Pad", pad, true}, {"Concat", concat, true}, {"Split", split, true}, {"Gather", gather}, {"Fused", rearranged, true}};
 }  // namespace
 
 std::span<const KernelDef> movement_rows() { return kRows; }
