@@ -142,8 +142,10 @@ void convolve_by_twos(const plan::Call& call) {
         ahead.ask();
         const int64_t n = least<int64_t>(kRows, b.m1 - i);
         I sums[kRows][2];
-        tile_of_twos(n, rows + (i - b.m0) * stride, stride, w, load(t), load(t + kRescaleRows * W), sums);
-        put_rows<R>(sums, n, t, bounds, b.y + (i * s.out_channels + p * kBlock) * kBytes, s.out_channels * kBytes, columns);
+        std::uint8_t* to = b.y + (i * s.out_channels + p * kBlock) * kBytes;
+        const bool near = R == Rescaling::real_near && columns == kBlock;
+        tile_of_twos(n, rows + (i - b.m0) * stride, stride, w, t, {near ? to : nullptr, s.out_channels, bounds}, sums);
+        if (!near) put_rows<R>(sums, n, t, bounds, to, s.out_channels * kBytes, columns);
       }
     }
   });

@@ -170,12 +170,18 @@ struct Twos {
     return multiply_pairs(reinterpret_cast<I>(_mm256_maddubs_epi16(reinterpret_cast<__m256i>(bytes), reinterpret_cast<__m256i>(signed_bytes))), I{} + 0x00010001);
   }
 };
-/// R rows, `stride` bytes apart, times a panel.
+/// Where a tile of whole blocks is stored by the usual rule, real_near.
+struct Near {
+  std::uint8_t* to;           ///< null: its sums are wanted
+  int64_t stride;
+  const Bounds& bounds;
+};
+/// R rows, `stride` bytes apart, times a panel, whose constants of rescaling are t: sums, or what is stored.
 template <int R>
-[[gnu::noinline]] void tile_by_twos(const std::uint8_t* x, int64_t stride, const Twos& p, I first, I second, I (*sums)[2]) {
+[[gnu::noinline]] void tile_by_twos(const std::uint8_t* x, int64_t stride, const Twos& p, const int32_t* t, const Near& near, I (*sums)[2]) {
   I acc[R][2];
 #pragma GCC unroll 12
-  for (int r = 0; r < R; ++r) acc[r][0] = first, acc[r][1] = second;
+  for (int r = 0; r < R; ++r) acc[r][0] = load(t), acc[r][1] = load(t + kRescaleRows * W);
   const int32_t *w = p.weights, *place = p.places;
   const auto unit_of = [&](const std::uint8_t* at) __attribute__((always_inline)) {
     int32_t unit;
@@ -200,14 +206,21 @@ template <int R>
       acc[r][0] = plus(acc[r][0], Twos::multiply(w0, v ^ flip0)), acc[r][1] = plus(acc[r][1], Twos::multiply(w1, v ^ flip1));
     }
   }
+  if (std::uint8_t* to = near.to) {
+    const int64_t step = near.stride;
+    const Bounds& bounds = near.bounds;
+#pragma GCC unroll 12
+    for (int r = 0; r < R; ++r, to += step) store(to, stored<Rescaling::real_near>(acc[r][0], acc[r][1], t, bounds));
+    return;
+  }
 #pragma GCC unroll 12
   for (int r = 0; r < R; ++r) sums[r][0] = acc[r][0], sums[r][1] = acc[r][1];
 }
 template <int R = kRows>
-void tile_of_twos(int64_t rows, const std::uint8_t* x, int64_t stride, const Twos& p, I first, I second, I (*sums)[2]) {
+void tile_of_twos(int64_t rows, const std::uint8_t* x, int64_t stride, const Twos& p, const int32_t* t, const Near& near, I (*sums)[2]) {
   if constexpr (R > 0) {
-    if (rows == R) return tile_by_twos<R>(x, stride, p, first, second, sums);
-    tile_of_twos<R - 1>(rows, x, stride, p, first, second, sums);
+    if (rows == R) return tile_by_twos<R>(x, stride, p, t, near, sums);
+    tile_of_twos<R - 1>(rows, x, stride, p, t, near, sums);
   }
 }
 #endif

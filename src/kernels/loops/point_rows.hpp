@@ -19,8 +19,12 @@ void fill_point_rows(const ConvShape& s, int64_t width, const X* x, int64_t grou
   if (is_pointwise(s) && s.groups == 1 && width == depth) return copy(x + m0 * channels, (m1 - m0) * channels, rows);
   const int64_t whole = s.kernel_w * channels;
   const bool neighbours = s.dilation_w == 1 && s.groups == 1;   // the taps of a row, in memory
-  for (int64_t m = m0; m < m1; ++m, rows += width) {
-    const int64_t top = m / s.out_w * s.stride_h - s.pad_top, left = m % s.out_w * s.stride_w - s.pad_left;
+  const int64_t end_left = s.out_w * s.stride_w - s.pad_left;
+  int64_t top = m0 / s.out_w * s.stride_h - s.pad_top, left = m0 % s.out_w * s.stride_w - s.pad_left;
+  const auto next = [&] {   // a division for each point would cost more than its copy
+    if ((left += s.stride_w) == end_left) left = -s.pad_left, top += s.stride_h;
+  };
+  for (int64_t m = m0; m < m1; ++m, rows += width, next()) {
     T* to = rows;
     if constexpr (requires { Copy::kShort; })
       if (neighbours && whole <= Copy::kShort && top >= 0 && left >= 0 && left + s.kernel_w <= s.in_w && ((top + (s.kernel_h - 1) * s.dilation_h) * s.in_w + left) * channels + Copy::kShort <= s.in_h * s.in_w * channels) {
