@@ -58,7 +58,7 @@ TEST(Pool, equals_the_double_loop) {
 
 TEST(Resize, equals_the_double_loop) {
   for (bool nearest : {true, false})
-    for (auto [ih, iw, oh, ow] : {std::array<std::int64_t, 4>{5, 7, 10, 14}, {9, 9, 4, 5}, {1, 3, 6, 40}, {20, 30, 20, 31}}) {
+    for (auto [ih, iw, oh, ow, inner] : {std::array<std::int64_t, 5>{5, 7, 10, 14, 1}, {9, 9, 4, 5, 1}, {1, 3, 6, 40, 1}, {20, 30, 20, 31, 1}, {5, 7, 10, 14, 3}, {9, 9, 4, 5, 8}, {1, 3, 6, 40, 21}, {20, 30, 20, 31, 64}, {5, 7, 10, 14, 33}}) {
       const auto make = [&](std::int64_t in, std::int64_t out) {
         std::vector<ResizeTap> taps;
         for (std::int64_t i = 0; i < out; ++i) {
@@ -72,21 +72,21 @@ TEST(Resize, equals_the_double_loop) {
       auto tables = rows;
       tables.insert(tables.end(), columns.begin(), columns.end());
       const std::int64_t planes = 5;
-      const auto x = noise(planes * ih * iw);
+      const auto x = noise(planes * ih * iw * inner);
       for (Isa isa : levels()) {
-        const ResizeParams p = prepare_resize(planes, ih, iw, rows, columns);
-        Aligned<float> y(static_cast<std::size_t>(planes * oh * ow), 1), again(y.size());
+        const ResizeParams p = prepare_resize(planes, ih, iw, inner, rows, columns);
+        Aligned<float> y(static_cast<std::size_t>(planes * oh * ow * inner), 1), again(y.size());
         run_whole("resize_f32", isa, p, {x.data(), tables.data(), y.data()}, grid(p), scratch_bytes(p));
         run_pieces("resize_f32", isa, p, {x.data(), tables.data(), again.data()}, grid(p), scratch_bytes(p));
         ASSERT_TRUE(same_bits(y.data(), again.data(), y.size()));
         for (std::int64_t c = 0; c < planes; ++c)
           for (std::int64_t i = 0; i < oh; ++i)
-            for (std::int64_t j = 0; j < ow; ++j) {
-              const ResizeTap &r = rows[static_cast<std::size_t>(i)], &q = columns[static_cast<std::size_t>(j)];
-              const auto at = [&](std::int64_t a, std::int64_t b) { return double(x[static_cast<std::size_t>((c * ih + a) * iw + b)]); };
+            for (std::int64_t j = 0; j < ow * inner; ++j) {
+              const ResizeTap &r = rows[static_cast<std::size_t>(i)], &q = columns[static_cast<std::size_t>(j / inner)];
+              const auto at = [&](std::int64_t a, std::int64_t b) { return double(x[static_cast<std::size_t>(((c * ih + a) * iw + b) * inner + j % inner)]); };
               const double wr = r.weight, wq = q.weight;
               const double want = (at(r.first, q.first) * (1 - wq) + at(r.first, q.second) * wq) * (1 - wr) + (at(r.second, q.first) * (1 - wq) + at(r.second, q.second) * wq) * wr;
-              ASSERT_NEAR(y[static_cast<std::size_t>((c * oh + i) * ow + j)], want, 1e-6);
+              ASSERT_NEAR(y[static_cast<std::size_t>((c * oh + i) * ow * inner + j)], want, 1e-6);
             }
       }
     }

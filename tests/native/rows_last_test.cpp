@@ -89,6 +89,19 @@ void one(ir::OpName name, Dims x, ir::Attrs attrs, std::string_view kernel, std:
   check(n, n.b.op(name, v, std::move(attrs)), kernel);
 }
 
+TEST(RowsLast, resizes) {
+  for (const char* mode : {"nearest", "linear"})
+    for (std::int64_t channels : {1, 8, 19})
+      for (const Dims& image : {Dims{5, 7}, Dims{7}}) {
+        SCOPED_TRACE(testing::Message() << mode << " " << channels << " channels " << str(image));
+        Dims d = {2, channels};
+        d.insert(d.end(), image.begin(), image.end());
+        Net n;
+        Val x = n.input(d);
+        check(n, n.b.op("Resize", {x, {}, n.b.constant(Tensor::of(DType::f32, {std::int64_t(d.size())}, image.size() == 2 ? std::vector<double>{1, 1, 2, 1.7} : std::vector<double>{1, 1, 2}))}, {{"mode", std::string(mode)}}), "resize_f32");
+      }
+}
+
 TEST(RowsLast, depthwise_convolutions_equal_their_references) {
   const auto conv = [](Dims x, Dims w, ir::Attrs attrs, std::string_view kernel) { one("Conv", x, std::move(attrs), kernel, {noise(w), noise({w[0]})}); };
   const std::string_view kernel = "depthwise_last_f32";

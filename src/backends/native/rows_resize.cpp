@@ -1,4 +1,4 @@
-// Resize of the two last axes, nearest or linear, by tables. The coordinate rules stand in the operator's reference only: the tables are what
+// Resize of the spatial axes in either layout, nearest or linear, by tables. The coordinate rules stand in the operator's reference only: the tables are what
 // it makes of a ramp 0, 1, 2, .. along each axis.
 #include <cmath>
 
@@ -55,7 +55,9 @@ std::optional<Prepared> resize(const NodeSite& s) {
       if (mode == "nearest") table.back().weight = 0;
     }
   }
-  auto p = kernels::prepare_resize(num_elements(std::span(x).subspan(0, first)), spatial == 1 ? 1 : x[2], x.back(), taps[0], taps[1]);
+  const bool last = s.layout == ir::Layout::nhwc;
+  if (last && (s.constant[0] || first != 2)) return {};
+  auto p = kernels::prepare_resize(last ? x[0] : num_elements(std::span(x).subspan(0, first)), spatial == 1 ? 1 : x[2], x.back(), last ? x[1] : 1, taps[0], taps[1]);
   auto buffer = packed_buffer(std::int64_t(3 * (taps[0].size() + taps[1].size())));
   if (!buffer) return {};
   static_assert(sizeof(kernels::ResizeTap) == 12);
@@ -66,7 +68,7 @@ std::optional<Prepared> resize(const NodeSite& s) {
   return r;
 }
 
-constexpr KernelDef kRows[] = {{"Resize", resize}};
+constexpr KernelDef kRows[] = {{"Resize", resize, true}};
 }  // namespace
 
 std::span<const KernelDef> resize_rows() { return kRows; }

@@ -61,7 +61,9 @@ void pool(const plan::Call& call) {
         float* to = y + ((image * s.out_h + oy) * s.out_w + ox) * channels;
         int64_t c = 0;
         for (; c + 4 * W <= channels; c += 4 * W) block<Max, 4>(w, c, W, to);
-        for (; c + W <= channels; c += W) block<Max, 1>(w, c, W, to);
+        if (c + 3 * W <= channels) block<Max, 3>(w, c, W, to), c += 3 * W;
+        if (c + 2 * W <= channels) block<Max, 2>(w, c, W, to), c += 2 * W;
+        if (c + W <= channels) block<Max, 1>(w, c, W, to), c += W;
         if (c < channels) block<Max, 1>(w, most<int64_t>(0, channels - W), channels, to);   // reaches back where there are enough
       }
     }
