@@ -10,6 +10,7 @@
 #include "kernels/conv_i8.hpp"
 #include "kernels/conv_last.hpp"
 #include "kernels/depthwise_last.hpp"
+#include "kernels/elements.hpp"
 #include "kernels/elementwise.hpp"
 #include "kernels/elementwise_i8.hpp"
 #include "kernels/gemm.hpp"
@@ -195,11 +196,36 @@ std::optional<Walked> walked(const BinaryParams& p) {
   if (w.y.number() == 0) w.a = w.b = 0;
   return w;
 }
-bool contract(const Site& site, const BinaryParams& p, Needs& n) {
+bool contract(const Site&, const BinaryParams& p, Needs& n) {
   const auto w = walked(p);
-  if (!w || (site.kernel == "binary_i32" && (p.activation != Activation::none || !(p.op == Binary::add || p.op == Binary::sub || p.op == Binary::mul)))) return false;
+  if (!w) return false;
   n.reads = {required(w->a * 4), required(w->b * 4)};
   n.writes = {required(w->y * 4)};
+  return true;
+}
+bool contract(const Site&, const ElementsParams& p, Needs& n) {
+  if (!within(0, static_cast<std::int64_t>(Function::where), p.function) || !within(0, kNumDTypes - 1, p.type, p.to) || !within(1, kMaxRank, p.rank)) return false;
+  const auto type = static_cast<DType>(p.type), to = static_cast<DType>(p.to);
+  if (!has_elements(p.function, type, to)) return false;
+  Count y = 1;
+  for (int d = 0; d < p.rank; ++d) {
+    if (!few(p.dim[d])) return false;
+    y = y * p.dim[d];
+  }
+  ElementsParams again = p;
+  if (!(y <= Count(kMostDim))) return false;
+  cut(again);
+  if (!same(p, again)) return false;
+  for (int k = 0; k < operands_of(p.function); ++k) {
+    Count last = 0;
+    for (int d = 0; d < p.rank; ++d) {
+      if (!within(0, kMostElements, p.stride[k][d])) return false;
+      last = last + Count(std::max<std::int64_t>(p.dim[d] - 1, 0)) * p.stride[k][d];
+    }
+    const DType read = p.function == Function::where && k == 0 ? DType::boolean : type;
+    n.reads.push_back(required(y.number() == 0 ? Count(0) : (last + 1) * (bits(read) / 8)));
+  }
+  n.writes = {required(y * (bits(to) / 8))};
   return true;
 }
 bool contract(const Site&, const AffineParams& p, Needs& n) {
@@ -241,11 +267,6 @@ bool contract(const Site&, const DynamicParams& p, Needs& n) {
   if (!few(p.rows, p.n) || !within(0, static_cast<std::int64_t>(DynamicRange::onnx), p.rule) || !holds(Count(p.rows) * p.n)) return false;
   n.reads = {required(Count(p.rows) * p.n * 4)};
   n.writes = {required(Count(p.rows) * p.n), required(Count(p.rows) * 4), required(Count(p.rows) * zero_bytes(p))};
-  return true;
-}
-bool contract(const Site&, const RealParams& p, Needs& n) {
-  if (!few(p.n)) return false;
-  n.reads = n.writes = {required(Count(p.n) * 4)};
   return true;
 }
 
@@ -395,11 +416,11 @@ bool contract(const Site&, const ArgMaxI8Params& p, Needs& n) {
   return true;
 }
 bool contract(const Site& site, const ResizeParams& p, Needs& n) {
-  if (!few(p.planes, p.in_h, p.in_w, p.out_h, p.out_w) || !(Count(p.out_h) * p.out_w <= Count(kMostDim))) return false;
+  if (!few(p.planes, p.in_h, p.in_w, p.out_h, p.out_w, p.inner) || !(Count(p.out_w) * p.inner <= Count(kMostDim)) || !(Count(p.planes) * p.out_h <= Count(kMostDim))) return false;
   const auto taps = taps_inside<ResizeTap>(site, p, [](const ResizeTap&) { return true; });
   if (!taps) return false;
-  n.reads = {required(Count(p.planes) * p.in_h * p.in_w * 4), required(*taps)};
-  n.writes = {required(Count(p.planes) * p.out_h * p.out_w * 4)};
+  n.reads = {required(Count(p.planes) * p.in_h * p.in_w * p.inner * 4), required(*taps)};
+  n.writes = {required(Count(p.planes) * p.out_h * p.out_w * p.inner * 4)};
   return true;
 }
 bool contract(const Site& site, const AttentionParams& p, Needs& n) {
@@ -471,8 +492,8 @@ constexpr Row kRowsOfTable[] = {
     {"quantize_i8", of<QuantizeParams>}, {"pool_f32", of<PoolParams>},     {"pool_i8", of<PoolI8Params>},     {"sum_i8", of<SumI8Params>},        {"mean_i8", of<MeanI8Params>},        {"softmax_i8", of<SoftmaxI8Params>},
     {"softmax_f32", of<SoftmaxParams>}, {"reduce_f32", of<ReduceParams>},  {"norm_f32", of<NormParams>},      {"transpose", of<MoveParams>},      {"copy", of<MoveParams>},
     {"concat", of<ConcatParams>},       {"split", of<ConcatParams>},       {"gather", of<GatherParams>},      {"resize_f32", of<ResizeParams>},   {"lstm_f32", of<RecurrentParams>},
-    {"attention_f32", of<AttentionParams>}, {"gru_f32", of<RecurrentParams>},   {"resize_i8", of<ResizeI8Params>}, {"argmax_i8", of<ArgMaxI8Params>}, {"dynamic_i8", of<DynamicParams>}, {"real_i32", of<RealParams>},
-    {"binary_i32", of<BinaryParams>},   {"lstm_i8", of<RecurrentI8Params>}, {"pad", of<PadParams>},
+    {"attention_f32", of<AttentionParams>}, {"gru_f32", of<RecurrentParams>},   {"resize_i8", of<ResizeI8Params>}, {"argmax_i8", of<ArgMaxI8Params>}, {"dynamic_i8", of<DynamicParams>},
+    {"elements", of<ElementsParams>},   {"lstm_i8", of<RecurrentI8Params>}, {"pad", of<PadParams>},
     {"quantize_i16", of<QuantizeParams>}, {"dequantize_i16", of<DequantizeParams>},
 };
 

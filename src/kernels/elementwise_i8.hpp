@@ -5,8 +5,6 @@
 //   "quantize_i8" (X, Y)         float32 to bytes: x / scale to nearest, + zero, between lo and hi; NaN counts as 0. "quantize_i16": to 2 bytes each.
 //   "dequantize_i16" (X, Y)      2 bytes each to float32: (x - zero) * scale.
 //   "dynamic_i8" (X, Y, scale, zero)   rows of float32 to bytes, each by the range of its own (tensor/dynamic_range.hpp).
-//   "binary_i32" (A, B, Y)       sums, differences and products of int32 modulo 2^32, BinaryParams without an activation.
-//   "real_i32" (X, Y)            int32 to the nearest float32.
 // Y may be X where its elements are as wide, and A or B where it has Y's size.
 #include <cstdint>
 #include <span>
@@ -58,10 +56,6 @@ std::uint32_t grid(const DynamicParams& params);
 /// float32 scales; zero points as int32, of rule onnx as bytes.
 inline std::int64_t zero_bytes(const DynamicParams& p) { return p.rule == DynamicRange::onnx ? 1 : 4; }
 
-struct RealParams {
-  std::int64_t n = 0;
-};
-std::uint32_t grid(const RealParams& params);
 struct DequantizeParams {
   std::int64_t n = 0;
   float scale = 1;

@@ -1,7 +1,8 @@
-// Functions of one variable, binaries with their broadcasts (of int32, too), BatchNormalization at inference, on the float32 kernels.
+// Functions of one variable, binaries with their broadcasts, BatchNormalization at inference, on the float32 kernels; functions of all plain numbers on the kernel "elements".
 #include "backends/native/kernel_table.hpp"
 #include "backends/native/layout.hpp"
 #include "backends/native/rows.hpp"
+#include "kernels/elements.hpp"
 #include "kernels/elementwise.hpp"
 
 namespace saha::native {
@@ -46,12 +47,37 @@ Dims along_result(const NodeSite& s, std::size_t i) {
 
 template <Binary O> std::optional<Prepared> binary(const NodeSite& s) {
   if (s.in.size() != 2 || !s.has(0) || !s.has(1)) return {};
-  const bool integers = (O == Binary::add || O == Binary::sub || O == Binary::mul) && s.dtype(0) == DType::i32 && s.dtype(1) == DType::i32 && s.out[0]->dtype == DType::i32;
-  if ((!integers && !s.all_f32()) || s.in[0]->quant || s.in[1]->quant || s.out[0]->quant) return {};
+  if (!s.all_f32() || s.in[0]->quant || s.in[1]->quant || s.out[0]->quant) return {};
   const Dims a = s.dims(0), y = s.out_dims();
   if (y.size() > std::size_t(kernels::kMaxRank)) return {};
   const auto p = kernels::prepare_binary_strided(O, in_memory(y, s.out_layout()), along_result(s, 0), along_result(s, 1));
-  return call(integers ? "binary_i32" : "binary_f32", p, {Operand::node(0), Operand::node(1)}, num_elements(a) == num_elements(y) && (s.layout == ir::Layout::plain || a.size() == y.size()));
+  return call("binary_f32", p, {Operand::node(0), Operand::node(1)}, num_elements(a) == num_elements(y) && (s.layout == ir::Layout::plain || a.size() == y.size()));
+}
+
+/// `swapped`: of operands 1 and 0.
+template <kernels::Function F, bool swapped = false> std::optional<Prepared> elements(const NodeSite& s) {
+  constexpr auto operands = std::size_t(kernels::operands_of(F));
+  constexpr bool chooses = F == kernels::Function::where;
+  if (s.in.size() != operands || s.out.size() != 1) return {};
+  for (std::size_t i = 0; i < operands; ++i)
+    if (!s.has(i) || (F != kernels::Function::cast && s.in[i]->quant) || (i > 1 && s.dtype(i) != s.dtype(1)) || (operands == 2 && s.dtype(i) != s.dtype(0))) return {};
+  const Dims y = s.out_dims();
+  DType type = s.dtype(chooses ? 1 : 0), to = s.out[0]->dtype;
+  if (chooses) {   // bits are moved, whatever they stand for
+    if (type == DType::string || bits(type) % 8 != 0) return {};
+    const int bytes = bits(type) / 8;
+    type = to = bytes == 1 ? DType::u8 : bytes == 2 ? DType::u16 : bytes == 4 ? DType::i32 : bytes == 8 ? DType::i64 : DType::none;
+  }
+  if (y.size() > std::size_t(kernels::kMaxRank) || !kernels::has_elements(F, type, to)) return {};
+  std::vector<Dims> strides;
+  std::vector<Operand> from;
+  for (std::size_t i = 0; i < operands; ++i) {
+    const std::size_t k = swapped ? operands - 1 - i : i;
+    strides.push_back(along_result(s, k));
+    from.push_back(Operand::node(k));
+  }
+  const bool in_place = !swapped && !chooses && bits(type) == bits(to) && num_elements(s.dims(0)) == num_elements(y) && (s.layout == ir::Layout::plain || s.dims(0).size() == y.size());
+  return call("elements", kernels::prepare_elements(F, type, to, in_memory(y, s.out_layout()), strides), std::move(from), in_place);
 }
 
 std::optional<Prepared> batch_normalization(const NodeSite& s) {
@@ -74,6 +100,7 @@ std::optional<Prepared> batch_normalization(const NodeSite& s) {
   return r;
 }
 
+using kernels::Function;
 constexpr KernelDef kRows[] = {
     {"Relu", activation, true}, {"Clip", activation, true}, {"Sigmoid", activation, true}, {"Tanh", activation, true}, {"Swish", activation, true}, {"HardSigmoid", activation, true},
     {"HardSwish", activation, true}, {"LeakyRelu", activation, true}, {"Elu", activation, true}, {"Gelu", gelu, true},
@@ -84,6 +111,12 @@ constexpr KernelDef kRows[] = {
     {"Add", binary<Binary::add>, true}, {"Sub", binary<Binary::sub>, true}, {"Mul", binary<Binary::mul>, true}, {"Div", binary<Binary::div>, true}, {"Pow", binary<Binary::pow>, true},
     {"PRelu", binary<Binary::prelu>, true}, {"Max", binary<Binary::max>, true}, {"Min", binary<Binary::min>, true}, {"Sum", binary<Binary::add>, true},
     {"BatchNormalization", batch_normalization, true},
+    {"Cast", elements<Function::cast>, true}, {"Neg", elements<Function::negate>, true}, {"Abs", elements<Function::magnitude>, true}, {"Not", elements<Function::logical_not>, true},
+    {"Add", elements<Function::add>, true}, {"Sub", elements<Function::sub>, true}, {"Mul", elements<Function::mul>, true}, {"Max", elements<Function::max>, true}, {"Min", elements<Function::min>, true},
+    {"Equal", elements<Function::equal>, true}, {"Less", elements<Function::less>, true}, {"LessOrEqual", elements<Function::less_or_equal>, true},
+    {"Greater", elements<Function::less, true>, true}, {"GreaterOrEqual", elements<Function::less_or_equal, true>, true},
+    {"And", elements<Function::bit_and>, true}, {"Or", elements<Function::bit_or>, true}, {"Xor", elements<Function::bit_xor>, true},
+    {"BitwiseAnd", elements<Function::bit_and>, true}, {"BitwiseOr", elements<Function::bit_or>, true}, {"BitwiseXor", elements<Function::bit_xor>, true}, {"Where", elements<Function::where>, true},
 };
 }  // namespace
 

@@ -367,10 +367,6 @@ std::optional<Prepared> by_rows(const NodeSite& s, std::int64_t axis, DynamicRan
 }
 std::optional<Prepared> dynamic_quantize(const NodeSite& s) { return by_rows(s, s.i("axis"), s.i("symmetric") ? DynamicRange::symmetric : DynamicRange::asymmetric); }
 std::optional<Prepared> dynamic_quantize_linear(const NodeSite& s) { return by_rows(s, 0, DynamicRange::onnx); }
-std::optional<Prepared> cast(const NodeSite& s) {
-  if (s.dtype(0) != DType::i32 || s.out[0]->dtype != DType::f32) return {};
-  return call("real_i32", kernels::RealParams{num_elements(s.out_dims())}, {Operand::node(0)}, true);
-}
 
 // ---- windows, sums, softmax ---------------------------------------------------------------------------------------------------------------
 /// Operand and result are kept alike, or are plain numbers.
@@ -486,7 +482,7 @@ constexpr KernelDef kRows[] = {
     {"Add", pair<kernels::Binary::add>, true}, {"Sub", pair<kernels::Binary::sub>, true}, {"Mul", pair<kernels::Binary::mul>, true},
     {"MaxPool", max_pool, true}, {"AveragePool", average_pool, true}, {"ReduceMean", reduce, true}, {"ReduceSum", reduce, true}, {"GlobalAveragePool", global_average_pool, true}, {"Softmax", softmax},
     {"Resize", resize, true}, {"ArgMax", arg_most<false>}, {"ArgMin", arg_most<true>},
-    {"DynamicQuantize", dynamic_quantize}, {"DynamicQuantizeLinear", dynamic_quantize_linear}, {"Cast", cast},
+    {"DynamicQuantize", dynamic_quantize}, {"DynamicQuantizeLinear", dynamic_quantize_linear},
     {"QuantizeLinear", quantize_linear, true}, {"DequantizeLinear", dequantize_linear, true}, {"Requantize", requantize, true},
     {"", tabulated, true}, {"", tabulated_pair, true},
 };

@@ -1,4 +1,4 @@
-// table_i8, pair_i8, quantize_i8, dynamic_i8, binary_i32, real_i32. Contract in kernels/elementwise_i8.hpp.
+// table_i8, pair_i8, quantize_i8, dynamic_i8, quantize_i16, dequantize_i16. Contract in kernels/elementwise_i8.hpp.
 #include "kernels/elementwise_i8.hpp"
 
 #include "kernels/loops/rescale.hpp"
@@ -185,42 +185,6 @@ void run_dynamic(const plan::Call& call) {
   }
 }
 
-template <class F>
-void integers(const BinaryParams& p, const plan::Call& call, F f) {
-  const auto* a = static_cast<const std::uint32_t*>(call.operands[0]);
-  const auto* b = static_cast<const std::uint32_t*>(call.operands[1]);
-  auto* y = static_cast<std::uint32_t*>(call.operands[2]);
-  walk_rows(p, call.begin, call.end, [&](int64_t at_a, int64_t sa, int64_t at_b, int64_t sb, int64_t at, int64_t n) {
-    const auto each = [&](auto first, auto second) {
-      for (int64_t i = 0; i < n; ++i) y[at + i] = f(first(i), second(i));
-    };
-    const auto left = [&](int64_t i) { return a[at_a + i]; };
-    const auto right = [&](int64_t i) { return b[at_b + i]; };
-    if (sa == 1 && sb == 1) return each(left, right);
-    if (sa == 1 && sb == 0) return each(left, [v = b[at_b]](int64_t) { return v; });
-    if (sa == 0 && sb == 1) return each([v = a[at_a]](int64_t) { return v; }, right);
-    each([&](int64_t i) { return a[at_a + i * sa]; }, [&](int64_t i) { return b[at_b + i * sb]; });
-  });
-}
-void run_integers(const plan::Call& call) {
-  const BinaryParams& p = *static_cast<const BinaryParams*>(call.params);
-  switch (p.op) {
-    case Binary::add: return integers(p, call, [](std::uint32_t a, std::uint32_t b) { return a + b; });
-    case Binary::sub: return integers(p, call, [](std::uint32_t a, std::uint32_t b) { return a - b; });
-    default: return integers(p, call, [](std::uint32_t a, std::uint32_t b) { return a * b; });
-  }
-}
-
-void run_real(const plan::Call& call) {
-  const RealParams& p = *static_cast<const RealParams*>(call.params);
-  const int64_t begin = int64_t{call.begin} * kPieceElements, n = least(p.n, int64_t{call.end} * kPieceElements) - begin;
-  const auto* x = static_cast<const int32_t*>(call.operands[0]) + begin;
-  auto* y = static_cast<float*>(call.operands[1]) + begin;
-  int64_t i = 0;
-  for (; i + W <= n; i += W) store(y + i, to_float(load(x + i)));
-  for (; i < n; ++i) y[i] = static_cast<float>(x[i]);
-}
-
 void run_quantize_i16(const plan::Call& call) {
   const QuantizeParams& p = *static_cast<const QuantizeParams*>(call.params);
   const int64_t begin = int64_t{call.begin} * kPieceElements, n = least(p.n, int64_t{call.end} * kPieceElements) - begin;
@@ -243,7 +207,7 @@ void run_dequantize_i16(const plan::Call& call) {
   else dequantize(p, static_cast<const std::uint16_t*>(call.operands[0]) + begin, y, n);
 }
 
-constexpr Kernel kRowsOfTable[] = {{"table_i8", run_table}, {"pair_i8", run_pair}, {"quantize_i8", run_quantize}, {"dynamic_i8", run_dynamic}, {"binary_i32", run_integers}, {"real_i32", run_real}, {"quantize_i16", run_quantize_i16}, {"dequantize_i16", run_dequantize_i16}};
+constexpr Kernel kRowsOfTable[] = {{"table_i8", run_table}, {"pair_i8", run_pair}, {"quantize_i8", run_quantize}, {"dynamic_i8", run_dynamic}, {"quantize_i16", run_quantize_i16}, {"dequantize_i16", run_dequantize_i16}};
 
 }  // namespace
 
