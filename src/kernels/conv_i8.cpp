@@ -66,19 +66,21 @@ void each_panel(const ConvI8Params& c, std::int64_t block, std::span<const std::
     f(std::as_const(panel));
   }
 }
-/// For each unit, whether some column has two neighbouring numbers whose products with bytes could leave int16 together.
-std::vector<char> wide_units(const Panel& panel) {
+/// The kind of each unit: a vector is wide where one of its columns has two neighbouring numbers whose products with bytes could leave int16 together.
+std::vector<char> twos_kinds(const Panel& panel) {
   const auto leaves = [](int a, int b) {
     constexpr int kMost = 32767 / 255;
     return std::max(a, 0) + std::max(b, 0) > kMost || std::min(a, 0) + std::min(b, 0) < -kMost;
   };
-  std::vector<char> wide(static_cast<std::size_t>(panel.depth / 4));
+  std::vector<char> kinds(static_cast<std::size_t>(panel.depth / 4));
   for (int j = 0; j < panel.columns; ++j) {
     const std::int16_t* w = panel.column(j).data();
-    for (char& unit : wide) unit |= leaves(w[0], w[1]) || leaves(w[2], w[3]), w += 4;
+    const auto bit = static_cast<char>(1 << (j / 4 % 2));   // of the vector that holds the column: block_column
+    for (char& kind : kinds) kind |= leaves(w[0], w[1]) || leaves(w[2], w[3]) ? bit : char{0}, w += 4;
   }
-  return wide;
+  return kinds;
 }
+std::int64_t wide_vectors(int kind) { return (kind & 1) + (kind >> 1); }
 /// What a sum holds of the zero point: the loops read X with added_to_x on it.
 std::int64_t offset(const ConvI8Params& c) { return c.x_zero + added_to_x(c.dot, c.x_signed != 0); }
 int tile_rows(Isa isa) { return is_neon(isa) ? 8 : lanes(isa) == 16 ? 12 : 6; }  // as in loops/conv_i8.cpp
@@ -140,36 +142,42 @@ void pack_rescaling(Isa isa, const ConvI8Params& c, const ConvI8Constants& k, co
   pack_rescale_block(isa, c.store, requant, begin, panel.columns, out.data() + c.tables + panel.number * rescale_block_size(isa));
 }
 
-/// A wide unit is the sizes of its weights, as unsigned bytes, then what X - 128 is flipped by: all bits where a weight is negative. Flipped, x - 128 is 127 - x, one less than its negative.
+/// A unit is its two vectors of weights, then one for each that is wide: that one has the sizes of its weights, as unsigned bytes, and the other says what X - 128 is flipped by: all bits where a weight is
+/// negative. Flipped, x - 128 is 127 - x, one less than its negative.
 void pack_twos(Isa isa, const ConvI8Params& c, const ConvI8Constants& k, std::span<std::int32_t> out) {
-  const std::int64_t block = block_columns(isa);
+  const int w = lanes(isa);
   std::fill_n(out.data(), twos_tables(c), 0);
-  std::vector<std::int64_t> at(static_cast<std::size_t>(c.units));   // of each unit, in plain ones
+  std::vector<std::int64_t> at(static_cast<std::size_t>(c.units));   // of each unit, in vectors
   std::int64_t first = 0;
-  each_panel(c, block, k.weights, [&](const Panel& panel) {
-    const std::vector<char> wide = wide_units(panel);
+  each_panel(c, block_columns(isa), k.weights, [&](const Panel& panel) {
+    const std::vector<char> kinds = twos_kinds(panel);
     std::int32_t* table = out.data() + twos_tables(c) + panel.number * twos_table_size(c);
-    table[0] = static_cast<std::int32_t>(first), table[1] = static_cast<std::int32_t>(std::ranges::count(wide, 0));
-    std::int32_t* place = table + 2;
-    for (char kind : {0, 1})
-      for (std::size_t u = 0; u < wide.size(); ++u)
-        if (wide[u] == kind) at[u] = first, first += 1 + kind, *place++ = static_cast<std::int32_t>(4 * u);
-    std::vector<std::int32_t> begin = begins(c, k, panel);
-    for (int i = 0; i < block; ++i) {
-      const int j = block_column(i / lanes(isa), i % lanes(isa));
-      if (j >= panel.columns) continue;
-      const std::int16_t* from = panel.column(j).data();
-      std::int64_t more = 0;
-      for (std::size_t u = 0; u < wide.size(); ++u, from += 4) {
-        auto* to = reinterpret_cast<std::uint8_t*>(out.data() + at[u] * block) + 4 * i;
-        for (int h = 0; h < 4; ++h) {
-          const int value = from[h];
-          to[h] = static_cast<std::uint8_t>(wide[u] ? std::abs(value) : value);
-          if (wide[u]) to[4 * block + h] = value < 0 ? 0x7f : 0x80, more += 128 * value - std::min(value, 0);
-        }
-      }
-      begin[static_cast<std::size_t>(j)] = wrapped(begin[static_cast<std::size_t>(j)] + more);
+    table[0] = static_cast<std::int32_t>(first);
+    std::int32_t* place = table + kTwosKinds;
+    for (int kind = 0; kind < kTwosKinds; ++kind) {
+      if (kind + 1 < kTwosKinds) table[1 + kind] = static_cast<std::int32_t>(std::ranges::count(kinds, kind));
+      for (std::size_t u = 0; u < kinds.size(); ++u)
+        if (kinds[u] == kind) at[u] = first, first += 2 + wide_vectors(kind), *place++ = static_cast<std::int32_t>(4 * u);
     }
+    std::vector<std::int32_t> begin = begins(c, k, panel);
+    for (int v = 0; v < 2; ++v)
+      for (int l = 0; l < w; ++l) {
+        const int j = block_column(v, l);
+        if (j >= panel.columns) continue;
+        const std::int16_t* from = panel.column(j).data();
+        std::int64_t more = 0;
+        for (std::size_t u = 0; u < kinds.size(); ++u, from += 4) {
+          auto* to = reinterpret_cast<std::uint8_t*>(out.data() + at[u] * w) + 4 * l;
+          const bool wide = kinds[u] >> v & 1;
+          const int flips = v == 0 ? 2 : 1 + static_cast<int>(wide_vectors(kinds[u]));
+          for (int h = 0; h < 4; ++h) {
+            const int value = from[h];
+            to[4 * v * w + h] = static_cast<std::uint8_t>(wide ? std::abs(value) : value);
+            if (wide) to[4 * flips * w + h] = value < 0 ? 0x7f : 0x80, more += 128 * value - std::min(value, 0);
+          }
+        }
+        begin[static_cast<std::size_t>(j)] = wrapped(begin[static_cast<std::size_t>(j)] + more);
+      }
     pack_rescaling(isa, c, k, panel, begin, out);
   });
 }
@@ -223,13 +231,13 @@ ConvI8Params prepare_conv_i8(Isa isa, const ConvShape& shape, const Store& store
   c.tables = s.groups * c.panels * panel_size(c, block);
   if (c.dot != Dot::twos) return c;
   std::int64_t wide = 0;
-  if (!weights.empty()) each_panel(c, block, weights, [&](const Panel& panel) { wide += std::ranges::count(wide_units(panel), 1); });
+  if (!weights.empty()) each_panel(c, block, weights, [&](const Panel& panel) { for (char kind : twos_kinds(panel)) wide += wide_vectors(kind); });
   return with_wide(isa, c, wide);
 }
 
 ConvI8Params with_wide(Isa isa, ConvI8Params c, std::int64_t wide) {
   c.wide = wide;
-  c.tables = (c.shape.groups * c.panels * c.units + wide) * block_columns(isa) + c.shape.groups * c.panels * twos_table_size(c);
+  c.tables = (2 * c.shape.groups * c.panels * c.units + wide) * lanes(isa) + c.shape.groups * c.panels * twos_table_size(c);
   return c;
 }
 
@@ -242,13 +250,19 @@ bool sound_twos(Isa isa, const ConvI8Params& c, std::span<const std::byte> packe
   };
   std::int64_t begin = 0, at = 0;
   for (std::int64_t p = 0; p < c.shape.groups * c.panels; ++p, at += twos_table_size(c)) {
-    const std::int64_t plain = number(at + 1);
-    if (number(at) != begin || plain < 0 || plain > c.units) return false;
+    std::int64_t last = c.units;
+    bool counts = number(at) == begin;
+    for (int kind = 0; kind + 1 < kTwosKinds; ++kind) {
+      const std::int64_t n = number(at + 1 + kind);
+      counts &= n >= 0 && n <= last;
+      begin += n * (2 + wide_vectors(kind)), last -= n;
+    }
+    if (!counts) return false;
     for (std::int64_t u = 0; u < c.units; ++u)
-      if (const std::int32_t place = number(at + 2 + u); place < 0 || place > 4 * (c.units - 1)) return false;
-    begin += c.units + (c.units - plain);
+      if (const std::int32_t place = number(at + kTwosKinds + u); place < 0 || place > 4 * (c.units - 1)) return false;
+    begin += last * (2 + wide_vectors(kTwosKinds - 1));
   }
-  return begin == c.shape.groups * c.panels * c.units + c.wide;
+  return begin == 2 * c.shape.groups * c.panels * c.units + c.wide;
 }
 
 std::string_view kernel(const ConvI8Params& params) { return params.depthwise ? "depthwise_i8" : "conv_i8"; }

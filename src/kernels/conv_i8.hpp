@@ -44,12 +44,13 @@ struct ConvI8Params {
   std::uint32_t m_blocks = 0, n_blocks = 0, pieces = 0;
   std::uint16_t tile_points = 0, tile_units = 0;   ///< of a register, with Dot::tiles; no byte of params is padding: contract.hpp
   std::uint64_t scratch = 0;
-  std::int64_t wide = 0;                       ///< with Dot::twos: units of all panels that are kept as sizes and signs
+  std::int64_t wide = 0;                       ///< with Dot::twos: vectors of all panels that are kept as sizes and signs
   std::int64_t tables = 0;                     ///< where the constants of rescaling begin, in int32
 };
-/// With Dot::twos each panel has a table of its units in the order in which they lie, plain ones first: where its weights begin, in plain units, how many are plain, and for each the place of its numbers
-/// in a row, in bytes. The tables stand before the constants of rescaling.
-[[maybe_unused]] static constexpr std::int64_t twos_table_size(const ConvI8Params& c) { return 2 + std::int64_t{c.units}; }
+/// With Dot::twos a unit is of a kind: bit v says that its vector v is wide. Each panel has a table of its units in the order in which they lie, kind after kind: where its weights begin, in vectors, how many units
+/// are of each kind but the last, and for each the place of its numbers in a row, in bytes. The tables stand before the constants of rescaling.
+inline constexpr int kTwosKinds = 4;
+[[maybe_unused]] static constexpr std::int64_t twos_table_size(const ConvI8Params& c) { return kTwosKinds + std::int64_t{c.units}; }
 [[maybe_unused]] static constexpr std::int64_t twos_tables(const ConvI8Params& c) { return c.tables - c.shape.groups * c.panels * twos_table_size(c); }
 
 struct ConvI8Constants {
@@ -59,7 +60,7 @@ struct ConvI8Constants {
 };
 
 ConvI8Params prepare_conv_i8(Isa isa, const ConvShape& shape, const Store& store, bool x_signed, std::int32_t x_zero, std::span<const std::int16_t> weights);
-/// Params with Dot::twos and so many wide units.
+/// Params with Dot::twos and so many wide vectors.
 ConvI8Params with_wide(Isa isa, ConvI8Params params, std::int64_t wide);
 /// Tables of twos in packed constants are what the loops may follow.
 bool sound_twos(Isa isa, const ConvI8Params& params, std::span<const std::byte> packed);

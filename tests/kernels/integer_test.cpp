@@ -147,12 +147,12 @@ TEST(ConvI8, where_points_and_numbers_are_enough_tiles_multiply) {
   EXPECT_EQ(dot(Isa::avx512amx, 32, 36, 128), Dot::pairs);
   EXPECT_EQ(dot(Isa::avx512vnni, 32, 36, 127), Dot::quads);
 }
-TEST(ConvI8, units_are_wide_where_two_products_could_leave_int16) {
+TEST(ConvI8, vectors_are_wide_where_two_products_could_leave_int16) {
   ConvShape s;
   s.in_channels = 8, s.out_channels = 20, s.in_w = s.out_w = 40;
-  const auto wide = [&](std::int16_t a, std::int16_t b) {   // of four units: two of each panel, the second panel's columns are few
+  const auto wide = [&](std::int16_t a, std::int16_t b, std::size_t other = 17) {   // of four units: two of each panel, the second panel's columns are few
     std::vector<std::int16_t> w(160, 0);
-    w[17 * 8 + 2] = a, w[17 * 8 + 3] = b;
+    w[17 * 8 + 2] = w[other * 8 + 2] = a, w[17 * 8 + 3] = w[other * 8 + 3] = b;
     const auto p = prepare_conv_i8(Isa::avx2, s, {}, false, 0, w);
     EXPECT_EQ(p.dot, Dot::twos);
     return p.wide;
@@ -162,6 +162,8 @@ TEST(ConvI8, units_are_wide_where_two_products_could_leave_int16) {
   EXPECT_EQ(wide(-128, 0), 0);
   EXPECT_EQ(wide(-128, -1), 1);
   EXPECT_EQ(wide(-128, 127), 0);
+  EXPECT_EQ(wide(127, 2, 18), 1);   // of the same vector
+  EXPECT_EQ(wide(127, 2, 5), 2);
 }
 TEST(ConvI8, tables_of_places_are_looked_through) {
   ConvShape s;
@@ -178,9 +180,9 @@ TEST(ConvI8, tables_of_places_are_looked_through) {
   };
   EXPECT_TRUE(sound(0, 0));
   for (std::int64_t panel = 0; panel < 3; ++panel)
-    for (std::int64_t i = 0; i < 5; ++i) {
-      EXPECT_FALSE(sound(panel * 5 + i, 9)) << i;
-      EXPECT_FALSE(sound(panel * 5 + i, -9)) << i;
+    for (std::int64_t i = 0; i < twos_table_size(p); ++i) {
+      EXPECT_FALSE(sound(panel * twos_table_size(p) + i, 9)) << i;
+      EXPECT_FALSE(sound(panel * twos_table_size(p) + i, -9)) << i;
     }
   EXPECT_FALSE(sound_twos(Isa::avx2, p, std::as_bytes(std::span(packed)).first(100)));
 }

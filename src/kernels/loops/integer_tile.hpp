@@ -164,8 +164,8 @@ struct Twos {
   static constexpr Dot kDot = Dot::twos;
   static constexpr int kPerUnit = 4;
   const int32_t* weights;
-  const int32_t* places;      ///< of a row's bytes, unit by unit
-  int64_t plain, units;
+  const int32_t* table;       ///< of the panel
+  int64_t units;
   static I multiply(I bytes, I signed_bytes) {
     return multiply_pairs(reinterpret_cast<I>(_mm256_maddubs_epi16(reinterpret_cast<__m256i>(bytes), reinterpret_cast<__m256i>(signed_bytes))), I{} + 0x00010001);
   }
@@ -182,30 +182,25 @@ template <int R>
   I acc[R][2];
 #pragma GCC unroll 12
   for (int r = 0; r < R; ++r) acc[r][0] = load(t), acc[r][1] = load(t + kRescaleRows * W);
-  const int32_t *w = p.weights, *place = p.places;
-  const auto unit_of = [&](const std::uint8_t* at) __attribute__((always_inline)) {
-    int32_t unit;
-    memcpy(&unit, at, sizeof unit);
-    return splat(unit);
+  const int32_t *w = p.weights, *place = p.table + kTwosKinds;
+  const auto add = [&]<bool First, bool Second>(const int32_t* end) __attribute__((always_inline)) {   // which vectors are wide
+    for (; place < end; ++place, w += (2 + First + Second) * W) {
+      const std::uint8_t* at = x + *place;
+      const I w0 = load(w), w1 = load(w + W), flip0 = load(w + 2 * W), flip1 = load(w + (2 + First) * W);
+#pragma GCC unroll 12
+      for (int r = 0; r < R; ++r) {
+        int32_t unit;
+        memcpy(&unit, at + r * stride, sizeof unit);
+        const I v = splat(unit);
+        acc[r][0] = plus(acc[r][0], First ? Twos::multiply(w0, v ^ flip0) : Twos::multiply(v, w0));
+        acc[r][1] = plus(acc[r][1], Second ? Twos::multiply(w1, v ^ flip1) : Twos::multiply(v, w1));
+      }
+    }
   };
-  for (const int32_t* end = place + p.plain; place < end; ++place, w += 2 * W) {
-    const std::uint8_t* at = x + *place;
-    const I w0 = load(w), w1 = load(w + W);
-#pragma GCC unroll 12
-    for (int r = 0; r < R; ++r) {
-      const I v = unit_of(at + r * stride);
-      acc[r][0] = plus(acc[r][0], Twos::multiply(v, w0)), acc[r][1] = plus(acc[r][1], Twos::multiply(v, w1));
-    }
-  }
-  for (const int32_t* end = p.places + p.units; place < end; ++place, w += 4 * W) {
-    const std::uint8_t* at = x + *place;
-    const I w0 = load(w), w1 = load(w + W), flip0 = load(w + 2 * W), flip1 = load(w + 3 * W);
-#pragma GCC unroll 12
-    for (int r = 0; r < R; ++r) {
-      const I v = unit_of(at + r * stride);
-      acc[r][0] = plus(acc[r][0], Twos::multiply(w0, v ^ flip0)), acc[r][1] = plus(acc[r][1], Twos::multiply(w1, v ^ flip1));
-    }
-  }
+  add.template operator()<false, false>(place + p.table[1]);
+  add.template operator()<true, false>(place + p.table[2]);
+  add.template operator()<false, true>(place + p.table[3]);
+  add.template operator()<true, true>(p.table + kTwosKinds + p.units);
   if (std::uint8_t* to = near.to) {
     const int64_t step = near.stride;
     const Bounds& bounds = near.bounds;
