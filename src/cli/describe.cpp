@@ -87,7 +87,7 @@ Result<std::string> bundle_text(const bundle::Bundle& b) {
   if (!fast) s += "  start   from the model, whose plan is made each time" + std::string(plans.empty() ? "" : "; saha convert on this machine stores one") + "\n";
   if (const auto labels = stored_labels(m); !labels.empty()) s += "  labels  " + figures::grouped(double(labels.size())) + ": " + labels.front() + (labels.size() > 1 ? " .. " + labels.back() : "") + "\n";
   // Of a group what is a number or a text is shown, of what is nested the name.
-  for (const char* key : {"preprocess", "reject", "metrics", "evidence"}) {
+  for (const char* key : {"preprocess", "reject", "metrics", "tuned", "evidence"}) {
     if (!m.contains(key) || !m[key].is_object() || m[key].empty()) continue;
     std::string line;
     for (const auto& [name, value] : m[key].items()) {

@@ -3,7 +3,7 @@
 namespace saha::cli {
 
 std::span<const Command> commands() {
-  static const Command all[] = {kRun, kInspect, kSimplify, kConvert, kInfer, kBench, kQuantize, kValidate, kVerify, kCheckProof, kAttack, kDoctor, kBackends, kOps, kSchema, kCompletion};
+  static const Command all[] = {kRun, kInspect, kSimplify, kConvert, kInfer, kBench, kTune, kQuantize, kValidate, kVerify, kCheckProof, kAttack, kDoctor, kBackends, kOps, kSchema, kCompletion};
   return all;
 }
 

@@ -13,6 +13,7 @@ extern const Command kValidate;
 extern const Command kVerify;
 extern const Command kAttack;
 extern const Command kBench;
+extern const Command kTune;
 extern const Command kQuantize;
 extern const Command kBackends;
 extern const Command kDoctor;

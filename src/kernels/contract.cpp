@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "kernels/attention.hpp"
+#include "kernels/blocks.hpp"
 #include "kernels/conv.hpp"
 #include "kernels/conv_bf16.hpp"
 #include "kernels/conv_i8.hpp"
@@ -68,6 +69,7 @@ template <class... T> bool few(T... v) { return within(0, kMostDim, v...); }
 bool holds(Count n) { return n <= Count(kMostElements); }
 bool known(Activation a) { return within(0, static_cast<std::int64_t>(Activation::elu), a); }
 bool known(const Epilogue& e) { return known(e.activation) && within(0, static_cast<std::int64_t>(Bias::per_column), e.bias); }
+bool is_blocks(std::uint32_t n) { return n < kNumBlocks; }
 bool known(Rescaling r) { return within(0, static_cast<std::int64_t>(Rescaling::once), r); }
 template <class P> bool same(const P& a, const P& b) { return std::memcmp(&a, &b, sizeof(P)) == 0; }
 
@@ -97,13 +99,13 @@ bool contract(const Site& site, const ConvParams& p, Needs& n) {
   return sound(p.shape) && known(p.epilogue) && p.epilogue.bias != Bias::per_column && same(p, prepare_conv(site.isa, p.shape, p.epilogue)) && kernel(p) == site.kernel && convolution(p.shape, p.epilogue, packed_conv_size(site.isa, p), n);
 }
 bool contract(const Site& site, const ConvLastParams& p, Needs& n) {
-  return sound(p.shape) && known(p.epilogue) && p.epilogue.bias != Bias::per_row && same(p, prepare_conv_last(site.isa, p.shape, p.epilogue)) && convolution(p.shape, p.epilogue, packed_conv_last_size(site.isa, p), n);
+  return is_blocks(p.blocks) && sound(p.shape) && known(p.epilogue) && p.epilogue.bias != Bias::per_row && same(p, prepare_conv_last(site.isa, p.shape, p.epilogue, p.blocks)) && convolution(p.shape, p.epilogue, packed_conv_last_size(site.isa, p), n);
 }
 bool contract(const Site& site, const ConvBf16Params& p, Needs& n) {
   return sound(p.shape) && known(p.epilogue) && p.epilogue.bias != Bias::per_row && suits_conv_bf16(site.isa, p.shape) && same(p, prepare_conv_bf16(site.isa, p.shape, p.epilogue)) && convolution(p.shape, p.epilogue, packed_conv_bf16_size(site.isa, p), n);
 }
 bool contract(const Site& site, const WinogradParams& p, Needs& n) {
-  return sound(p.shape) && known(p.epilogue) && suits_winograd(p.shape) && same(p, prepare_winograd(site.isa, p.shape, p.epilogue)) && convolution(p.shape, p.epilogue, packed_winograd_size(site.isa, p), n);
+  return is_blocks(p.blocks) && sound(p.shape) && known(p.epilogue) && may_winograd(p.shape) && same(p, prepare_winograd(site.isa, p.shape, p.epilogue, p.blocks)) && convolution(p.shape, p.epilogue, packed_winograd_size(site.isa, p), n);
 }
 bool contract(const Site& site, const DepthwiseLastParams& p, Needs& n) {
   return sound(p.shape) && known(p.epilogue) && is_depthwise(p.shape) && same(p, prepare_depthwise_last(site.isa, p.shape, p.epilogue)) && convolution(p.shape, p.epilogue, packed_depthwise_last_size(site.isa, p), n);
@@ -123,8 +125,8 @@ bool contract(const Site& site, const ConvI8Params& p, Needs& n) {
   // Which numbers the weights are is not kept; they decide between pairs and quads.
   constexpr std::int16_t kWide[] = {255};
   const std::span<const std::int16_t> weights = p.dot == Dot::pairs ? std::span<const std::int16_t>(kWide) : std::span<const std::int16_t>();
-  if (!sound(s) || !within(0, 1, p.x_signed) || !within(-128, 255, p.x_zero) || !known(p.store.rule)) return false;
-  ConvI8Params again = prepare_conv_i8(site.isa, s, p.store, p.x_signed != 0, p.x_zero, weights);
+  if (!is_blocks(p.blocks) || !sound(s) || !within(0, 1, p.x_signed) || !within(-128, 255, p.x_zero) || !known(p.store.rule)) return false;
+  ConvI8Params again = prepare_conv_i8(site.isa, s, p.store, p.x_signed != 0, p.x_zero, weights, p.blocks);
   if (again.dot == Dot::twos) {   // nor which units are wide
     if (!within(0, again.shape.groups * again.panels * again.units, p.wide)) return false;
     again = with_wide(site.isa, again, p.wide);
@@ -133,13 +135,13 @@ bool contract(const Site& site, const ConvI8Params& p, Needs& n) {
   return convolution_i8(s, p.store, packed_conv_i8_size(site.isa, p), n);
 }
 bool contract(const Site& site, const WinogradI8Params& p, Needs& n) {
-  return sound(p.shape) && within(0, 1, p.x_signed) && within(-128, 255, p.x_zero) && known(p.store.rule) && suits_winograd_i8(site.isa, p.shape) &&
-         same(p, prepare_winograd_i8(site.isa, p.shape, p.store, p.x_signed != 0, p.x_zero)) && convolution_i8(p.shape, p.store, packed_winograd_i8_size(site.isa, p), n);
+  return is_blocks(p.blocks) && sound(p.shape) && within(0, 1, p.x_signed) && within(-128, 255, p.x_zero) && known(p.store.rule) && may_winograd_i8(site.isa, p.shape) &&
+         same(p, prepare_winograd_i8(site.isa, p.shape, p.store, p.x_signed != 0, p.x_zero, p.blocks)) && convolution_i8(p.shape, p.store, packed_winograd_i8_size(site.isa, p), n);
 }
 
 bool contract(const Site& site, const GemmParams& p, Needs& n) {
   const GemmShape& s = p.shape;
-  if (!few(s.m, s.n, s.k) || !within(0, kMaxBatchRank, s.batch_rank) || !known(p.epilogue) || !within(0, 1, p.a_packed, p.b_packed) || p.a_packed + p.b_packed > 1) return false;
+  if (!is_blocks(p.blocks) || !few(s.m, s.n, s.k) || !within(0, kMaxBatchRank, s.batch_rank) || !known(p.epilogue) || !within(0, 1, p.a_packed, p.b_packed) || p.a_packed + p.b_packed > 1) return false;
   if (!within(0, kMostElements, s.a_row, s.a_col, s.b_row, s.b_col, s.c_row) || s.c_row < s.n) return false;
   Count batches = 1, a_last = 0, b_last = 0;
   bool a_steps = false, b_steps = false;
@@ -150,7 +152,7 @@ bool contract(const Site& site, const GemmParams& p, Needs& n) {
     a_steps |= s.a_batch[d] != 0, b_steps |= s.b_batch[d] != 0;
   }
   if ((p.a_packed && a_steps) || (p.b_packed && b_steps) || !(batches <= Count(kMostDim)) || !(batches * s.m <= Count(kMostDim)) || !(batches * s.n <= Count(kMostDim))) return false;
-  if (!same(p, prepare_gemm(site.isa, s, p.epilogue, p.a_packed != 0, p.b_packed != 0)) || !(Count(p.batches) * p.m_blocks * p.n_blocks <= Count(kMostDim))) return false;
+  if (!same(p, prepare_gemm(site.isa, s, p.epilogue, p.a_packed != 0, p.b_packed != 0, p.blocks)) || !(Count(p.batches) * p.m_blocks * p.n_blocks <= Count(kMostDim))) return false;
   const bool empty = p.batches == 0, none = empty || s.k == 0;
   const auto strided = [&](Count last, std::int64_t rows, std::int64_t row, std::int64_t columns, std::int64_t column) { return none ? Count(0) : (last + Count(rows - 1) * row + Count(columns - 1) * column + 1) * 4; };
   const Count c = empty ? Count(0) : batches * s.m * s.c_row * 4;

@@ -4,6 +4,7 @@
 #include "kernels/conv_i8.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <cstdlib>
 #include <cstring>
@@ -11,6 +12,7 @@
 #include <vector>
 
 #include "base/result.hpp"
+#include "kernels/blocks.hpp"
 #include "kernels/tile_parts.hpp"
 
 namespace saha::kernels {
@@ -184,13 +186,14 @@ void pack_twos(Isa isa, const ConvI8Params& c, const ConvI8Constants& k, std::sp
 
 }  // namespace
 
-ConvI8Params prepare_conv_i8(Isa isa, const ConvShape& shape, const Store& store, bool x_signed, std::int32_t x_zero, std::span<const std::int16_t> weights) {
+ConvI8Params prepare_conv_i8(Isa isa, const ConvShape& shape, const Store& store, bool x_signed, std::int32_t x_zero, std::span<const std::int16_t> weights, std::uint32_t blocks) {
   const ConvShape& s = shape;
+  const Blocks b = kBlocks[blocks];
   SAHA_ASSERT(s.groups > 0 && s.in_channels % s.groups == 0 && s.out_channels % s.groups == 0);
   ConvI8Params c;
   c.shape = shape;
   c.store = store;
-  c.x_signed = x_signed, c.x_zero = x_zero;
+  c.x_signed = x_signed, c.x_zero = x_zero, c.blocks = blocks;
   const std::int64_t points = s.out_h * s.out_w, block = block_columns(isa), depth = s.in_channels / s.groups * taps(s), m = s.out_channels / s.groups;
   c.depthwise = s.groups > 1 && s.in_channels == s.groups && s.out_channels == s.groups;
   if (s.batch * s.out_channels * points == 0) return c;
@@ -198,7 +201,7 @@ ConvI8Params prepare_conv_i8(Isa isa, const ConvShape& shape, const Store& store
   if (c.depthwise) {
     c.units = static_cast<std::int32_t>((taps(s) + 1) / 2);
     c.panels = static_cast<std::int32_t>((s.out_channels + block - 1) / block);
-    const auto bands = std::clamp<std::int64_t>(static_cast<std::int64_t>(products / 6e4), 1, std::min<std::int64_t>(kMaxPieces, s.out_h));
+    const auto bands = std::clamp<std::int64_t>(static_cast<std::int64_t>(std::ldexp(products / 6e4, b.pieces)), 1, std::min(scaled(kMaxPieces, b.pieces), s.out_h));
     c.m_block = static_cast<std::int32_t>((s.out_h + bands - 1) / bands);
     c.m_blocks = static_cast<std::uint32_t>((s.out_h + c.m_block - 1) / c.m_block);
     c.n_blocks = 1;
@@ -210,7 +213,7 @@ ConvI8Params prepare_conv_i8(Isa isa, const ConvShape& shape, const Store& store
   const bool narrow = std::all_of(weights.begin(), weights.end(), [](std::int16_t v) { return v >= -128 && v <= 127; });
   c.dot = dot_of(isa, narrow, s.batch, points, depth);
   const bool tiles = c.dot == Dot::tiles;
-  const auto wanted = std::clamp<std::int64_t>(static_cast<std::int64_t>(products / (tiles ? kTileProducts * kPieceProducts : kPieceProducts)), 1, kMaxPieces);
+  const auto wanted = std::clamp<std::int64_t>(static_cast<std::int64_t>(std::ldexp(products / (tiles ? kTileProducts * kPieceProducts : kPieceProducts), b.pieces)), 1, scaled(kMaxPieces, b.pieces));
   const std::int64_t per_unit = numbers_of_unit(c.dot), rows = tiles ? 2 * kMostOfTile : tile_rows(isa);
   c.units = static_cast<std::int32_t>(up(depth, c.dot == Dot::octs ? 2 * per_unit : per_unit) / per_unit);
   if (tiles) {
@@ -218,7 +221,7 @@ ConvI8Params prepare_conv_i8(Isa isa, const ConvShape& shape, const Store& store
     c.units = static_cast<std::int32_t>(up(c.units, c.tile_units));
   }
   c.panels = static_cast<std::int32_t>((m + block - 1) / block);
-  const std::int64_t fitting = std::max<std::int64_t>(rows, kRowsBytes / (std::int64_t{4} * std::max(c.units, 1)) / rows * rows);
+  const std::int64_t fitting = std::max<std::int64_t>(rows, scaled(kRowsBytes, b.depth) / (std::int64_t{4} * std::max(c.units, 1)) / rows * rows);
   const std::int64_t m_wanted = std::max<std::int64_t>((points + fitting - 1) / fitting, std::min<std::int64_t>((wanted + s.batch * s.groups - 1) / (s.batch * s.groups), (points + 4 * rows - 1) / (4 * rows)));
   c.m_block = static_cast<std::int32_t>(std::min(points, up((points + m_wanted - 1) / m_wanted, rows)));
   c.m_blocks = static_cast<std::uint32_t>((points + c.m_block - 1) / c.m_block);

@@ -42,7 +42,8 @@ struct ConvI8Params {
   std::int32_t panels = 0;                     ///< blocks of columns of a group
   std::int32_t m_block = 0, n_block = 0;       ///< points and blocks of columns of a piece; depthwise: rows of the result
   std::uint32_t m_blocks = 0, n_blocks = 0, pieces = 0;
-  std::uint16_t tile_points = 0, tile_units = 0;   ///< of a register, with Dot::tiles; no byte of params is padding: contract.hpp
+  std::int32_t tile_points = 0, tile_units = 0;   ///< of a register, with Dot::tiles
+  std::uint32_t blocks = 0;                    ///< by which entry of kernels/blocks.hpp
   std::uint64_t scratch = 0;
   std::int64_t wide = 0;                       ///< with Dot::twos: vectors of all panels that are kept as sizes and signs
   std::int64_t tables = 0;                     ///< where the constants of rescaling begin, in int32
@@ -59,7 +60,7 @@ struct ConvI8Constants {
   std::span<const Requant> requant;            ///< [M], one for all, or none with Rescaling::none
 };
 
-ConvI8Params prepare_conv_i8(Isa isa, const ConvShape& shape, const Store& store, bool x_signed, std::int32_t x_zero, std::span<const std::int16_t> weights);
+ConvI8Params prepare_conv_i8(Isa isa, const ConvShape& shape, const Store& store, bool x_signed, std::int32_t x_zero, std::span<const std::int16_t> weights, std::uint32_t blocks = 0);
 /// Params with Dot::twos and so many wide vectors.
 ConvI8Params with_wide(Isa isa, ConvI8Params params, std::int64_t wide);
 /// Tables of twos in packed constants are what the loops may follow.

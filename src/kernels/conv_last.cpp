@@ -2,8 +2,10 @@
 #include "kernels/conv_last.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 #include "base/result.hpp"
+#include "kernels/blocks.hpp"
 #include "kernels/last_panels.hpp"
 #include "kernels/split.hpp"
 
@@ -25,12 +27,15 @@ std::int64_t strip_rows(const ConvShape& s, std::int64_t points) {
 
 }  // namespace
 
-ConvLastParams prepare_conv_last(Isa isa, const ConvShape& shape, const Epilogue& epilogue) {
+ConvLastParams prepare_conv_last(Isa isa, const ConvShape& shape, const Epilogue& epilogue, std::uint32_t blocks) {
   const ConvShape& s = shape;
+  const Blocks b = kBlocks[blocks];
+  const std::int64_t depth = scaled(kDepth, b.depth), most_pieces = scaled(kMaxPieces, b.pieces);
   SAHA_ASSERT(s.groups > 0 && s.in_channels % s.groups == 0 && s.out_channels % s.groups == 0);
   ConvLastParams c;
   c.shape = shape;
   c.epilogue = epilogue;
+  c.blocks = blocks;
   c.m_blocks = c.n_blocks = 1;
   c.k_block = c.run = 1;
   if (s.batch * s.out_channels * s.out_h * s.out_w == 0) return c;
@@ -40,14 +45,14 @@ ConvLastParams prepare_conv_last(Isa isa, const ConvShape& shape, const Epilogue
   c.runs = static_cast<std::int32_t>(rows ? s.kernel_h : taps);
   c.run = static_cast<std::int32_t>(rows ? s.kernel_w * group_c : group_c);
   const std::int64_t k = group_c * taps;
-  c.k_blocks = static_cast<std::int32_t>(std::max<std::int64_t>(1, (k + kDepth - 1) / kDepth));
+  c.k_blocks = static_cast<std::int32_t>(std::max<std::int64_t>(1, (k + depth - 1) / depth));
   c.k_block = static_cast<std::int32_t>(std::max<std::int64_t>(1, (k + c.k_blocks - 1) / c.k_blocks));
   c.k_blocks = static_cast<std::int32_t>(std::max<std::int64_t>(1, (k + c.k_block - 1) / c.k_block));
   const bool inside = s.pad_top == 0 && s.pad_left == 0 && (s.out_h - 1) * s.stride_h + (s.kernel_h - 1) * s.dilation_h < s.in_h && (s.out_w - 1) * s.stride_w + (s.kernel_w - 1) * s.dilation_w < s.in_w;
   const bool in_place = inside && s.groups == 1;
   const std::int64_t width = in_place ? 0 : (s.out_w - 1) * s.stride_w + (s.kernel_w - 1) * s.dilation_w + 1;
   const double products = double(m) * double(points) * double(k);
-  const std::int64_t wanted = std::clamp<std::int64_t>(static_cast<std::int64_t>(products / kPieceProducts), 1, kMaxPieces);
+  const std::int64_t wanted = std::clamp<std::int64_t>(static_cast<std::int64_t>(std::ldexp(products / kPieceProducts, b.pieces)), 1, most_pieces);
   // Whole rows of the image where they are copied: neighbouring blocks copy the rows between them twice.
   const std::int64_t unit = in_place || s.out_w > kLongRow ? 1 : s.out_w, units = (points + unit - 1) / unit;
   const auto n_of = [&](std::int64_t blocks) { return std::min(points, (units + blocks - 1) / blocks * unit); };

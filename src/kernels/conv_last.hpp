@@ -19,11 +19,11 @@ struct ConvLastParams {
   std::int32_t strip_rows = 0, strip_width = 0;  ///< pixels of the padded band that is copied for a block of points; 0: the image is read in place
   std::int32_t m_block = 0, n_block = 0;    ///< channels of a group and points of a piece
   std::uint32_t m_blocks = 0, n_blocks = 0;
-  std::uint32_t pieces = 0, filler = 0;     ///< no byte of params is padding: contract.hpp
+  std::uint32_t pieces = 0, blocks = 0;     ///< blocks: by which entry of kernels/blocks.hpp
   std::uint64_t scratch = 0;
 };
 
-ConvLastParams prepare_conv_last(Isa isa, const ConvShape& shape, const Epilogue& epilogue);
+ConvLastParams prepare_conv_last(Isa isa, const ConvShape& shape, const Epilogue& epilogue, std::uint32_t blocks = 0);
 std::uint64_t scratch_bytes(const ConvLastParams& params);
 std::uint32_t grid(const ConvLastParams& params);
 

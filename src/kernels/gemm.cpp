@@ -3,8 +3,10 @@
 #include "kernels/gemm.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 #include "base/result.hpp"
+#include "kernels/blocks.hpp"
 #include "kernels/panels.hpp"
 
 namespace saha::kernels {
@@ -43,11 +45,14 @@ void pack_gemm_b(Isa isa, const float* b, std::int64_t row, std::int64_t col, st
   }
 }
 
-GemmParams prepare_gemm(Isa isa, const GemmShape& shape, const Epilogue& epilogue, bool a_packed, bool b_packed) {
+GemmParams prepare_gemm(Isa isa, const GemmShape& shape, const Epilogue& epilogue, bool a_packed, bool b_packed, std::uint32_t blocks) {
   SAHA_ASSERT(!(a_packed && b_packed));
+  const Blocks b = kBlocks[blocks];
+  const std::int64_t depth = scaled(kDepth, b.depth);
   GemmParams g;
   g.shape = shape;
   g.epilogue = epilogue;
+  g.blocks = blocks;
   g.a_packed = a_packed, g.b_packed = b_packed;
   const int w = lanes(isa);
   const std::int64_t m = shape.m, n = shape.n, k = std::max<std::int64_t>(shape.k, 1), panel = 3 * w;
@@ -60,11 +65,11 @@ GemmParams prepare_gemm(Isa isa, const GemmShape& shape, const Epilogue& epilogu
     g.m_blocks = g.n_blocks = 1;
     return g;
   }
-  const std::int64_t k_blocks = (k + kDepth - 1) / kDepth;
+  const std::int64_t k_blocks = (k + depth - 1) / depth;
   g.k_block = static_cast<std::int32_t>((k + k_blocks - 1) / k_blocks);
   // Columns are cut first: a second block of rows would pack the same panels again.
   const double products = double(m) * double(n) * double(k) * double(batches);
-  const std::int64_t wanted = std::clamp<std::int64_t>(static_cast<std::int64_t>(products / kPieceProducts / double(batches)), 1, kMaxPieces);
+  const std::int64_t wanted = std::clamp<std::int64_t>(static_cast<std::int64_t>(std::ldexp(products / kPieceProducts / double(batches), b.pieces)), 1, scaled(kMaxPieces, b.pieces));
   const std::int64_t fit = std::min(kMaxPanels - 3, std::max<std::int64_t>(1, kPanelBytes / 4 / g.k_block / panel)) * panel;
   std::int64_t n_block = std::min(fit, std::max(panel, up((n + wanted - 1) / wanted, panel)));
   // A last block of at most one vector is slow, and would cut the pair of panels that ends a packed B: let the blocks be a little wider.

@@ -31,7 +31,8 @@ struct GemmParams {
   std::int32_t b_packed = 0;               ///< B is what pack_gemm_b made (the same for b_batch)
   std::int32_t b_direct = 0;               ///< B is read in place: b_col is 1 and packing would not pay
   std::int32_t m_block = 0, n_block = 0, k_block = 0;
-  std::uint32_t m_blocks = 0, n_blocks = 0, batches = 0, filler = 0;
+  std::uint32_t m_blocks = 0, n_blocks = 0, batches = 0;
+  std::uint32_t blocks = 0;                ///< by which entry of kernels/blocks.hpp
   std::uint64_t scratch = 0;
 };
 
@@ -42,7 +43,7 @@ std::int64_t packed_gemm_b_size(Isa isa, std::int64_t n, std::int64_t k);
 void pack_gemm_a(Isa isa, const float* a, std::int64_t row, std::int64_t col, std::int64_t m, std::int64_t k, std::span<float> out);
 void pack_gemm_b(Isa isa, const float* b, std::int64_t row, std::int64_t col, std::int64_t k, std::int64_t n, std::span<float> out);
 
-GemmParams prepare_gemm(Isa isa, const GemmShape& shape, const Epilogue& epilogue, bool a_packed, bool b_packed);
+GemmParams prepare_gemm(Isa isa, const GemmShape& shape, const Epilogue& epilogue, bool a_packed, bool b_packed, std::uint32_t blocks = 0);
 std::uint64_t scratch_bytes(const GemmParams& params);
 std::uint32_t grid(const GemmParams& params);
 

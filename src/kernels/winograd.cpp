@@ -2,9 +2,11 @@
 #include "kernels/winograd.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <vector>
 
 #include "base/result.hpp"
+#include "kernels/blocks.hpp"
 #include "kernels/last_panels.hpp"
 #include "kernels/split.hpp"
 
@@ -14,6 +16,7 @@ namespace {
 constexpr std::int64_t kTileBytes = 320 << 10;     // of transformed tiles: most of a second-level cache of 512 KiB
 constexpr std::int64_t kManyTiles = 18, kFewTiles = 12, kFewChannels = 64, kMaxPieces = 20;
 constexpr std::int64_t kMostWeights = 16 << 20;    // bytes of transformed weights, beyond which reading them takes longer than what is saved
+constexpr std::int64_t kMostAnyWeights = 64 << 20; // where measuring says otherwise
 constexpr double kPieceProducts = 1e6;
 constexpr double kPoints[] = {0, 0.75, -0.75, 1.25, -1.25};
 
@@ -21,25 +24,31 @@ std::int64_t up(std::int64_t a, std::int64_t to) { return (a + to - 1) / to * to
 
 }  // namespace
 
-bool suits_filtering(const ConvShape& s, std::int64_t weight_bytes) {
-  if (s.kernel_h != 3 || s.kernel_w != 3 || s.stride_h != 1 || s.stride_w != 1 || s.dilation_h != 1 || s.dilation_w != 1 || s.groups != 1) return false;
-  const double saved = double(s.out_h) * double(s.out_w) / double(16 * filter_tiles(s.out_h) * filter_tiles(s.out_w));  // of what the tiles compute, the share that is wanted
-  return s.in_channels >= 16 && s.out_channels >= 16 && saved > 0.5 && s.batch * filter_tiles(s.out_h) * filter_tiles(s.out_w) >= 4 && 36 * weight_bytes * s.in_channels * s.out_channels <= kMostWeights;
+bool may_filter(const ConvShape& s, std::int64_t weight_bytes) {
+  return s.kernel_h == 3 && s.kernel_w == 3 && s.stride_h == 1 && s.stride_w == 1 && s.dilation_h == 1 && s.dilation_w == 1 && s.groups == 1 && s.in_channels >= 16 && s.out_channels >= 16 &&
+         s.batch * s.out_h * s.out_w > 0 && s.in_channels <= kMostAnyWeights / s.out_channels && 36 * weight_bytes * s.in_channels * s.out_channels <= kMostAnyWeights;
 }
+bool suits_filtering(const ConvShape& s, std::int64_t weight_bytes) {
+  if (!may_filter(s, weight_bytes)) return false;
+  const double saved = double(s.out_h) * double(s.out_w) / double(16 * filter_tiles(s.out_h) * filter_tiles(s.out_w));  // of what the tiles compute, the share that is wanted
+  return saved > 0.5 && s.batch * filter_tiles(s.out_h) * filter_tiles(s.out_w) >= 4 && 36 * weight_bytes * s.in_channels * s.out_channels <= kMostWeights;
+}
+bool may_winograd(const ConvShape& s) { return may_filter(s, 4); }
 bool suits_winograd(const ConvShape& s) { return suits_filtering(s, 4); }
 
-WinogradParams prepare_winograd(Isa isa, const ConvShape& shape, const Epilogue& epilogue) {
-  SAHA_ASSERT(suits_winograd(shape));
+WinogradParams prepare_winograd(Isa isa, const ConvShape& shape, const Epilogue& epilogue, std::uint32_t blocks) {
+  SAHA_ASSERT(may_winograd(shape));
+  const Blocks b = kBlocks[blocks];
   const ConvShape& s = shape;
   const int w = lanes(isa);
   const std::int64_t m = s.out_channels, c = up(s.in_channels, w);
   WinogradParams p;
-  p.shape = shape, p.epilogue = epilogue;
+  p.shape = shape, p.epilogue = epilogue, p.blocks = blocks;
   p.tiles_h = static_cast<std::int32_t>(filter_tiles(s.out_h)), p.tiles_w = static_cast<std::int32_t>(filter_tiles(s.out_w));
   const std::int64_t count = std::int64_t{p.tiles_h} * p.tiles_w;
   const double products = 36. * double(count) * double(s.in_channels) * double(m);
-  const std::int64_t wanted = std::clamp<std::int64_t>(static_cast<std::int64_t>(products / kPieceProducts), 1, kMaxPieces);
-  const std::int64_t most = std::max(kManyTiles, kTileBytes / (36 * 4 * c)), fewest = (count + most - 1) / most;
+  const std::int64_t wanted = std::clamp<std::int64_t>(static_cast<std::int64_t>(std::ldexp(products / kPieceProducts, b.pieces)), 1, scaled(kMaxPieces, b.pieces));
+  const std::int64_t most = std::max(kManyTiles, scaled(kTileBytes, b.depth) / (36 * 4 * c)), fewest = (count + most - 1) / most;
   const auto t_of = [&](std::int64_t blocks) { return (count + blocks - 1) / blocks; };
   const auto m_of = [&](std::int64_t blocks) { return last_block(m, blocks, w); };
   // Blocks of channels transform the same tiles each for itself.

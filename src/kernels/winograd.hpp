@@ -17,18 +17,21 @@ struct WinogradParams {
   std::int32_t tiles_h = 0, tiles_w = 0;    ///< of 4x4 results
   std::int32_t t_block = 0, m_block = 0;    ///< tiles and channels of a piece
   std::uint32_t t_blocks = 0, m_blocks = 0;
-  std::uint32_t pieces = 0, filler = 0;     ///< no byte of params is padding: contract.hpp
+  std::uint32_t pieces = 0, blocks = 0;     ///< blocks: by which entry of kernels/blocks.hpp
   std::uint64_t scratch = 0;
 };
 
 /// Tiles of 4x4 results along an axis. Internal linkage, as what loops include has.
 [[maybe_unused]] static constexpr std::int64_t filter_tiles(std::int64_t n) { return (n + 3) / 4; }
-/// 3x3, stride 1, without dilation or groups, and so large that transforms and weights of `weight_bytes` each, four times as many, pay.
+/// 3x3, stride 1, without dilation or groups, of 16 channels and more, and transformed weights of `weight_bytes` each fit into 64 MiB.
+bool may_filter(const ConvShape& shape, std::int64_t weight_bytes);
+/// It may be done, and transforms and weights, four times as many, are expected to pay.
 bool suits_filtering(const ConvShape& shape, std::int64_t weight_bytes);
 /// The same with weights of float32.
+bool may_winograd(const ConvShape& shape);
 bool suits_winograd(const ConvShape& shape);
-/// `shape` suits.
-WinogradParams prepare_winograd(Isa isa, const ConvShape& shape, const Epilogue& epilogue);
+/// `shape` may be filtered.
+WinogradParams prepare_winograd(Isa isa, const ConvShape& shape, const Epilogue& epilogue, std::uint32_t blocks = 0);
 std::uint64_t scratch_bytes(const WinogradParams& params);
 std::uint32_t grid(const WinogradParams& params);
 

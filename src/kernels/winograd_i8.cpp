@@ -2,10 +2,12 @@
 #include "kernels/winograd_i8.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <cstdlib>
 #include <vector>
 
 #include "base/result.hpp"
+#include "kernels/blocks.hpp"
 #include "kernels/split.hpp"
 #include "kernels/winograd.hpp"
 
@@ -22,9 +24,8 @@ std::int64_t panel_size(Isa isa, const WinogradI8Params& p) { return std::int64_
 
 }  // namespace
 
-bool suits_winograd_i8(Isa isa, const ConvShape& s) {
-  return (isa == Isa::generic || isa == Isa::avx2 || isa == Isa::avx512 || isa == Isa::neon) && suits_filtering(s, 2);
-}
+bool may_winograd_i8(Isa isa, const ConvShape& s) { return (isa == Isa::generic || isa == Isa::avx2 || isa == Isa::avx512 || isa == Isa::neon) && may_filter(s, 2); }
+bool suits_winograd_i8(Isa isa, const ConvShape& s) { return may_winograd_i8(isa, s) && suits_filtering(s, 2); }
 
 bool within_winograd_i8(const ConvShape& shape, std::int32_t x_zero, bool x_signed, std::span<const std::int16_t> weights) {
   constexpr std::int64_t kMost = std::int64_t{1} << 25;
@@ -40,19 +41,20 @@ bool within_winograd_i8(const ConvShape& shape, std::int32_t x_zero, bool x_sign
   return true;
 }
 
-WinogradI8Params prepare_winograd_i8(Isa isa, const ConvShape& shape, const Store& store, bool x_signed, std::int32_t x_zero) {
-  SAHA_ASSERT(suits_winograd_i8(isa, shape));
+WinogradI8Params prepare_winograd_i8(Isa isa, const ConvShape& shape, const Store& store, bool x_signed, std::int32_t x_zero, std::uint32_t blocks) {
+  SAHA_ASSERT(may_winograd_i8(isa, shape));
+  const Blocks b = kBlocks[blocks];
   const ConvShape& s = shape;
   const std::int64_t block = block_columns(isa), c = up(s.in_channels, block);
   WinogradI8Params p;
-  p.shape = shape, p.store = store, p.x_signed = x_signed, p.x_zero = x_zero;
+  p.shape = shape, p.store = store, p.x_signed = x_signed, p.x_zero = x_zero, p.blocks = blocks;
   p.tiles_h = static_cast<std::int32_t>(filter_tiles(s.out_h)), p.tiles_w = static_cast<std::int32_t>(filter_tiles(s.out_w));
   p.units = static_cast<std::int32_t>(c / 2);
   p.panels = static_cast<std::int32_t>((s.out_channels + block - 1) / block);
   const std::int64_t count = std::int64_t{p.tiles_h} * p.tiles_w;
   const double products = 36. * double(count) * double(s.in_channels) * double(s.out_channels);
-  const std::int64_t wanted = std::clamp<std::int64_t>(static_cast<std::int64_t>(products / kPieceProducts), 1, kMaxPieces);
-  const std::int64_t most = std::max(kFewTiles, kTileBytes / (36 * 2 * (c + 2 * block))), fewest = (count + most - 1) / most;
+  const std::int64_t wanted = std::clamp<std::int64_t>(static_cast<std::int64_t>(std::ldexp(products / kPieceProducts, b.pieces)), 1, scaled(kMaxPieces, b.pieces));
+  const std::int64_t most = std::max(kFewTiles, scaled(kTileBytes, b.depth) / (36 * 2 * (c + 2 * block))), fewest = (count + most - 1) / most;
   const auto t_of = [&](std::int64_t blocks) { return (count + blocks - 1) / blocks; };
   const auto n_of = [&](std::int64_t blocks) { return (p.panels + blocks - 1) / blocks; };
   const Cut cut = even_cut(wanted, fewest, std::max(fewest, std::min(wanted, count / kFewTiles)), std::max<std::int64_t>(1, p.panels / 4), [&](std::int64_t tb, std::int64_t nb) {

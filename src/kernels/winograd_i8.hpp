@@ -22,17 +22,19 @@ struct WinogradI8Params {
   std::int32_t t_block = 0, n_block = 0;    ///< tiles and panels of a piece
   std::uint32_t t_blocks = 0, n_blocks = 0;
   std::uint32_t pieces = 0;
-  std::int32_t filler = 0;                  ///< no byte of params is padding: contract.hpp
+  std::uint32_t blocks = 0;                 ///< by which entry of kernels/blocks.hpp
   std::uint64_t scratch = 0;
   std::int64_t tables = 0;                  ///< where the constants of rescaling begin, in int32
 };
 
 /// 3x3, stride 1, without dilation or groups, so large that transforms and larger weights pay, at a level that multiplies pairs.
 bool suits_winograd_i8(Isa isa, const ConvShape& shape);
+/// It may be done, whether it pays or not.
+bool may_winograd_i8(Isa isa, const ConvShape& shape);
 /// Whether every sum without its bias lies within 2^25.
 bool within_winograd_i8(const ConvShape& shape, std::int32_t x_zero, bool x_signed, std::span<const std::int16_t> weights);
-/// `shape` suits.
-WinogradI8Params prepare_winograd_i8(Isa isa, const ConvShape& shape, const Store& store, bool x_signed, std::int32_t x_zero);
+/// `shape` may be filtered.
+WinogradI8Params prepare_winograd_i8(Isa isa, const ConvShape& shape, const Store& store, bool x_signed, std::int32_t x_zero, std::uint32_t blocks = 0);
 std::uint64_t scratch_bytes(const WinogradI8Params& params);
 std::uint32_t grid(const WinogradI8Params& params);
 

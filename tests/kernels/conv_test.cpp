@@ -90,15 +90,18 @@ void check(const ConvShape& s, Epilogue e = {}, bool residual = false) {
     ASSERT_NO_FATAL_FAILURE(check(c, isa, plain, kernel(plain), packed, false));
     Epilogue by_column = e;
     if (e.bias != Bias::none) by_column.bias = Bias::per_column;
-    const ConvLastParams last = prepare_conv_last(isa, s, by_column);
-    Aligned<float> packed_last(static_cast<std::size_t>(packed_conv_last_size(isa, last)));
-    pack_conv_last(isa, last, c.w.data(), {packed_last.data(), packed_last.size()});
-    ASSERT_NO_FATAL_FAILURE(check(c, isa, last, "conv_last_f32", packed_last, true));
-    if (!suits_winograd(s)) continue;
-    const WinogradParams winograd = prepare_winograd(isa, s, by_column);
-    Aligned<float> transformed(static_cast<std::size_t>(packed_winograd_size(isa, winograd)));
-    pack_winograd(isa, winograd, c.w.data(), {transformed.data(), transformed.size()});
-    ASSERT_NO_FATAL_FAILURE(check(c, isa, winograd, "winograd_f32", transformed, true));
+    for (const std::uint32_t blocks : {0u, other_blocks()}) {
+      SCOPED_TRACE(testing::Message() << "blocks " << blocks);
+      const ConvLastParams last = prepare_conv_last(isa, s, by_column, blocks);
+      Aligned<float> packed_last(static_cast<std::size_t>(packed_conv_last_size(isa, last)));
+      pack_conv_last(isa, last, c.w.data(), {packed_last.data(), packed_last.size()});
+      ASSERT_NO_FATAL_FAILURE(check(c, isa, last, "conv_last_f32", packed_last, true));
+      if (!may_winograd(s)) continue;
+      const WinogradParams winograd = prepare_winograd(isa, s, by_column, blocks);
+      Aligned<float> transformed(static_cast<std::size_t>(packed_winograd_size(isa, winograd)));
+      pack_winograd(isa, winograd, c.w.data(), {transformed.data(), transformed.size()});
+      ASSERT_NO_FATAL_FAILURE(check(c, isa, winograd, "winograd_f32", transformed, true));
+    }
   }
 }
 
@@ -192,6 +195,16 @@ TEST(Conv, a_bias_for_each_point_is_refused) {
     EXPECT_EQ(taken("conv_f32", prepare_conv(Isa::generic, s, e)), bias != Bias::per_column);
     EXPECT_EQ(taken("conv_last_f32", prepare_conv_last(Isa::generic, s, e)), bias != Bias::per_row);
   }
+}
+
+TEST(Conv, blocks_that_there_are_not_are_refused) {
+  ConvLastParams p = prepare_conv_last(Isa::generic, shape(1, 300, 9, 9, 64, 3, 1, 1), {}, kNumBlocks - 1);
+  const auto taken = [&] { return needs("conv_last_f32", Isa::generic, std::as_bytes(std::span(&p, 1)), {}).has_value(); };
+  EXPECT_TRUE(taken());
+  p.blocks = 0;   // the params are those of other blocks
+  EXPECT_FALSE(taken());
+  p.blocks = kNumBlocks;
+  EXPECT_FALSE(taken());
 }
 
 TEST(Conv, of_nothing_writes_nothing) {

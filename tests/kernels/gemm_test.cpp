@@ -56,7 +56,8 @@ void check(const Case& t) {
     SCOPED_TRACE(testing::Message() << name(isa) << " m " << t.m << " n " << t.n << " k " << t.k << " at " << t.a_transposed << " bt " << t.b_transposed
                                     << " ap " << t.a_packed << " bp " << t.b_packed << " res " << t.residual << " act "
                                     << int(t.e.activation) << " bias " << int(t.e.bias) << " batches " << batches);
-    const GemmParams g = prepare_gemm(isa, s, t.e, t.a_packed, t.b_packed);
+    const std::uint32_t blocks = (t.m + t.n) % 2 ? other_blocks() : 0;
+    const GemmParams g = prepare_gemm(isa, s, t.e, t.a_packed, t.b_packed, blocks);
     Aligned<float> ap(t.a_packed ? packed_gemm_a_size(isa, t.m, t.k) : 0), bp(t.b_packed ? packed_gemm_b_size(isa, t.n, t.k) : 0);
     if (t.a_packed) pack_gemm_a(isa, a.data(), s.a_row, s.a_col, t.m, t.k, {ap.data(), ap.size()});
     if (t.b_packed) pack_gemm_b(isa, b.data(), s.b_row, s.b_col, t.k, t.n, {bp.data(), bp.size()});

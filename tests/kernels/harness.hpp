@@ -12,6 +12,7 @@
 #include <random>
 #include <vector>
 
+#include "kernels/blocks.hpp"
 #include "kernels/isa.hpp"
 #include "kernels/tables.hpp"
 
@@ -32,6 +33,12 @@ inline std::vector<Isa> levels() {
   for (Isa isa : kLevels)
     if (runs(detect_isa(), isa) || emulated(isa)) all.push_back(isa);
   return all;
+}
+
+/// Of kernels/blocks.hpp, another at each call, never 0.
+inline std::uint32_t other_blocks() {
+  static std::uint32_t turn = 0;
+  return 1 + turn++ % (kNumBlocks - 1);
 }
 
 inline std::span<const std::span<const Kernel>> tables(Isa isa) {

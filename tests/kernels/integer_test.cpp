@@ -60,11 +60,16 @@ void check(const Case& c) {
     };
     const auto p = prepare_conv_i8(isa, s, store, c.x_signed, x_zero, w);
     ASSERT_NO_FATAL_FAILURE(run(kernel(p), p, packed_conv_i8_size(isa, p), pack_conv_i8, y.data(), again.data()));
-    if (suits_winograd_i8(isa, s) && within_winograd_i8(s, x_zero, c.x_signed, w)) {  // the same bits
-      Aligned<std::uint8_t> filtered(bytes);
-      const auto q = prepare_winograd_i8(isa, s, store, c.x_signed, x_zero);
-      ASSERT_NO_FATAL_FAILURE(run("winograd_i8", q, packed_winograd_i8_size(isa, q), pack_winograd_i8, filtered.data(), again.data()));
-      ASSERT_EQ(std::memcmp(y.data(), filtered.data(), bytes), 0);
+    Aligned<std::uint8_t> other(bytes);   // the same bits
+    const std::uint32_t blocks = other_blocks();
+    const auto cut = prepare_conv_i8(isa, s, store, c.x_signed, x_zero, w, blocks);
+    ASSERT_NO_FATAL_FAILURE(run(kernel(cut), cut, packed_conv_i8_size(isa, cut), pack_conv_i8, other.data(), again.data()));
+    ASSERT_EQ(std::memcmp(y.data(), other.data(), bytes), 0);
+    for (const std::uint32_t b : {0u, blocks}) {
+      if (!may_winograd_i8(isa, s) || !within_winograd_i8(s, x_zero, c.x_signed, w)) continue;
+      const auto q = prepare_winograd_i8(isa, s, store, c.x_signed, x_zero, b);
+      ASSERT_NO_FATAL_FAILURE(run("winograd_i8", q, packed_winograd_i8_size(isa, q), pack_winograd_i8, other.data(), again.data()));
+      ASSERT_EQ(std::memcmp(y.data(), other.data(), bytes), 0);
     }
     std::size_t at = 0;
     for (std::int64_t b = 0; b < s.batch; ++b)

@@ -23,9 +23,9 @@ bool plain(const ir::Type& t) {
 
 class Compiler {
  public:
-  Compiler(const ir::Graph& g, kernels::Isa isa, Precision precision) : g_(g), isa_(isa), precision_(precision), loaded_(std::make_shared<runtime::LoadedPlan>()), p_(loaded_->plan), slot_(g.values().size()) {
+  Compiler(const ir::Graph& g, const CompileOptions& options) : g_(g), isa_(options.isa), options_(options), loaded_(std::make_shared<runtime::LoadedPlan>()), p_(loaded_->plan), slot_(g.values().size()) {
     const auto held = [&](ir::ValueId v) { return v == ir::ValueId::none || plain(g.type(v)); };
-    convolves_ = std::ranges::count_if(g.nodes(), [&](const ir::Node& n) { return prefers_channels_last(g, n) && held(g.result(n)) && std::ranges::all_of(g.operands(n), held) && !convolves_small_planes(g, n, isa); }) > 1;
+    convolves_ = std::ranges::count_if(g.nodes(), [&](const ir::Node& n) { return prefers_channels_last(g, n) && held(g.result(n)) && std::ranges::all_of(g.operands(n), held) && !convolves_small_planes(g, n, isa_); }) > 1;
   }
   Result<std::shared_ptr<const runtime::LoadedPlan>> run();
 
@@ -125,7 +125,7 @@ class Compiler {
 
   const ir::Graph& g_;
   kernels::Isa isa_;
-  Precision precision_;
+  const CompileOptions& options_;
   std::shared_ptr<runtime::LoadedPlan> loaded_;
   plan::Plan& p_;
   struct Held {
@@ -204,7 +204,7 @@ Result<> Compiler::node(const ir::Node& n) {
   ir::Layout layout = ir::Layout::plain;
   for (ir::Layout l : {plain_first ? ir::Layout::plain : ir::Layout::nhwc, plain_first ? ir::Layout::nhwc : ir::Layout::plain}) {
     if (!known || prepared || (l == ir::Layout::nhwc && !layouts)) continue;
-    prepared = choose({{*n.attrs}, n.op.str(), in, out, constant, isa_, l, precision_, convolves_});
+    prepared = choose({{*n.attrs}, n.op.str(), in, out, constant, isa_, l, options_.precision, convolves_, options_.picker});
     if (prepared) layout = l;
   }
   std::vector<std::uint32_t> reads, writes;
@@ -223,6 +223,10 @@ Result<> Compiler::node(const ir::Node& n) {
   i.bytes = w.bytes;
   if (prepared) {
     emit(*prepared, i);
+    if (options_.layers) {
+      options_.layers->resize(at + 1);
+      (*options_.layers)[at] = prepared->layer;
+    }
   } else {
     i.host = std::uint32_t(loaded_->hosts.size());
     loaded_->hosts.push_back(make_host_op(g_, n, isa_));
@@ -289,6 +293,10 @@ Result<std::shared_ptr<const runtime::LoadedPlan>> Compiler::run() {
 }
 }  // namespace
 
-Result<std::shared_ptr<const runtime::LoadedPlan>> compile(const ir::Graph& g, kernels::Isa isa, Precision precision) { return Compiler(g, isa, precision).run(); }
+Result<std::shared_ptr<const runtime::LoadedPlan>> compile(const ir::Graph& g, const CompileOptions& options) {
+  auto loaded = Compiler(g, options).run();
+  if (loaded && options.layers) options.layers->resize((*loaded)->plan.instructions.size());
+  return loaded;
+}
 
 }  // namespace saha::native

@@ -9,6 +9,8 @@
 
 namespace saha::native {
 
+class Picker;
+
 /// What products by constants may be computed in, where there is a kernel for it; all else is float32.
 enum class Precision : std::uint8_t { float32, bfloat16 };
 
@@ -21,6 +23,7 @@ struct NodeSite : op::AttrView {
   ir::Layout layout = ir::Layout::plain;         ///< of operands of rank 3 and more that are no constants, and of results
   Precision precision = Precision::float32;
   bool convolves = false;                        ///< its graph's float32 convolutions take channels last
+  const Picker* picker = nullptr;                ///< ways.hpp; null: rows decide by themselves
   bool has(std::size_t i) const { return i < in.size() && in[i]; }
   Dims dims(std::size_t i) const { return numbers(*in[i]); }
   Dims out_dims(std::size_t k = 0) const { return numbers(*out[k]); }
@@ -50,6 +53,7 @@ struct Prepared {
   std::uint32_t grid = 1, phases = 1;
   std::uint64_t scratch = 0;
   std::uint64_t workspace = 0;             ///< bytes that all pieces share, an operand behind the results; 0: none
+  std::string layer = {};                  ///< where a picker was asked: what it was told (ways.hpp)
   bool in_place = false;                   ///< result 0 may be operand 0's buffer
   std::optional<ir::Layout> result = {};   ///< where results lie otherwise than operands
 };

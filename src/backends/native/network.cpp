@@ -73,8 +73,19 @@ ir::Graph runnable(const ir::Graph& graph) {
   return simple ? std::move(simple->graph) : gathered ? std::move(*gathered) : graph;
 }
 
-std::shared_ptr<const Network> Network::make(ir::Graph graph, kernels::Isa isa) {
+Result<ir::Graph> lowered(const ir::Graph& runnable, std::span<const Datum* const> in) {
+  std::vector<ir::TypeRef> types;
+  for (const Datum* d : in) types.push_back(d && d->is_tensor() ? ir::tensor_type(d->tensor.dtype, {d->tensor.dims.begin(), d->tensor.dims.end()}) : ir::TypeRef{});
+  SAHA_TRY(ir::Graph special, passes::specialize(runnable, types));
+  SAHA_TRY(special, expand(std::move(special)));
+  SAHA_TRY(special, passes::fuse_attention(special, {.fuse = true}));
+  SAHA_TRY(special, passes::remove_dead(special, {}));
+  return fuse(special);
+}
+
+std::shared_ptr<const Network> Network::make(ir::Graph graph, kernels::Isa isa, std::shared_ptr<const Picker> picker) {
   std::shared_ptr<Network> n(new Network(ports(graph, graph.inputs()), ports(graph, graph.outputs()), isa, Precision::float32));
+  n->picker_ = std::move(picker);
   n->graph_ = std::move(graph);
   return n;
 }
@@ -137,14 +148,8 @@ Result<std::shared_ptr<const runtime::LoadedPlan>> Network::made(std::span<const
       return Error{ErrorCode::invalid_model, "section 'model' has " + std::to_string(model.graph.inputs().size()) + " inputs and " + std::to_string(model.graph.outputs().size()) + " outputs, the manifest says " + std::to_string(inputs_.size()) + " and " + std::to_string(outputs_.size()) + "; damaged, not loaded"};
     graph_ = runnable(model.graph);
   }
-  std::vector<ir::TypeRef> types;
-  for (const Datum* d : in) types.push_back(d && d->is_tensor() ? ir::tensor_type(d->tensor.dtype, {d->tensor.dims.begin(), d->tensor.dims.end()}) : ir::TypeRef{});
-  SAHA_TRY(ir::Graph special, passes::specialize(*graph_, types));
-  SAHA_TRY(special, expand(std::move(special)));
-  SAHA_TRY(special, passes::fuse_attention(special, {.fuse = true}));
-  SAHA_TRY(special, passes::remove_dead(special, {}));
-  SAHA_TRY(ir::Graph fused, fuse(special));
-  return compile(fused, isa_, precision_);
+  SAHA_TRY(const ir::Graph graph, lowered(*graph_, in));
+  return compile(graph, {isa_, precision_, picker_.get()});
 }
 
 Result<std::shared_ptr<const runtime::LoadedPlan>> Network::plan_for(std::span<const Datum* const> in) const {

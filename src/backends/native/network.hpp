@@ -16,7 +16,7 @@ namespace saha::native {
 class Network {
  public:
   /// The graph as it is: bodies of control flow, graphs that were made runnable before.
-  static std::shared_ptr<const Network> make(ir::Graph graph, kernels::Isa isa);
+  static std::shared_ptr<const Network> make(ir::Graph graph, kernels::Isa isa, std::shared_ptr<const Picker> picker = {});
   std::span<const runtime::Port> inputs() const { return inputs_; }
   std::span<const runtime::Port> outputs() const { return outputs_; }
   kernels::Isa isa() const { return isa_; }
@@ -37,6 +37,7 @@ class Network {
   std::vector<runtime::Port> inputs_, outputs_;
   kernels::Isa isa_;
   Precision precision_;                                // of products outside of bodies of control flow
+  std::shared_ptr<const Picker> picker_;               // null: none
   std::shared_ptr<const bundle::Bundle> bundle_;       // null: there is none
   std::vector<runtime::StoredPlan> stored_;
   mutable std::mutex mutex_;
@@ -79,7 +80,16 @@ class Runner {
   runtime::Context* last_ = nullptr;   // of contexts_
 };
 
+/// A runnable graph for inputs of these dtypes and dims, as it is compiled: shapes known, chains fused.
+Result<ir::Graph> lowered(const ir::Graph& runnable, std::span<const Datum* const> in);
+
+struct CompileOptions {
+  kernels::Isa isa;
+  Precision precision = Precision::float32;
+  const Picker* picker = nullptr;                  ///< ways.hpp
+  std::vector<std::string>* layers = nullptr;      ///< by instruction: what the picker was told of it, or nothing
+};
 /// A graph whose inputs are bound -> a plan; nodes of unknown size become late-bound host instructions.
-Result<std::shared_ptr<const runtime::LoadedPlan>> compile(const ir::Graph& g, kernels::Isa isa, Precision precision);
+Result<std::shared_ptr<const runtime::LoadedPlan>> compile(const ir::Graph& g, const CompileOptions& options);
 
 }  // namespace saha::native

@@ -66,8 +66,8 @@ class Constants {
   std::vector<bundle::Part> parts_;
 };
 
-Result<std::shared_ptr<const runtime::LoadedPlan>> plan_of(const ir::Graph& graph, kernels::Isa level, const std::vector<Dims>& dims) {
-  const auto network = Network::make(graph, level);
+Result<std::shared_ptr<const runtime::LoadedPlan>> plan_of(const ir::Graph& graph, kernels::Isa level, const std::vector<Dims>& dims, const std::shared_ptr<const Picker>& picker) {
+  const auto network = Network::make(graph, level, picker);
   std::vector<Datum> values;
   for (std::size_t i = 0; i < dims.size(); ++i) values.emplace_back(Tensor{network->inputs()[i].dtype, dims[i], nullptr, nullptr});
   std::vector<const Datum*> in;
@@ -110,7 +110,7 @@ Result<Packed> pack(const ir::Model& model, std::string_view file, const PackOpt
   m["unplanned"] = Json::array();
   for (const kernels::Isa level : levels)
     for (const auto& dims : options.shapes) {
-      auto loaded = plan_of(graph, level, dims);
+      auto loaded = plan_of(graph, level, dims, options.picker);
       if (!loaded) {
         m["unplanned"].push_back({{"level", kernels::name(level)}, {"inputs", dims}, {"reason", loaded.error().message}});
         packed.notes.push_back("no plan is stored for level " + std::string(kernels::name(level)) + ": " + loaded.error().message + "; it is made at each start");

@@ -1,5 +1,6 @@
 #pragma once
 // A model as a bundle: the model itself, and the plans that the native engine makes of it, for stated levels and shapes.
+#include "backends/native/ways.hpp"
 #include "bundle/bundle.hpp"
 #include "ir/graph.hpp"
 #include "kernels/isa.hpp"
@@ -12,6 +13,7 @@ struct PackOptions {
   std::vector<std::vector<Dims>> shapes;        ///< dims of all inputs, a plan each
   bundle::Json about = bundle::Json::object();  ///< further entries of the manifest: "preprocess", "labels", "metrics", "evidence"
   std::vector<bundle::Part> parts;              ///< further sections, kept as they are
+  std::shared_ptr<const Picker> picker = {};    ///< of ways to do a layer (ways.hpp): what was measured for the one level; null: none
 };
 struct Packed {
   std::vector<std::byte> bytes;                 ///< the same model and options give the same

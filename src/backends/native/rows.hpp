@@ -3,6 +3,7 @@
 #include <cmath>
 #include <limits>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "backends/native/kernel_table.hpp"
@@ -17,7 +18,7 @@ class BodySite {
  public:
   BodySite(const NodeSite& fused, const ir::Node& n);
   /// Reads what this object holds, and the body.
-  NodeSite site() const { return {{*node_.attrs}, node_.op.str(), in_, out_, constants_, isa_, layout_, precision_}; }
+  NodeSite site() const { return {{*node_.attrs}, node_.op.str(), in_, out_, constants_, isa_, layout_, precision_, picker_}; }
 
  private:
   const ir::Node& node_;
@@ -26,6 +27,7 @@ class BodySite {
   kernels::Isa isa_;
   ir::Layout layout_;
   Precision precision_;
+  const Picker* picker_;
 };
 
 struct ActivationOf {
@@ -45,6 +47,10 @@ bool is_stored_clamp(const NodeSite& s);
 
 /// A convolution over one or two spatial axes, whose weights are operand `weights`.
 std::optional<kernels::ConvShape> conv_shape(const NodeSite& s, std::size_t weights);
+/// A convolution as the name of a layer: "64x56x56 by 3x3 to 64x56x56, pad 1".
+std::string layer_text(const kernels::ConvShape& s);
+/// What follows a product: ", bias, relu"; empty where nothing does.
+std::string layer_text(const kernels::Epilogue& e);
 
 /// A convolution, alone or with what follows it, of images so small that they are done best as they are: kernels/stencil.hpp.
 bool convolves_small_planes(const ir::Graph& g, const ir::Node& n, kernels::Isa isa);

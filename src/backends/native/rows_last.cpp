@@ -1,5 +1,7 @@
 #include "backends/native/rows_last.hpp"
 
+#include "backends/native/rows.hpp"
+#include "backends/native/ways.hpp"
 #include "kernels/conv_bf16.hpp"
 #include "kernels/conv_last.hpp"
 #include "kernels/depthwise_last.hpp"
@@ -18,8 +20,9 @@ bool is_product_of_few_rows(const kernels::ConvShape& s) {
 
 }  // namespace
 
-std::optional<Prepared> conv_last(kernels::Isa isa, Precision precision, const kernels::ConvShape& shape, kernels::Epilogue epilogue, const float* weights) {
-  auto made = [&](std::string_view kernel, const auto& params, std::int64_t size, auto pack) -> std::optional<Prepared> {
+std::optional<Prepared> conv_last(const NodeSite& s, const kernels::ConvShape& shape, kernels::Epilogue epilogue, const float* weights) {
+  const kernels::Isa isa = s.isa;
+  auto made = [=](std::string_view kernel, const auto& params, std::int64_t size, auto pack) -> std::optional<Prepared> {
     auto packed = packed_buffer(size);
     if (!packed) return {};
     pack(isa, params, weights, std::span(packed->as<float>(), std::size_t(size)));
@@ -33,7 +36,7 @@ std::optional<Prepared> conv_last(kernels::Isa isa, Precision precision, const k
   }
   if (shape.groups > 1 && shape.in_channels == shape.groups) return {};  // several outputs for each input: the kernel on planes is made for that
   if (epilogue.bias != kernels::Bias::none) epilogue.bias = kernels::Bias::per_column;
-  if (precision == Precision::bfloat16 && kernels::suits_conv_bf16(isa, shape)) {
+  if (s.precision == Precision::bfloat16 && kernels::suits_conv_bf16(isa, shape)) {
     const auto params = kernels::prepare_conv_bf16(isa, shape, epilogue);
     return made("conv_bf16", params, kernels::packed_conv_bf16_size(isa, params), kernels::pack_conv_bf16);
   }
@@ -43,12 +46,17 @@ std::optional<Prepared> conv_last(kernels::Isa isa, Precision precision, const k
       kernels::pack_gemv(level, p, w, 1, shape.in_channels, out);
     });
   }
-  if (kernels::suits_winograd(shape)) {
-    const auto params = kernels::prepare_winograd(isa, shape, epilogue);
-    return made("winograd_f32", params, kernels::packed_winograd_size(isa, params), kernels::pack_winograd);
-  }
-  const auto params = kernels::prepare_conv_last(isa, shape, epilogue);
-  return made("conv_last_f32", params, kernels::packed_conv_last_size(isa, params), kernels::pack_conv_last);
+  Ways ways(s.picker);
+  const auto filtered = [&] {
+    ways.add("winograd_f32", [&](std::uint32_t blocks) { return kernels::prepare_winograd(isa, shape, epilogue, blocks); },
+             [=](const kernels::WinogradParams& p) { return made("winograd_f32", p, kernels::packed_winograd_size(isa, p), kernels::pack_winograd); });
+  };
+  const bool suits = kernels::suits_winograd(shape);
+  if (suits) filtered();
+  ways.add("conv_last_f32", [&](std::uint32_t blocks) { return kernels::prepare_conv_last(isa, shape, epilogue, blocks); },
+           [=](const kernels::ConvLastParams& p) { return made("conv_last_f32", p, kernels::packed_conv_last_size(isa, p), kernels::pack_conv_last); });
+  if (!suits && kernels::may_winograd(shape)) filtered();
+  return ways.made([&] { return "float32 convolution, channels last, " + layer_text(shape) + layer_text(epilogue); });
 }
 
 Prepared pool_last(const kernels::PoolShape& shape, std::int64_t channels, kernels::Pool op) {

@@ -5,6 +5,7 @@
 #include "backends/native/layout.hpp"
 #include "backends/native/recognise.hpp"
 #include "backends/native/rows_last.hpp"
+#include "backends/native/ways.hpp"
 #include "kernels/conv.hpp"
 #include "kernels/conv_bf16.hpp"
 #include "kernels/gemm.hpp"
@@ -93,7 +94,7 @@ std::optional<Prepared> conv(const Anchor& a) {
     weights = scaled.data();
   }
   if (s.layout == ir::Layout::nhwc && s.constant[0]) return {};
-  auto p = s.layout == ir::Layout::nhwc ? conv_last(s.isa, s.precision, c, e, weights) : kernels::suits_stencil(s.isa, c) ? stencil(s.isa, c, e, weights) : conv_planes(s.isa, c, e, weights);
+  auto p = s.layout == ir::Layout::nhwc ? conv_last(s, c, e, weights) : kernels::suits_stencil(s.isa, c) ? stencil(s.isa, c, e, weights) : conv_planes(s.isa, c, e, weights);
   if (!p) return {};
   p->operands = {a.operands[0], Operand::packed(0), s.has(2) ? a.operands[2] : Operand::none(), a.tail.residual.value_or(Operand::none())};
   if (folded) {
@@ -116,11 +117,21 @@ std::optional<Prepared> product_bf16(const Anchor& a, const kernels::GemmShape& 
   const float* b = a.s.constant[1]->as<float>();
   for (std::int64_t j = 0; j < g.n; ++j)
     for (std::int64_t k = 0; k < g.k; ++k) dense->as<float>()[j * g.k + k] = b[k * g.b_row + j * g.b_col];
-  auto p = conv_last(a.s.isa, Precision::bfloat16, c, e, dense->as<float>());
+  auto p = conv_last(a.s, c, e, dense->as<float>());
   if (!p) return {};
   p->operands = {a.operands[0], Operand::packed(0), made_bias ? Operand::packed(1) : bias, residual};
   if (made_bias) p->packed.push_back(std::move(*made_bias));
   return p;
+}
+
+/// "float32 product, 128x768 by 768x3072"; what follows is how it lies where that is not the usual.
+std::string product_text(const kernels::GemmShape& g, bool packed) {
+  const auto n = [](std::int64_t v) { return std::to_string(v); };
+  std::string s = "float32 product, ";
+  for (int i = 0; i < g.batch_rank; ++i) s += n(g.batch[i]) + " x ";
+  s += n(g.m) + "x" + n(g.k) + " by " + (packed ? "constant " : "") + n(g.k) + "x" + n(g.n);
+  if (g.a_col != 1 || g.b_col != 1 || g.a_row != g.k || g.c_row != g.n) s += ", strides " + n(g.a_row) + " " + n(g.a_col) + " " + n(g.b_row) + " " + n(g.b_col) + " " + n(g.c_row);
+  return s;
 }
 
 std::optional<Prepared> product(const Anchor& a, const kernels::GemmShape& shape, const Epilogue& e, Operand bias, Operand residual, std::optional<Tensor> made_bias) {
@@ -131,22 +142,29 @@ std::optional<Prepared> product(const Anchor& a, const kernels::GemmShape& shape
     if (auto p = product_bf16(a, shape, e, bias, residual, made_bias)) return p;
   const bool few_rows = pack_b && shape.batch_rank == 0 && shape.m <= kernels::kGemvRows && shape.c_row == shape.n;
   const auto few = few_rows ? kernels::prepare_gemv(s.isa, {shape.m, shape.n, shape.k, shape.a_row, shape.a_col}, e) : kernels::GemvParams();
-  std::vector<Operand> operands = {a.operands[0], a.operands[1], bias, residual};
-  Prepared p = few_rows ? call("gemv_f32", few, std::move(operands)) : call("gemm_f32", kernels::prepare_gemm(s.isa, shape, e, false, pack_b), std::move(operands));
-  if (made_bias) {
-    p.packed.push_back(std::move(*made_bias));
-    p.operands[2] = Operand::packed(0);
-  }
-  if (pack_b) {
-    auto buffer = packed_buffer(few_rows ? kernels::packed_gemv_size(s.isa, few) : kernels::packed_gemm_b_size(s.isa, shape.n, shape.k));
+  const std::vector<Operand> operands = {a.operands[0], a.operands[1], bias, residual};
+  const auto made = [&](Prepared p, std::int64_t size, auto pack) -> std::optional<Prepared> {
+    if (made_bias) {
+      p.packed.push_back(*made_bias);
+      p.operands[2] = Operand::packed(0);
+    }
+    if (!pack_b) return p;
+    auto buffer = packed_buffer(size);
     if (!buffer) return {};
-    const std::span<float> out(buffer->as<float>(), std::size_t(buffer->size()));
-    if (few_rows) kernels::pack_gemv(s.isa, few, s.constant[1]->as<float>(), shape.b_row, shape.b_col, out);
-    else kernels::pack_gemm_b(s.isa, s.constant[1]->as<float>(), shape.b_row, shape.b_col, shape.k, shape.n, out);
+    pack(std::span<float>(buffer->as<float>(), std::size_t(buffer->size())));
     p.operands[1] = Operand::packed(p.packed.size());
     p.packed.push_back(std::move(*buffer));
-  }
-  return p;
+    return p;
+  };
+  Ways ways(s.picker);
+  if (few_rows)
+    ways.add("gemv_f32", [&](std::uint32_t) { return few; }, [&](const kernels::GemvParams& p) {
+      return made(call("gemv_f32", p, operands), kernels::packed_gemv_size(s.isa, p), [&](std::span<float> out) { kernels::pack_gemv(s.isa, p, s.constant[1]->as<float>(), shape.b_row, shape.b_col, out); });
+    });
+  ways.add("gemm_f32", [&](std::uint32_t blocks) { return kernels::prepare_gemm(s.isa, shape, e, false, pack_b, blocks); }, [&](const kernels::GemmParams& p) {
+    return made(call("gemm_f32", p, operands), pack_b ? kernels::packed_gemm_b_size(s.isa, shape.n, shape.k) : 0, [&](std::span<float> out) { kernels::pack_gemm_b(s.isa, s.constant[1]->as<float>(), shape.b_row, shape.b_col, shape.k, shape.n, out); });
+  });
+  return ways.made([&] { return product_text(shape, pack_b) + layer_text(e); });
 }
 
 std::optional<Prepared> gemm(const Anchor& at) {
@@ -312,7 +330,7 @@ constexpr KernelDef kRows[] = {{"Conv", alone, true}, {"Gemm", alone}, {"MatMul"
 
 std::span<const KernelDef> linear_rows() { return kRows; }
 
-BodySite::BodySite(const NodeSite& fused, const ir::Node& n) : node_(n), isa_(fused.isa), layout_(fused.layout), precision_(fused.precision) {
+BodySite::BodySite(const NodeSite& fused, const ir::Node& n) : node_(n), isa_(fused.isa), layout_(fused.layout), precision_(fused.precision), picker_(fused.picker) {
   const ir::Graph& g = fused.graph("body");
   for (ir::ValueId v : g.operands(n)) {
     in_.push_back(v == ir::ValueId::none ? ir::TypeRef{} : g[v].type);
@@ -320,6 +338,24 @@ BodySite::BodySite(const NodeSite& fused, const ir::Node& n) : node_(n), isa_(fu
     constants_.push_back(at == g.inputs().end() ? nullptr : fused.constant[std::size_t(at - g.inputs().begin())]);
   }
   for (std::size_t k = 0; k < n.num_results; ++k) out_.push_back(g[g.result(n, k)].type);
+}
+
+std::string layer_text(const kernels::ConvShape& s) {
+  const auto n = [](std::int64_t v) { return std::to_string(v); };
+  const auto pair = [&](std::int64_t h, std::int64_t w) { return h == w ? n(h) : n(h) + "x" + n(w); };
+  std::string t = (s.batch == 1 ? "" : n(s.batch) + " of ") + n(s.in_channels) + "x" + n(s.in_h) + "x" + n(s.in_w) + " by " + n(s.kernel_h) + "x" + n(s.kernel_w) + " to " + n(s.out_channels) + "x" + n(s.out_h) + "x" + n(s.out_w);
+  if (s.groups != 1) t += ", groups " + n(s.groups);
+  if (s.stride_h != 1 || s.stride_w != 1) t += ", stride " + pair(s.stride_h, s.stride_w);
+  if (s.dilation_h != 1 || s.dilation_w != 1) t += ", dilation " + pair(s.dilation_h, s.dilation_w);
+  if (s.pad_top != 0 || s.pad_left != 0) t += ", pad " + pair(s.pad_top, s.pad_left);
+  return t;
+}
+std::string layer_text(const kernels::Epilogue& e) {
+  static constexpr std::string_view kNames[] = {"", "relu", "clip", "sigmoid", "tanh", "silu", "hardsigmoid", "hardswish", "gelu", "leakyrelu", "elu"};
+  std::string t;
+  if (e.bias != kernels::Bias::none) t += ", bias";
+  if (e.activation != kernels::Activation::none) t += ", " + std::string(kNames[std::size_t(e.activation)]);
+  return t;
 }
 
 std::optional<kernels::ConvShape> conv_shape(const NodeSite& s, std::size_t weights) {

@@ -9,6 +9,7 @@
 #include "backends/native/layout.hpp"
 #include "backends/native/rows.hpp"
 #include "backends/native/tables.hpp"
+#include "backends/native/ways.hpp"
 #include "kernels/conv_i8.hpp"
 #include "kernels/elementwise_i8.hpp"
 #include "kernels/reduce_i8.hpp"
@@ -79,7 +80,7 @@ std::optional<kernels::Store> store_of(const Product& p) {
 std::optional<Prepared> prepared(const NodeSite& s, const Product& p) {
   const auto store = store_of(p);
   if (!store) return {};
-  const auto made = [&](std::string_view kernel, const auto& params, std::int64_t size, auto pack) -> std::optional<Prepared> {
+  const auto made = [&s, &p](std::string_view kernel, const auto& params, std::int64_t size, auto pack) -> std::optional<Prepared> {
     auto packed = packed_buffer(size);
     if (!packed) return {};
     packed->dtype = DType::i32;
@@ -88,12 +89,19 @@ std::optional<Prepared> prepared(const NodeSite& s, const Product& p) {
     r.packed.push_back(std::move(*packed));
     return r;
   };
-  if (kernels::suits_winograd_i8(s.isa, p.shape) && kernels::within_winograd_i8(p.shape, std::int32_t(p.x_zero), p.x_signed, p.weights)) {
-    const auto params = kernels::prepare_winograd_i8(s.isa, p.shape, *store, p.x_signed, std::int32_t(p.x_zero));
-    return made("winograd_i8", params, kernels::packed_winograd_i8_size(s.isa, params), kernels::pack_winograd_i8);
-  }
-  const auto params = kernels::prepare_conv_i8(s.isa, p.shape, *store, p.x_signed, std::int32_t(p.x_zero), p.weights);
-  return made(kernels::kernel(params), params, kernels::packed_conv_i8_size(s.isa, params), kernels::pack_conv_i8);
+  const auto x_zero = std::int32_t(p.x_zero);
+  Ways ways(s.picker);
+  const auto filtered = [&] {
+    ways.add("winograd_i8", [&](std::uint32_t blocks) { return kernels::prepare_winograd_i8(s.isa, p.shape, *store, p.x_signed, x_zero, blocks); },
+             [=, &s](const kernels::WinogradI8Params& q) { return made("winograd_i8", q, kernels::packed_winograd_i8_size(s.isa, q), kernels::pack_winograd_i8); });
+  };
+  const bool may = kernels::may_winograd_i8(s.isa, p.shape) && (s.picker || kernels::suits_winograd_i8(s.isa, p.shape)) && kernels::within_winograd_i8(p.shape, x_zero, p.x_signed, p.weights);
+  const bool suits = may && kernels::suits_winograd_i8(s.isa, p.shape);
+  if (suits) filtered();
+  ways.add("conv_i8", [&](std::uint32_t blocks) { return kernels::prepare_conv_i8(s.isa, p.shape, *store, p.x_signed, x_zero, p.weights, blocks); },
+           [=, &s](const kernels::ConvI8Params& q) { return made(kernels::kernel(q), q, kernels::packed_conv_i8_size(s.isa, q), kernels::pack_conv_i8); });
+  if (may && !suits) filtered();
+  return ways.made([&] { return std::string(p.x_signed ? "int8" : "uint8") + " convolution, " + layer_text(p.shape) + (p.requant.empty() ? ", sums" : ""); });
 }
 
 /// W minus its zero points, of which there is none, one, or one for each of the `channels` into which W falls along `axis`.
