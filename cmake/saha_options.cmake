@@ -29,5 +29,8 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
 endif()
 if(SAHA_SANITIZE)
   add_compile_options(-fsanitize=${SAHA_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer -g1 -O1)  # -O1: builds in less time and still runs quickly
+  if(SAHA_SANITIZE MATCHES "undefined")
+    add_compile_options(-fno-sanitize=null,object-size)  # a third of the time to compile; a null pointer stops the program in any case
+  endif()
   add_link_options(-fsanitize=${SAHA_SANITIZE})
 endif()
