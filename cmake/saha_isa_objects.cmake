@@ -2,24 +2,47 @@
 # With BY, the level's lanes are worked on by the instructions of another, in the namespace <level>_by_<other>: for tests on machines
 # that lack the level.
 # SAHA_LEVELS: all of this processor's; SAHA_FLOAT_LEVELS: those that have loops on float32 of their own. As in kernels/isa.hpp.
-set(SAHA_X86_LEVELS generic avx2 avx512 avx512vnni avx512amx)
-set(SAHA_NEON_LEVELS generic neon neon_dot neon_i8mm)
+set(SAHA_X86_LEVELS generic avx2 avx512 avx512vnni avx512bf16 avx512amx)
+set(SAHA_NEON_LEVELS generic neon neon_dot neon_fp16 neon_i8mm neon_bf16)
 set(SAHA_LEVELS generic)
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
   set(SAHA_LEVELS ${SAHA_X86_LEVELS})
 elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|arm64")
   set(SAHA_LEVELS ${SAHA_NEON_LEVELS})
 endif()
+set(SAHA_OWN_avx512vnni conv_i8)   # the loops that a level above these has of its own, as in kernels/isa.cpp
+set(SAHA_OWN_avx512bf16 conv_half)
+set(SAHA_OWN_avx512amx conv_i8 conv_half)
+set(SAHA_OWN_neon_dot conv_i8)
+set(SAHA_OWN_neon_fp16 conv_half)
+set(SAHA_OWN_neon_i8mm conv_i8)
+set(SAHA_OWN_neon_bf16 conv_half)
 set(SAHA_FLOAT_LEVELS ${SAHA_LEVELS})
-list(REMOVE_ITEM SAHA_FLOAT_LEVELS avx512vnni avx512amx neon_dot neon_i8mm)
+list(REMOVE_ITEM SAHA_FLOAT_LEVELS avx512vnni avx512bf16 avx512amx neon_dot neon_fp16 neon_i8mm neon_bf16)
 set(SAHA_OPTIONS_avx2 -mavx2 -mfma -mf16c)
 set(SAHA_OPTIONS_avx512 -mavx512f -mavx512bw -mavx512dq -mavx512vl ${SAHA_OPTIONS_avx2} -mprefer-vector-width=512
     -Wno-maybe-uninitialized -Wno-uninitialized)  # g++ 12 warns inside its own header
 set(SAHA_OPTIONS_avx512vnni -mavx512vnni ${SAHA_OPTIONS_avx512})
-set(SAHA_OPTIONS_avx512amx -mamx-tile -mamx-int8 -mamx-bf16 ${SAHA_OPTIONS_avx512vnni})
+set(SAHA_OPTIONS_avx512bf16 -mavx512bf16 ${SAHA_OPTIONS_avx512vnni})
+set(SAHA_OPTIONS_avx512amx -mamx-tile -mamx-int8 -mamx-bf16 ${SAHA_OPTIONS_avx512bf16})
 set(SAHA_OPTIONS_neon -fno-schedule-insns)  # the first scheduler of g++ 12 moves loads up until a tile of sums is spilled; the second one remains
 set(SAHA_OPTIONS_neon_dot -march=armv8.2-a+dotprod ${SAHA_OPTIONS_neon})
+set(SAHA_OPTIONS_neon_fp16 -march=armv8.2-a+dotprod+fp16 ${SAHA_OPTIONS_neon})
 set(SAHA_OPTIONS_neon_i8mm -march=armv8.2-a+dotprod+i8mm ${SAHA_OPTIONS_neon})
+set(SAHA_OPTIONS_neon_bf16 -march=armv8.2-a+dotprod+fp16+i8mm+bf16 ${SAHA_OPTIONS_neon})
+
+# saha_loops(out level): the sources of kernels/loops that a level has of its own.
+function(saha_loops out level)
+  set(folder "${PROJECT_SOURCE_DIR}/src/kernels/loops")
+  if(level IN_LIST SAHA_FLOAT_LEVELS)
+    file(GLOB loops CONFIGURE_DEPENDS "${folder}/*.cpp")
+    list(REMOVE_ITEM loops "${folder}/conv_half.cpp")
+  else()
+    list(TRANSFORM SAHA_OWN_${level} PREPEND "${folder}/" OUTPUT_VARIABLE loops)
+    list(TRANSFORM loops APPEND ".cpp")
+  endif()
+  set(${out} ${loops} PARENT_SCOPE)
+endfunction()
 
 function(saha_isa_objects target level)
   cmake_parse_arguments(L "" "BY" "SOURCES" ${ARGN})

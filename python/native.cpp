@@ -311,11 +311,11 @@ class Model {
 
   std::unique_ptr<Session> session(int threads, const std::string& precision, nb::object inputs, nb::object outputs) {
     check(threads);
-    if (precision != "f32" && precision != "bf16" && precision != "auto") raise(wrong_value("precision is 'f32', 'bf16' or 'auto', not '" + precision + "'"));
+    if (precision != "f32" && precision != "bf16" && precision != "f16" && precision != "auto") raise(wrong_value("precision is 'f32', 'bf16', 'f16' or 'auto', not '" + precision + "'"));
     auto network = value_of(unlocked([&]() -> Result<std::shared_ptr<const native::Network>> {
-      if (precision == "bf16") {
-        SAHA_TRY(const auto bfloat16, native::precision_of("bfloat16", kernels::detect_isa()));
-        return native::network_of(model_.graph, kernels::detect_isa(), true, bfloat16);
+      if (precision == "bf16" || precision == "f16") {
+        SAHA_TRY(const auto half, native::precision_of(precision == "bf16" ? "bfloat16" : "float16", kernels::detect_isa()));
+        return native::network_of(model_.graph, kernels::detect_isa(), true, half);
       }
       std::lock_guard lock(mutex_);
       SAHA_DO(prepare());

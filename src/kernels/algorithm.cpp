@@ -15,6 +15,7 @@ constexpr std::pair<std::string_view, std::string_view> kWords[] = {
     {"conv_i8", "exact integer product of points by packed panels, channels last"},
     {"winograd_i8", "exact integer minimal filtering F(4x4, 3x3), channels last"},
     {"conv_bf16", "product of points in bfloat16 by packed panels, summed in float32, channels last"},
+    {"conv_f16", "product of points in float16 by packed panels, sums of 32 added up in float32, channels last"},
     {"depthwise_i8", "exact integer, direct, lanes along channels, channels last"},
     {"gemm_f32", "product by packed panels, blocked over the depth"},
     {"gemv_f32", "product of few rows, weights read once"},

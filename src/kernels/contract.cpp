@@ -7,7 +7,7 @@
 #include "kernels/attention.hpp"
 #include "kernels/blocks.hpp"
 #include "kernels/conv.hpp"
-#include "kernels/conv_bf16.hpp"
+#include "kernels/conv_half.hpp"
 #include "kernels/conv_i8.hpp"
 #include "kernels/conv_last.hpp"
 #include "kernels/depthwise_last.hpp"
@@ -101,8 +101,9 @@ bool contract(const Site& site, const ConvParams& p, Needs& n) {
 bool contract(const Site& site, const ConvLastParams& p, Needs& n) {
   return is_blocks(p.blocks) && sound(p.shape) && known(p.epilogue) && p.epilogue.bias != Bias::per_row && same(p, prepare_conv_last(site.isa, p.shape, p.epilogue, p.blocks)) && convolution(p.shape, p.epilogue, packed_conv_last_size(site.isa, p), n);
 }
-bool contract(const Site& site, const ConvBf16Params& p, Needs& n) {
-  return sound(p.shape) && known(p.epilogue) && p.epilogue.bias != Bias::per_row && suits_conv_bf16(site.isa, p.shape) && same(p, prepare_conv_bf16(site.isa, p.shape, p.epilogue)) && convolution(p.shape, p.epilogue, packed_conv_bf16_size(site.isa, p), n);
+bool contract(const Site& site, const ConvHalfParams& p, Needs& n) {
+  const Half half = site.kernel == "conv_f16" ? Half::float16 : Half::bfloat16;
+  return sound(p.shape) && known(p.epilogue) && p.epilogue.bias != Bias::per_row && suits_conv_half(site.isa, half, p.shape) && same(p, prepare_conv_half(site.isa, half, p.shape, p.epilogue)) && convolution(p.shape, p.epilogue, packed_conv_half_size(site.isa, p), n);
 }
 bool contract(const Site& site, const WinogradParams& p, Needs& n) {
   return is_blocks(p.blocks) && sound(p.shape) && known(p.epilogue) && may_winograd(p.shape) && same(p, prepare_winograd(site.isa, p.shape, p.epilogue, p.blocks)) && convolution(p.shape, p.epilogue, packed_winograd_size(site.isa, p), n);
@@ -489,7 +490,8 @@ struct Row {
 };
 constexpr Row kRowsOfTable[] = {
     {"conv_f32", of<ConvParams>},       {"depthwise_f32", of<ConvParams>}, {"conv_i8", of<ConvI8Params>},     {"depthwise_i8", of<ConvI8Params>}, {"gemm_f32", of<GemmParams>},
-    {"gemv_f32", of<GemvParams>},       {"stencil_f32", of<StencilParams>}, {"depthwise_last_f32", of<DepthwiseLastParams>}, {"conv_last_f32", of<ConvLastParams>}, {"winograd_f32", of<WinogradParams>}, {"winograd_i8", of<WinogradI8Params>}, {"conv_bf16", of<ConvBf16Params>}, {"pool_last_f32", of<PoolLastParams>},
+    {"gemv_f32", of<GemvParams>},       {"stencil_f32", of<StencilParams>}, {"depthwise_last_f32", of<DepthwiseLastParams>}, {"conv_last_f32", of<ConvLastParams>}, {"winograd_f32", of<WinogradParams>}, {"winograd_i8", of<WinogradI8Params>},
+    {"conv_bf16", of<ConvHalfParams>}, {"conv_f16", of<ConvHalfParams>}, {"pool_last_f32", of<PoolLastParams>},
     {"unary_f32", of<UnaryParams>},     {"binary_f32", of<BinaryParams>},  {"affine_f32", of<AffineParams>},  {"table_i8", of<TableParams>},      {"pair_i8", of<PairParams>},
     {"quantize_i8", of<QuantizeParams>}, {"pool_f32", of<PoolParams>},     {"pool_i8", of<PoolI8Params>},     {"sum_i8", of<SumI8Params>},        {"mean_i8", of<MeanI8Params>},        {"softmax_i8", of<SoftmaxI8Params>},
     {"softmax_f32", of<SoftmaxParams>}, {"reduce_f32", of<ReduceParams>},  {"norm_f32", of<NormParams>},      {"transpose", of<MoveParams>},      {"copy", of<MoveParams>},

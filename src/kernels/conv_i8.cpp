@@ -36,8 +36,8 @@ Dot dot_of(Isa isa, bool narrow, std::int64_t batch, std::int64_t points, std::i
   const std::int64_t rows = batch * points;
   if (!narrow || isa == Isa::generic) return Dot::pairs;
   if (isa == Isa::avx512amx && suits_tiles(points, depth)) return Dot::tiles;
-  if (isa == Isa::avx512vnni || isa == Isa::avx512amx) return Dot::quads;
-  if (isa == Isa::neon_i8mm && rows > 1) return Dot::octs;
+  if (isa >= Isa::avx512vnni && !is_neon(isa)) return Dot::quads;
+  if (isa >= Isa::neon_i8mm && rows > 1) return Dot::octs;
   if (isa >= Isa::neon_dot) return Dot::signed_quads;
   if (rows <= kFewRows) return Dot::bytes;
   return isa == Isa::avx2 ? Dot::twos : Dot::pairs;

@@ -18,12 +18,15 @@ SAHA_KERNEL_TABLES(generic)
 #if defined(__x86_64__)
 SAHA_KERNEL_TABLES(avx2)
 SAHA_KERNEL_TABLES(avx512)
-SAHA_KERNEL_TABLES_OVER(avx512vnni, avx512)
-SAHA_KERNEL_TABLES_OVER(avx512amx, avx512)
+SAHA_KERNEL_TABLES_OVER(avx512vnni, avx512vnni, no_half, avx512)
+SAHA_KERNEL_TABLES_OVER(avx512bf16, avx512vnni, avx512bf16, avx512)
+SAHA_KERNEL_TABLES_OVER(avx512amx, avx512amx, avx512amx, avx512)
 #elif defined(__aarch64__)
 SAHA_KERNEL_TABLES(neon)
-SAHA_KERNEL_TABLES_OVER(neon_dot, neon)
-SAHA_KERNEL_TABLES_OVER(neon_i8mm, neon)
+SAHA_KERNEL_TABLES_OVER(neon_dot, neon_dot, no_half, neon)
+SAHA_KERNEL_TABLES_OVER(neon_fp16, neon_dot, neon_fp16, neon)
+SAHA_KERNEL_TABLES_OVER(neon_i8mm, neon_i8mm, neon_fp16, neon)
+SAHA_KERNEL_TABLES_OVER(neon_bf16, neon_i8mm, neon_bf16, neon)
 #endif
 
 namespace saha::kernels {
@@ -34,10 +37,13 @@ std::string_view name(Isa isa) {
     case Isa::avx2: return "avx2";
     case Isa::avx512: return "avx512";
     case Isa::avx512vnni: return "avx512vnni";
+    case Isa::avx512bf16: return "avx512bf16";
     case Isa::avx512amx: return "avx512amx";
     case Isa::neon: return "neon";
     case Isa::neon_dot: return "neon_dot";
+    case Isa::neon_fp16: return "neon_fp16";
     case Isa::neon_i8mm: return "neon_i8mm";
+    case Isa::neon_bf16: return "neon_bf16";
   }
   return "?";
 }
@@ -53,15 +59,18 @@ Isa highest_isa(const CpuWords& words) {
   const bool f_dq_bw_vl = all(words.leaf7_ebx, {16, 17, 30, 31}), masks_and_zmm = all(words.xcr0, {5, 6, 7});
   if (!(f_dq_bw_vl && masks_and_zmm)) return Isa::avx2;
   if (!all(words.leaf7_ecx, {11})) return Isa::avx512;
+  if (!all(words.leaf7_1_eax, {5})) return Isa::avx512vnni;
   const bool bf16_tile_int8 = all(words.leaf7_edx, {22, 24, 25}), configuration_and_data = all(words.xcr0, {17, 18});
-  return bf16_tile_int8 && configuration_and_data && words.tiles ? Isa::avx512amx : Isa::avx512vnni;
+  return bf16_tile_int8 && configuration_and_data && words.tiles ? Isa::avx512amx : Isa::avx512bf16;
 }
 
 Isa highest_isa(const ArmWords& words) {
-  constexpr int kAsimd = 1, kAsimdDp = 20, kI8mm = 13;  // <asm/hwcap.h>; the last one of hwcap2
+  constexpr int kAsimd = 1, kFpHp = 9, kAsimdHp = 10, kAsimdDp = 20, kI8mm = 13, kBf16 = 14;  // <asm/hwcap.h>; the last two of hwcap2
   if (!(words.hwcap >> kAsimd & 1)) return Isa::generic;
   if (!(words.hwcap >> kAsimdDp & 1)) return Isa::neon;
-  return words.hwcap2 >> kI8mm & 1 ? Isa::neon_i8mm : Isa::neon_dot;
+  if (!(words.hwcap >> kFpHp & words.hwcap >> kAsimdHp & 1)) return Isa::neon_dot;
+  if (!(words.hwcap2 >> kI8mm & 1)) return Isa::neon_fp16;
+  return words.hwcap2 >> kBf16 & 1 ? Isa::neon_bf16 : Isa::neon_i8mm;
 }
 
 #if defined(__x86_64__)
@@ -87,6 +96,7 @@ Isa detect_isa() {
   std::uint32_t a, b, c, d;
   if (__get_cpuid(1, &a, &b, &c, &d)) words.leaf1_ecx = c;
   if (__get_cpuid_count(7, 0, &a, &b, &c, &d)) words.leaf7_ebx = b, words.leaf7_ecx = c, words.leaf7_edx = d;
+  if (__get_cpuid_count(7, 1, &a, &b, &c, &d)) words.leaf7_1_eax = a;
   if (words.leaf1_ecx >> 27 & 1) {  // XGETBV may be asked
     std::uint32_t low, high;
     asm volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
@@ -105,11 +115,14 @@ std::span<const std::span<const Kernel>> kernels(Isa isa) {
   switch (isa) {
 #if defined(__x86_64__)
     case Isa::avx512amx: return avx512amx::tables();
+    case Isa::avx512bf16: return avx512bf16::tables();
     case Isa::avx512vnni: return avx512vnni::tables();
     case Isa::avx512: return avx512::tables();
     case Isa::avx2: return avx2::tables();
 #elif defined(__aarch64__)
+    case Isa::neon_bf16: return neon_bf16::tables();
     case Isa::neon_i8mm: return neon_i8mm::tables();
+    case Isa::neon_fp16: return neon_fp16::tables();
     case Isa::neon_dot: return neon_dot::tables();
     case Isa::neon: return neon::tables();
 #endif

@@ -13,12 +13,15 @@ enum class Isa : std::uint8_t {
   avx2,     ///< AVX2, FMA, F16C
   avx512,   ///< AVX-512 F, BW, DQ, VL
   avx512vnni,  ///< AVX-512 VNNI beside them: loops on 8-bit integers of its own, all else is avx512's
-  avx512amx,   ///< AMX's tiles of 8-bit integers and bfloat16 beside them: convolutions of 8-bit integers of its own, all else is avx512's
+  avx512bf16,  ///< AVX-512 BF16 beside them: products in bfloat16 of its own, all else is avx512vnni's
+  avx512amx,   ///< AMX's tiles of 8-bit integers and bfloat16 beside them: convolutions of both of its own, all else is avx512's
   neon,      ///< AArch64's Advanced SIMD, which every such CPU has
   neon_dot,  ///< its dot products beside it (FEAT_DotProd): loops on 8-bit integers of its own, all else is neon's
-  neon_i8mm, ///< and its products of 8-bit matrices (FEAT_I8MM), for the same loops
+  neon_fp16, ///< its arithmetic in float16 (FEAT_FP16) beside them: products in float16 of its own, all else is neon_dot's
+  neon_i8mm, ///< its products of 8-bit matrices (FEAT_I8MM) beside them, for the loops on 8-bit integers
+  neon_bf16, ///< and those of bfloat16 (FEAT_BF16): products in 16 bits of its own, all else is neon_i8mm's
 };
-inline constexpr Isa kLevels[] = {Isa::generic, Isa::avx2, Isa::avx512, Isa::avx512vnni, Isa::avx512amx, Isa::neon, Isa::neon_dot, Isa::neon_i8mm};
+inline constexpr Isa kLevels[] = {Isa::generic, Isa::avx2, Isa::avx512, Isa::avx512vnni, Isa::avx512bf16, Isa::avx512amx, Isa::neon, Isa::neon_dot, Isa::neon_fp16, Isa::neon_i8mm, Isa::neon_bf16};
 
 std::string_view name(Isa isa);
 
@@ -27,6 +30,7 @@ struct CpuWords {
   std::uint32_t leaf1_ecx = 0, leaf7_ebx = 0;
   std::uint64_t xcr0 = 0;
   std::uint32_t leaf7_ecx = 0, leaf7_edx = 0;
+  std::uint32_t leaf7_1_eax = 0;   ///< of leaf 7, its sub-leaf 1
   bool tiles = false;   ///< the operating system lets this process use AMX's registers
 };
 /// AT_HWCAP and AT_HWCAP2 of Linux on AArch64.

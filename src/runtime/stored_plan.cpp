@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "kernels/contract.hpp"
+#include "kernels/conv_half.hpp"
 #include "plan/stored.hpp"
 
 namespace saha::runtime {
@@ -55,7 +56,10 @@ Result<std::vector<Port>> ports_of(const Json& m, const char* key) {
   return ports;
 }
 
-bool StoredPlan::fits(kernels::Isa isa) const { return kernels == kernels::fingerprint() && std::ranges::find(levels, kernels::name(isa)) != levels.end(); }
+bool StoredPlan::fits(kernels::Isa isa) const {
+  // Stored plans are float32's: levels that differ in 16 bits only have them in common.
+  return kernels == kernels::fingerprint() && std::ranges::any_of(kernels::kLevels, [&](kernels::Isa level) { return kernels::without_halves(level) == kernels::without_halves(isa) && std::ranges::find(levels, kernels::name(level)) != levels.end(); });
+}
 
 Result<std::vector<StoredPlan>> stored_plans(const bundle::Bundle& b) {
   std::vector<StoredPlan> plans;

@@ -50,6 +50,18 @@ TEST(StoredPlan, of_another_architecture_is_made_here_and_not_run) {
   }
 }
 
+TEST(StoredPlan, is_one_for_levels_that_differ_in_16_bits_only) {
+  for (Isa level : kernels::kLevels) {
+    const Isa same = kernels::without_halves(level);
+    const auto p = packed(picture_net(), {{{1, 3, 9, 9}}}, same == level ? std::vector{level} : std::vector{same, level});
+    auto b = Bundle::from_bytes(p.bytes);
+    ASSERT_TRUE(b);
+    const auto plans = runtime::stored_plans(**b);
+    ASSERT_TRUE(plans && plans->size() == 1) << kernels::name(level);
+    for (Isa other : kernels::kLevels) EXPECT_EQ((*plans)[0].fits(other), kernels::without_halves(other) == same) << kernels::name(level) << " " << kernels::name(other);
+  }
+}
+
 TEST(StoredPlan, in_float32_does_not_stand_for_bfloat16) {
   const auto p = packed(picture_net(), {{{1, 3, 9, 9}}}, {Isa::avx512amx});
   const Datum x(noise({1, 3, 9, 9}, 9));

@@ -18,13 +18,14 @@
 
 #if defined(__x86_64__)
 SAHA_KERNEL_TABLES(avx512_by_avx2)
-SAHA_KERNEL_TABLES_OVER(avx512vnni_by_avx2, avx512_by_avx2)
-SAHA_KERNEL_TABLES_OVER(avx512amx_by_avx2, avx512_by_avx2)
+SAHA_KERNEL_TABLES_OVER(avx512vnni_by_avx2, avx512vnni_by_avx2, no_half, avx512_by_avx2)
+SAHA_KERNEL_TABLES_OVER(avx512bf16_by_avx2, avx512vnni_by_avx2, avx512bf16_by_avx2, avx512_by_avx2)
+SAHA_KERNEL_TABLES_OVER(avx512amx_by_avx2, avx512amx_by_avx2, avx512amx_by_avx2, avx512_by_avx2)
 #endif
 
 namespace saha::kernels::test {
 
-/// AVX-512's kernels are here twice: where this CPU has AVX2 but not AVX-512, or not its VNNI or AMX, their 16 lanes are worked on by AVX2's instructions.
+/// AVX-512's kernels are here twice: where this CPU has AVX2 but not AVX-512, or not its VNNI, BF16 or AMX, their 16 lanes are worked on by AVX2's instructions.
 inline bool emulated(Isa isa) { return lanes(isa) == 16 && runs(detect_isa(), Isa::avx2) && !runs(detect_isa(), isa); }
 
 /// Every level that this CPU can run, in its own instructions or by those of the level below.
@@ -43,7 +44,7 @@ inline std::uint32_t other_blocks() {
 
 inline std::span<const std::span<const Kernel>> tables(Isa isa) {
 #if defined(__x86_64__)
-  if (emulated(isa)) return isa == Isa::avx512 ? avx512_by_avx2::tables() : isa == Isa::avx512vnni ? avx512vnni_by_avx2::tables() : avx512amx_by_avx2::tables();
+  if (emulated(isa)) return isa == Isa::avx512 ? avx512_by_avx2::tables() : isa == Isa::avx512vnni ? avx512vnni_by_avx2::tables() : isa == Isa::avx512bf16 ? avx512bf16_by_avx2::tables() : avx512amx_by_avx2::tables();
 #endif
   return kernels(isa);
 }

@@ -9,6 +9,7 @@
 #include <set>
 
 #include "kernels/algorithm.hpp"
+#include "kernels/conv_half.hpp"
 #include "tests/kernels/harness.hpp"
 
 namespace saha::kernels {
@@ -24,6 +25,12 @@ extern const char* broken_rule(float* end);
 }
 namespace avx512_by_avx2 {
 extern const char* broken_rule(float* end);
+}
+namespace avx512bf16 {
+extern const char* broken_dot_rule();
+}
+namespace avx512bf16_by_avx2 {
+extern const char* broken_dot_rule();
 }
 namespace avx512amx {
 extern const char* broken_tile_rule();
@@ -45,7 +52,8 @@ using namespace test;
 constexpr CpuWords kAvx2{1u << 12 | 1u << 28 | 1u << 29, 1u << 5, 0x6};
 constexpr CpuWords kAvx512{kAvx2.leaf1_ecx, kAvx2.leaf7_ebx | 1u << 16 | 1u << 17 | 1u << 30 | 1u << 31, 0xe6};
 constexpr CpuWords kVnni{kAvx512.leaf1_ecx, kAvx512.leaf7_ebx, kAvx512.xcr0, 1u << 11};
-constexpr CpuWords kAmx{kVnni.leaf1_ecx, kVnni.leaf7_ebx, kVnni.xcr0 | 1u << 17 | 1u << 18, kVnni.leaf7_ecx, 1u << 22 | 1u << 24 | 1u << 25, true};
+constexpr CpuWords kBf16{kVnni.leaf1_ecx, kVnni.leaf7_ebx, kVnni.xcr0, kVnni.leaf7_ecx, 0, 1u << 5};
+constexpr CpuWords kAmx{kBf16.leaf1_ecx, kBf16.leaf7_ebx, kBf16.xcr0 | 1u << 17 | 1u << 18, kBf16.leaf7_ecx, 1u << 22 | 1u << 24 | 1u << 25, kBf16.leaf7_1_eax, true};
 
 TEST(Isa, a_missing_feature_takes_one_to_the_highest_level_without_it) {
   EXPECT_EQ(highest_isa(CpuWords{}), Isa::generic);
@@ -67,31 +75,47 @@ TEST(Isa, a_missing_feature_takes_one_to_the_highest_level_without_it) {
   }
 }
 
+TEST(Isa, dot_products_of_bfloat16_need_their_feature_and_all_below) {
+  EXPECT_EQ(highest_isa(kBf16), Isa::avx512bf16);
+  CpuWords w = kBf16;
+  w.leaf7_1_eax = ~(1u << 5);
+  EXPECT_EQ(highest_isa(w), Isa::avx512vnni);
+  w = kBf16, w.leaf7_ecx = 0;
+  EXPECT_EQ(highest_isa(w), Isa::avx512);
+  w = kBf16, w.xcr0 = 0x6;   // zmm is not saved
+  EXPECT_EQ(highest_isa(w), Isa::avx2);
+  w.xcr0 = 0;
+  EXPECT_EQ(highest_isa(w), Isa::generic);
+}
+
 TEST(Isa, tiles_need_their_features_their_state_and_the_permission_of_the_system) {
   EXPECT_EQ(highest_isa(kAmx), Isa::avx512amx);
   CpuWords w = kAmx;
   w.tiles = false;   // refused
-  EXPECT_EQ(highest_isa(w), Isa::avx512vnni);
+  EXPECT_EQ(highest_isa(w), Isa::avx512bf16);
   w = kAmx, w.leaf7_ecx = 0;
   EXPECT_EQ(highest_isa(w), Isa::avx512);
   for (int i = 0; i < 32; ++i) {
     CpuWords feature = kAmx, state = kAmx;
     feature.leaf7_edx &= ~(1u << i);
-    EXPECT_EQ(highest_isa(feature), kAmx.leaf7_edx >> i & 1 ? Isa::avx512vnni : Isa::avx512amx) << i;
+    EXPECT_EQ(highest_isa(feature), kAmx.leaf7_edx >> i & 1 ? Isa::avx512bf16 : Isa::avx512amx) << i;
     if (kVnni.xcr0 >> i & 1) continue;
     state.xcr0 &= ~(1ull << i);
-    EXPECT_EQ(highest_isa(state), kAmx.xcr0 >> i & 1 ? Isa::avx512vnni : Isa::avx512amx) << i;
+    EXPECT_EQ(highest_isa(state), kAmx.xcr0 >> i & 1 ? Isa::avx512bf16 : Isa::avx512amx) << i;
   }
 }
 
 TEST(Isa, hardware_capabilities_decide_between_levels_of_neon) {
-  constexpr std::uint64_t kAsimd = 1u << 1, kAsimdDp = 1u << 20, kI8mm = 1u << 13;
+  constexpr std::uint64_t kAsimd = 1u << 1, kFpHp = 1u << 9, kAsimdHp = 1u << 10, kAsimdDp = 1u << 20, kI8mm = 1u << 13, kBfloats = 1u << 14, kA76 = kAsimd | kFpHp | kAsimdHp | kAsimdDp;
   EXPECT_EQ(highest_isa(ArmWords{}), Isa::generic);
   EXPECT_EQ(highest_isa(ArmWords{kAsimd}), Isa::neon);
   EXPECT_EQ(highest_isa(ArmWords{~kAsimdDp, ~0ull}), Isa::neon);
   EXPECT_EQ(highest_isa(ArmWords{kAsimd | kAsimdDp}), Isa::neon_dot);
-  EXPECT_EQ(highest_isa(ArmWords{~0ull, ~kI8mm}), Isa::neon_dot);
-  EXPECT_EQ(highest_isa(ArmWords{kAsimd | kAsimdDp, kI8mm}), Isa::neon_i8mm);
+  for (std::uint64_t half : {kFpHp, kAsimdHp}) EXPECT_EQ(highest_isa(ArmWords{~half, ~0ull}), Isa::neon_dot);
+  EXPECT_EQ(highest_isa(ArmWords{kA76}), Isa::neon_fp16);
+  EXPECT_EQ(highest_isa(ArmWords{~0ull, ~kI8mm}), Isa::neon_fp16);
+  EXPECT_EQ(highest_isa(ArmWords{~0ull, ~kBfloats}), Isa::neon_i8mm);
+  EXPECT_EQ(highest_isa(ArmWords{kA76, kI8mm | kBfloats}), Isa::neon_bf16);
   EXPECT_EQ(highest_isa(ArmWords{~kAsimd, ~0ull}), Isa::generic);
 }
 
@@ -116,7 +140,7 @@ TEST(Isa, every_level_has_every_kernel_and_no_name_twice) {
         EXPECT_EQ(find(k.name, tables(isa)), k.run);
         EXPECT_NE(algorithm(k.name), "") << k.name << " is missing in kernels/algorithm.cpp";
       }
-    EXPECT_EQ(names.erase("conv_bf16"), isa == Isa::avx512amx) << name(isa);   // what only tiles pay for
+    for (const Half half : {Half::bfloat16, Half::float16}) EXPECT_EQ(names.erase(half == Half::bfloat16 ? "conv_bf16" : "conv_f16"), product_of(isa, half) ? 1u : 0u) << name(isa);
     if (first.empty()) first = names;
     EXPECT_EQ(names, first) << name(isa);
   }
@@ -146,6 +170,16 @@ TEST(Isa, vectors_of_every_level_keep_their_rules_to_the_last_lane) {
 }
 
 #if defined(__x86_64__)
+TEST(Isa, dot_products_of_bfloat16_keep_their_definition) {
+  const auto check = [](const char* (*broken_dot_rule)()) {
+    const char* broken = broken_dot_rule();
+    EXPECT_EQ(broken, nullptr) << broken;
+  };
+  if (runs(detect_isa(), Isa::avx2)) check(avx512bf16_by_avx2::broken_dot_rule);
+  if (runs(detect_isa(), Isa::avx512bf16)) check(avx512bf16::broken_dot_rule);
+  else std::puts("this CPU has no AVX512-BF16: its instructions are emulated");
+}
+
 TEST(Isa, tiles_are_loaded_multiplied_and_stored_by_their_definition) {
   const auto check = [](const char* (*broken_tile_rule)(), void (*misfit)(int, int, int)) {
     const char* broken = broken_tile_rule();

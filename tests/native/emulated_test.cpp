@@ -1,4 +1,4 @@
-// Plans for a processor with AMX, made here and run by the emulation of its kernels: bfloat16 where it is asked for, 8-bit integers bit for bit.
+// Plans for a processor with AVX512-BF16 or AMX, made here and run by the emulation of its kernels: bfloat16 where it is asked for, 8-bit integers bit for bit.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -12,7 +12,9 @@
 #include "kernels/tables.hpp"
 
 SAHA_KERNEL_TABLES(avx512_by_avx2)
-SAHA_KERNEL_TABLES_OVER(avx512amx_by_avx2, avx512_by_avx2)
+SAHA_KERNEL_TABLES_OVER(avx512vnni_by_avx2, avx512vnni_by_avx2, no_half, avx512_by_avx2)
+SAHA_KERNEL_TABLES_OVER(avx512bf16_by_avx2, avx512vnni_by_avx2, avx512bf16_by_avx2, avx512_by_avx2)
+SAHA_KERNEL_TABLES_OVER(avx512amx_by_avx2, avx512amx_by_avx2, avx512amx_by_avx2, avx512_by_avx2)
 
 namespace saha::native {
 namespace {
@@ -25,8 +27,8 @@ struct Ran {
   std::vector<std::string> kernels;   ///< of the instructions, in order
   std::vector<Datum> got, want;
 };
-/// The graph by a plan of level avx512amx, and by the operators' references.
-void run(Net& n, Val output, Precision precision, Ran& ran) {
+/// The graph by a plan of a level, and by the operators' references.
+void run(Net& n, Val output, Isa level, Precision precision, Ran& ran) {
   auto g = std::move(n.b).build({output});
   ASSERT_TRUE(g) << g.error().message;
   auto want = op::run(*g, n.data);
@@ -34,13 +36,13 @@ void run(Net& n, Val output, Precision precision, Ran& ran) {
   ran.want = std::move(*want);
   std::vector<const Datum*> in;
   for (const Datum& d : n.data) in.push_back(&d);
-  auto loaded = network_of(*g, Isa::avx512amx, true, precision)->plan_for(in);
+  auto loaded = network_of(*g, level, true, precision)->plan_for(in);
   ASSERT_TRUE(loaded) << loaded.error().message;
   auto own = std::const_pointer_cast<runtime::LoadedPlan>(*loaded);   // nobody else has it
   plan::Plan& p = own->plan;
-  ASSERT_TRUE(runtime::bind(p, Isa::avx512amx));                     // it keeps the contracts of its kernels
+  ASSERT_TRUE(runtime::bind(p, level));                     // it keeps the contracts of its kernels
   for (std::size_t k = 0; k < p.kernels.size(); ++k) {
-    p.runs[k] = kernels::find(p.kernels[k], kernels::avx512amx_by_avx2::tables());
+    p.runs[k] = kernels::find(p.kernels[k], level == Isa::avx512amx ? kernels::avx512amx_by_avx2::tables() : kernels::avx512bf16_by_avx2::tables());
     ASSERT_NE(p.runs[k], nullptr) << p.kernels[k];
   }
   for (const plan::Instruction& i : p.instructions) {
@@ -76,26 +78,28 @@ double distance(const Tensor& a, const Tensor& b) {
 }
 
 TEST(Emulated, bfloat16_is_taken_where_it_is_asked_for) {
-  if (!emulates()) GTEST_SKIP() << "kernels for AMX are emulated by AVX2, which this CPU lacks";
-  Net n;
-  Ran ran;
-  ASSERT_NO_FATAL_FAILURE(run(n, network(n), Precision::bfloat16, ran));
-  EXPECT_EQ(std::ranges::count(ran.kernels, "conv_bf16"), 5);
-  ASSERT_EQ(ran.got[0].tensor.dims, ran.want[0].tensor.dims);
-  const double off = distance(ran.got[0].tensor, ran.want[0].tensor);
-  EXPECT_LT(off, 0.02);
-  EXPECT_GT(off, 1e-5);   // it is not float32
+  if (!emulates()) GTEST_SKIP() << "these kernels are emulated by AVX2, which this CPU lacks";
+  for (const auto& [level, products] : {std::pair(Isa::avx512amx, 5), std::pair(Isa::avx512bf16, 3)}) {   // without tiles one is filtered minimally, and 33 columns are too few for two panels
+    Net n;
+    Ran ran;
+    ASSERT_NO_FATAL_FAILURE(run(n, network(n), level, Precision::bfloat16, ran));
+    EXPECT_EQ(std::ranges::count(ran.kernels, "conv_bf16"), products) << kernels::name(level);
+    ASSERT_EQ(ran.got[0].tensor.dims, ran.want[0].tensor.dims);
+    const double off = distance(ran.got[0].tensor, ran.want[0].tensor);
+    EXPECT_LT(off, 0.02);
+    EXPECT_GT(off, 1e-5);   // it is not float32
+  }
 }
 TEST(Emulated, float32_stays_float32) {
-  if (!emulates()) GTEST_SKIP() << "kernels for AMX are emulated by AVX2, which this CPU lacks";
+  if (!emulates()) GTEST_SKIP() << "these kernels are emulated by AVX2, which this CPU lacks";
   Net n;
   Ran ran;
-  ASSERT_NO_FATAL_FAILURE(run(n, network(n), Precision::float32, ran));
+  ASSERT_NO_FATAL_FAILURE(run(n, network(n), Isa::avx512amx, Precision::float32, ran));
   EXPECT_EQ(std::ranges::count(ran.kernels, "conv_bf16"), 0);
   EXPECT_LT(distance(ran.got[0].tensor, ran.want[0].tensor), 1e-5);
 }
 TEST(Emulated, eight_bits_give_the_same_bits) {
-  if (!emulates()) GTEST_SKIP() << "kernels for AMX are emulated by AVX2, which this CPU lacks";
+  if (!emulates()) GTEST_SKIP() << "these kernels are emulated by AVX2, which this CPU lacks";
   Net n;
   Tensor x = Tensor::zeros(DType::u8, {2, 40, 9, 8}), w = Tensor::zeros(DType::i8, {37, 40, 3, 3}), zero = Tensor::zeros(DType::u8, {});
   for (std::int64_t i = 0; i < x.size(); ++i) x.as<std::uint8_t>()[i] = static_cast<std::uint8_t>(i * 97 % 251);
@@ -104,7 +108,7 @@ TEST(Emulated, eight_bits_give_the_same_bits) {
   n.data.emplace_back(x);
   const Val in = n.b.input(ir::tensor_type(DType::u8, {2, 40, 9, 8}));
   Ran ran;
-  ASSERT_NO_FATAL_FAILURE(run(n, n.b.op("ConvInteger", {in, n.b.constant(w), n.b.constant(zero)}, {{"pads", ir::Ints{1, 1, 1, 1}}}), Precision::float32, ran));
+  ASSERT_NO_FATAL_FAILURE(run(n, n.b.op("ConvInteger", {in, n.b.constant(w), n.b.constant(zero)}, {{"pads", ir::Ints{1, 1, 1, 1}}}), Isa::avx512amx, Precision::float32, ran));
   EXPECT_EQ(std::ranges::count(ran.kernels, "conv_i8"), 1);
   ASSERT_EQ(ran.got[0].tensor.dims, ran.want[0].tensor.dims);
   for (std::int64_t i = 0; i < ran.got[0].tensor.size(); ++i) ASSERT_EQ(ran.got[0].tensor.at(i), ran.want[0].tensor.at(i)) << i;
@@ -113,8 +117,11 @@ TEST(Emulated, eight_bits_give_the_same_bits) {
 TEST(Precision, that_a_level_lacks_is_refused) {
   EXPECT_EQ(*precision_of("bfloat16", Isa::avx512amx), Precision::bfloat16);
   EXPECT_EQ(*precision_of("default", Isa::avx2), Precision::float32);
-  EXPECT_EQ(precision_of("bfloat16", Isa::avx2).error().message, "products in bfloat16 need a processor with AMX, level avx512amx; this one's level is avx2");
-  EXPECT_EQ(precision_of("int4", Isa::avx2).error().message, "the native engine computes in float32 and bfloat16, not in int4");
+  EXPECT_EQ(*precision_of("bfloat16", Isa::avx512bf16), Precision::bfloat16);
+  EXPECT_EQ(*precision_of("float16", Isa::neon_fp16), Precision::float16);
+  EXPECT_EQ(precision_of("bfloat16", Isa::avx2).error().message, "products in bfloat16 need a processor with instructions for them (levels avx512bf16, avx512amx, neon_bf16); this one's level is avx2");
+  EXPECT_EQ(precision_of("float16", Isa::avx512amx).error().message, "products in float16 need a processor with instructions for them (levels neon_fp16, neon_i8mm, neon_bf16); this one's level is avx512amx");
+  EXPECT_EQ(precision_of("int4", Isa::avx2).error().message, "the native engine computes in float32, bfloat16 and float16, not in int4");
   Net n;
   ir::Model m;
   m.graph = *std::move(n.b).build({n.b.op("Relu", {n.input({2})})});

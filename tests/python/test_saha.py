@@ -183,9 +183,10 @@ def test_a_session_runs_as_the_model():
         assert np.allclose(y, softmax(x @ w), atol=1e-6) and y.flags.writeable
 
 
-def saha_has_amx():
+def processor_has(*features):
     with open("/proc/cpuinfo") as f:
-        return "amx_bf16" in f.read()
+        words = f.read().split()
+    return any(f in words for f in features)
 
 
 def test_a_session_says_what_it_does_not_take():
@@ -200,11 +201,14 @@ def test_a_session_says_what_it_does_not_take():
             with pytest.raises(saha.Error, match=message.replace("[", r"\[").replace("]", r"\]")):
                 s.run(inputs)
         assert s.run({"image": x})["score"].shape == (2, 3)   # an error leaves it as it was
-    with pytest.raises(saha.Error, match="precision is 'f32', 'bf16' or 'auto', not 'fp8'"):
+    with pytest.raises(saha.Error, match="precision is 'f32', 'bf16', 'f16' or 'auto', not 'fp8'"):
         m.session(precision="fp8")
-    if not saha_has_amx():
-        with pytest.raises(saha.Error, match="products in bfloat16 need a processor with AMX"):
-            m.session(precision="bf16")
+    for precision, named, features in (("bf16", "bfloat16", ("avx512_bf16", "bf16")), ("f16", "float16", ("asimdhp",))):
+        if processor_has(*features):
+            assert m.session(precision=precision).run({"image": x})["score"].shape == (2, 3)
+        else:
+            with pytest.raises(saha.Error, match=f"products in {named} need a processor with instructions for them"):
+                m.session(precision=precision)
     with pytest.raises(saha.Error, match="threads is 1 to 1024, not 0"):
         m.session(threads=0)
 

@@ -4,6 +4,7 @@
 #include <optional>
 
 #include "kernels/contract.hpp"
+#include "kernels/conv_half.hpp"
 #include "op/op_def.hpp"
 #include "plan/plan.hpp"
 
@@ -12,7 +13,12 @@ namespace saha::native {
 class Picker;
 
 /// What products by constants may be computed in, where there is a kernel for it; all else is float32.
-enum class Precision : std::uint8_t { float32, bfloat16 };
+enum class Precision : std::uint8_t { float32, bfloat16, float16 };
+std::string_view name(Precision p);
+/// Nothing: float32.
+constexpr std::optional<kernels::Half> half_of(Precision p) {
+  return p == Precision::float32 ? std::nullopt : std::optional(p == Precision::bfloat16 ? kernels::Half::bfloat16 : kernels::Half::float16);
+}
 
 /// A node at known shapes, as a kernel's preparation sees it.
 struct NodeSite : op::AttrView {

@@ -20,7 +20,7 @@ class NativeProgram final : public runtime::Program {
   NativeProgram(std::shared_ptr<const Network> network, int threads, std::span<const int> processors) : network_(std::move(network)), pin_(!processors.empty()), pool_(unsigned(threads), processors), runner_(network_, pool_) {}
   std::span<const Port> inputs() const override { return network_->inputs(); }
   std::span<const Port> outputs() const override { return network_->outputs(); }
-  std::string precision() const override { return network_->precision() == Precision::bfloat16 ? "bfloat16" : "float32"; }
+  std::string precision() const override { return std::string(native::name(network_->precision())); }
 
   Result<std::vector<Datum>> run(std::span<const Datum> in) override {
     bind(in);

@@ -59,11 +59,19 @@ std::vector<Port> ports(const ir::Graph& g, std::span<const ir::ValueId> values)
   return all;
 }
 
+std::string_view name(Precision p) { return p == Precision::float32 ? "float32" : p == Precision::bfloat16 ? "bfloat16" : "float16"; }
 Result<Precision> precision_of(std::string_view name, kernels::Isa isa) {
   if (name == "float32" || name == "default") return Precision::float32;
-  if (name != "bfloat16") return Error{ErrorCode::unsupported, "the native engine computes in float32 and bfloat16, not in " + std::string(name)};
-  if (isa != kernels::Isa::avx512amx) return Error{ErrorCode::unsupported, "products in bfloat16 need a processor with AMX, level avx512amx; this one's level is " + std::string(kernels::name(isa))};
-  return Precision::bfloat16;
+  const std::string asked(name);
+  for (const Precision p : {Precision::bfloat16, Precision::float16}) {
+    if (name != native::name(p)) continue;
+    if (kernels::product_of(isa, *half_of(p))) return p;
+    std::string levels;
+    for (const kernels::Isa level : kernels::kLevels)
+      if (kernels::product_of(level, *half_of(p))) levels += (levels.empty() ? "" : ", ") + std::string(kernels::name(level));
+    return Error{ErrorCode::unsupported, "products in " + asked + " need a processor with instructions for them (levels " + levels + "); this one's level is " + std::string(kernels::name(isa))};
+  }
+  return Error{ErrorCode::unsupported, "the native engine computes in float32, bfloat16 and float16, not in " + asked};
 }
 
 ir::Graph runnable(const ir::Graph& graph) {

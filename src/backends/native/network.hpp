@@ -47,7 +47,7 @@ class Network {
   mutable std::vector<std::string> notes_;
 };
 
-/// "float32" or "bfloat16", "default" being the former; fails where this level has no products in it.
+/// "float32", "bfloat16" or "float16", "default" being the first; fails where this level has no products in it.
 Result<Precision> precision_of(std::string_view name, kernels::Isa isa);
 
 /// What the engine runs of a model's graph: stored integers gathered while they are still there, then simplified, so that what sub-graphs capture, arithmetic on

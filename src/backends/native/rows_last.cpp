@@ -2,7 +2,7 @@
 
 #include "backends/native/rows.hpp"
 #include "backends/native/ways.hpp"
-#include "kernels/conv_bf16.hpp"
+#include "kernels/conv_half.hpp"
 #include "kernels/conv_last.hpp"
 #include "kernels/depthwise_last.hpp"
 #include "kernels/gemv.hpp"
@@ -36,9 +36,9 @@ std::optional<Prepared> conv_last(const NodeSite& s, const kernels::ConvShape& s
   }
   if (shape.groups > 1 && shape.in_channels == shape.groups) return {};  // several outputs for each input: the kernel on planes is made for that
   if (epilogue.bias != kernels::Bias::none) epilogue.bias = kernels::Bias::per_column;
-  if (s.precision == Precision::bfloat16 && kernels::suits_conv_bf16(isa, shape)) {
-    const auto params = kernels::prepare_conv_bf16(isa, shape, epilogue);
-    return made("conv_bf16", params, kernels::packed_conv_bf16_size(isa, params), kernels::pack_conv_bf16);
+  if (const auto half = half_of(s.precision); half && kernels::suits_conv_half(isa, *half, shape)) {
+    const auto params = kernels::prepare_conv_half(isa, *half, shape, epilogue);
+    return made(kernels::kernel(params), params, kernels::packed_conv_half_size(isa, params), kernels::pack_conv_half);
   }
   if (is_product_of_few_rows(shape)) {
     const auto params = kernels::prepare_gemv(isa, {shape.batch * shape.out_h * shape.out_w, shape.out_channels, shape.in_channels, shape.in_channels, 1}, epilogue);

@@ -7,7 +7,7 @@
 #include "backends/native/rows_last.hpp"
 #include "backends/native/ways.hpp"
 #include "kernels/conv.hpp"
-#include "kernels/conv_bf16.hpp"
+#include "kernels/conv_half.hpp"
 #include "kernels/gemm.hpp"
 #include "kernels/gemv.hpp"
 #include "kernels/stencil.hpp"
@@ -107,11 +107,11 @@ std::optional<Prepared> conv(const Anchor& a) {
 }
 
 /// Rows that lie one behind the other, times a constant: a convolution of a row of points.
-std::optional<Prepared> product_bf16(const Anchor& a, const kernels::GemmShape& g, const Epilogue& e, Operand bias, Operand residual, std::optional<Tensor>& made_bias) {
+std::optional<Prepared> product_half(const Anchor& a, const kernels::GemmShape& g, const Epilogue& e, Operand bias, Operand residual, std::optional<Tensor>& made_bias) {
   if (g.batch_rank != 0 || g.a_col != 1 || g.a_row != g.k || g.c_row != g.n || e.bias == kernels::Bias::per_row) return {};
   kernels::ConvShape c;
   c.in_channels = g.k, c.in_w = c.out_w = g.m, c.out_channels = g.n;
-  if (!kernels::suits_conv_bf16(a.s.isa, c)) return {};
+  if (!kernels::suits_conv_half(a.s.isa, *half_of(a.s.precision), c)) return {};
   auto dense = packed_buffer(g.n * g.k);
   if (!dense) return {};
   const float* b = a.s.constant[1]->as<float>();
@@ -138,8 +138,8 @@ std::optional<Prepared> product(const Anchor& a, const kernels::GemmShape& shape
   const NodeSite& s = a.s;
   bool pack_b = s.constant[1];
   for (int i = 0; i < shape.batch_rank; ++i) pack_b &= shape.b_batch[i] == 0;
-  if (pack_b && s.precision == Precision::bfloat16)
-    if (auto p = product_bf16(a, shape, e, bias, residual, made_bias)) return p;
+  if (pack_b && half_of(s.precision))
+    if (auto p = product_half(a, shape, e, bias, residual, made_bias)) return p;
   const bool few_rows = pack_b && shape.batch_rank == 0 && shape.m <= kernels::kGemvRows && shape.c_row == shape.n;
   const auto few = few_rows ? kernels::prepare_gemv(s.isa, {shape.m, shape.n, shape.k, shape.a_row, shape.a_col}, e) : kernels::GemvParams();
   const std::vector<Operand> operands = {a.operands[0], a.operands[1], bias, residual};

@@ -2,14 +2,14 @@
 // consecutive pieces of one block of points share its rows. Contract in kernels/conv_i8.hpp.
 #include "kernels/loops/integer_tile.hpp"
 #include "kernels/loops/point_rows.hpp"
-#if SAHA_ISA_LEVEL >= 4
+#if SAHA_ISA_LEVEL >= 5
 #include "kernels/loops/point_tiles.hpp"
 #endif
 
 namespace saha::kernels::SAHA_ISA {
 namespace {
 
-#if SAHA_ISA_LEVEL >= 4
+#if SAHA_ISA_LEVEL >= 5
 struct TileRows : Quads {
   static constexpr Dot kDot = Dot::tiles;
 };
@@ -153,7 +153,7 @@ void convolve_by_twos(const plan::Call& call) {
 }
 #endif
 
-#if SAHA_ISA_LEVEL >= 4
+#if SAHA_ISA_LEVEL >= 5
 /// As convolve().
 template <Rescaling R, TileNumbers N>
 void convolve_by_tiles(const plan::Call& call) {
@@ -188,10 +188,10 @@ void convolve_by_tiles(const plan::Call& call) {
 void run_conv_i8(const plan::Call& call) {
   const ConvI8Params& c = *static_cast<const ConvI8Params*>(call.params);
   with_rule(c.store.rule, [&]<Rescaling R>() {
-#if SAHA_NEON >= 3
+#if SAHA_NEON >= 4
     if (c.dot == Dot::octs) return convolve<Octs, R>(call);
 #endif
-#if SAHA_ISA_LEVEL >= 4
+#if SAHA_ISA_LEVEL >= 5
     if (c.dot == Dot::tiles) return c.x_signed ? convolve_by_tiles<R, TileNumbers::signed_bytes>(call) : convolve_by_tiles<R, TileNumbers::bytes>(call);
 #endif
 #if SAHA_INTRINSICS == 1

@@ -1,6 +1,7 @@
 #pragma once
 // Register tiles of products of stored integers: rows of units of 32 bits, which hold two or four numbers, times a panel of two vectors of columns.
 #include "kernels/conv_i8.hpp"
+#include "kernels/loops/ahead.hpp"
 #include "kernels/loops/rescale.hpp"
 
 namespace saha::kernels::SAHA_ISA {
@@ -58,7 +59,7 @@ struct Quads {
   }
 };
 
-#if SAHA_NEON >= 3
+#if SAHA_NEON >= 4
 struct Octs : Quads {
   static constexpr Dot kDot = Dot::octs;
 };
@@ -146,7 +147,7 @@ template <class D, int R = kRows>
 void tile_of(int64_t rows, const int32_t* x, int64_t units, const int32_t* w, I first, I second, I (*sums)[2]) {
   if constexpr (R > 0) {
     if (rows == R) {
-#if SAHA_NEON >= 3
+#if SAHA_NEON >= 4
       if constexpr (D::kDot == Dot::octs) return tile_by_two<R>(x, units, w, first, second, sums);
       else
 #endif
@@ -219,18 +220,5 @@ void tile_of_twos(int64_t rows, const std::uint8_t* x, int64_t stride, const Two
   }
 }
 #endif
-
-/// Asks for the weights that follow those of a panel, a part with each of its tiles: they come from memory, and no hardware prefetcher looks so far ahead.
-class Ahead {
- public:
-  Ahead(const int32_t* w, int64_t size, int64_t tiles) : next_(w + size), part_((size + tiles - 1) / tiles) {}
-  void ask() {
-    for (const int32_t* end = next_ + part_; next_ < end; next_ += 16) __builtin_prefetch(next_, 0, 2);
-  }
-
- private:
-  const int32_t* next_;
-  int64_t part_;
-};
 
 }  // namespace saha::kernels::SAHA_ISA

@@ -17,7 +17,6 @@ typedef std::int16_t UnalignedS __attribute__((vector_size(W * 4), aligned(2), m
 typedef std::uint8_t UnalignedB __attribute__((vector_size(W * 2), aligned(1), may_alias));
 inline constexpr int kBlock = 2 * W;
 
-inline I load(const int32_t* p) { return *reinterpret_cast<const UnalignedI*>(p); }
 inline void store(int32_t* p, I v) { *reinterpret_cast<UnalignedI*>(p) = v; }
 inline B load(const std::uint8_t* p) { return *reinterpret_cast<const UnalignedB*>(p); }
 inline void store(std::uint8_t* p, B v) { *reinterpret_cast<UnalignedB*>(p) = v; }

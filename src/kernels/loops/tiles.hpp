@@ -97,6 +97,11 @@ class Tiles {
   }
 
  private:
+  /// As fma_without_denormals of dots.hpp.
+  static float fma_without_denormal(float a, float b, float c) {
+    const float r = __builtin_fmaf(a, b, c);
+    return no_denormal(__builtin_fabsf(r) == 0x1p-126f && __builtin_fabsf(__builtin_fmaf(a * 0x1p32f, b * 0x1p32f, c * 0x1p64f)) < 0x1p-62f ? __builtin_copysignf(0.f, r) : r);
+  }
   static float no_denormal(float v) { return __builtin_fabsf(v) < 0x1p-126f ? __builtin_copysignf(0.f, v) : v; }
   static float bfloat(const std::uint8_t* at) {
     std::uint32_t bits = static_cast<std::uint32_t>(at[0]) << 16 | static_cast<std::uint32_t>(at[1]) << 24;
@@ -111,7 +116,7 @@ class Tiles {
       for (int n = 0; n < columns; ++n) {
         float parts[2] = {}, c;
         for (int k = 0; k < units; ++k)
-          for (int i = 0; i < 2; ++i) parts[i] = no_denormal(__builtin_fmaf(bfloat(tile_[A][m] + 4 * k + 2 * i), bfloat(tile_[B][k] + 4 * n + 2 * i), parts[i]));
+          for (int i = 0; i < 2; ++i) parts[i] = fma_without_denormal(bfloat(tile_[A][m] + 4 * k + 2 * i), bfloat(tile_[B][k] + 4 * n + 2 * i), parts[i]);
         memcpy(&c, tile_[C][m] + 4 * n, 4);
         c = no_denormal(no_denormal(c) + no_denormal(parts[0] + parts[1]));
         memcpy(tile_[C][m] + 4 * n, &c, 4);

@@ -1,6 +1,7 @@
 #pragma once
 // The vector type that every loop is written over, for the instruction set that this file is being compiled for:
-// SAHA_ISA is the namespace, SAHA_ISA_LEVEL how far it goes on x86 (1 avx2, 2 avx512, 3 avx512vnni, 4 avx512amx) and SAHA_NEON on AArch64 (1 neon, 2 neon_dot, 3 neon_i8mm); the
+// SAHA_ISA is the namespace, SAHA_ISA_LEVEL how far it goes on x86 (1 avx2, 2 avx512, 3 avx512vnni, 4 avx512bf16, 5 avx512amx) and SAHA_NEON on AArch64 (1 neon, 2 neon_dot,
+// 3 neon_fp16, 4 neon_i8mm, 5 neon_bf16); the
 // other one is 0, in generic both are. Nothing here is visible outside that namespace, so no instruction of a higher level can be linked into a
 // lower one. With SAHA_ISA_EMULATED the lanes are the level's, the instructions the compiler's: so tests run a level's loops on a machine that lacks it.
 #include <cstddef>
@@ -35,6 +36,7 @@ typedef float UnalignedV __attribute__((vector_size(W * 4), aligned(4), may_alia
 typedef int32_t UnalignedI __attribute__((vector_size(W * 4), aligned(4), may_alias));
 
 inline V load(const float* p) { return *reinterpret_cast<const UnalignedV*>(p); }
+inline I load(const int32_t* p) { return *reinterpret_cast<const UnalignedI*>(p); }
 inline void store(float* p, V v) { *reinterpret_cast<UnalignedV*>(p) = v; }
 inline I bits(V v) { return reinterpret_cast<I>(v); }
 inline V from_bits(I v) { return reinterpret_cast<V>(v); }
