@@ -96,7 +96,8 @@ Result<int> run(const Args& args) {
   SAHA_TRY(const auto dims, measure::input_dims(model.graph, shapes));
   SAHA_TRY(const auto seed, args.integer("seed", 0, std::numeric_limits<std::int64_t>::max()));
   SAHA_TRY(const auto inputs, measure::random_inputs(model.graph, shapes, std::uint64_t(seed)));
-  native::PackOptions pack{.levels = {options.isa}, .shapes = {dims}};
+  native::PackOptions pack;
+  pack.levels = {options.isa}, pack.shapes = {dims};
   if (bundle::is_bundle_file(file)) {
     SAHA_TRY(const auto from, bundle::Bundle::open(file));
     SAHA_DO(native::keep(*from, pack));

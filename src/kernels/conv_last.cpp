@@ -55,9 +55,9 @@ ConvLastParams prepare_conv_last(Isa isa, const ConvShape& shape, const Epilogue
   const std::int64_t wanted = std::clamp<std::int64_t>(static_cast<std::int64_t>(std::ldexp(products / kPieceProducts, b.pieces)), 1, most_pieces);
   // Whole rows of the image where they are copied: neighbouring blocks copy the rows between them twice.
   const std::int64_t unit = in_place || s.out_w > kLongRow ? 1 : s.out_w, units = (points + unit - 1) / unit;
-  const auto n_of = [&](std::int64_t blocks) { return std::min(points, (units + blocks - 1) / blocks * unit); };
-  const auto m_of = [&](std::int64_t blocks) { return last_block(m, blocks, w); };
-  const auto fits = [&](std::int64_t blocks) { return 4 * n_of(blocks) * c.k_block <= kPointBytes && 4 * strip_rows(s, n_of(blocks)) * width * group_c <= kStripBytes; };
+  const auto n_of = [&](std::int64_t parts) { return std::min(points, (units + parts - 1) / parts * unit); };
+  const auto m_of = [&](std::int64_t parts) { return last_block(m, parts, w); };
+  const auto fits = [&](std::int64_t parts) { return 4 * n_of(parts) * c.k_block <= kPointBytes && 4 * strip_rows(s, n_of(parts)) * width * group_c <= kStripBytes; };
   std::int64_t fewest = 1;
   for (std::int64_t enough = units; fewest < enough;) {  // a row that does not fit is a block of its own
     const std::int64_t middle = fewest + (enough - fewest) / 2;

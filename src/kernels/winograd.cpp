@@ -49,8 +49,8 @@ WinogradParams prepare_winograd(Isa isa, const ConvShape& shape, const Epilogue&
   const double products = 36. * double(count) * double(s.in_channels) * double(m);
   const std::int64_t wanted = std::clamp<std::int64_t>(static_cast<std::int64_t>(std::ldexp(products / kPieceProducts, b.pieces)), 1, scaled(kMaxPieces, b.pieces));
   const std::int64_t most = std::max(kManyTiles, scaled(kTileBytes, b.depth) / (36 * 4 * c)), fewest = (count + most - 1) / most;
-  const auto t_of = [&](std::int64_t blocks) { return (count + blocks - 1) / blocks; };
-  const auto m_of = [&](std::int64_t blocks) { return last_block(m, blocks, w); };
+  const auto t_of = [&](std::int64_t parts) { return (count + parts - 1) / parts; };
+  const auto m_of = [&](std::int64_t parts) { return last_block(m, parts, w); };
   // Blocks of channels transform the same tiles each for itself.
   const Cut cut = even_cut(wanted, fewest, std::max(fewest, std::min(wanted, count / kFewTiles)), std::max<std::int64_t>(1, m / kFewChannels), [&](std::int64_t tb, std::int64_t mb) {
     return s.batch * ((count + t_of(tb) - 1) / t_of(tb)) * ((m + m_of(mb) - 1) / m_of(mb));

@@ -55,8 +55,8 @@ WinogradI8Params prepare_winograd_i8(Isa isa, const ConvShape& shape, const Stor
   const double products = 36. * double(count) * double(s.in_channels) * double(s.out_channels);
   const std::int64_t wanted = std::clamp<std::int64_t>(static_cast<std::int64_t>(std::ldexp(products / kPieceProducts, b.pieces)), 1, scaled(kMaxPieces, b.pieces));
   const std::int64_t most = std::max(kFewTiles, scaled(kTileBytes, b.depth) / (36 * 2 * (c + 2 * block))), fewest = (count + most - 1) / most;
-  const auto t_of = [&](std::int64_t blocks) { return (count + blocks - 1) / blocks; };
-  const auto n_of = [&](std::int64_t blocks) { return (p.panels + blocks - 1) / blocks; };
+  const auto t_of = [&](std::int64_t parts) { return (count + parts - 1) / parts; };
+  const auto n_of = [&](std::int64_t parts) { return (p.panels + parts - 1) / parts; };
   const Cut cut = even_cut(wanted, fewest, std::max(fewest, std::min(wanted, count / kFewTiles)), std::max<std::int64_t>(1, p.panels / 4), [&](std::int64_t tb, std::int64_t nb) {
     return s.batch * ((count + t_of(tb) - 1) / t_of(tb)) * ((p.panels + n_of(nb) - 1) / n_of(nb));
   });

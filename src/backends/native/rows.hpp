@@ -18,7 +18,7 @@ class BodySite {
  public:
   BodySite(const NodeSite& fused, const ir::Node& n);
   /// Reads what this object holds, and the body.
-  NodeSite site() const { return {{*node_.attrs}, node_.op.str(), in_, out_, constants_, isa_, layout_, precision_, picker_}; }
+  NodeSite site() const { return {{*node_.attrs}, node_.op.str(), in_, out_, constants_, isa_, layout_, precision_, convolves_, picker_}; }
 
  private:
   const ir::Node& node_;
@@ -27,6 +27,7 @@ class BodySite {
   kernels::Isa isa_;
   ir::Layout layout_;
   Precision precision_;
+  bool convolves_;
   const Picker* picker_;
 };
 

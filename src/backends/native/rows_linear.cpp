@@ -330,7 +330,7 @@ constexpr KernelDef kRows[] = {{"Conv", alone, true}, {"Gemm", alone}, {"MatMul"
 
 std::span<const KernelDef> linear_rows() { return kRows; }
 
-BodySite::BodySite(const NodeSite& fused, const ir::Node& n) : node_(n), isa_(fused.isa), layout_(fused.layout), precision_(fused.precision), picker_(fused.picker) {
+BodySite::BodySite(const NodeSite& fused, const ir::Node& n) : node_(n), isa_(fused.isa), layout_(fused.layout), precision_(fused.precision), convolves_(fused.convolves), picker_(fused.picker) {
   const ir::Graph& g = fused.graph("body");
   for (ir::ValueId v : g.operands(n)) {
     in_.push_back(v == ir::ValueId::none ? ir::TypeRef{} : g[v].type);
