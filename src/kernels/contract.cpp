@@ -128,8 +128,8 @@ bool contract(const Site& site, const ConvI8Params& p, Needs& n) {
   const std::span<const std::int16_t> weights = p.dot == Dot::pairs ? std::span<const std::int16_t>(kWide) : std::span<const std::int16_t>();
   if (!is_blocks(p.blocks) || !sound(s) || !within(0, 1, p.x_signed) || !within(-128, 255, p.x_zero) || !known(p.store.rule)) return false;
   ConvI8Params again = prepare_conv_i8(site.isa, s, p.store, p.x_signed != 0, p.x_zero, weights, p.blocks);
-  if (again.dot == Dot::twos) {   // nor which units are wide
-    if (!within(0, again.shape.groups * again.panels * again.units, p.wide)) return false;
+  if (again.dot == Dot::twos) {   // nor which vectors are wide
+    if (!within(0, 2 * again.shape.groups * again.panels * again.units, p.wide)) return false;
     again = with_wide(site.isa, again, p.wide);
   }
   if (!same(p, again) || kernel(p) != site.kernel || (p.dot == Dot::twos && (site.reads.size() < 2 || !sound_twos(site.isa, p, site.reads[1])))) return false;
