@@ -431,7 +431,7 @@ bool contract(const Site& site, const AttentionParams& p, Needs& n) {
   if (!few(s.batch, s.heads, s.queries, s.keys, s.depth, s.values) || !within(1, kMostDim, s.group) || s.heads % s.group != 0 || !within(0, 1, p.masked)) return false;
   for (const HeadStrides& t : {s.q, s.k, s.v, s.y, s.mask}) if (!within(0, kMostElements, t.first, t.batch, t.head, t.row, t.column)) return false;
   if ((s.k.row != 1 && s.k.column != 1) || (s.v.row != 1 && s.v.column != 1) || s.y.column != 1) return false;
-  if (!(Count(s.batch) * s.heads * 64 <= Count(kMostDim)) || !holds((Count(s.keys) + 64) * (Count(s.depth) + s.values + 128)) || !holds((Count(s.depth) + s.values) * 128)) return false;
+  if (!(Count(s.batch) * s.heads * 64 <= Count(kMostDim)) || !holds(Count(s.batch) * s.heads * s.queries * s.values) || !holds((Count(s.keys) + 64) * (Count(s.depth) + s.values + 128)) || !holds((Count(s.depth) + s.values) * 128)) return false;
   if (!same(p, prepare_attention(site.isa, s, p.scale, p.masked != 0))) return false;
   const auto span = [&](const HeadStrides& t, std::int64_t heads, std::int64_t rows, std::int64_t columns) {
     if (s.batch == 0 || heads == 0 || rows == 0 || columns == 0) return Count(0);
@@ -446,7 +446,7 @@ bool contract(const Site& site, const RecurrentParams& p, Needs& n) {
   const bool lstm = site.kernel == "lstm_f32";
   if (p.gates != (lstm ? 4 : 3) || !few(p.steps, p.batch, p.input, p.hidden) || !within(1, 2, p.directions) || !within(0, 1, p.reversed[0], p.reversed[1], p.reset_after) || !within(0, lstm ? 3 : 2, p.outputs)) return false;
   const Count state = Count(p.directions) * p.batch * p.hidden * 4;
-  if (!holds(Count(p.input) * p.hidden * 16) || !holds(Count(p.hidden) * p.hidden * 16) || !holds(Count(p.steps) * p.batch * p.hidden * 16) || !few(p.gates * p.hidden)) return false;
+  if (!holds(Count(p.input) * p.hidden * 16) || !holds(Count(p.hidden) * p.hidden * 16) || !holds(Count(std::max<std::int64_t>(p.steps, 1)) * p.batch * p.hidden * 32) || !few(p.gates * p.hidden)) return false;
   const bool reversed[2] = {p.reversed[0] != 0, p.reversed[1] != 0};
   const std::span<const bool> directions(reversed, static_cast<std::size_t>(p.directions));
   RecurrentParams again = lstm ? prepare_lstm(site.isa, p.steps, p.batch, p.input, p.hidden, directions, p.outputs) : prepare_gru(site.isa, p.steps, p.batch, p.input, p.hidden, directions, p.reset_after != 0, p.outputs);

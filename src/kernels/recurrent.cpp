@@ -11,7 +11,7 @@ namespace saha::kernels {
 namespace {
 
 constexpr std::int64_t kChunkBytes = 512 << 10;
-constexpr std::int64_t kBlockProducts = 12 << 10;   // of a step: 48 KiB of weights, some two microseconds
+constexpr double kBlockProducts = 12 << 10;   // of a step: 48 KiB of weights, some two microseconds
 constexpr std::int64_t kMostBlocks = 16;
 
 RecurrentParams prepare(Isa isa, int gates, std::int64_t steps, std::int64_t batch, std::int64_t input, std::int64_t hidden, std::span<const bool> reversed, bool reset_after, int outputs) {
@@ -23,8 +23,8 @@ RecurrentParams prepare(Isa isa, int gates, std::int64_t steps, std::int64_t bat
   p.units = (hidden + lanes(isa) - 1) / lanes(isa) * lanes(isa);
   p.chunk = std::clamp<std::int64_t>(kChunkBytes / std::max<std::int64_t>(1, batch * gates * p.units * 4), 1, std::max<std::int64_t>(1, steps));
   // A power of two, so that two and four threads take equally many.
-  const std::int64_t products = gates * hidden * hidden * std::max<std::int64_t>(1, batch / 4);
-  while (p.blocks * 2 <= std::min({kMostBlocks, p.units / lanes(isa), products / kBlockProducts})) p.blocks *= 2;
+  const double products = double(gates) * double(hidden) * double(hidden) * double(std::max<std::int64_t>(1, batch / 4));
+  while (p.blocks * 2 <= std::min(kMostBlocks, p.units / lanes(isa)) && products >= kBlockProducts * 2 * p.blocks) p.blocks *= 2;
   return p;
 }
 

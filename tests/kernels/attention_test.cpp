@@ -1,5 +1,7 @@
 #include "kernels/attention.hpp"
 
+#include "kernels/contract.hpp"
+
 #include "tests/kernels/harness.hpp"
 
 namespace saha::kernels {
@@ -86,6 +88,38 @@ TEST(Attention, equals_the_double_loop) {
       check({1, 1, 1, 33, 300, 280, 9, masked, exchanged});   // more than one block of depths and of keys
       check({3, 12, 1, 70, 64, 8, 8, masked, exchanged});     // heads in several pieces
     }
+}
+
+TEST(Attention, keeps_its_contract_and_damaged_params_have_none) {
+  const AttentionShape s = shape_of({2, 6, 2, 40, 30, 8, 5, true, true});
+  const AttentionParams good = prepare_attention(Isa::avx2, s, 0.5f, true);
+  const auto needs_of = [](const AttentionParams& p) { return needs("attention_f32", Isa::avx2, std::as_bytes(std::span(&p, 1)), {}); };
+  const auto n = needs_of(good);
+  ASSERT_TRUE(n);
+  EXPECT_EQ(n->grid, grid(good));
+  EXPECT_EQ(n->scratch, scratch_bytes(good));
+  const std::size_t sizes[] = {extent(s.q, 2, 6, 40, 8), extent(s.k, 2, 3, 30, 8), extent(s.v, 2, 3, 30, 5), extent(s.mask, 2, 6, 40, 30)};
+  for (std::size_t i = 0; i < 4; ++i) EXPECT_EQ(n->reads[i].bytes, 4 * sizes[i]) << i;
+  EXPECT_FALSE(n->reads[3].optional);
+  EXPECT_EQ(n->writes[0].bytes, 4 * extent(s.y, 2, 6, 40, 5));
+  const auto damaged = [&](auto change) {
+    AttentionParams p = good;
+    change(p);
+    return !needs_of(p).has_value();
+  };
+  constexpr std::int64_t kMost = 0x7fffffff;
+  EXPECT_TRUE(damaged([](AttentionParams& p) { ++p.rows; }));
+  EXPECT_TRUE(damaged([](AttentionParams& p) { p.cuts = 0; }));
+  EXPECT_TRUE(damaged([](AttentionParams& p) { p.scratch = 0; }));
+  EXPECT_TRUE(damaged([](AttentionParams& p) { p.masked = 2; }));
+  EXPECT_TRUE(damaged([](AttentionParams& p) { p.shape.group = 4; }));
+  EXPECT_TRUE(damaged([](AttentionParams& p) { p.shape.group = 0; }));
+  EXPECT_TRUE(damaged([](AttentionParams& p) { p.shape.k.row = 2; }));
+  EXPECT_TRUE(damaged([](AttentionParams& p) { p.shape.y.column = 2; }));
+  EXPECT_TRUE(damaged([](AttentionParams& p) { p.shape.q.first = -1; }));
+  EXPECT_TRUE(damaged([](AttentionParams& p) { p.shape.queries = p.shape.values = kMost; }));
+  EXPECT_TRUE(damaged([](AttentionParams& p) { p.shape.batch = p.shape.heads = kMost, p.shape.group = 1; }));
+  EXPECT_TRUE(damaged([](AttentionParams& p) { p.shape.keys = p.shape.depth = kMost; }));
 }
 
 TEST(Attention, has_nothing_to_do_without_queries) {

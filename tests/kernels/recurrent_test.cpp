@@ -1,5 +1,7 @@
 #include "kernels/recurrent.hpp"
 
+#include "kernels/contract.hpp"
+
 #include "tests/kernels/harness.hpp"
 
 namespace saha::kernels {
@@ -104,6 +106,31 @@ TEST(Recurrent, gru_equals_the_double_loop) {
     check(3, 3, 13, 8, 130, {false, true}, reset_after, true, true);
     check(3, 0, 2, 3, 5, {false}, reset_after, true, true);
   }
+}
+
+TEST(Recurrent, keeps_its_contract_and_damaged_params_have_none) {
+  const bool both[] = {false, true};
+  const RecurrentParams good = prepare_gru(Isa::avx2, 7, 2, 5, 150, both, false, 2);
+  const auto needs_of = [](const RecurrentParams& p) { return needs("gru_f32", Isa::avx2, std::as_bytes(std::span(&p, 1)), {}); };
+  const auto n = needs_of(good);
+  ASSERT_TRUE(n);
+  EXPECT_EQ(n->grid, grid(good));
+  EXPECT_EQ(n->phases, 14u);
+  ASSERT_EQ(n->writes.size(), 3u);
+  EXPECT_EQ(n->writes[2].bytes, workspace_bytes(good));
+  EXPECT_FALSE(n->writes[2].optional);
+  const auto damaged = [&](auto change) {
+    RecurrentParams p = good;
+    change(p);
+    return !needs_of(p).has_value();
+  };
+  constexpr std::int64_t kMost = 0x7fffffff;
+  EXPECT_TRUE(damaged([](RecurrentParams& p) { p.blocks *= 2; }));
+  EXPECT_TRUE(damaged([](RecurrentParams& p) { p.chunk = 0; }));
+  EXPECT_TRUE(damaged([](RecurrentParams& p) { p.units = p.hidden; }));
+  EXPECT_TRUE(damaged([](RecurrentParams& p) { p.directions = 3; }));
+  EXPECT_TRUE(damaged([](RecurrentParams& p) { p.steps = 0, p.batch = kMost; }));
+  EXPECT_TRUE(damaged([](RecurrentParams& p) { p.hidden = kMost; }));
 }
 
 }  // namespace
