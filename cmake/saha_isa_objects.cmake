@@ -1,14 +1,30 @@
 # saha_isa_objects(target level [BY level] SOURCES file...): sources over kernels/loops/vec.hpp as objects of one level, in its namespace.
 # With BY, the level's lanes are worked on by the instructions of another, in the namespace <level>_by_<other>: for tests on machines
 # that lack the level.
-# SAHA_LEVELS: all of this processor's; SAHA_FLOAT_LEVELS: those that have loops on float32 of their own. As in kernels/isa.hpp.
+# SAHA_LEVELS: all of this processor's, or of the runtime half (SAHA_RUNTIME) those that are asked for beside generic; SAHA_FLOAT_LEVELS: those that have loops on float32 of their own. As in kernels/isa.hpp.
 set(SAHA_X86_LEVELS generic avx2 avx512 avx512vnni avx512bf16 avx512amx)
 set(SAHA_NEON_LEVELS generic neon neon_dot neon_fp16 neon_i8mm neon_bf16)
-set(SAHA_LEVELS generic)
+set(all generic)
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
-  set(SAHA_LEVELS ${SAHA_X86_LEVELS})
+  set(all ${SAHA_X86_LEVELS})
 elseif(CMAKE_SYSTEM_PROCESSOR MATCHES "aarch64|arm64")
-  set(SAHA_LEVELS ${SAHA_NEON_LEVELS})
+  set(all ${SAHA_NEON_LEVELS})
+endif()
+set(SAHA_LEVELS "" CACHE STRING "with SAHA_RUNTIME, levels of kernels that are built beside generic, e.g. avx2;avx512; all where it is empty")
+if(SAHA_LEVELS AND NOT SAHA_RUNTIME)
+  message(FATAL_ERROR "SAHA_LEVELS leaves levels out of the runtime half: it needs -DSAHA_RUNTIME=ON")
+elseif(SAHA_LEVELS)
+  foreach(level IN LISTS SAHA_LEVELS)
+    if(NOT level IN_LIST all)
+      message(FATAL_ERROR "SAHA_LEVELS has '${level}'; the levels here are ${all}")
+    endif()
+    string(REGEX MATCH "^(avx512|neon)" base "${level}")  # whose loops on float32 it takes
+    list(APPEND wanted generic ${base} ${level})
+  endforeach()
+  list(REMOVE_DUPLICATES wanted)
+  set(SAHA_LEVELS ${wanted})
+else()
+  set(SAHA_LEVELS ${all})
 endif()
 set(SAHA_OWN_avx512vnni conv_i8)   # the loops that a level above these has of its own, as in kernels/isa.cpp
 set(SAHA_OWN_avx512bf16 conv_half)
@@ -52,17 +68,43 @@ function(saha_isa_objects target level)
       set(${kind} 0)
     endif()
   endforeach()
-  set(options ${SAHA_OPTIONS_${level}} -O3)
-  if(SAHA_SANITIZE)
-    set(options ${SAHA_OPTIONS_${level}} -O1)  # -O3 takes five times as long to compile there
-  endif()
+  set(options ${SAHA_OPTIONS_${level}})
   if(L_BY)
-    set(options ${SAHA_OPTIONS_${L_BY}} -DSAHA_ISA_EMULATED -O1)
+    set(options ${SAHA_OPTIONS_${L_BY}} -DSAHA_ISA_EMULATED)
     string(APPEND level _by_${L_BY})
   endif()
+  set(kind ${level})
+  if(SAHA_SANITIZE OR L_BY)
+    set(kind checked)
+    list(APPEND options -O1)  # -O3 takes five times as long to compile under sanitizers
+  else()
+    list(APPEND options -O3)
+  endif()
   add_library(${target} OBJECT ${L_SOURCES})
+  set_target_properties(${target} PROPERTIES SAHA_KIND ${kind})
   target_compile_definitions(${target} PRIVATE SAHA_ISA=${level} SAHA_ISA_LEVEL=${X86} SAHA_NEON=${NEON})
   target_compile_options(${target} PRIVATE -fno-math-errno -fno-trapping-math -Wno-psabi ${options})
   target_include_directories(${target} PRIVATE "${PROJECT_SOURCE_DIR}")
   target_link_libraries(${target} PRIVATE saha_flags saha_plan)
+endfunction()
+
+# saha_kernel_options(file...): what the sources of kernels/loops are optimized for, at every level that this folder compiles them for: by default small loops over registers are unrolled, and no more. Measured, loop by
+# loop, in decision 38. Generic is small: few processors come down to it. What is checked keeps its target's option. Nothing unwinds through a loop.
+set(SAHA_FAST_LOOPS conv_last depthwise_i8 pool stencil)   # slower with less
+list(APPEND SAHA_FAST_LOOPS gemm conv attention rows elementwise elements movement recurrent)   # not settled: decision 38
+set(SAHA_PLAIN_LOOPS conv_i8 elementwise_i8)               # as fast, and smaller, where nothing is unrolled beyond what they ask for
+set(SAHA_SMALL_LOOPS depthwise recurrent_i8 reduce_i8 resize_i8)
+function(saha_kernel_options)
+  foreach(file IN LISTS ARGN)
+    cmake_path(GET file STEM name)
+    set(optimize -O2 $<$<CXX_COMPILER_ID:GNU>:-fpeel-loops>)
+    if(name IN_LIST SAHA_FAST_LOOPS)
+      set(optimize -O3)
+    elseif(name IN_LIST SAHA_PLAIN_LOOPS)
+      set(optimize -O2)
+    elseif(name IN_LIST SAHA_SMALL_LOOPS)
+      set(optimize -Os)
+    endif()
+    set_source_files_properties("${file}" PROPERTIES COMPILE_OPTIONS "$<IF:$<STREQUAL:$<TARGET_PROPERTY:SAHA_KIND>,generic>,-Os,$<$<NOT:$<STREQUAL:$<TARGET_PROPERTY:SAHA_KIND>,checked>>:${optimize}>>;-fno-asynchronous-unwind-tables")
+  endforeach()
 endfunction()

@@ -1,7 +1,10 @@
 #ifndef SAHA_C_API_H
 #define SAHA_C_API_H
 /* saha in C: the same as session.h. Every call gives a status; what went wrong is a sentence in saha_last_error().
- * A session may be used from several threads at once, a context from one at a time.
+ * A session may be used from several threads at once, a context from one at a time. Strings are UTF-8 and end with 0.
+ *
+ * Two libraries have these functions; a program links one of them. libsaha reads models of every format. libsaha_runtime, a tenth of its size, runs bundles by the plans that
+ * `saha convert MODEL -o OUT.saha` stores in them.
  *
  * Example:
  *   #include <saha/c_api.h>
@@ -60,7 +63,10 @@ typedef struct saha_context saha_context;
 /* Zero in a field means its default, so {0} is the default. */
 typedef struct saha_session_options {
   int threads;       /* that one run uses; 0: 1 */
-  int no_simplify;   /* not 0: the graph is run as it stands */
+  int no_simplify;   /* not 0: the graph is run as it stands; says nothing of a bundle */
+  int pin;           /* not 0: each thread that the session makes stays on a core of its own; callers are left where they are */
+  const char* precision;  /* "float32" is strict; "bfloat16": products in bfloat16, sums in float32, with AMX only; NULL: "float32" */
+  const char* level;      /* of the kernels: "generic", "avx2", "avx512", "avx512vnni", "avx512amx", "neon", "neon_dot", "neon_i8mm"; NULL: the highest that this processor runs */
 } saha_session_options;
 
 /* An input or output; what it points to holds as long as the session. */
@@ -81,7 +87,9 @@ SAHA_API const char* saha_last_error(void);
 /* What to do about it; may be "". Never NULL. */
 SAHA_API const char* saha_last_help(void);
 
-/* Opens an ONNX file. `options` may be NULL. *session is NULL on failure. */
+/* Opens a file: with libsaha a bundle (*.saha) or a model in any format that saha reads, with libsaha_runtime a bundle with a plan for this processor, made by the same version
+ * of saha. The file is mapped and must not change while the session lives. `options` may be NULL; nothing in it is kept. *session is NULL on failure: SAHA_IO, SAHA_INVALID_MODEL
+ * (damaged), SAHA_UNSUPPORTED (a newer format, an operator, no plan), SAHA_INVALID_ARGUMENT, SAHA_OUT_OF_MEMORY. */
 SAHA_API saha_status saha_session_open(const char* path, const saha_session_options* options, saha_session** session);
 /* The same from memory, which may be freed afterwards. */
 SAHA_API saha_status saha_session_from_bytes(const void* bytes, size_t size, const saha_session_options* options, saha_session** session);
@@ -100,6 +108,10 @@ SAHA_API void saha_context_free(saha_context* context);
 SAHA_API saha_status saha_set_input(saha_context* context, const char* name, const void* data, size_t bytes);
 /* The same with all dims given. */
 SAHA_API saha_status saha_set_input_shaped(saha_context* context, const char* name, const void* data, size_t bytes, const int64_t* dims, size_t rank);
+/* Gives an output memory of the caller's, to which the end of each run copies it; its size must then be `bytes`. `data` must hold as long as the context, or until another is
+ * given; NULL takes it back. */
+SAHA_API saha_status saha_set_output(saha_context* context, const char* name, void* data, size_t bytes);
+/* Runs once. Inputs and outputs that were given stay given. Fails (SAHA_INVALID_ARGUMENT) where an input was not given, or where an output does not have the size of its memory. */
 SAHA_API saha_status saha_run(saha_context* context);
 
 /* An output of the last run: its rank and dims (at most `capacity` are written), its bytes where they lie until the next run, or a copy of

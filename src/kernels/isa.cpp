@@ -14,18 +14,36 @@
 
 #include "kernels/tables.hpp"
 
+// SAHA_HAS_<level>: it is built here (SAHA_LEVELS of cmake/saha_isa_objects.cmake).
 SAHA_KERNEL_TABLES(generic)
-#if defined(__x86_64__)
+#if SAHA_HAS_avx2
 SAHA_KERNEL_TABLES(avx2)
+#endif
+#if SAHA_HAS_avx512
 SAHA_KERNEL_TABLES(avx512)
+#endif
+#if SAHA_HAS_avx512vnni
 SAHA_KERNEL_TABLES_OVER(avx512vnni, avx512vnni, no_half, avx512)
+#endif
+#if SAHA_HAS_avx512bf16
 SAHA_KERNEL_TABLES_OVER(avx512bf16, avx512vnni, avx512bf16, avx512)
+#endif
+#if SAHA_HAS_avx512amx
 SAHA_KERNEL_TABLES_OVER(avx512amx, avx512amx, avx512amx, avx512)
-#elif defined(__aarch64__)
+#endif
+#if SAHA_HAS_neon
 SAHA_KERNEL_TABLES(neon)
+#endif
+#if SAHA_HAS_neon_dot
 SAHA_KERNEL_TABLES_OVER(neon_dot, neon_dot, no_half, neon)
+#endif
+#if SAHA_HAS_neon_fp16
 SAHA_KERNEL_TABLES_OVER(neon_fp16, neon_dot, neon_fp16, neon)
+#endif
+#if SAHA_HAS_neon_i8mm
 SAHA_KERNEL_TABLES_OVER(neon_i8mm, neon_i8mm, neon_fp16, neon)
+#endif
+#if SAHA_HAS_neon_bf16
 SAHA_KERNEL_TABLES_OVER(neon_bf16, neon_i8mm, neon_bf16, neon)
 #endif
 
@@ -90,6 +108,16 @@ bool tiles_are_granted() {
 }  // namespace
 #endif
 
+namespace {
+/// The highest level that is built here, `highest` at most.
+Isa built(Isa highest) {
+  Isa best = Isa::generic;
+  for (Isa level : kLevels)
+    if (runs(highest, level) && !kernels(level).empty()) best = level;
+  return best;
+}
+}  // namespace
+
 Isa detect_isa() {
 #if defined(__x86_64__)
   CpuWords words;
@@ -103,9 +131,9 @@ Isa detect_isa() {
     words.xcr0 = low | static_cast<std::uint64_t>(high) << 32;
   }
   words.tiles = (words.leaf7_edx >> 24 & 1) && tiles_are_granted();
-  return highest_isa(words);
+  return built(highest_isa(words));
 #elif defined(__aarch64__)
-  return highest_isa(ArmWords{::getauxval(AT_HWCAP), ::getauxval(AT_HWCAP2)});
+  return built(highest_isa(ArmWords{::getauxval(AT_HWCAP), ::getauxval(AT_HWCAP2)}));
 #else
   return Isa::generic;
 #endif
@@ -113,17 +141,34 @@ Isa detect_isa() {
 
 std::span<const std::span<const Kernel>> kernels(Isa isa) {
   switch (isa) {
-#if defined(__x86_64__)
+#if SAHA_HAS_avx512amx
     case Isa::avx512amx: return avx512amx::tables();
+#endif
+#if SAHA_HAS_avx512bf16
     case Isa::avx512bf16: return avx512bf16::tables();
+#endif
+#if SAHA_HAS_avx512vnni
     case Isa::avx512vnni: return avx512vnni::tables();
+#endif
+#if SAHA_HAS_avx512
     case Isa::avx512: return avx512::tables();
+#endif
+#if SAHA_HAS_avx2
     case Isa::avx2: return avx2::tables();
-#elif defined(__aarch64__)
+#endif
+#if SAHA_HAS_neon_bf16
     case Isa::neon_bf16: return neon_bf16::tables();
+#endif
+#if SAHA_HAS_neon_i8mm
     case Isa::neon_i8mm: return neon_i8mm::tables();
+#endif
+#if SAHA_HAS_neon_fp16
     case Isa::neon_fp16: return neon_fp16::tables();
+#endif
+#if SAHA_HAS_neon_dot
     case Isa::neon_dot: return neon_dot::tables();
+#endif
+#if SAHA_HAS_neon
     case Isa::neon: return neon::tables();
 #endif
     case Isa::generic: return generic::tables();

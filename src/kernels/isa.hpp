@@ -40,7 +40,7 @@ struct ArmWords {
 /// The highest level all of whose instructions are there. A level needs what the level below it needs.
 Isa highest_isa(const CpuWords& words);
 Isa highest_isa(const ArmWords& words);
-/// The highest level that this CPU and its operating system run.
+/// The highest level that this CPU and its operating system run, of those that are built here.
 Isa detect_isa();
 
 constexpr bool is_neon(Isa isa) { return isa >= Isa::neon; }
@@ -54,7 +54,7 @@ struct Kernel {
   plan::Run run;
 };
 
-/// Every kernel of this level; none of a level of another architecture than this program's: for that one plans are made here, not run.
+/// Every kernel of this level; none of a level of another architecture than this program's, or that was left out of it: for that one plans are made here, not run.
 std::span<const std::span<const Kernel>> kernels(Isa isa);
 
 /// The kernel of that name for that level; nullptr where there is none. Packed buffers and params are made for one level and fit no other.

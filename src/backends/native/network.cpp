@@ -9,41 +9,7 @@
 #include "passes/specialize.hpp"
 
 namespace saha::native {
-namespace {
 using runtime::Port;
-
-/// Fails where a value cannot be what the input is; says what would fit. `bound`: what free dims are by name.
-Result<> check_input(const Port& p, const Datum* d, std::map<std::string, std::int64_t>& bound) {
-  auto wrong = [&](const std::string& have) { return Error{ErrorCode::invalid_argument, "input '" + p.name + "' takes " + p.type + ", " + have + " was given"}; };
-  if (!p.is_tensor) return {};
-  if (!d || !d->is_tensor()) return wrong("no tensor");
-  const Tensor& x = d->tensor;
-  std::string have = std::string(name(x.dtype)) + str(x.dims);
-  if (p.dtype != DType::none && x.dtype != p.dtype) return wrong(have);
-  if (!p.ranked) return {};
-  if (x.rank() != p.dims.size()) return wrong(have);
-  for (std::size_t i = 0; i < p.dims.size(); ++i) {
-    if (p.dims[i] >= 0 && p.dims[i] != x.dims[i]) return wrong(have);
-    if (p.dims[i] >= 0 || p.dim_names[i].empty()) continue;
-    auto [it, added] = bound.emplace(p.dim_names[i], x.dims[i]);
-    if (!added && it->second != x.dims[i])
-      return Error{ErrorCode::invalid_argument, "input '" + p.name + "' has " + p.dim_names[i] + " = " + std::to_string(x.dims[i]) + " in " + have + ", another input has " + p.dim_names[i] + " = " + std::to_string(it->second)};
-  }
-  return {};
-}
-bool same_dims(std::span<const Dims> dims, std::span<const Datum* const> in) {
-  return std::equal(dims.begin(), dims.end(), in.begin(), in.end(), [](const Dims& d, const Datum* x) { return x && x->is_tensor() && x->tensor.dims == d; });
-}
-/// The plan's inputs are tensors of memory, of just these dtypes and dims.
-bool takes(const plan::Plan& p, std::span<const Datum* const> in) {
-  bool same = p.inputs.size() == in.size();
-  for (std::size_t i = 0; same && i < in.size(); ++i) {
-    const plan::Slot& s = p.slots[p.inputs[i]];
-    same = in[i] && in[i]->is_tensor() && s.dtype != DType::none && s.dtype != DType::string && in[i]->tensor.dtype == s.dtype && in[i]->tensor.dims == s.dims;
-  }
-  return same;
-}
-}  // namespace
 
 std::vector<Port> ports(const ir::Graph& g, std::span<const ir::ValueId> values) {
   std::vector<Port> all;
@@ -103,18 +69,10 @@ std::shared_ptr<const Network> network_of(const ir::Graph& graph, kernels::Isa i
   return n;
 }
 Result<std::shared_ptr<const Network>> network_of(std::shared_ptr<const bundle::Bundle> bundle, kernels::Isa isa, Precision precision) {
-  const auto read = [&]() -> Result<std::shared_ptr<const Network>> {
-    SAHA_TRY(auto inputs, runtime::ports_of(bundle->manifest(), "inputs"));
-    SAHA_TRY(auto outputs, runtime::ports_of(bundle->manifest(), "outputs"));
-    std::shared_ptr<Network> n(new Network(std::move(inputs), std::move(outputs), isa, precision));
-    SAHA_TRY(n->stored_, runtime::stored_plans(*bundle));
-    if (precision != Precision::float32) n->stored_.clear();
-    n->bundle_ = bundle;
-    return std::shared_ptr<const Network>(std::move(n));
-  };
-  auto n = read();
-  if (!n) return bundle->named(std::move(n.error()));
-  return n;
+  SAHA_TRY(auto stored, runtime::StoredNetwork::make(std::move(bundle), isa));
+  std::shared_ptr<Network> n(new Network({stored->inputs().begin(), stored->inputs().end()}, {stored->outputs().begin(), stored->outputs().end()}, isa, precision));
+  n->stored_ = std::move(stored);
+  return std::shared_ptr<const Network>(std::move(n));
 }
 
 Result<std::shared_ptr<const Network>> open_file(const std::string& path, kernels::Isa isa, bool simplify, Precision precision) {
@@ -134,23 +92,9 @@ Result<std::shared_ptr<const Network>> open_bytes(std::span<const std::byte> byt
   return network_of(model.graph, isa, simplify, precision);
 }
 
-/// The bundle's plan for these inputs; null where it has none that this machine and this build run.
-Result<std::shared_ptr<const runtime::LoadedPlan>> Network::stored(std::span<const Datum* const> in) const {
-  for (const auto& s : stored_) {
-    if (!s.fits(isa_) || !same_dims(s.inputs, in)) continue;
-    SAHA_TRY(auto loaded, runtime::load(bundle_, s, isa_));
-    const plan::Plan& p = loaded->plan;
-    if (p.outputs.size() != outputs_.size()) return Error{ErrorCode::invalid_model, "section '" + s.section + "' has " + std::to_string(p.outputs.size()) + " outputs, the manifest says " + std::to_string(outputs_.size()) + "; damaged, not loaded"};
-    for (std::size_t i = 0; i < inputs_.size(); ++i)
-      if (p.slots[p.inputs[i]].dtype != inputs_[i].dtype) return Error{ErrorCode::invalid_model, "section '" + s.section + "' takes another element type at input '" + inputs_[i].name + "' than the manifest says; damaged, not loaded"};
-    return loaded;
-  }
-  return std::shared_ptr<const runtime::LoadedPlan>();
-}
-
 Result<std::shared_ptr<const runtime::LoadedPlan>> Network::made(std::span<const Datum* const> in) const {
   if (!graph_) {
-    SAHA_TRY(const auto bytes, bundle_->section("model"));
+    SAHA_TRY(const auto bytes, stored_->bundle().section("model"));
     SAHA_TRY(ir::Model model, formats::import_bytes(bytes));
     if (model.graph.inputs().size() != inputs_.size() || model.graph.outputs().size() != outputs_.size())
       return Error{ErrorCode::invalid_model, "section 'model' has " + std::to_string(model.graph.inputs().size()) + " inputs and " + std::to_string(model.graph.outputs().size()) + " outputs, the manifest says " + std::to_string(inputs_.size()) + " and " + std::to_string(outputs_.size()) + "; damaged, not loaded"};
@@ -161,8 +105,7 @@ Result<std::shared_ptr<const runtime::LoadedPlan>> Network::made(std::span<const
 }
 
 Result<std::shared_ptr<const runtime::LoadedPlan>> Network::plan_for(std::span<const Datum* const> in) const {
-  if (in.size() != inputs_.size())
-    return Error{ErrorCode::invalid_argument, "the model has " + std::to_string(inputs_.size()) + " inputs, " + std::to_string(in.size()) + " were given"};
+  if (in.size() != inputs_.size()) return std::move(runtime::check_inputs(inputs_, in).error());
   Key key;
   for (const Datum* d : in) {
     if (!d || !d->is_tensor()) { key.push_back(-1); continue; }
@@ -172,19 +115,14 @@ Result<std::shared_ptr<const runtime::LoadedPlan>> Network::plan_for(std::span<c
   }
   std::lock_guard lock(mutex_);
   if (auto it = plans_.find(key); it != plans_.end()) return it->second;
-  std::map<std::string, std::int64_t> bound;
-  for (std::size_t i = 0; i < in.size(); ++i) SAHA_DO(check_input(inputs_[i], in[i], bound));
+  SAHA_DO(runtime::check_inputs(inputs_, in));
   std::shared_ptr<const runtime::LoadedPlan> loaded;
-  if (bundle_) {
-    auto found = stored(in);
-    if (!found) return bundle_->named(std::move(found.error()));
-    loaded = std::move(*found);
-  }
+  if (stored_ && precision_ == Precision::float32) { SAHA_TRY(loaded, stored_->find(in)); }
   if (!loaded) {
     auto fresh = made(in);
-    if (!fresh) return bundle_ ? bundle_->named(std::move(fresh.error())) : std::move(fresh.error());
+    if (!fresh) return stored_ ? stored_->bundle().named(std::move(fresh.error())) : std::move(fresh.error());
     loaded = std::move(*fresh);
-    if (bundle_) notes_.push_back("planned from the bundle's model: " + (precision_ == Precision::float32 ? "it has no plan for level " + std::string(kernels::name(isa_)) + " of this build and these shapes" : "its plans are in float32"));
+    if (stored_) notes_.push_back("planned from the bundle's model: " + (precision_ == Precision::float32 ? "it has no plan for level " + std::string(kernels::name(isa_)) + " of this build and these shapes" : "its plans are in float32"));
   }
   if (order_.size() >= kMaxPlans) {
     plans_.erase(order_.front());
@@ -198,32 +136,6 @@ Result<std::shared_ptr<const runtime::LoadedPlan>> Network::plan_for(std::span<c
 std::vector<std::string> Network::notes() const {
   std::lock_guard lock(mutex_);
   return notes_;
-}
-
-Result<runtime::Context*> Runner::prepare(std::span<const Datum* const> in) {
-  if (!last_ || !takes(last_->plan(), in)) {
-    SAHA_TRY(auto loaded, network_->plan_for(in));
-    runtime::Context* context = nullptr;
-    for (auto& [plan, c] : contexts_) if (plan == loaded) context = c.get();
-    if (!context) {
-      SAHA_TRY(auto made, runtime::Context::make(loaded, *pool_));
-      last_ = nullptr;
-      if (contexts_.size() >= 8) contexts_.erase(contexts_.begin());
-      contexts_.emplace_back(loaded, std::make_unique<runtime::Context>(std::move(made)));
-      context = contexts_.back().second.get();
-    }
-    last_ = context;
-  }
-  for (std::size_t i = 0; i < in.size(); ++i) last_->set_input(i, in[i] ? *in[i] : Datum());
-  return last_;
-}
-
-Result<std::vector<Datum>> Runner::run(std::span<const Datum* const> in) {
-  SAHA_TRY(runtime::Context * context, prepare(in));
-  SAHA_DO(context->run());
-  std::vector<Datum> out;
-  for (std::size_t k = 0; k < context->plan().outputs.size(); ++k) out.push_back(context->take_output(k));
-  return out;
 }
 
 }  // namespace saha::native

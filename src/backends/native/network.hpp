@@ -1,6 +1,5 @@
 #pragma once
 // Network: a model ready to run on this CPU at any input shape. A plan is made the first time a shape is seen and kept; a bundle brings plans along.
-#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -8,21 +7,21 @@
 
 #include "backends/native/kernel_table.hpp"
 #include "ir/graph.hpp"
-#include "runtime/stored_plan.hpp"
+#include "runtime/stored_network.hpp"
 
 namespace saha::native {
 
 /// Immutable after it is made, but for the cache of plans, which is guarded: one Network serves many threads, each with its own Runner.
-class Network {
+class Network final : public runtime::Plans {
  public:
   /// The graph as it is: bodies of control flow, graphs that were made runnable before.
   static std::shared_ptr<const Network> make(ir::Graph graph, kernels::Isa isa, std::shared_ptr<const Picker> picker = {});
-  std::span<const runtime::Port> inputs() const { return inputs_; }
-  std::span<const runtime::Port> outputs() const { return outputs_; }
+  std::span<const runtime::Port> inputs() const override { return inputs_; }
+  std::span<const runtime::Port> outputs() const override { return outputs_; }
   kernels::Isa isa() const { return isa_; }
   Precision precision() const { return precision_; }
   /// The plan for inputs of these dtypes and dims; made when first asked for. Inputs that are no tensors do not count.
-  Result<std::shared_ptr<const runtime::LoadedPlan>> plan_for(std::span<const Datum* const> in) const;
+  Result<std::shared_ptr<const runtime::LoadedPlan>> plan_for(std::span<const Datum* const> in) const override;
   /// Why a plan was made although there is a bundle, a sentence each.
   std::vector<std::string> notes() const;
 
@@ -30,7 +29,6 @@ class Network {
   friend std::shared_ptr<const Network> network_of(const ir::Graph& graph, kernels::Isa isa, bool simplify, Precision precision);
   friend Result<std::shared_ptr<const Network>> network_of(std::shared_ptr<const bundle::Bundle> bundle, kernels::Isa isa, Precision precision);
   Network(std::vector<runtime::Port> inputs, std::vector<runtime::Port> outputs, kernels::Isa isa, Precision precision) : inputs_(std::move(inputs)), outputs_(std::move(outputs)), isa_(isa), precision_(precision) {}
-  Result<std::shared_ptr<const runtime::LoadedPlan>> stored(std::span<const Datum* const> in) const;
   Result<std::shared_ptr<const runtime::LoadedPlan>> made(std::span<const Datum* const> in) const;
   static constexpr std::size_t kMaxPlans = 8;
   using Key = std::vector<std::int64_t>;
@@ -38,8 +36,7 @@ class Network {
   kernels::Isa isa_;
   Precision precision_;                                // of products outside of bodies of control flow
   std::shared_ptr<const Picker> picker_;               // null: none
-  std::shared_ptr<const bundle::Bundle> bundle_;       // null: there is none
-  std::vector<runtime::StoredPlan> stored_;
+  std::shared_ptr<const runtime::StoredNetwork> stored_;   // null: there is no bundle
   mutable std::mutex mutex_;
   mutable std::optional<ir::Graph> graph_;             // of a bundle: nothing until a plan has to be made
   mutable std::map<Key, std::shared_ptr<const runtime::LoadedPlan>> plans_;
@@ -65,20 +62,7 @@ Result<std::shared_ptr<const Network>> open_bytes(std::span<const std::byte> byt
 /// Values of a graph as ports.
 std::vector<runtime::Port> ports(const ir::Graph& g, std::span<const ir::ValueId> values);
 
-/// What one thread needs to run a Network: contexts, kept by plan.
-class Runner {
- public:
-  Runner(std::shared_ptr<const Network> network, system::ThreadPool& pool) : network_(std::move(network)), pool_(&pool) {}
-  /// The context for these inputs, with them set. Checks dtypes and dims against the model's inputs.
-  Result<runtime::Context*> prepare(std::span<const Datum* const> in);
-  Result<std::vector<Datum>> run(std::span<const Datum* const> in);
-
- private:
-  std::shared_ptr<const Network> network_;
-  system::ThreadPool* pool_;
-  std::vector<std::pair<std::shared_ptr<const runtime::LoadedPlan>, std::unique_ptr<runtime::Context>>> contexts_;
-  runtime::Context* last_ = nullptr;   // of contexts_
-};
+using runtime::Runner;
 
 /// A runnable graph for inputs of these dtypes and dims, as it is compiled: shapes known, chains fused.
 Result<ir::Graph> lowered(const ir::Graph& runnable, std::span<const Datum* const> in);

@@ -52,4 +52,40 @@ inline void with_activation(Activation a, F f) {
   }
 }
 
+/// y[i] = f(x[i]) in rows of n numbers, n a multiple of W, `step` apart. Two vectors at a time hide the latency of a chain; a last one without another is done twice. Y may be X.
+using Map = void (*)(const float* x, float* y, int64_t step, int64_t rows, int64_t n, float p0, float p1);
+template <class F>
+void map_vectors(const float* x, float* y, int64_t step, int64_t rows, int64_t n, float p0, float p1) {
+  for (; rows > 0; --rows, x += step, y += step)
+    for (int64_t i = 0; i < n; i += 2 * W) {
+      const int64_t second = least(i + W, n - W);
+      const V a = F()(load(x + i), p0, p1), b = F()(load(x + second), p0, p1);
+      store(y + i, a), store(y + second, b);
+    }
+}
+/// The same for any n: what is left of a row goes by memory of its own, so that there is no second copy of f.
+[[gnu::noinline]] inline void map_rows(Map map, const float* x, float* y, int64_t step, int64_t rows, int64_t n, float p0, float p1) {
+  const int64_t rest = n % W;
+  map(x, y, step, rows, n - rest, p0, p1);
+  if (rest == 0) return;
+  for (x += n - rest, y += n - rest; rows > 0; --rows, x += step, y += step) {
+    float v[W];
+    store(v, load_n(x, static_cast<int>(rest)));
+    map(v, v, 0, 1, W, p0, p1);
+    store_n(y, load(v), static_cast<int>(rest));
+  }
+}
+
+template <Activation A>
+struct Activated {
+  V operator()(V v, float p0, float p1) const { return activate(v, A, p0, p1); }
+};
+inline Map map_of(Activation a) {
+  Map map = nullptr;
+  with_activation(a, [&]<Activation A>() { map = map_vectors<Activated<A>>; });
+  return map;
+}
+/// The activation of rows of n numbers, `step` apart: chosen once, and with the registers for itself.
+[[gnu::noinline]] inline void activate_rows(float* y, int64_t step, int64_t rows, int64_t n, const Epilogue& e) { map_rows(map_of(e.activation), y, y, step, rows, n, e.p0, e.p1); }
+
 }  // namespace saha::kernels::SAHA_ISA

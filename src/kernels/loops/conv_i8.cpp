@@ -89,15 +89,16 @@ void each_block(const plan::Call& call, int64_t element_bytes, F f) {
   }
 }
 
-template <class D, Rescaling R>
+template <class D>
 void convolve(const plan::Call& call) {
   const ConvI8Params& c = *static_cast<const ConvI8Params*>(call.params);
   const ConvShape& s = c.shape;
   const auto* packed = static_cast<const int32_t*>(call.operands[1]);
-  constexpr int kBytes = R == Rescaling::none ? 4 : 1;
+  const int bytes = stored_bytes(c.store.rule);
+  const PutRows put_sums = put_rows_of(c.store.rule);
   const Bounds bounds(c.store);
   const int64_t m = s.out_channels / s.groups;
-  each_block(call, kBytes, [&](const Block& b) {
+  each_block(call, bytes, [&](const Block& b) {
     auto* rows = reinterpret_cast<int32_t*>(call.scratch);
     fill_rows<D>(c, b.x, b.group, b.m0, b.m1, reinterpret_cast<typename D::Element*>(rows));
     for (int64_t p = b.p0; p < b.p1; ++p) {
@@ -109,7 +110,7 @@ void convolve(const plan::Call& call) {
         const int64_t n = least<int64_t>(kRows, b.m1 - i);
         I sums[kRows][2];
         tile_of<D>(n, rows + (i - b.m0) * c.units, c.units, w, load(t), load(t + kRescaleRows * W), sums);
-        put_rows<R>(sums, n, t, bounds, b.y + (i * s.out_channels + p * kBlock) * kBytes, s.out_channels * kBytes, columns);
+        put_sums(sums, n, t, bounds, b.y + (i * s.out_channels + p * kBlock) * bytes, s.out_channels * bytes, columns);
       }
     }
   });
@@ -117,17 +118,17 @@ void convolve(const plan::Call& call) {
 
 #if SAHA_INTRINSICS == 1
 /// As convolve().
-template <Rescaling R>
 void convolve_by_twos(const plan::Call& call) {
   const ConvI8Params& c = *static_cast<const ConvI8Params*>(call.params);
   const ConvShape& s = c.shape;
   const auto* packed = static_cast<const int32_t*>(call.operands[1]);
-  constexpr int kBytes = R == Rescaling::none ? 4 : 1;
+  const int bytes = stored_bytes(c.store.rule);
+  const PutRows put_sums = put_rows_of(c.store.rule);
   const Bounds bounds(c.store);
   const int64_t m = s.out_channels / s.groups, channels = s.in_channels / s.groups, units = c.units;
   const bool in_place = is_pointwise(s) && 4 * units == channels && !c.x_signed;
   const int64_t stride = in_place ? s.in_channels : 4 * units;
-  each_block(call, kBytes, [&](const Block& b) {
+  each_block(call, bytes, [&](const Block& b) {
     const std::uint8_t* rows = b.x + b.group * channels + b.m0 * stride;
     if (!in_place) {
       fill_rows<Twos>(c, b.x, b.group, b.m0, b.m1, reinterpret_cast<std::uint8_t*>(call.scratch));
@@ -143,10 +144,10 @@ void convolve_by_twos(const plan::Call& call) {
         ahead.ask();
         const int64_t n = least<int64_t>(kRows, b.m1 - i);
         I sums[kRows][2];
-        std::uint8_t* to = b.y + (i * s.out_channels + p * kBlock) * kBytes;
-        const bool near = R == Rescaling::real_near && columns == kBlock;
+        std::uint8_t* to = b.y + (i * s.out_channels + p * kBlock) * bytes;
+        const bool near = c.store.rule == Rescaling::real_near && columns == kBlock;
         tile_of_twos(n, rows + (i - b.m0) * stride, stride, w, t, {near ? to : nullptr, s.out_channels, bounds}, sums);
-        if (!near) put_rows<R>(sums, n, t, bounds, to, s.out_channels * kBytes, columns);
+        if (!near) put_sums(sums, n, t, bounds, to, s.out_channels * bytes, columns);
       }
     }
   });
@@ -155,19 +156,20 @@ void convolve_by_twos(const plan::Call& call) {
 
 #if SAHA_ISA_LEVEL >= 5
 /// As convolve().
-template <Rescaling R, TileNumbers N>
+template <TileNumbers N>
 void convolve_by_tiles(const plan::Call& call) {
   const ConvI8Params& c = *static_cast<const ConvI8Params*>(call.params);
   const ConvShape& s = c.shape;
   const auto* packed = static_cast<const int32_t*>(call.operands[1]);
-  constexpr int kBytes = R == Rescaling::none ? 4 : 1;
+  const int bytes = stored_bytes(c.store.rule);
+  const PutRows put_sums = put_rows_of(c.store.rule);
   const Bounds bounds(c.store);
   const int64_t points = s.out_h * s.out_w, m = s.out_channels / s.groups, channels = s.in_channels / s.groups, tile = c.tile_points;
   const bool in_place = is_pointwise(s) && 4 * int64_t{c.units} == channels;
   const int64_t stride = in_place ? s.in_channels : 4 * int64_t{c.units};
   alignas(64) int32_t sums[32 * 2 * W];
   Tiles tiles(tile_shapes(c.tile_points, c.tile_units));
-  each_block(call, kBytes, [&](const Block& b) {
+  each_block(call, bytes, [&](const Block& b) {
     const int64_t from = least(b.m0, points - tile);
     const std::uint8_t* rows = b.x + b.group * channels + from * stride;
     if (!in_place) {
@@ -178,7 +180,7 @@ void convolve_by_tiles(const plan::Call& call) {
       const int64_t panel = b.group * c.panels + p, columns = least<int64_t>(kBlock, m - p * kBlock);
       const int32_t *w = packed + panel * c.units * TileRows::kStep, *t = packed + c.tables + panel * 2 * kRescaleRows * W;
       each_pair_of_tiles<N>(tiles, {c.units, c.tile_units, tile}, rows, stride, from, b.m0, b.m1, w, t, t + kRescaleRows * W, sums, [&](int64_t i, int64_t n, const int32_t* of) {
-        put_rows<R>(reinterpret_cast<const I(*)[2]>(of), n, t, bounds, b.y + (i * s.out_channels + p * kBlock) * kBytes, s.out_channels * kBytes, columns);
+        put_sums(reinterpret_cast<const I(*)[2]>(of), n, t, bounds, b.y + (i * s.out_channels + p * kBlock) * bytes, s.out_channels * bytes, columns);
       });
     }
   });
@@ -187,21 +189,19 @@ void convolve_by_tiles(const plan::Call& call) {
 
 void run_conv_i8(const plan::Call& call) {
   const ConvI8Params& c = *static_cast<const ConvI8Params*>(call.params);
-  with_rule(c.store.rule, [&]<Rescaling R>() {
 #if SAHA_NEON >= 4
-    if (c.dot == Dot::octs) return convolve<Octs, R>(call);
+  if (c.dot == Dot::octs) return convolve<Octs>(call);
 #endif
 #if SAHA_ISA_LEVEL >= 5
-    if (c.dot == Dot::tiles) return c.x_signed ? convolve_by_tiles<R, TileNumbers::signed_bytes>(call) : convolve_by_tiles<R, TileNumbers::bytes>(call);
+  if (c.dot == Dot::tiles) return c.x_signed ? convolve_by_tiles<TileNumbers::signed_bytes>(call) : convolve_by_tiles<TileNumbers::bytes>(call);
 #endif
 #if SAHA_INTRINSICS == 1
-    if (c.dot == Dot::twos) return convolve_by_twos<R>(call);
+  if (c.dot == Dot::twos) return convolve_by_twos(call);
 #endif
-    if constexpr (kHasQuads) {
-      if (c.dot == Quads::kDot) return convolve<Quads, R>(call);
-    }
-    c.dot == Dot::bytes ? convolve<Bytes, R>(call) : convolve<Pairs, R>(call);
-  });
+  if constexpr (kHasQuads) {
+    if (c.dot == Quads::kDot) return convolve<Quads>(call);
+  }
+  c.dot == Dot::bytes ? convolve<Bytes>(call) : convolve<Pairs>(call);
 }
 
 constexpr Kernel kRowsOfTable[] = {{"conv_i8", run_conv_i8}};

@@ -11,7 +11,6 @@ namespace {
 constexpr int kTile = 4;              // results of a tile: with two vectors of sums each
 
 using Bytes = const std::uint8_t*;
-using Put = void (*)(const I (*)[2], int64_t, const int32_t*, const Bounds&, std::uint8_t*, int64_t, int64_t);
 
 /// One row of results.
 struct Row {
@@ -21,7 +20,7 @@ struct Row {
   Bytes* taps;                        ///< for those of one window
   std::uint8_t* y;
   int64_t channels, bytes;            ///< of a result's number
-  Put put;
+  PutRows put;
   const Bounds& bounds;
 
   int64_t first_channel(int64_t block) const { return most<int64_t>(0, least(block * kBlock, channels - kBlock)); }
@@ -124,11 +123,13 @@ void row_by_taps(const Row& r) {
 template <bool Signed>
 auto row_of(const ConvShape& s) -> void (*)(const Row&) {
   const int64_t k = s.kernel_h, stride = s.stride_w;
-  if (k == s.kernel_w && s.dilation_w == 1 && s.out_w >= kTile && s.in_channels >= kBlock) {
-    if (k == 3 && stride == 1) return row_by_tiles<Signed, 3, 1>;
-    if (k == 3 && stride == 2) return row_by_tiles<Signed, 3, 2>;
-    if (k == 5 && stride == 1) return row_by_tiles<Signed, 5, 1>;
-    if (k == 5 && stride == 2) return row_by_tiles<Signed, 5, 2>;
+  if constexpr (!kCompact) {
+    if (k == s.kernel_w && s.dilation_w == 1 && s.out_w >= kTile && s.in_channels >= kBlock) {
+      if (k == 3 && stride == 1) return row_by_tiles<Signed, 3, 1>;
+      if (k == 3 && stride == 2) return row_by_tiles<Signed, 3, 2>;
+      if (k == 5 && stride == 1) return row_by_tiles<Signed, 5, 1>;
+      if (k == 5 && stride == 2) return row_by_tiles<Signed, 5, 2>;
+    }
   }
   return row_by_taps<Signed>;
 }
@@ -139,14 +140,13 @@ void run_depthwise_i8(const plan::Call& call) {
   const auto* x = static_cast<const std::uint8_t*>(call.operands[0]);
   const auto* packed = static_cast<const int32_t*>(call.operands[1]);
   auto* y = static_cast<std::uint8_t*>(call.operands[2]);
-  const int64_t channels = s.in_channels, columns = depthwise_columns(s), bytes = c.store.rule == Rescaling::none ? 4 : 1;
+  const int64_t channels = s.in_channels, columns = depthwise_columns(s), bytes = stored_bytes(c.store.rule);
   auto** table = reinterpret_cast<Bytes*>(call.scratch);
   auto** taps = table + columns * s.kernel_h;
   auto* outside = reinterpret_cast<std::uint8_t*>(taps + 2 * int64_t{c.units});
   memset(outside, c.x_zero & 0xff, static_cast<size_t>(channels));
   const Bounds bounds(c.store);
-  Put put = nullptr;
-  with_rule(c.store.rule, [&]<Rescaling R>() { put = put_rows<R>; });
+  const PutRows put = put_rows_of(c.store.rule);
   const auto row = c.x_signed ? row_of<true>(s) : row_of<false>(s);
   for (std::uint32_t piece = call.begin; piece < call.end; ++piece) {
     const int64_t image = piece / c.m_blocks, oy0 = int64_t{piece % c.m_blocks} * c.m_block;

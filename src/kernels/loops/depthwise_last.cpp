@@ -39,21 +39,11 @@ inline void put(const Part& p, V (&a)[N], int64_t n, Place place) {
 }
 
 /// The activation of some outputs from (oy, ox) on, whose sums are in Y.
-[[gnu::noinline]] void finish(const Part& p, int64_t oy, int64_t ox, int outputs) {
+void finish(const Part& p, int64_t oy, int64_t ox, int outputs) {
   const int64_t begin = p.begin * W, end = least(p.channels(), p.end * W), each = end - begin;
   const bool whole = each == p.channels();   // neighbours are one row
   const int64_t runs = whole ? 1 : outputs, n = whole ? outputs * each : each;
-  with_activation(p.e.activation, [&]<Activation A>() {
-    for (int64_t r = 0; r < runs; ++r) {
-      float* y = p.y + p.point(oy, ox + r) + begin;
-      int64_t i = 0;
-      for (; i + 2 * W <= n; i += 2 * W) {
-        const V a = activate(load(y + i), A, p.e.p0, p.e.p1), b = activate(load(y + i + W), A, p.e.p0, p.e.p1);
-        store(y + i, a), store(y + i + W, b);
-      }
-      for (; i < n; i += W) store_up_to(y + i, activate(load_up_to(y + i, n - i), A, p.e.p0, p.e.p1), n - i);
-    }
-  });
+  activate_rows(p.y + p.point(oy, ox) + begin, p.channels(), runs, n, p.e);
 }
 
 // ---- unrolled
@@ -118,11 +108,13 @@ Band unrolled(const ConvShape& s) {
   const int64_t k = s.kernel_w;
   if (s.out_channels < W || s.kernel_h != k || s.stride_h != s.stride_w || s.dilation_h != 1 || s.dilation_w != 1) return nullptr;
   if (s.pad_left > k / 2 || (s.out_w - 1) * s.stride_w - s.pad_left + k - s.in_w > k / 2) return nullptr;
-  if (k == 3 && s.stride_w == 1) return band<3, 1, T>;
-  if (k == 3 && s.stride_w == 2) return band<3, 2, T>;
-  if (k == 5 && s.stride_w == 1) return band<5, 1, T>;
-  if (k == 5 && s.stride_w == 2) return band<5, 2, T>;
-  if (k == 7 && s.stride_w == 1) return band<7, 1, T>;
+  if constexpr (!kCompact) {
+    if (k == 3 && s.stride_w == 1) return band<3, 1, T>;
+    if (k == 3 && s.stride_w == 2) return band<3, 2, T>;
+    if (k == 5 && s.stride_w == 1) return band<5, 1, T>;
+    if (k == 5 && s.stride_w == 2) return band<5, 2, T>;
+    if (k == 7 && s.stride_w == 1) return band<7, 1, T>;
+  }
   return nullptr;
 }
 

@@ -14,6 +14,7 @@ template <float (*F)(float)>
 inline V each_lane(V x) {
   float s[W];
   store(s, x);
+#pragma GCC unroll 1
   for (float& v : s) v = F(v);
   return load(s);
 }
@@ -29,43 +30,48 @@ inline void map(const float* x, float* y, int64_t n, const F& f) {
   for (; i < n; i += W) store_up_to(y + i, f(load_up_to(x + i, n - i)), n - i);
 }
 
-void unary(const UnaryParams& p, const float* x, float* y, int64_t n) {
-  const float p0 = p.p0, p1 = p.p1;
+template <class F>
+struct Alone {
+  V operator()(V v, float, float) const { return F()(v); }
+};
+Map unary(const UnaryParams& p) {
+  const auto of = []<class F>(F) -> Map { return map_vectors<Alone<F>>; };
   switch (p.op) {
-    case Unary::activation:
-      return with_activation(p.activation, [&]<Activation A>() { map(x, y, n, [=](V v) { return activate(v, A, p0, p1); }); });
-    case Unary::exp: return map(x, y, n, [](V v) { return exp(v); });
-    case Unary::log: return map(x, y, n, [](V v) { return log(v); });
-    case Unary::sqrt: return map(x, y, n, [](V v) { return sqrt(v); });
-    case Unary::reciprocal_sqrt: return map(x, y, n, [](V v) { return 1.f / sqrt(v); });
-    case Unary::reciprocal: return map(x, y, n, [](V v) { return 1.f / v; });
-    case Unary::neg: return map(x, y, n, [](V v) { return -v; });
-    case Unary::abs: return map(x, y, n, [](V v) { return abs(v); });
-    case Unary::erf: return map(x, y, n, [](V v) { return erf(v); });
-    case Unary::sign: return map(x, y, n, [](V v) { return select(v > 0.f, splat(1.f), select(v < 0.f, splat(-1.f), v)); });
-    case Unary::floor: return map(x, y, n, [](V v) { return floor(v); });
-    case Unary::ceil: return map(x, y, n, [](V v) { return ceil(v); });
-    case Unary::round_even: return map(x, y, n, [](V v) { return round_even(v); });
-    case Unary::sin: return map(x, y, n, [](V v) { return each_lane<::sinf>(v); });
-    case Unary::cos: return map(x, y, n, [](V v) { return each_lane<::cosf>(v); });
-    case Unary::softplus: return map(x, y, n, [](V v) { return softplus(v); });
-    case Unary::softsign: return map(x, y, n, [](V v) { return v / (1.f + abs(v)); });
+    case Unary::activation: return map_of(p.activation);
+    case Unary::exp: return of([](V v) { return exp(v); });
+    case Unary::log: return of([](V v) { return log(v); });
+    case Unary::sqrt: return of([](V v) { return sqrt(v); });
+    case Unary::reciprocal_sqrt: return of([](V v) { return 1.f / sqrt(v); });
+    case Unary::reciprocal: return of([](V v) { return 1.f / v; });
+    case Unary::neg: return of([](V v) { return -v; });
+    case Unary::abs: return of([](V v) { return abs(v); });
+    case Unary::erf: return of([](V v) { return erf(v); });
+    case Unary::sign: return of([](V v) { return select(v > 0.f, splat(1.f), select(v < 0.f, splat(-1.f), v)); });
+    case Unary::floor: return of([](V v) { return floor(v); });
+    case Unary::ceil: return of([](V v) { return ceil(v); });
+    case Unary::round_even: return of([](V v) { return round_even(v); });
+    case Unary::sin: return of([](V v) { return each_lane<::sinf>(v); });
+    case Unary::cos: return of([](V v) { return each_lane<::cosf>(v); });
+    case Unary::softplus: return of([](V v) { return softplus(v); });
+    case Unary::softsign: return of([](V v) { return v / (1.f + abs(v)); });
     case Unary::gelu_tanh:
-      return map(x, y, n, [](V v) { return 0.5f * v * (1.f + tanh(0.797884561f * fma(0.044715f * v * v, v, v))); });
-    case Unary::mish: return map(x, y, n, [](V v) { return v * tanh(softplus(v)); });
-    case Unary::square: return map(x, y, n, [](V v) { return v * v; });
+      return of([](V v) { return 0.5f * v * (1.f + tanh(0.797884561f * fma(0.044715f * v * v, v, v))); });
+    case Unary::mish: return of([](V v) { return v * tanh(softplus(v)); });
+    case Unary::square: return of([](V v) { return v * v; });
   }
+  return nullptr;
 }
 
 void run_unary(const plan::Call& call) {
   const UnaryParams& p = *static_cast<const UnaryParams*>(call.params);
   const int64_t begin = int64_t{call.begin} * kPieceElements, end = least(p.n, int64_t{call.end} * kPieceElements);
-  unary(p, static_cast<const float*>(call.operands[0]) + begin, static_cast<float*>(call.operands[1]) + begin, end - begin);
+  map_rows(unary(p), static_cast<const float*>(call.operands[0]) + begin, static_cast<float*>(call.operands[1]) + begin, 0, 1, end - begin, p.p0, p.p1);
 }
 
 inline V power(V a, V b) {
   float x[W], y[W];
   store(x, a), store(y, b);
+#pragma GCC unroll 1
   for (int i = 0; i < W; ++i) x[i] = ::powf(x[i], y[i]);
   return load(x);
 }

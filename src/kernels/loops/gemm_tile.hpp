@@ -71,16 +71,9 @@ inline Out make_out(float* c, int64_t c_row, const float* bias, const float* res
     }
 }
 
-/// The activation of a tile whose sums are in C: chosen once, and with the vectors for itself.
-[[gnu::noinline]] inline void activate_rows(float* c, int64_t step, int rows, int columns, const Epilogue& e) {
-  with_activation(e.activation, [&]<Activation A>() {
-    for (int i = 0; i < rows; ++i, c += step)
-      for (int j = 0; j < columns; j += W) store(c + j, activate(load(c + j), A, e.p0, e.p1));
-  });
-}
-
+/// In the tile itself: beyond a call the sums would live in memory, in the loop that makes them too.
 template <int R, int N>
-inline void finish(V (&acc)[R][N], const Out& o, int64_t row, int64_t column, int columns) {
+[[gnu::always_inline]] inline void finish(V (&acc)[R][N], const Out& o, int64_t row, int64_t column, int columns) {
   if (columns == N * W && (!o.last || o.plain)) {
     float* c = o.c + row * o.c_row + column;
     if (!o.first) {
@@ -140,13 +133,13 @@ inline void finish(V (&acc)[R][N], const Out& o, int64_t row, int64_t column, in
 template <int R, int N>
 inline void prefetch(const Out& o, int64_t row, int64_t column) {
   const float* c = o.c + row * o.c_row + column;
-#pragma GCC unroll 8
+#pragma GCC unroll 1
   for (int i = 0; i < R; ++i)
 #pragma GCC unroll 4
     for (int j = 0; j < N * W + 15; j += 16) __builtin_prefetch(c + i * o.c_row + (j < N * W ? j : N * W - 1), 1);
   if (!o.residual || !o.last) return;
   const float* r = o.residual + row * o.c_row + column;
-#pragma GCC unroll 8
+#pragma GCC unroll 1
   for (int i = 0; i < R; ++i)
 #pragma GCC unroll 4
     for (int j = 0; j < N * W + 15; j += 16) __builtin_prefetch(r + i * o.c_row + (j < N * W ? j : N * W - 1), 0);
@@ -214,6 +207,7 @@ inline void narrow(const float* a, const float* b, int64_t b_step, int64_t depth
     for (int u = 1; u < U; ++u) s = s + acc[u][j];
     float lane[W];
     store(lane, s);
+#pragma GCC unroll 1
     for (int i = 0; i < W; ++i) sums[i * W + j] = lane[i];
   }
 }

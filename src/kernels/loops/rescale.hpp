@@ -37,6 +37,11 @@ inline S widened(B v, bool is_signed) {  // g++ 12 makes four instructions of a 
   return is_signed ? __builtin_convertvector(reinterpret_cast<SignedB>(v), S) : __builtin_convertvector(v, S);
 #endif
 }
+#if SAHA_INTRINSICS >= 2
+inline __mmask32 first_bytes(int64_t n) { return static_cast<__mmask32>((std::uint64_t{1} << n) - 1); }
+inline B load_less(const std::uint8_t* p, int64_t n) { return reinterpret_cast<B>(_mm256_maskz_loadu_epi8(first_bytes(n), p)); }
+inline void store_less(std::uint8_t* p, B v, int64_t n) { _mm256_mask_storeu_epi8(p, first_bytes(n), reinterpret_cast<__m256i>(v)); }
+#else
 /// Up to 8 bytes as a word; none beyond n are read.
 inline std::uint64_t load_word(const std::uint8_t* p, int64_t n) {
   std::uint64_t v = 0;
@@ -57,18 +62,20 @@ inline void store_word(std::uint8_t* p, std::uint64_t v, int64_t n) {
   for (; n > 0; --n, ++p, v >>= 8) *p = static_cast<std::uint8_t>(v);
 }
 typedef std::uint64_t Words __attribute__((vector_size(W * 2)));
-/// The first n bytes, n > 0, 2 W at most; the others are 0. By words in registers: a vector that is read where its parts were written is a stall.
-inline B load_part(const std::uint8_t* p, int64_t n) {
-  if (n >= kBlock) return load(p);
+/// By words in registers: a vector that is read where its parts were written is a stall. Once for all loops of a level: inlined, it would be half of their code.
+[[gnu::noinline]] inline B load_less(const std::uint8_t* p, int64_t n) {
   Words v{};
   for (int i = 0; i < W / 4; ++i) v[i] = load_word(p + 8 * i, n - 8 * i);
   return reinterpret_cast<B>(v);
 }
-inline void store_part(std::uint8_t* p, B v, int64_t n) {
-  if (n >= kBlock) return store(p, v);
+[[gnu::noinline]] inline void store_less(std::uint8_t* p, B v, int64_t n) {
   const Words words = reinterpret_cast<Words>(v);
   for (int i = 0; i < W / 4; ++i) store_word(p + 8 * i, words[i], n - 8 * i);
 }
+#endif
+/// The first n bytes, n > 0; the others are 0, or are left as they are. From 2 W on a whole block.
+inline B load_part(const std::uint8_t* p, int64_t n) { return n >= kBlock ? load(p) : load_less(p, n); }
+inline void store_part(std::uint8_t* p, B v, int64_t n) { n >= kBlock ? store(p, v) : store_less(p, v, n); }
 
 /// Products of the lanes 0, 2, 4, ..
 inline L mul_even(I a, I b) {
@@ -347,5 +354,14 @@ inline void with_rule(Rescaling r, F f) {
     case Rescaling::once: return f.template operator()<Rescaling::once>();
   }
 }
+
+/// put_rows() of a rule, for loops that it is all the rule says to; and the bytes of what it stores.
+using PutRows = decltype(&put_rows<Rescaling::none>);
+inline PutRows put_rows_of(Rescaling r) {
+  PutRows put = nullptr;
+  with_rule(r, [&]<Rescaling R>() { put = put_rows<R>; });
+  return put;
+}
+constexpr int stored_bytes(Rescaling r) { return r == Rescaling::none ? 4 : 1; }
 
 }  // namespace saha::kernels::SAHA_ISA

@@ -30,6 +30,9 @@ inline constexpr int W = 8;
 inline constexpr int W = 4;
 #endif
 
+/// Generic: what every processor runs and hardly one has to. Loops leave out there what is the same once more, only faster.
+inline constexpr bool kCompact = SAHA_ISA_LEVEL == 0 && SAHA_NEON == 0;
+
 typedef float V __attribute__((vector_size(W * 4)));
 typedef int32_t I __attribute__((vector_size(W * 4)));  ///< also a comparison's result: all bits of a lane, or none
 typedef float UnalignedV __attribute__((vector_size(W * 4), aligned(4), may_alias));

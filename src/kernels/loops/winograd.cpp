@@ -69,9 +69,10 @@ void finish_tile(const float* from, int64_t matrix, int vectors, const Out& o, i
     each([&](V& s, int64_t) { s = o.plain ? s + bias : fma(s, splat(e.alpha), bias); });
     if (o.residual) each([&](V& s, int64_t at) { s = fma(load_up_to(o.residual + at, n), splat(e.residual_scale), s); });
     if (o.clamps) each([&](V& s, int64_t) { s = min(splat(o.high), max(splat(o.low), s)); });
-    if (o.later) with_activation(e.activation, [&]<Activation A>() { each([&](V& s, int64_t) { s = activate(s, A, e.p0, e.p1); }); });
     each([&](V& s, int64_t at) { store_up_to(o.c + at, s, n); });
   }
+  for (int64_t i = 0; o.later && i < rows; ++i)
+    activate_rows(o.c + (row + i * line) * o.c_row + channel, o.c_row, columns, least(channels, int64_t{vectors} * W), e);
 }
 
 void run_winograd(const plan::Call& call) {

@@ -48,9 +48,8 @@ void transform_tile(const std::uint8_t* const (&pixel)[36], int64_t channels, bo
 }
 
 /// One tile of the products of a panel, `matrix` apart, to 4x4 pixels of Y, of which `rows` and `columns` are in the image.
-template <Rescaling R>
-void finish_tile(const int32_t* from, int64_t matrix, const int32_t* t, const Bounds& bounds, std::uint8_t* to, int64_t line, int64_t pixel, int64_t rows, int64_t columns, int64_t channels) {
-  I y[2][4][4];
+void finish_tile(const int32_t* from, int64_t matrix, const int32_t* t, const Bounds& bounds, PutRows put_sums, std::uint8_t* to, int64_t line, int64_t pixel, int64_t rows, int64_t columns, int64_t channels) {
+  I y[4][4][2];
   for (int v = 0; v < 2; ++v) {
     I half[4][6];
 #pragma GCC unroll 6
@@ -63,22 +62,22 @@ void finish_tile(const int32_t* from, int64_t matrix, const int32_t* t, const Bo
     const I begin = load(t + v * kRescaleRows * W);
 #pragma GCC unroll 4
     for (int i = 0; i < 4; ++i) {
-      transform_output(half[i], y[v][i]);
-      for (int j = 0; j < 4; ++j) y[v][i][j] = plus(times(y[v][i][j], splat(kNinth)) >> (6 - kPower[i] - kPower[j]), begin);
+      I r[4];
+      transform_output(half[i], r);
+      for (int j = 0; j < 4; ++j) y[i][j][v] = plus(times(r[j], splat(kNinth)) >> (6 - kPower[i] - kPower[j]), begin);
     }
   }
-  for (int64_t i = 0; i < rows; ++i)
-    for (int64_t j = 0; j < columns; ++j) put<R>(y[0][i][j], y[1][i][j], t, bounds, to + i * line + j * pixel, channels);
+  for (int64_t i = 0; i < rows; ++i) put_sums(y[i], columns, t, bounds, to + i * line, pixel, channels);
 }
 
-template <Rescaling R>
-void convolve(const plan::Call& call) {
+void run_winograd_i8(const plan::Call& call) {
   const WinogradI8Params& p = *static_cast<const WinogradI8Params*>(call.params);
   const ConvShape& s = p.shape;
   const auto* x = static_cast<const std::uint8_t*>(call.operands[0]);
   const auto* packed = static_cast<const int32_t*>(call.operands[1]);
   auto* y = static_cast<std::uint8_t*>(call.operands[2]);
-  constexpr int kBytes = R == Rescaling::none ? 4 : 1;
+  const int bytes = stored_bytes(p.store.rule);
+  const PutRows put_sums = put_rows_of(p.store.rule);
   const Bounds bounds(p.store);
   const int64_t c = s.in_channels, tiles = int64_t{p.tiles_h} * p.tiles_w, matrix = int64_t{p.t_block} * p.units, sums_matrix = p.t_block * kBlock;
   auto* in = reinterpret_cast<int32_t*>(call.scratch);
@@ -99,7 +98,7 @@ void convolve(const plan::Call& call) {
       find_pixels(s, from, (t0 + t) / p.tiles_w * 4, (t0 + t) % p.tiles_w * 4, zeros, pixel);
       transform_tile(pixel, c, p.x_signed != 0, zero, reinterpret_cast<std::int16_t*>(in + t * p.units), 2 * matrix);
     }
-    const int64_t pixel = s.out_channels * kBytes, line = s.out_w * pixel;
+    const int64_t pixel = s.out_channels * bytes, line = s.out_w * pixel;
     for (int64_t panel = p0; panel < p1; ++panel) {
       const int32_t *w = packed + panel * 36 * p.units * Pairs::kStep, *t = packed + p.tables + panel * 2 * kRescaleRows * W;
       for (int64_t i = 0; i < 36; ++i, w += p.units * Pairs::kStep) {
@@ -111,15 +110,11 @@ void convolve(const plan::Call& call) {
       }
       for (int64_t i = 0; i < count; ++i) {
         const int64_t oy = (t0 + i) / p.tiles_w * 4, ox = (t0 + i) % p.tiles_w * 4;
-        finish_tile<R>(out + i * kBlock, sums_matrix, t, bounds, y + image * s.out_h * line + oy * line + ox * pixel + panel * kBlock * kBytes, line, pixel, least<int64_t>(4, s.out_h - oy),
+        finish_tile(out + i * kBlock, sums_matrix, t, bounds, put_sums, y + image * s.out_h * line + oy * line + ox * pixel + panel * kBlock * bytes, line, pixel, least<int64_t>(4, s.out_h - oy),
                        least<int64_t>(4, s.out_w - ox), least<int64_t>(kBlock, s.out_channels - panel * kBlock));
       }
     }
   }
-}
-
-void run_winograd_i8(const plan::Call& call) {
-  with_rule(static_cast<const WinogradI8Params*>(call.params)->store.rule, [&]<Rescaling R>() { convolve<R>(call); });
 }
 
 constexpr Kernel kRowsOfTable[] = {{"winograd_i8", run_winograd_i8}};

@@ -1,10 +1,10 @@
-// Session and Context over the native engine. A context keeps its inputs as views and asks for a plan only where
+// Session and Context over plans. A context keeps its inputs as views and asks for a plan only where
 // a shape has changed; otherwise a run sets pointers and calls the executor.
 #include <saha/session.h>
 
 #include <algorithm>
 
-#include "backends/native/network.hpp"
+#include "session/open.hpp"
 #include "system/machine.hpp"
 
 namespace saha {
@@ -12,7 +12,7 @@ namespace saha {
 const char* version() { return SAHA_VERSION; }
 
 struct Session::Impl {
-  std::shared_ptr<const native::Network> network;
+  std::shared_ptr<const runtime::Plans> plans;
   std::unique_ptr<system::ThreadPool> pool;      // safe for several callers at once
   std::vector<ValueInfo> inputs, outputs;
   bool fixed = true;                             // all inputs are tensors of known dims
@@ -20,7 +20,7 @@ struct Session::Impl {
 
 struct Context::Impl {
   std::shared_ptr<const Session::Impl> session;
-  native::Runner runner;
+  runtime::Runner runner;
   runtime::Context* planned = nullptr;           // the runner's, for the inputs' present shapes; null: shapes have changed
   bool ran = false;
   std::vector<Datum> inputs;
@@ -29,7 +29,7 @@ struct Context::Impl {
   std::size_t missing = inputs.size();           // inputs that were not given
   bool renewed = false;                          // some input is marked as changed
 
-  explicit Impl(std::shared_ptr<const Session::Impl> s) : session(std::move(s)), runner(session->network, *session->pool), inputs(session->inputs.size()), given(inputs.size(), 0), changed(inputs.size(), 0) {
+  explicit Impl(std::shared_ptr<const Session::Impl> s) : session(std::move(s)), runner(session->plans, *session->pool), inputs(session->inputs.size()), given(inputs.size(), 0), changed(inputs.size(), 0) {
     for (const Datum& d : inputs) operands.push_back(&d);
   }
   void give(std::size_t i) {
@@ -45,14 +45,9 @@ struct Context::Impl {
 };
 
 namespace {
+using session::find;
 ValueInfo info(const runtime::Port& p) { return {p.name, p.dtype, p.is_tensor && p.ranked, p.dims, p.dim_names, p.type}; }
 
-Result<std::size_t> find(std::span<const ValueInfo> values, std::string_view name, const char* kind) {
-  for (std::size_t i = 0; i < values.size(); ++i) if (values[i].name == name) return i;
-  std::string all;
-  for (const ValueInfo& v : values) all += (all.empty() ? "'" : ", '") + v.name + "'";
-  return Error{ErrorCode::invalid_argument, "the model has no " + std::string(kind) + " '" + std::string(name) + "'; it has " + (all.empty() ? "none" : all)};
-}
 std::string type_name(DType t) { return std::string(name(t)); }
 
 Result<Session::Impl> empty(const SessionOptions& options) {
@@ -61,25 +56,43 @@ Result<Session::Impl> empty(const SessionOptions& options) {
   impl.pool = std::make_unique<system::ThreadPool>(unsigned(options.threads), options.pin ? system::processors() : std::vector<int>());
   return impl;
 }
-std::shared_ptr<const Session::Impl> over(Session::Impl impl, std::shared_ptr<const native::Network> network) {
-  for (const runtime::Port& p : network->inputs()) impl.inputs.push_back(info(p));
-  for (const runtime::Port& p : network->outputs()) impl.outputs.push_back(info(p));
+std::shared_ptr<const Session::Impl> over(Session::Impl impl, std::shared_ptr<const runtime::Plans> plans) {
+  for (const runtime::Port& p : plans->inputs()) impl.inputs.push_back(info(p));
+  for (const runtime::Port& p : plans->outputs()) impl.outputs.push_back(info(p));
   for (const ValueInfo& v : impl.inputs)
     impl.fixed = impl.fixed && v.dtype != DType::none && v.ranked && std::all_of(v.dims.begin(), v.dims.end(), [](std::int64_t d) { return d >= 0; });
-  impl.network = std::move(network);
+  impl.plans = std::move(plans);
   return std::make_shared<const Session::Impl>(std::move(impl));
 }
 }  // namespace
 
+Result<std::size_t> session::find(std::span<const ValueInfo> values, std::string_view name, const char* kind) {
+  for (std::size_t i = 0; i < values.size(); ++i) if (values[i].name == name) return i;
+  std::string all;
+  for (const ValueInfo& v : values) all += (all.empty() ? "'" : ", '") + v.name + "'";
+  return Error{ErrorCode::invalid_argument, "the model has no " + std::string(kind) + " '" + std::string(name) + "'; it has " + (all.empty() ? "none" : all)};
+}
+Result<kernels::Isa> session::level_of(const SessionOptions& options) {
+  const kernels::Isa cpu = kernels::detect_isa();
+  if (options.level.empty()) return cpu;
+  std::string all;
+  for (kernels::Isa level : kernels::kLevels) {
+    if (!kernels::runs(cpu, level)) continue;
+    if (kernels::name(level) == options.level) return level;
+    all += (all.empty() ? "" : ", ") + std::string(kernels::name(level));
+  }
+  return Error{ErrorCode::unsupported, "this processor does not run level '" + options.level + "'; it runs " + all};
+}
+
 Result<Session> Session::open(const std::string& path, const SessionOptions& options) {
   SAHA_TRY(Impl impl, empty(options));
-  SAHA_TRY(auto network, native::open_file(path, kernels::detect_isa(), options.simplify));
-  return Session(over(std::move(impl), std::move(network)));
+  SAHA_TRY(auto plans, session::open_file(path, options));
+  return Session(over(std::move(impl), std::move(plans)));
 }
 Result<Session> Session::from_bytes(std::span<const std::byte> bytes, const SessionOptions& options) {
   SAHA_TRY(Impl impl, empty(options));
-  SAHA_TRY(auto network, native::open_bytes(bytes, kernels::detect_isa(), options.simplify));
-  return Session(over(std::move(impl), std::move(network)));
+  SAHA_TRY(auto plans, session::open_bytes(bytes, options));
+  return Session(over(std::move(impl), std::move(plans)));
 }
 
 std::span<const ValueInfo> Session::inputs() const { return impl_->inputs; }

@@ -4,12 +4,22 @@
 
 #include <cstring>
 #include <new>
+#include <vector>
+
+#include "session/open.hpp"
 
 struct saha_session {
   saha::Session session;
 };
 struct saha_context {
+  saha::Session session;
   saha::Context context;
+  struct Bound {
+    std::string name;
+    void* data;
+    std::size_t bytes;
+  };
+  std::vector<Bound> outputs;   // that have memory of the caller's
 };
 
 namespace {
@@ -55,6 +65,9 @@ saha::SessionOptions options_of(const saha_session_options* o) {
   saha::SessionOptions r;
   if (o && o->threads != 0) r.threads = o->threads;
   if (o && o->no_simplify) r.simplify = false;
+  if (o && o->pin) r.pin = true;
+  if (o && o->precision) r.precision = o->precision;
+  if (o && o->level) r.level = o->level;
   return r;
 }
 
@@ -64,6 +77,14 @@ Result<> value_info(std::span<const saha::ValueInfo> values, size_t index, saha_
     return Error{ErrorCode::invalid_argument, "the model has " + std::to_string(values.size()) + " " + kind + "s, number " + std::to_string(index) + " was asked for"};
   const saha::ValueInfo& v = values[index];
   *info = {v.name.c_str(), saha_dtype(v.dtype), v.ranked ? int64_t(v.dims.size()) : -1, v.dims.data(), v.str.c_str()};
+  return {};
+}
+/// An output of the last run, to memory of just its size.
+Result<> copied(const saha::Context& context, std::string_view name, void* data, size_t bytes) {
+  SAHA_TRY(auto all, context.output_bytes(name));
+  if (all.size() != bytes)
+    return Error{ErrorCode::invalid_argument, "output '" + std::string(name) + "' has " + std::to_string(all.size()) + " bytes, there is room for " + std::to_string(bytes)};
+  if (bytes) std::memcpy(data, all.data(), bytes);
   return {};
 }
 }  // namespace
@@ -126,7 +147,7 @@ saha_status saha_context_create(const saha_session* session, saha_context** cont
     *context = nullptr;
     if (!session) return null("session");
     SAHA_TRY(saha::Context c, session->session.make_context());
-    *context = new saha_context{std::move(c)};
+    *context = new saha_context{session->session, std::move(c), {}};
     return {};
   });
 }
@@ -149,8 +170,23 @@ saha_status saha_set_input_shaped(saha_context* context, const char* name, const
     return context->context.set_input_bytes(name, {static_cast<const std::byte*>(data), bytes}, {dims, rank});
   });
 }
+saha_status saha_set_output(saha_context* context, const char* name, void* data, size_t bytes) {
+  return call([&]() -> Result<> {
+    if (!context) return null("context");
+    if (!name) return null("name");
+    SAHA_DO(saha::session::find(context->session.outputs(), name, "output"));
+    std::erase_if(context->outputs, [&](const auto& o) { return o.name == name; });
+    if (data) context->outputs.push_back({name, data, bytes});
+    return {};
+  });
+}
 saha_status saha_run(saha_context* context) {
-  return call([&]() -> Result<> { return context ? context->context.run() : null("context"); });
+  return call([&]() -> Result<> {
+    if (!context) return null("context");
+    SAHA_DO(context->context.run());
+    for (const auto& o : context->outputs) SAHA_DO(copied(context->context, o.name, o.data, o.bytes));
+    return std::monostate();
+  });
 }
 
 saha_status saha_output_dims(const saha_context* context, const char* name, int64_t* dims, size_t capacity, size_t* rank) {
@@ -178,12 +214,8 @@ saha_status saha_copy_output(const saha_context* context, const char* name, void
   return call([&]() -> Result<> {
     if (!context) return null("context");
     if (!name) return null("name");
-    SAHA_TRY(auto all, context->context.output_bytes(name));
-    if (all.size() != bytes)
-      return Error{ErrorCode::invalid_argument, "output '" + std::string(name) + "' has " + std::to_string(all.size()) + " bytes, there is room for " + std::to_string(bytes)};
     if (bytes && !data) return null("data");
-    if (bytes) std::memcpy(data, all.data(), bytes);
-    return {};
+    return copied(context->context, name, data, bytes);
   });
 }
 
