@@ -1,9 +1,8 @@
 // Which functions there are of which types, and the walk over their operands.
 #include "kernels/elements.hpp"
 
-#include <algorithm>
-
 #include "base/result.hpp"
+#include "kernels/merged_axes.hpp"
 #include "kernels/split.hpp"
 
 namespace saha::kernels {
@@ -43,22 +42,7 @@ ElementsParams prepare_elements(Function function, DType type, DType to, std::sp
   p.type = static_cast<std::int32_t>(type), p.to = static_cast<std::int32_t>(to);
   const auto operands = strides.size();
   SAHA_ASSERT(operands == static_cast<std::size_t>(operands_of(function)));
-  struct Axis {
-    std::int64_t dim = 1, stride[kMaxOperands] = {};
-  };
-  std::vector<Axis> axes;   // innermost first
-  for (std::size_t i = y.size(); i-- > 0;) {
-    if (y[i] == 1) continue;
-    Axis a{y[i], {}};
-    for (std::size_t k = 0; k < operands; ++k) a.stride[k] = strides[k][i];
-    bool goes_on = !axes.empty();
-    for (std::size_t k = 0; goes_on && k < operands; ++k) goes_on = a.stride[k] == axes.back().stride[k] * axes.back().dim;
-    if (goes_on) axes.back().dim *= a.dim;
-    else axes.push_back(a);
-  }
-  if (axes.empty()) axes.emplace_back();
-  SAHA_ASSERT(axes.size() <= static_cast<std::size_t>(kMaxRank));
-  std::ranges::reverse(axes);
+  const auto axes = merged_axes(y, static_cast<int>(operands), [&](int k, std::size_t axis) { return strides[static_cast<std::size_t>(k)][axis]; });
   p.rank = static_cast<std::int32_t>(axes.size());
   for (std::size_t i = 0; i < axes.size(); ++i) {
     p.dim[i] = axes[i].dim;
@@ -69,12 +53,8 @@ ElementsParams prepare_elements(Function function, DType type, DType to, std::sp
 }
 
 void cut(ElementsParams& p) {
-  std::int64_t rows = 1;
-  for (int i = 0; i < p.rank - 1; ++i) rows *= p.dim[i];
-  const std::int64_t row = p.dim[p.rank - 1];
-  const bool one_long_row = p.rank == 1 && row > kPieceElements;   // it is cut, the last part may be shorter
-  p.rows_per_piece = rows * row == 0 ? 1 : one_long_row ? 0 : rows_per_piece(row);
-  p.pieces = rows * row == 0 ? 0 : one_long_row ? pieces_of_rows(row, 1) : pieces_of_rows(rows, row);
+  const RowPieces cut = pieces_of_walk(p.dim, p.rank);
+  p.rows_per_piece = cut.rows_per_piece, p.pieces = cut.pieces;
 }
 
 std::uint32_t grid(const ElementsParams& p) { return p.pieces; }

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/result.hpp"
+#include "kernels/merged_axes.hpp"
 #include "kernels/split.hpp"
 
 namespace saha::kernels {
@@ -14,23 +15,9 @@ std::uint32_t grid(const UnaryParams& p) { return pieces_of_rows(p.n, 1); }
 BinaryParams prepare_binary_strided(Binary op, std::span<const std::int64_t> y, std::span<const std::int64_t> a_strides, std::span<const std::int64_t> b_strides) {
   BinaryParams p;
   p.op = op;
-  std::int64_t total = 1;
-  int count = 0;  // dims from the innermost on, merged where both operands step on
-  std::int64_t dim[kMaxRank] = {}, as[kMaxRank] = {}, bs[kMaxRank] = {};
-  for (std::size_t i = y.size(); i-- > 0;) {
-    total *= y[i];
-    if (y[i] == 1) continue;
-    if (count > 0 && a_strides[i] == as[count - 1] * dim[count - 1] && b_strides[i] == bs[count - 1] * dim[count - 1]) {
-      dim[count - 1] *= y[i];
-      continue;
-    }
-    SAHA_ASSERT(count < kMaxRank);
-    dim[count] = y[i], as[count] = a_strides[i], bs[count] = b_strides[i];
-    ++count;
-  }
-  if (count == 0) dim[0] = total, as[0] = bs[0] = 0, count = 1;
-  p.rank = count;
-  for (int i = 0; i < count; ++i) p.dim[i] = dim[count - 1 - i], p.a_stride[i] = as[count - 1 - i], p.b_stride[i] = bs[count - 1 - i];
+  const auto axes = merged_axes(y, 2, [&](int k, std::size_t axis) { return (k ? b_strides : a_strides)[axis]; });
+  p.rank = static_cast<std::int32_t>(axes.size());
+  for (std::size_t at = 0; at < axes.size(); ++at) p.dim[at] = axes[at].dim, p.a_stride[at] = axes[at].stride[0], p.b_stride[at] = axes[at].stride[1];
   cut(p);
   return p;
 }
@@ -53,18 +40,8 @@ BinaryParams prepare_binary(Binary op, std::span<const std::int64_t> a, std::spa
 }
 
 void cut(BinaryParams& p) {
-  std::int64_t total = 1;
-  for (int i = 0; i < p.rank; ++i) total *= p.dim[i];
-  p.rows_per_piece = 1, p.pieces = 0;
-  if (total == 0) return;
-  const std::int64_t row = p.dim[p.rank - 1];
-  if (p.rank == 1 && row > kPieceElements) {  // one long row: cut it, the last part may be shorter
-    p.rows_per_piece = 0;
-    p.pieces = pieces_of_rows(row, 1);
-    return;
-  }
-  p.rows_per_piece = rows_per_piece(row);
-  p.pieces = pieces_of_rows(total / row, row);
+  const RowPieces cut = pieces_of_walk(p.dim, p.rank);
+  p.rows_per_piece = cut.rows_per_piece, p.pieces = cut.pieces;
 }
 
 std::uint32_t grid(const BinaryParams& p) { return p.pieces; }

@@ -15,6 +15,20 @@ inline constexpr std::int64_t kLaneBlock = 64;  ///< neighbours that are done to
   return static_cast<std::uint32_t>((rows + rows_per_piece(n) - 1) / rows_per_piece(n));
 }
 
+struct RowPieces {
+  std::int64_t rows_per_piece = 1;   ///< 0: the one row is long and is cut, the last part may be shorter
+  std::uint32_t pieces = 0;
+};
+/// Of a walk over axes of these dims, whose rows lie along the last one.
+[[maybe_unused]] static constexpr RowPieces pieces_of_walk(const std::int64_t* dim, int rank) {
+  std::int64_t rows = 1;
+  for (int i = 0; i < rank - 1; ++i) rows *= dim[i];
+  const std::int64_t row = dim[rank - 1];
+  if (rows * row == 0) return {};
+  if (rank == 1 && row > kPieceElements) return {0, pieces_of_rows(row, 1)};
+  return {rows_per_piece(row), pieces_of_rows(rows, row)};
+}
+
 struct Cut {
   std::int64_t first = 1, second = 1;
 };
