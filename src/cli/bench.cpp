@@ -291,11 +291,10 @@ Result<int> run(const Args& args) {
   const std::string& model = args.arguments[0];
   measure::BenchModel subject{.file = model};
   measure::BenchOptions options;
-  SAHA_TRY(const auto threads, args.integer("threads", 0, 1024));
+  SAHA_TRY(options.threads, threads_of(args));
   SAHA_TRY(const auto runs, args.integer("runs", 1, 10'000'000));
   SAHA_TRY(const auto warmup, args.integer("warmup", 0, 10'000'000));
   SAHA_TRY(const auto seed, args.integer("seed", 0, std::numeric_limits<std::int64_t>::max()));
-  options.threads = threads > 0 ? int(threads) : system::cpu().physical;
   options.runs = int(runs);
   options.warmup = int(warmup);
   options.seed = std::uint64_t(seed);
@@ -332,7 +331,7 @@ Result<int> run(const Args& args) {
   if (args.json()) {
     print(object.dump(2, ' ', false, Json::error_handler_t::replace) + "\n");
   } else {
-    const bool color = system::use_color(args.get("color") == "always" ? system::ColorMode::always : args.get("color") == "never" ? system::ColorMode::never : system::ColorMode::automatic, STDOUT_FILENO);
+    const bool color = color_of(args);
     const int width = system::terminal_width(STDOUT_FILENO);
     print(heading(bench, options) + engine_table(bench, width, color));
     if (bench.peak) print(layer_table(bench, args.verbose() > 0, width, color));

@@ -12,6 +12,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/verbs.hpp"
+#include "system/machine.hpp"
 #include "system/terminal.hpp"
 
 #ifndef SAHA_VERSION
@@ -232,6 +233,14 @@ void say(const Args& args, std::string_view text) {
   if (!args.quiet()) std::fprintf(stderr, "%.*s\n", int(text.size()), text.data());
 }
 
+bool color_of(const Args& args) {
+  const std::string mode = args.get("color");
+  return system::use_color(mode == "always" ? system::ColorMode::always : mode == "never" ? system::ColorMode::never : system::ColorMode::automatic, STDOUT_FILENO);
+}
+Result<int> threads_of(const Args& args) {
+  SAHA_TRY(const auto threads, args.integer("threads", 0, 1024));
+  return threads > 0 ? int(threads) : system::cpu().physical;
+}
 system::ProgressOptions progress_options(const Args& args) {
   system::ProgressOptions o;
   const std::string mode = args.get("progress");

@@ -70,6 +70,10 @@ int main(std::span<const std::string> words);
 void print(std::string_view text);
 /// Prints to stderr unless -q; for notes, next steps and progress of the conversation.
 void say(const Args& args, std::string_view text);
+/// As --color says, of what goes to stdout.
+bool color_of(const Args& args);
+/// As --threads says: 0 is the physical cores.
+Result<int> threads_of(const Args& args);
 /// As --progress and -q say.
 system::ProgressOptions progress_options(const Args& args);
 /// What stands between commas; of no text one empty word.

@@ -23,7 +23,6 @@
 #include "measure/bench.hpp"
 #include "measure/inputs.hpp"
 #include "system/interrupt.hpp"
-#include "system/machine.hpp"
 #include "system/process.hpp"
 #include "system/progress.hpp"
 #include "system/terminal.hpp"
@@ -125,9 +124,8 @@ Result<> Run::read() {
   options_.float_tail = format_ != "tflite";
   SAHA_TRY(const auto take, args_.integer("samples", 1, 1'000'000));
   SAHA_TRY(const auto seed, args_.integer("seed", 0, INT64_MAX));
-  SAHA_TRY(const auto threads, args_.integer("threads", 0, 1024));
   seed_ = std::uint64_t(seed);
-  options_.threads = threads > 0 ? int(threads) : system::cpu().physical;
+  SAHA_TRY(options_.threads, threads_of(args_));
   data::Preprocess steps;
   if (args_.has("preprocess")) {
     SAHA_TRY(steps, steps_of(args_.get("preprocess")));

@@ -80,8 +80,7 @@ Result<int> run(const Args& args) {
   if (!out.empty() && !out.ends_with(".saha")) return Error{ErrorCode::invalid_file, "'" + out + "' is no name of a bundle, and plans are kept in bundles", "give -o a name that ends in .saha"};
   if (out == file) return Error{ErrorCode::invalid_file, "the input '" + out + "' would be overwritten", "give another name to -o"};
   native::TuneOptions options;
-  SAHA_TRY(const auto threads, args.integer("threads", 0, 1024));
-  options.threads = threads > 0 ? int(threads) : system::cpu().physical;
+  SAHA_TRY(options.threads, threads_of(args));
   SAHA_TRY(options.seconds, args.number("seconds", 0, 86400));
   const auto cache_file = args.has("cache") ? std::filesystem::path(args.get("cache")) : native::TuneCache::usual_file();
   if (cache_file.empty()) return Error{ErrorCode::invalid_file, "neither HOME nor XDG_CACHE_HOME says where choices are kept", "--cache FILE"};
@@ -125,7 +124,7 @@ Result<int> run(const Args& args) {
   } else {
     std::string text = std::to_string(tuned.layers.size()) + " kinds of layer with several ways, " + std::to_string(tuned.trials) + " trials, " + std::to_string(tuned.rounds) + " rounds by turns with the unmeasured plan; " + std::to_string(options.threads) +
                        (options.threads == 1 ? " thread; " : " threads; ") + system::cpu().model + ", level " + std::string(kernels::name(options.isa)) + "; all measured\n";
-    if (chosen) text += table(tuned, system::terminal_width(STDOUT_FILENO), system::use_color(args.get("color") == "always" ? system::ColorMode::always : args.get("color") == "never" ? system::ColorMode::never : system::ColorMode::automatic, STDOUT_FILENO));
+    if (chosen) text += table(tuned, system::terminal_width(STDOUT_FILENO), color_of(args));
     text += "a run: " + fixed(tuned.before_seconds * 1e3, 3) + " ms unmeasured, " + fixed(tuned.after_seconds * 1e3, 3) + " ms as chosen, " + gain + " (least of each)\n";
     print(text);
   }

@@ -67,7 +67,8 @@ class Compiler {
   }
   std::uint32_t reordered(ir::ValueId v, std::uint32_t from, ir::Layout to);
   void emit(const Prepared& p, plan::Instruction& i);
-  void append(plan::Instruction i, std::span<const std::uint32_t> reads, std::span<const std::uint32_t> writes);
+  /// `layer`: what the picker was told of it, or nothing.
+  void append(plan::Instruction i, std::span<const std::uint32_t> reads, std::span<const std::uint32_t> writes, std::string layer = {});
   std::uint32_t arena_slot(const ir::Type& t, std::uint32_t at) { return arena_slot(t.dtype, NodeSite::numbers(t), at); }
   std::uint32_t arena_slot(DType dtype, Dims d, std::uint32_t at) {
     auto bytes = std::uint64_t(storage_bytes(dtype, num_elements(d)));
@@ -154,13 +155,14 @@ void Compiler::emit(const Prepared& p, plan::Instruction& i) {
   p_.scratch_bytes = std::max(p_.scratch_bytes, i.scratch);
 }
 
-void Compiler::append(plan::Instruction i, std::span<const std::uint32_t> reads, std::span<const std::uint32_t> writes) {
+void Compiler::append(plan::Instruction i, std::span<const std::uint32_t> reads, std::span<const std::uint32_t> writes, std::string layer) {
   i.first_operand = std::uint32_t(p_.operands.size());
   i.num_in = std::uint16_t(reads.size());
   i.num_out = std::uint16_t(writes.size());
   p_.operands.insert(p_.operands.end(), reads.begin(), reads.end());
   p_.operands.insert(p_.operands.end(), writes.begin(), writes.end());
   p_.instructions.push_back(i);
+  if (options_.layers) options_.layers->push_back(std::move(layer));
 }
 
 std::uint32_t Compiler::reordered(ir::ValueId v, std::uint32_t from, ir::Layout to) {
@@ -223,10 +225,6 @@ Result<> Compiler::node(const ir::Node& n) {
   i.bytes = w.bytes;
   if (prepared) {
     emit(*prepared, i);
-    if (options_.layers) {
-      options_.layers->resize(at + 1);
-      (*options_.layers)[at] = prepared->layer;
-    }
   } else {
     i.host = std::uint32_t(loaded_->hosts.size());
     loaded_->hosts.push_back(make_host_op(g_, n, isa_));
@@ -241,7 +239,7 @@ Result<> Compiler::node(const ir::Node& n) {
   }
   if (prepared && prepared->workspace) writes.push_back(arena_slot(DType::u8, {std::int64_t(prepared->workspace)}, at));
   if (prepared && prepared->in_place && !reads.empty() && reads[0] != kNone) in_place_.emplace_back(reads[0], writes[0]);
-  append(i, reads, writes);
+  append(i, reads, writes, prepared ? std::move(prepared->layer) : std::string());
   return {};
 }
 
@@ -293,10 +291,6 @@ Result<std::shared_ptr<const runtime::LoadedPlan>> Compiler::run() {
 }
 }  // namespace
 
-Result<std::shared_ptr<const runtime::LoadedPlan>> compile(const ir::Graph& g, const CompileOptions& options) {
-  auto loaded = Compiler(g, options).run();
-  if (loaded && options.layers) options.layers->resize((*loaded)->plan.instructions.size());
-  return loaded;
-}
+Result<std::shared_ptr<const runtime::LoadedPlan>> compile(const ir::Graph& g, const CompileOptions& options) { return Compiler(g, options).run(); }
 
 }  // namespace saha::native

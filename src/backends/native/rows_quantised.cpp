@@ -95,9 +95,9 @@ std::optional<Prepared> prepared(const NodeSite& s, const Product& p) {
     ways.add("winograd_i8", [&](std::uint32_t blocks) { return kernels::prepare_winograd_i8(s.isa, p.shape, *store, p.x_signed, x_zero, blocks); },
              [=, &s](const kernels::WinogradI8Params& q) { return made("winograd_i8", q, kernels::packed_winograd_i8_size(s.isa, q), kernels::pack_winograd_i8); });
   };
-  const bool may = kernels::may_winograd_i8(s.isa, p.shape) && (s.picker || kernels::suits_winograd_i8(s.isa, p.shape)) && kernels::within_winograd_i8(p.shape, x_zero, p.x_signed, p.weights);
-  const bool suits = may && kernels::suits_winograd_i8(s.isa, p.shape);
-  if (suits) filtered();
+  const bool suits = kernels::suits_winograd_i8(s.isa, p.shape);
+  const bool may = (suits || (s.picker && kernels::may_winograd_i8(s.isa, p.shape))) && kernels::within_winograd_i8(p.shape, x_zero, p.x_signed, p.weights);
+  if (may && suits) filtered();
   ways.add("conv_i8", [&](std::uint32_t blocks) { return kernels::prepare_conv_i8(s.isa, p.shape, *store, p.x_signed, x_zero, p.weights, blocks); },
            [=, &s](const kernels::ConvI8Params& q) { return made(kernels::kernel(q), q, kernels::packed_conv_i8_size(s.isa, q), kernels::pack_conv_i8); });
   if (may && !suits) filtered();
