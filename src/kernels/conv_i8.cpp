@@ -225,12 +225,13 @@ ConvI8Params prepare_conv_i8(Isa isa, const ConvShape& shape, const Store& store
   const std::int64_t m_wanted = std::max<std::int64_t>((points + fitting - 1) / fitting, std::min<std::int64_t>((wanted + s.batch * s.groups - 1) / (s.batch * s.groups), (points + 4 * rows - 1) / (4 * rows)));
   c.m_block = static_cast<std::int32_t>(std::min(points, up((points + m_wanted - 1) / m_wanted, rows)));
   c.m_blocks = static_cast<std::uint32_t>((points + c.m_block - 1) / c.m_block);
+  c.m_at_once = static_cast<std::uint32_t>(std::clamp<std::int64_t>(fitting / c.m_block, 1, c.m_blocks));
   if (tiles) c.tile_points = even_part(c.m_block, kMostOfTile);
   const std::int64_t n_wanted = std::clamp<std::int64_t>(wanted / (s.batch * s.groups * c.m_blocks), 1, (c.panels + 3) / 4);
   c.n_block = static_cast<std::int32_t>((c.panels + n_wanted - 1) / n_wanted);
   c.n_blocks = static_cast<std::uint32_t>((c.panels + c.n_block - 1) / c.n_block);
   c.pieces = static_cast<std::uint32_t>(s.batch * s.groups) * c.m_blocks * c.n_blocks;
-  c.scratch = static_cast<std::uint64_t>(std::int64_t{4} * c.m_block * c.units + 4 * block);
+  c.scratch = static_cast<std::uint64_t>(std::int64_t{4} * c.m_at_once * c.m_block * c.units + 4 * block);
   c.tables = s.groups * c.panels * panel_size(c, block);
   if (c.dot != Dot::twos) return c;
   std::int64_t wide = 0;

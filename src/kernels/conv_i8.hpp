@@ -42,6 +42,7 @@ struct ConvI8Params {
   std::int32_t panels = 0;                     ///< blocks of columns of a group
   std::int32_t m_block = 0, n_block = 0;       ///< points and blocks of columns of a piece; depthwise: rows of the result
   std::uint32_t m_blocks = 0, n_blocks = 0, pieces = 0;
+  std::uint32_t m_at_once = 0, filler = 0;     ///< blocks of points that are done together where a thread has them all: no more than a cache holds
   std::int32_t tile_points = 0, tile_units = 0;   ///< of a register, with Dot::tiles
   std::uint32_t blocks = 0;                    ///< by which entry of kernels/blocks.hpp
   std::uint64_t scratch = 0;

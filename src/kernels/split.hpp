@@ -29,6 +29,23 @@ struct RowPieces {
   return {rows_per_piece(row), pieces_of_rows(rows, row)};
 }
 
+/// Pieces of a grid that are done together: some seconds of one first, or all seconds of some firsts.
+struct Together {
+  std::int64_t outer, first, firsts, second, seconds;
+};
+/// f(Together) for the pieces [begin, end) of a grid of (outer, first, second), the second fastest; up to `at_once` firsts of one outer together.
+template <class F>
+void each_together(std::uint32_t begin, std::uint32_t end, std::uint32_t firsts, std::uint32_t seconds, std::uint32_t at_once, F f) {
+  const auto least = [](std::uint32_t a, std::uint32_t b) { return a < b ? a : b; };
+  while (begin < end) {
+    const std::uint32_t second = begin % seconds, first = begin / seconds % firsts;
+    const std::uint32_t whole = second == 0 ? least(least((end - begin) / seconds, firsts - first), at_once) : 0;
+    const std::uint32_t n = whole > 0 ? whole * seconds : least(end - begin, seconds - second);
+    f(Together{begin / seconds / firsts, first, whole > 0 ? whole : 1, second, whole > 0 ? seconds : n});
+    begin += n;
+  }
+}
+
 struct Cut {
   std::int64_t first = 1, second = 1;
 };

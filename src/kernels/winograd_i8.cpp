@@ -15,7 +15,7 @@ namespace saha::kernels {
 namespace {
 
 constexpr std::int64_t kTileBytes = 256 << 10;     // of transformed tiles: with their sums, most of a second-level cache of 512 KiB
-constexpr std::int64_t kFewTiles = 12, kMaxPieces = 20;
+constexpr std::int64_t kManyTiles = 18, kFewTiles = 12, kMaxPieces = 20;
 constexpr double kPieceProducts = 1e6;
 constexpr int kTransform[6][3] = {{1, 0, 0}, {1, 1, 1}, {1, -1, 1}, {1, 2, 4}, {1, -2, 4}, {0, 0, 1}};   // of W
 
@@ -54,7 +54,7 @@ WinogradI8Params prepare_winograd_i8(Isa isa, const ConvShape& shape, const Stor
   const std::int64_t count = std::int64_t{p.tiles_h} * p.tiles_w;
   const double products = 36. * double(count) * double(s.in_channels) * double(s.out_channels);
   const std::int64_t wanted = std::clamp<std::int64_t>(static_cast<std::int64_t>(std::ldexp(products / kPieceProducts, b.pieces)), 1, scaled(kMaxPieces, b.pieces));
-  const std::int64_t most = std::max(kFewTiles, scaled(kTileBytes, b.depth) / (36 * 2 * (c + 2 * block))), fewest = (count + most - 1) / most;
+  const std::int64_t most = std::max(kManyTiles, scaled(kTileBytes, b.depth) / (36 * 2 * (c + 2 * block))), fewest = (count + most - 1) / most;
   const auto t_of = [&](std::int64_t parts) { return (count + parts - 1) / parts; };
   const auto n_of = [&](std::int64_t parts) { return (p.panels + parts - 1) / parts; };
   const Cut cut = even_cut(wanted, fewest, std::max(fewest, std::min(wanted, count / kFewTiles)), std::max<std::int64_t>(1, p.panels / 4), [&](std::int64_t tb, std::int64_t nb) {
@@ -65,7 +65,8 @@ WinogradI8Params prepare_winograd_i8(Isa isa, const ConvShape& shape, const Stor
   p.n_block = static_cast<std::int32_t>(n_of(cut.second));
   p.n_blocks = static_cast<std::uint32_t>((p.panels + p.n_block - 1) / p.n_block);
   p.pieces = static_cast<std::uint32_t>(s.batch) * p.t_blocks * p.n_blocks;
-  p.scratch = static_cast<std::uint64_t>(std::int64_t{36} * p.t_block * (2 * c + 4 * block) + c);
+  p.t_at_once = static_cast<std::uint32_t>((p.t_blocks + fewest - 1) / fewest);
+  p.scratch = static_cast<std::uint64_t>(std::int64_t{36} * p.t_block * p.t_at_once * (2 * c + 4 * block) + c);
   p.tables = p.panels * panel_size(isa, p);
   return p;
 }

@@ -21,6 +21,7 @@ struct WinogradI8Params {
   std::int32_t panels = 0;                  ///< blocks of columns
   std::int32_t t_block = 0, n_block = 0;    ///< tiles and panels of a piece
   std::uint32_t t_blocks = 0, n_blocks = 0;
+  std::uint32_t t_at_once = 0, filler = 0;  ///< blocks of tiles that are done together where a thread has them all: no more than a cache holds
   std::uint32_t pieces = 0;
   std::uint32_t blocks = 0;                 ///< by which entry of kernels/blocks.hpp
   std::uint64_t scratch = 0;

@@ -1,7 +1,8 @@
 // conv_i8: rows of points, unit by unit, times panels of columns. Pieces are (image, group, block of points, block of panels), panels fastest;
-// consecutive pieces of one block of points share its rows. Contract in kernels/conv_i8.hpp.
+// those of one block of points share its rows. Contract in kernels/conv_i8.hpp.
 #include "kernels/loops/integer_tile.hpp"
 #include "kernels/loops/point_rows.hpp"
+#include "kernels/split.hpp"
 #if SAHA_ISA_LEVEL >= 5
 #include "kernels/loops/point_tiles.hpp"
 #endif
@@ -78,15 +79,12 @@ void each_block(const plan::Call& call, int64_t element_bytes, F f) {
   const auto* x = static_cast<const std::uint8_t*>(call.operands[0]);
   auto* y = static_cast<std::uint8_t*>(call.operands[2]);
   const int64_t points = s.out_h * s.out_w, m = s.out_channels / s.groups;
-  for (std::uint32_t piece = call.begin; piece < call.end;) {
-    const std::uint32_t nb = piece % c.n_blocks, mb = piece / c.n_blocks % c.m_blocks, outer = piece / c.n_blocks / c.m_blocks;
-    const std::uint32_t count = least(call.end - piece, c.n_blocks - nb);
-    piece += count;
-    const int64_t group = outer % s.groups, image = outer / s.groups;
-    const int64_t m0 = int64_t{mb} * c.m_block, p0 = int64_t{nb} * c.n_block;
-    f(Block{x + image * s.in_h * s.in_w * s.in_channels, y + (image * points * s.out_channels + group * m) * element_bytes, group, m0, least(points, m0 + c.m_block), p0,
-            least<int64_t>(c.panels, p0 + int64_t{count} * c.n_block)});
-  }
+  each_together(call.begin, call.end, c.m_blocks, c.n_blocks, c.m_at_once, [&](const Together& of) {
+    const int64_t group = of.outer % s.groups, image = of.outer / s.groups;
+    const int64_t m0 = of.first * c.m_block, p0 = of.second * c.n_block;
+    f(Block{x + image * s.in_h * s.in_w * s.in_channels, y + (image * points * s.out_channels + group * m) * element_bytes, group, m0, least(points, m0 + of.firsts * c.m_block), p0,
+            least<int64_t>(c.panels, p0 + of.seconds * c.n_block)});
+  });
 }
 
 template <class D>

@@ -1,8 +1,9 @@
-// winograd_i8. Pieces are (image, block of tiles, block of panels), panels fastest; consecutive pieces of one block of tiles share its transform. Contract in kernels/winograd_i8.hpp.
+// winograd_i8. Pieces are (image, block of tiles, block of panels), panels fastest; those of one block of tiles share its transform. Contract in kernels/winograd_i8.hpp.
 #include "kernels/winograd_i8.hpp"
 
 #include "kernels/loops/filter_tile.hpp"
 #include "kernels/loops/integer_tile.hpp"
+#include "kernels/split.hpp"
 
 namespace saha::kernels::SAHA_ISA {
 namespace {
@@ -79,20 +80,16 @@ void run_winograd_i8(const plan::Call& call) {
   const int bytes = stored_bytes(p.store.rule);
   const PutRows put_sums = put_rows_of(p.store.rule);
   const Bounds bounds(p.store);
-  const int64_t c = s.in_channels, tiles = int64_t{p.tiles_h} * p.tiles_w, matrix = int64_t{p.t_block} * p.units, sums_matrix = p.t_block * kBlock;
+  const int64_t c = s.in_channels, tiles = int64_t{p.tiles_h} * p.tiles_w, together = int64_t{p.t_block} * p.t_at_once, matrix = together * p.units, sums_matrix = together * kBlock;
   auto* in = reinterpret_cast<int32_t*>(call.scratch);
   int32_t* out = in + 36 * matrix;
   auto* zeros = reinterpret_cast<std::uint8_t*>(out + 36 * sums_matrix);
   memset(zeros, p.x_zero, static_cast<size_t>(c));
   const S zero = S{} + static_cast<std::int16_t>(p.x_zero);
-  for (std::uint32_t piece = call.begin; piece < call.end;) {
-    const std::uint32_t nb = piece % p.n_blocks, tb = piece / p.n_blocks % p.t_blocks;
-    const int64_t image = piece / p.n_blocks / p.t_blocks;
-    const std::uint32_t pieces = least(call.end - piece, p.n_blocks - nb);
-    piece += pieces;
-    const int64_t p0 = int64_t{nb} * p.n_block, p1 = least<int64_t>(p.panels, p0 + int64_t{pieces} * p.n_block);
-    const int64_t t0 = int64_t{tb} * p.t_block, count = least<int64_t>(p.t_block, tiles - t0);
-    const std::uint8_t* from = x + image * s.in_h * s.in_w * c;
+  each_together(call.begin, call.end, p.t_blocks, p.n_blocks, p.t_at_once, [&](const Together& of) {
+    const int64_t p0 = of.second * p.n_block, p1 = least<int64_t>(p.panels, p0 + of.seconds * p.n_block);
+    const int64_t t0 = of.first * p.t_block, count = least(of.firsts * p.t_block, tiles - t0);
+    const std::uint8_t* from = x + of.outer * s.in_h * s.in_w * c;
     for (int64_t t = 0; t < count; ++t) {
       const std::uint8_t* pixel[36];
       find_pixels(s, from, (t0 + t) / p.tiles_w * 4, (t0 + t) % p.tiles_w * 4, zeros, pixel);
@@ -110,11 +107,11 @@ void run_winograd_i8(const plan::Call& call) {
       }
       for (int64_t i = 0; i < count; ++i) {
         const int64_t oy = (t0 + i) / p.tiles_w * 4, ox = (t0 + i) % p.tiles_w * 4;
-        finish_tile(out + i * kBlock, sums_matrix, t, bounds, put_sums, y + image * s.out_h * line + oy * line + ox * pixel + panel * kBlock * bytes, line, pixel, least<int64_t>(4, s.out_h - oy),
+        finish_tile(out + i * kBlock, sums_matrix, t, bounds, put_sums, y + of.outer * s.out_h * line + oy * line + ox * pixel + panel * kBlock * bytes, line, pixel, least<int64_t>(4, s.out_h - oy),
                        least<int64_t>(4, s.out_w - ox), least<int64_t>(kBlock, s.out_channels - panel * kBlock));
       }
     }
-  }
+  });
 }
 
 constexpr Kernel kRowsOfTable[] = {{"winograd_i8", run_winograd_i8}};
