@@ -246,7 +246,7 @@ bool contract(const Site&, const TableParams& p, Needs& n) {
 }
 bool contract(const Site& site, const PairParams& p, Needs& n) {
   const auto w = walked(p.walk);
-  if (!w || !within(0, static_cast<std::int64_t>(PairOp::real_by_inverse), p.op) || !within(0, 1, p.a_signed, p.b_signed) || !within(-128, 255, p.a_zero, p.b_zero) || !known(p.store.rule)) return false;
+  if (!w || !within(0, static_cast<std::int64_t>(PairOp::linear), p.op) || !within(0, 1, p.a_signed, p.b_signed) || !within(-128, 255, p.a_zero, p.b_zero) || !known(p.store.rule)) return false;
   const bool by_rule = p.op == PairOp::sum || p.op == PairOp::product;
   if (by_rule && p.store.rule == Rescaling::none) return false;   // would store four bytes an element
   const Count block = rescale_block_size(site.isa) * 4;

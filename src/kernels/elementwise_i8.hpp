@@ -27,17 +27,20 @@ enum class PairOp : std::int32_t {
   product,   ///< (A - a_zero) (B - b_zero), rescaled; constants: one block
   real,      ///< dequantised, `binary` (add, sub, mul) in float32, quantised by y_scale
   real_by_inverse,  ///< the same without division or clamps, where that gives the same of all pairs there are
+  linear,    ///< of add and sub: a_factor A + (b_factor B + offset), each sum rounded once, where that gives the same of all pairs; A and B as unsigned bytes, signed ones with 128 added
 };
 struct PairParams {
   BinaryParams walk;                           ///< its op is that of `real`; sub makes a difference of a sum
   PairOp op = PairOp::table;
   std::int32_t a_signed = 0, b_signed = 0, a_zero = 0, b_zero = 0;
   float a_scale = 1, b_scale = 1, y_scale = 1;
+  float a_factor = 0, b_factor = 0, offset = 0;
+  std::int32_t filler = 0;
   Store store;
 };
 std::uint32_t grid(const PairParams& params);
-/// real or real_by_inverse, for params that are otherwise made: tries all pairs, at levels whose products and sums are rounded once.
-PairOp real_pair_op(Isa isa, const PairParams& params);
+/// Sets op, of params that are otherwise made, to the least work among linear, real_by_inverse and real that gives what real does: tries all pairs, at levels whose products and sums are rounded once.
+void set_real_op(Isa isa, PairParams& params);
 
 struct QuantizeParams {
   std::int64_t n = 0;

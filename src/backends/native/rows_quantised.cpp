@@ -321,7 +321,7 @@ template <kernels::Binary O> std::optional<Prepared> pair(const NodeSite& s) {
   if (!by_fixed_rule(s)) {
     p.store = whole_range(s.out[0]->dtype, y.zero[0], Rescaling::real);
     p.walk.op = O;
-    p.op = kernels::real_pair_op(s.isa, p);
+    kernels::set_real_op(s.isa, p);
     return pair_call(s, p, O, {});
   }
   auto all = rescales(s);

@@ -114,6 +114,24 @@ void pair_real(const PairParams& p, const plan::Call& call) {
   }
 }
 
+void pair_linear(const PairParams& p, const plan::Call& call) {
+  const auto *a = static_cast<const std::uint8_t*>(call.operands[0]), *b = static_cast<const std::uint8_t*>(call.operands[1]);
+  auto* y = static_cast<std::uint8_t*>(call.operands[3]);
+  const auto a_sign = static_cast<std::uint8_t>(p.a_signed ? 128 : 0), b_sign = static_cast<std::uint8_t>(p.b_signed ? 128 : 0);
+  const B a_flip = B{} + a_sign, b_flip = B{} + b_sign;
+  const V a_factor = splat(p.a_factor), b_factor = splat(p.b_factor), offset = splat(p.offset);
+  const Bounds bounds(p.store);
+  const auto linear = [&](B u, B v) {
+    const S s = widened(u ^ a_flip, false), t = widened(v ^ b_flip, false);
+    const auto of = [&](I first, I second) { return to_int(fma(to_float(first), a_factor, fma(to_float(second), b_factor, offset))); };
+    return kept(of(beside_low(s, S{}), beside_low(t, S{})), of(beside_high(s, S{}), beside_high(t, S{})), bounds);
+  };
+  walk_rows(p.walk, call.begin, call.end, [&](int64_t at_a, int64_t sa, int64_t at_b, int64_t sb, int64_t at, int64_t n) {
+    const auto part = [](const std::uint8_t* from, int64_t step, int64_t i, int64_t left) { return step == 0 ? B{} + *from : load_part(from + i, left); };
+    for (int64_t i = 0; i < n; i += kBlock) store_part(y + at + i, linear(part(a + at_a, sa, i, n - i), part(b + at_b, sb, i, n - i)), n - i);
+  });
+}
+
 void run_pair(const plan::Call& call) {
   const PairParams& p = *static_cast<const PairParams*>(call.params);
   if (p.op == PairOp::table) {
@@ -125,6 +143,7 @@ void run_pair(const plan::Call& call) {
       for (int64_t i = 0; i < n; ++i) y[at + i] = table[256 * a[at_a + i * sa] + b[at_b + i * sb]];
     });
   }
+  if (p.op == PairOp::linear) return pair_linear(p, call);
   if (p.op == PairOp::real || p.op == PairOp::real_by_inverse) return pair_real(p, call);
   with_rule(p.store.rule, [&]<Rescaling R>() { pair<R>(p, call); });
 }
