@@ -10,6 +10,7 @@ constexpr std::pair<std::string_view, std::string_view> kWords[] = {
     {"conv_last_f32", "product of points read in place by packed panels, channels last"},
     {"conv_f32", "implicit product by packed panels, channels first"},
     {"stencil_f32", "direct, lanes along a row, channels first"},
+    {"row_filter_f32", "minimal filtering F(4, 3) or F(4, 5) of rows, lanes are tiles, channels first"},
     {"depthwise_f32", "direct by channel, channels first"},
     {"depthwise_last_f32", "direct, lanes along channels, channels last"},
     {"conv_i8", "exact integer product of points by packed panels, channels last"},

@@ -24,6 +24,7 @@
 #include "kernels/reduce_i8.hpp"
 #include "kernels/resize.hpp"
 #include "kernels/resize_i8.hpp"
+#include "kernels/row_filter.hpp"
 #include "kernels/rows.hpp"
 #include "kernels/stencil.hpp"
 #include "kernels/winograd.hpp"
@@ -113,6 +114,13 @@ bool contract(const Site& site, const DepthwiseLastParams& p, Needs& n) {
 }
 bool contract(const Site& site, const StencilParams& p, Needs& n) {
   return sound(p.shape) && known(p.epilogue) && suits_stencil(site.isa, p.shape) && same(p, prepare_stencil(site.isa, p.shape, p.epilogue)) && convolution(p.shape, p.epilogue, packed_stencil_size(p), n);
+}
+bool contract(const Site& site, const RowFilterParams& p, Needs& n) {
+  const bool pool = p.pool != 0;
+  ConvShape y = p.shape;
+  if (pool) y.out_h /= 2, y.out_w /= 2;
+  return sound(p.shape) && known(p.epilogue) && p.epilogue.bias != Bias::per_column && suits_row_filter(site.isa, p.shape, pool) && same(p, prepare_row_filter(site.isa, p.shape, p.epilogue, pool)) && (!pool || p.epilogue.activation <= Activation::clip) &&
+         convolution(y, p.epilogue, packed_row_filter_size(p), n);
 }
 
 /// The same of those on stored integers: X, packed constants; Y, bytes or sums.
@@ -490,7 +498,7 @@ struct Row {
 };
 constexpr Row kRowsOfTable[] = {
     {"conv_f32", of<ConvParams>},       {"depthwise_f32", of<ConvParams>}, {"conv_i8", of<ConvI8Params>},     {"depthwise_i8", of<ConvI8Params>}, {"gemm_f32", of<GemmParams>},
-    {"gemv_f32", of<GemvParams>},       {"stencil_f32", of<StencilParams>}, {"depthwise_last_f32", of<DepthwiseLastParams>}, {"conv_last_f32", of<ConvLastParams>}, {"winograd_f32", of<WinogradParams>}, {"winograd_i8", of<WinogradI8Params>},
+    {"gemv_f32", of<GemvParams>},       {"stencil_f32", of<StencilParams>}, {"row_filter_f32", of<RowFilterParams>}, {"depthwise_last_f32", of<DepthwiseLastParams>}, {"conv_last_f32", of<ConvLastParams>}, {"winograd_f32", of<WinogradParams>}, {"winograd_i8", of<WinogradI8Params>},
     {"conv_bf16", of<ConvHalfParams>}, {"conv_f16", of<ConvHalfParams>}, {"pool_last_f32", of<PoolLastParams>},
     {"unary_f32", of<UnaryParams>},     {"binary_f32", of<BinaryParams>},  {"affine_f32", of<AffineParams>},  {"table_i8", of<TableParams>},      {"pair_i8", of<PairParams>},
     {"quantize_i8", of<QuantizeParams>}, {"pool_f32", of<PoolParams>},     {"pool_i8", of<PoolI8Params>},     {"sum_i8", of<SumI8Params>},        {"mean_i8", of<MeanI8Params>},        {"softmax_i8", of<SoftmaxI8Params>},

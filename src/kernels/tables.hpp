@@ -13,14 +13,14 @@ inline constexpr std::span<const Kernel> kConvHalf;
 
 #define SAHA_KERNEL_LIST(integers, halves, base)                                                                                          \
   inline std::span<const std::span<const Kernel>> tables() {                                                                              \
-    static const std::span<const Kernel> all[] = {kSoftmaxI8, integers::kConvI8, halves::kConvHalf, base::kDepthwiseI8, base::kElementwiseI8, base::kReduceI8, base::kResizeI8, base::kGemm, base::kGemv, base::kStencil,\
+    static const std::span<const Kernel> all[] = {kSoftmaxI8, integers::kConvI8, halves::kConvHalf, base::kDepthwiseI8, base::kElementwiseI8, base::kReduceI8, base::kResizeI8, base::kGemm, base::kGemv, base::kStencil, base::kRowFilter,\
                                                   base::kConv, base::kConvLast, base::kWinograd, base::kWinogradI8, base::kDepthwise, base::kElementwise, base::kElements, base::kRows, base::kPool, base::kMovement,        \
                                                   base::kAttention, base::kResize, base::kRecurrent, base::kRecurrentI8, base::kDepthwiseLast, base::kPoolLast};                                                       \
     return all;                                                                                                                           \
   }
 #define SAHA_KERNEL_TABLES(isa)                                                                                                           \
   namespace saha::kernels::isa {                                                                                                          \
-  extern const std::span<const Kernel> kConvI8, kDepthwiseI8, kElementwiseI8, kReduceI8, kResizeI8, kGemm, kGemv, kStencil, kConv, kConvLast, kWinograd, kWinogradI8, kDepthwise, kElementwise, kElements, kRows, kPool, kMovement, \
+  extern const std::span<const Kernel> kConvI8, kDepthwiseI8, kElementwiseI8, kReduceI8, kResizeI8, kGemm, kGemv, kStencil, kRowFilter, kConv, kConvLast, kWinograd, kWinogradI8, kDepthwise, kElementwise, kElements, kRows, kPool, kMovement, \
       kAttention, kResize, kRecurrent, kRecurrentI8, kDepthwiseLast, kPoolLast;                                                                                                                \
   SAHA_KERNEL_LIST(isa, no_half, isa)                                                                                                     \
   }

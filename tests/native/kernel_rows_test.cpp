@@ -187,6 +187,27 @@ TEST(Layouts, small_images_stay_plain) {
   check(n, {n.b.op("MatMul", {n.b.op("Flatten", {x}), n.weight({448, 10})})}, 4, 1e-4);   // nothing is reordered
 }
 
+TEST(Fusion, small_images_are_pooled_with_their_convolution) {
+  const auto graph = [](std::optional<ir::OpName> activation, bool norm, std::int64_t outputs, ir::Attrs pool, bool used, std::size_t instructions) {
+    SCOPED_TRACE(testing::Message() << (activation ? activation->str() : "none") << " " << norm << " " << outputs << " " << instructions);
+    Net n;
+    Val x = n.b.op("Conv", {n.input({2, 3, 20, 20}), n.weight({outputs, 3, 5, 5}, 0.2f), n.weight({outputs})});
+    if (norm) x = n.b.op("BatchNormalization", {x, n.weight({outputs}), n.weight({outputs}), n.weight({outputs}), n.weight({outputs}, 0.5f)});
+    if (activation) x = n.b.op(*activation, {x});
+    const Val y = n.b.op("MaxPool", {x}, std::move(pool));
+    check(n, used ? Vals{y, x} : Vals{y}, instructions, 1e-4);
+  };
+  const ir::Attrs halves = {{"kernel_shape", Ints{2, 2}}, {"strides", Ints{2, 2}}};
+  for (std::optional<ir::OpName> activation : {std::optional<ir::OpName>(), std::optional(ir::OpName("Relu"))})
+    for (bool norm : {false, true}) graph(activation, norm, 8, halves, false, 1);
+  graph(ir::OpName("Tanh"), false, 8, halves, false, 2);        // the largest of tanh: larger than its kernel knows
+  graph(ir::OpName("Relu"), false, 8, halves, true, 2);         // what is pooled is asked for as well
+  graph(ir::OpName("Relu"), false, 5, halves, false, 2);        // too few channels share a transform
+  graph(ir::OpName("Relu"), false, 8, {{"kernel_shape", Ints{2, 2}}}, false, 2);
+  graph(ir::OpName("Relu"), false, 8, {{"kernel_shape", Ints{3, 3}}, {"strides", Ints{2, 2}}}, false, 2);
+  graph(ir::OpName("Relu"), false, 8, {{"kernel_shape", Ints{2, 2}}, {"strides", Ints{2, 2}}, {"pads", Ints{1, 1, 0, 0}}}, false, 2);
+}
+
 TEST(Fusion, conv_takes_batch_norm_bias_residual_and_activation) {
   for (std::int64_t groups : {1, 6})
     for (int kind = 0; kind < 4; ++kind) {

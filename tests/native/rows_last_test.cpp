@@ -37,7 +37,7 @@ void check(Net& n, Val output, std::string_view kernel) {
   ASSERT_TRUE(g) << g.error().message;
   auto want = op::run(*g, n.data);
   ASSERT_TRUE(want) << want.error().message;
-  auto f = fuse(*g);
+  auto f = fuse(*g, kernels::detect_isa());
   ASSERT_TRUE(f) << f.error().message;
   ASSERT_EQ(f->nodes().size(), 1u);
   const ir::Node& node = f->nodes()[0];

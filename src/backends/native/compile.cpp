@@ -14,19 +14,9 @@ namespace {
 using plan::Slot;
 using plan::Space;
 
-/// Held by a slot of memory. What is larger than any tensor is left to the reference, which refuses it by name.
-bool plain(const ir::Type& t) {
-  if (!ir::is_static(t) || t.dtype == DType::string || t.dtype == DType::none) return false;
-  const auto n = checked_elements(NodeSite::numbers(t));
-  return n && *n <= kMaxTensorBytes && storage_bytes(t.dtype, *n) <= kMaxTensorBytes;
-}
-
 class Compiler {
  public:
-  Compiler(const ir::Graph& g, const CompileOptions& options) : g_(g), isa_(options.isa), options_(options), loaded_(std::make_shared<runtime::LoadedPlan>()), p_(loaded_->plan), slot_(g.values().size()) {
-    const auto held = [&](ir::ValueId v) { return v == ir::ValueId::none || plain(g.type(v)); };
-    convolves_ = std::ranges::count_if(g.nodes(), [&](const ir::Node& n) { return prefers_channels_last(g, n) && held(g.result(n)) && std::ranges::all_of(g.operands(n), held) && !convolves_small_planes(g, n, isa_); }) > 1;
-  }
+  Compiler(const ir::Graph& g, const CompileOptions& options) : g_(g), isa_(options.isa), options_(options), loaded_(std::make_shared<runtime::LoadedPlan>()), p_(loaded_->plan), slot_(g.values().size()), convolves_(convolves_channels_last(g, options.isa)) {}
   Result<std::shared_ptr<const runtime::LoadedPlan>> run();
 
  private:
@@ -82,7 +72,7 @@ class Compiler {
     const op::OpDef& def = *op::find(n.op.str())->def;
     if (!(def.traits & op::kView) || n.num_results != 1 || n.num_operands == 0) return false;
     ir::ValueId x = g_.operand(n, 0), y = g_.result(n);
-    if (x == ir::ValueId::none || !plain(g_.type(y)) || !plain(g_.type(x)) || g_.type(x).dtype != g_.type(y).dtype) return false;
+    if (x == ir::ValueId::none || !fits_slot(g_.type(y)) || !fits_slot(g_.type(x)) || g_.type(x).dtype != g_.type(y).dtype) return false;
     std::uint32_t from = slot(x);
     Slot s = p_.slots[from];
     if (s.space == Space::box || s.space == Space::none) return false;
@@ -133,8 +123,8 @@ class Compiler {
     std::uint32_t plain = kNone, nhwc = kNone;
     std::uint32_t& in(ir::Layout l) { return l == ir::Layout::plain ? plain : nhwc; }
   };
-  bool convolves_;                          // large images, more than once: what one convolution gains is less than its operand's and its result's change of layout
   std::vector<Held> slot_;                  // by value
+  bool convolves_;                          // convolves_channels_last()
   std::vector<std::int64_t> buffer_of_;     // by slot
   std::vector<std::uint32_t> viewed_;       // by slot: the one it is a view of, or itself
   std::vector<Buffer> buffers_;
@@ -193,14 +183,14 @@ Result<> Compiler::node(const ir::Node& n) {
     bool there = v != ir::ValueId::none;
     in.push_back(there ? g_[v].type : ir::TypeRef{});
     constant.push_back(there ? g_[v].constant.get() : nullptr);
-    known &= !there || plain(g_.type(v));
+    known &= !there || fits_slot(g_.type(v));
     plain_first &= !only_channels_last(v);
     layouts |= there && !constant.back() && may_be_channels_last(g_.type(v));
   }
   plain_first &= !(convolves_ && prefers_channels_last(g_, n));
   for (std::size_t k = 0; k < n.num_results; ++k) {
     out.push_back(g_[g_.result(n, k)].type);
-    known &= plain(*out.back());
+    known &= fits_slot(*out.back());
   }
   std::optional<Prepared> prepared;
   ir::Layout layout = ir::Layout::plain;
@@ -232,7 +222,7 @@ Result<> Compiler::node(const ir::Node& n) {
   for (std::uint32_t s : reads) use(s, at);
   for (std::size_t k = 0; k < n.num_results; ++k) {
     ir::ValueId y = g_.result(n, k);
-    std::uint32_t s = plain(g_.type(y)) ? arena_slot(g_.type(y), at) : add_slot({Space::box, DType::none, p_.boxes++, 0, 0, {}});
+    std::uint32_t s = fits_slot(g_.type(y)) ? arena_slot(g_.type(y), at) : add_slot({Space::box, DType::none, p_.boxes++, 0, 0, {}});
     slot_[std::size_t(y)].in(has_layouts(g_.type(y)) ? (prepared ? prepared->result.value_or(layout) : layout) : ir::Layout::plain) = s;
     holds(s, y);
     writes.push_back(s);
@@ -273,7 +263,7 @@ Result<std::shared_ptr<const runtime::LoadedPlan>> Compiler::run() {
   for (std::size_t i = 0; i < g_.inputs().size(); ++i) {
     const ir::Type& t = g_.type(g_.inputs()[i]);
     // An input that is no plain tensor is read by host instructions only; it counts as a box that the caller fills.
-    std::uint32_t s = add_slot({Space::input, t.dtype, std::uint32_t(i), 0, 0, plain(t) ? NodeSite::numbers(t) : Dims{}});
+    std::uint32_t s = add_slot({Space::input, t.dtype, std::uint32_t(i), 0, 0, fits_slot(t) ? NodeSite::numbers(t) : Dims{}});
     slot_[std::size_t(g_.inputs()[i])].plain = s;
     holds(s, g_.inputs()[i]);
     p_.inputs.push_back(s);

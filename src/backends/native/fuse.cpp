@@ -5,6 +5,7 @@
 #include <set>
 
 #include "backends/native/recognise.hpp"
+#include "backends/native/rows.hpp"
 #include "backends/native/rows_attention.hpp"
 #include "kernels/movement.hpp"
 #include "op/builder.hpp"
@@ -17,7 +18,7 @@ using op::Vals;
 
 class Fuser {
  public:
-  explicit Fuser(const ir::Graph& g) : g_(g), uses_(g.use_counts()), readers_(g.values().size()), maker_(g.values().size(), -1), group_(g.nodes().size(), -1) {
+  Fuser(const ir::Graph& g, kernels::Isa isa) : g_(g), isa_(isa), planes_(!convolves_channels_last(g, isa)), uses_(g.use_counts()), readers_(g.values().size()), maker_(g.values().size(), -1), group_(g.nodes().size(), -1) {
     for (std::size_t i = 0; i < g.nodes().size(); ++i) {
       for (std::size_t k = 0; k < g.nodes()[i].num_results; ++k) maker_[std::size_t(g.result(g.nodes()[i], k))] = std::int64_t(i);
       for (ValueId v : g.operands(g.nodes()[i])) if (v != ValueId::none) readers_[std::size_t(v)].push_back(i);
@@ -51,6 +52,7 @@ class Fuser {
   ValueId other(const ir::Node& n, ValueId x) const { return g_.operand(n, 0) == x ? g_.operand(n, 1) : g_.operand(n, 0); }
   bool per_channel(ValueId v, ValueId y, std::size_t axis) const;
   Chain grow(std::size_t anchor);
+  Chain pooled(Chain chain) const;
   Chain alone(std::size_t first) const;
   Chain stored(std::size_t anchor) const;
   Chain attention(std::size_t anchor) const;
@@ -58,6 +60,8 @@ class Fuser {
   Val emit(const Chain& chain, op::Builder& b, const std::function<Val(ValueId)>& mapped);
 
   const ir::Graph& g_;
+  kernels::Isa isa_;
+  bool planes_;                            // convolutions take planes
   std::vector<std::uint32_t> uses_;
   std::vector<std::vector<std::size_t>> readers_;
   std::vector<std::int64_t> maker_;        // by value: the node whose result it is; -1: none
@@ -181,6 +185,22 @@ bool Fuser::per_channel(ValueId v, ValueId y, std::size_t axis) const {
   return d.size() >= out.size() - axis;
 }
 
+/// The chain with the MaxPool behind it, where one kernel does both: a convolution, its normalisation, and an activation that keeps the order of numbers.
+Fuser::Chain Fuser::pooled(Chain chain) const {
+  const ValueId y = g_.result(node(chain.back()));
+  const std::int64_t r = reader(y);
+  if (!planes_ || r < 0 || group_[std::size_t(r)] >= 0 || g_.operand(node(std::size_t(r)), 0) != y || !pools_small_planes(g_, node(chain[0]), node(std::size_t(r)), isa_)) return chain;
+  for (std::size_t k = 1; k < chain.size(); ++k) {
+    const ir::Node& n = node(chain[k]);
+    std::vector<ir::TypeRef> types;
+    std::vector<const Tensor*> constants;
+    const auto a = activation_of(site(n, types, constants));
+    if (n.op != "BatchNormalization" && !(n.op == "Add" && (constant(g_.operand(n, 0)) || constant(g_.operand(n, 1)))) && !(a && a->activation <= kernels::Activation::clip && k + 1 == chain.size())) return chain;
+  }
+  chain.push_back(std::size_t(r));
+  return chain;
+}
+
 Fuser::Chain Fuser::grow(std::size_t anchor) {
   const ir::Node& a = node(anchor);
   ValueId y = g_.result(a);
@@ -277,6 +297,7 @@ Result<ir::Graph> Fuser::run() {
   for (std::size_t i = 0; i < g_.nodes().size(); ++i) {
     if (group_[i] >= 0) continue;
     Chain c = grow(i);
+    if (!c.empty() && node(c[0]).op == "Conv" && !op::is_quantised(g_, node(c[0]))) c = pooled(std::move(c));
     if (c.size() < 2) continue;
     take(std::move(c));
   }
@@ -319,6 +340,6 @@ Result<ir::Graph> Fuser::run() {
 }
 }  // namespace
 
-Result<ir::Graph> fuse(const ir::Graph& g) { return Fuser(g).run(); }
+Result<ir::Graph> fuse(const ir::Graph& g, kernels::Isa isa) { return Fuser(g, isa).run(); }
 
 }  // namespace saha::native

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "backends/native/kernel_table.hpp"
+
 namespace saha::native {
 namespace {
 /// `n` permutes axes as `in_memory` does.
@@ -17,6 +19,11 @@ bool permutes(const ir::Graph& g, const ir::Node& n, bool to_last) {
 }
 }  // namespace
 
+bool fits_slot(const ir::Type& t) {
+  if (!ir::is_static(t) || t.dtype == DType::string || t.dtype == DType::none) return false;
+  const auto n = checked_elements(NodeSite::numbers(t));
+  return n && *n <= kMaxTensorBytes && storage_bytes(t.dtype, *n) <= kMaxTensorBytes;
+}
 bool has_layouts(const ir::Type& t) {
   if (!t.is_tensor() || !ir::is_static(t) || t.dims.size() < 3 || t.dims.size() > 4 || t.dtype == DType::string || t.dtype == DType::none) return false;
   const std::int64_t b = bits(t.dtype);

@@ -6,6 +6,8 @@
 
 namespace saha::native {
 
+/// Held by a slot of memory. What is larger than any tensor is left to the reference, which refuses it by name.
+bool fits_slot(const ir::Type& t);
 /// A static tensor of rank 3 or 4 whose elements are whole bytes: it may be held in either layout.
 bool has_layouts(const ir::Type& t);
 /// Kernels on its elements may ask for either.

@@ -47,14 +47,14 @@ ir::Graph runnable(const ir::Graph& graph) {
   return simple ? std::move(simple->graph) : gathered ? std::move(*gathered) : graph;
 }
 
-Result<ir::Graph> lowered(const ir::Graph& runnable, std::span<const Datum* const> in) {
+Result<ir::Graph> lowered(const ir::Graph& runnable, std::span<const Datum* const> in, kernels::Isa isa) {
   std::vector<ir::TypeRef> types;
   for (const Datum* d : in) types.push_back(d && d->is_tensor() ? ir::tensor_type(d->tensor.dtype, {d->tensor.dims.begin(), d->tensor.dims.end()}) : ir::TypeRef{});
   SAHA_TRY(ir::Graph special, passes::specialize(runnable, types));
   SAHA_TRY(special, expand(std::move(special)));
   SAHA_TRY(special, passes::fuse_attention(special, {.fuse = true}));
   SAHA_TRY(special, passes::remove_dead(special, {}));
-  return fuse(special);
+  return fuse(special, isa);
 }
 
 std::shared_ptr<const Network> Network::make(ir::Graph graph, kernels::Isa isa, std::shared_ptr<const Picker> picker) {
@@ -100,7 +100,7 @@ Result<std::shared_ptr<const runtime::LoadedPlan>> Network::made(std::span<const
       return Error{ErrorCode::invalid_model, "section 'model' has " + std::to_string(model.graph.inputs().size()) + " inputs and " + std::to_string(model.graph.outputs().size()) + " outputs, the manifest says " + std::to_string(inputs_.size()) + " and " + std::to_string(outputs_.size()) + "; damaged, not loaded"};
     graph_ = runnable(model.graph);
   }
-  SAHA_TRY(const ir::Graph graph, lowered(*graph_, in));
+  SAHA_TRY(const ir::Graph graph, lowered(*graph_, in, isa_));
   return compile(graph, {isa_, precision_, picker_.get()});
 }
 

@@ -65,7 +65,7 @@ std::vector<runtime::Port> ports(const ir::Graph& g, std::span<const ir::ValueId
 using runtime::Runner;
 
 /// A runnable graph for inputs of these dtypes and dims, as it is compiled: shapes known, chains fused.
-Result<ir::Graph> lowered(const ir::Graph& runnable, std::span<const Datum* const> in);
+Result<ir::Graph> lowered(const ir::Graph& runnable, std::span<const Datum* const> in, kernels::Isa isa);
 
 struct CompileOptions {
   kernels::Isa isa;

@@ -10,6 +10,7 @@
 #include "kernels/conv_half.hpp"
 #include "kernels/gemm.hpp"
 #include "kernels/gemv.hpp"
+#include "kernels/row_filter.hpp"
 #include "kernels/stencil.hpp"
 #include "op/window.hpp"
 
@@ -24,6 +25,7 @@ struct Tail {
   float factor = 1;
   const Tensor* bias = nullptr;               ///< one element per channel
   std::optional<Operand> residual;
+  bool pool = false;                          ///< the largest of each 2x2 results, behind the activation
 };
 /// An anchor: the node, and where its operands stand among those of the node that is being prepared.
 struct Anchor {
@@ -65,6 +67,16 @@ std::optional<Prepared> conv_planes(kernels::Isa isa, const kernels::ConvShape& 
   return p;
 }
 
+std::optional<Prepared> row_filter(kernels::Isa isa, const kernels::ConvShape& shape, const Epilogue& e, bool pool, const float* weights) {
+  const auto params = kernels::prepare_row_filter(isa, shape, e, pool);
+  auto packed = packed_buffer(kernels::packed_row_filter_size(params));
+  if (!packed) return {};
+  kernels::pack_row_filter(isa, params, weights, {packed->as<float>(), std::size_t(packed->size())});
+  Prepared p = call("row_filter_f32", params, {});
+  p.packed.push_back(std::move(*packed));
+  return p;
+}
+
 std::optional<Prepared> stencil(kernels::Isa isa, const kernels::ConvShape& shape, const Epilogue& e, const float* weights) {
   const auto params = kernels::prepare_stencil(isa, shape, e);
   auto packed = packed_buffer(kernels::packed_stencil_size(params));
@@ -94,7 +106,12 @@ std::optional<Prepared> conv(const Anchor& a) {
     weights = scaled.data();
   }
   if (s.layout == ir::Layout::nhwc && s.constant[0]) return {};
-  auto p = s.layout == ir::Layout::nhwc ? conv_last(s, c, e, weights) : kernels::suits_stencil(s.isa, c) ? stencil(s.isa, c, e, weights) : conv_planes(s.isa, c, e, weights);
+  if (a.tail.pool && s.layout == ir::Layout::nhwc) return {};
+  const auto planes = [&] {
+    if (a.tail.pool || kernels::suits_row_filter(s.isa, c, false)) return row_filter(s.isa, c, e, a.tail.pool, weights);
+    return kernels::suits_stencil(s.isa, c) ? stencil(s.isa, c, e, weights) : conv_planes(s.isa, c, e, weights);
+  };
+  auto p = s.layout == ir::Layout::nhwc ? conv_last(s, c, e, weights) : planes();
   if (!p) return {};
   p->operands = {a.operands[0], Operand::packed(0), s.has(2) ? a.operands[2] : Operand::none(), a.tail.residual.value_or(Operand::none())};
   if (folded) {
@@ -303,7 +320,9 @@ std::optional<Prepared> fused(const NodeSite& s) {
       tail.activation = *a;
       break;
     }
-    if (auto a = activation_of(at); a && last) {
+    if (n.op == "MaxPool" && last) {
+      tail.pool = true;
+    } else if (auto a = activation_of(at); a && (last || g.nodes()[i + 1].op == "MaxPool")) {
       tail.activation = *a;
     } else if (n.op == "BatchNormalization") {
       tail.affine = affine_of_batch_norm(at, 0);
@@ -379,14 +398,34 @@ std::optional<kernels::ConvShape> conv_shape(const NodeSite& s, std::size_t weig
   return c;
 }
 
-bool convolves_small_planes(const ir::Graph& g, const ir::Node& n, kernels::Isa isa) {
+namespace {
+/// The convolution that the node is, alone or first in a body, at known shapes.
+std::optional<kernels::ConvShape> static_conv_shape(const ir::Graph& g, const ir::Node& n, kernels::Isa isa) {
   const auto [graph, conv] = convolution_of(g, n);
-  if (!conv) return false;
+  if (!conv) return {};
   std::vector<ir::TypeRef> in, out = {(*graph)[graph->result(*conv)].type};
   for (ir::ValueId v : graph->operands(*conv)) in.push_back(v == ir::ValueId::none ? ir::TypeRef{} : (*graph)[v].type);
-  for (const ir::TypeRef& t : {in[0], in[1], out[0]}) if (!ir::is_static(*t)) return false;
-  const auto shape = conv_shape({{*conv->attrs}, conv->op.str(), in, out, {}, isa}, 1);
+  for (const ir::TypeRef& t : {in[0], in[1], out[0]}) if (!ir::is_static(*t)) return {};
+  return conv_shape({{*conv->attrs}, conv->op.str(), in, out, {}, isa}, 1);
+}
+}  // namespace
+
+bool convolves_small_planes(const ir::Graph& g, const ir::Node& n, kernels::Isa isa) {
+  const auto shape = static_conv_shape(g, n, isa);
   return shape && kernels::suits_stencil(isa, *shape);
+}
+bool convolves_channels_last(const ir::Graph& g, kernels::Isa isa) {
+  const auto held = [&](ir::ValueId v) { return v == ir::ValueId::none || fits_slot(g.type(v)); };
+  return std::ranges::count_if(g.nodes(), [&](const ir::Node& n) { return prefers_channels_last(g, n) && held(g.result(n)) && std::ranges::all_of(g.operands(n), held) && !convolves_small_planes(g, n, isa); }) > 1;
+}
+bool pools_small_planes(const ir::Graph& g, const ir::Node& conv, const ir::Node& pool, kernels::Isa isa) {
+  if (pool.op != "MaxPool" || pool.num_results != 1 || !ir::is_static(g.type(g.result(pool)))) return false;
+  const ir::TypeRef in = g[g.operand(pool, 0)].type, out = g[g.result(pool)].type;
+  if (in->dims.size() != 4 || !ir::is_static(*in)) return false;
+  const auto p = pool_shape({{*pool.attrs}, pool.op.str(), {&in, 1}, {&out, 1}, {}, isa});
+  const auto c = static_conv_shape(g, conv, isa);
+  return c && p && p->kernel_h == 2 && p->kernel_w == 2 && p->stride_h == 2 && p->stride_w == 2 && p->dilation_h == 1 && p->dilation_w == 1 && p->pad_top + p->pad_left == 0 && p->out_h == c->out_h / 2 &&
+         p->out_w == c->out_w / 2 && kernels::suits_row_filter(isa, *c, true);
 }
 
 }  // namespace saha::native

@@ -169,7 +169,7 @@ std::size_t Choices::pick(const std::string& layer, std::span<const Way> ways) c
 Result<Tuned> tune(const ir::Graph& runnable, std::span<const Datum> inputs, const TuneOptions& options) {
   std::vector<const Datum*> in;
   for (const Datum& d : inputs) in.push_back(&d);
-  SAHA_TRY(const ir::Graph graph, lowered(runnable, in));
+  SAHA_TRY(const ir::Graph graph, lowered(runnable, in, options.isa));
   return Tuner(graph, inputs, options).run();
 }
 

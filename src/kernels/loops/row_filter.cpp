@@ -1,0 +1,267 @@
+// row_filter_f32: rows of the image as values at the points, then tiles of R output channels by N vectors of tiles of results, point by point. Contract in kernels/row_filter.hpp.
+#include "kernels/row_filter.hpp"
+
+#include "kernels/loops/activate.hpp"
+#include "kernels/loops/operands.hpp"
+#include "kernels/loops/quads.hpp"
+#include "kernels/loops/strip.hpp"
+
+namespace saha::kernels::SAHA_ISA {
+namespace {
+
+constexpr int kMostPoints = 8;
+
+/// What polynomials are multiplied by that have one of the points, or one pair, for zeros no longer: of x^2, lowest power first.
+template <int Pairs>
+struct Factors {
+  float point[Pairs] = {}, all[Pairs + 1] = {1}, without[Pairs][Pairs] = {};
+  constexpr Factors() {
+    for (int i = 0; i < Pairs; ++i) {
+      point[i] = row_filter_point(Pairs, i);
+      times(all, i + 1, point[i]);
+      without[i][0] = 1;
+      for (int j = 0, degree = 0; j < Pairs; ++j)
+        if (j != i) times(without[i], ++degree, row_filter_point(Pairs, j));
+    }
+  }
+  static constexpr void times(float* c, int degree, float p) {
+    for (int k = degree; k >= 0; --k) c[k] = (k > 0 ? c[k - 1] : 0) - (k < degree ? p * p * c[k] : 0);
+  }
+};
+template <int Pairs>
+constexpr Factors<Pairs> kFactors;
+
+/// The sum of c[k] d[2 k], of which the last factor is 1.
+template <int N>
+inline V even_sum(const float (&c)[N], const V* d) {
+  V v = d[2 * (N - 1)];
+#pragma GCC unroll 4
+  for (int k = N - 2; k >= 0; --k) v = fma(splat(c[k]), d[2 * k], v);
+  return v;
+}
+
+/// Values of the polynomial with coefficients d at the points, up to the factors that the weights hold.
+template <int Pairs>
+inline void transform_input(const V (&d)[2 * Pairs + 2], V (&t)[2 * Pairs + 2]) {
+  constexpr const Factors<Pairs>& f = kFactors<Pairs>;
+  t[0] = even_sum(f.all, d), t[2 * Pairs + 1] = even_sum(f.all, d + 1);
+#pragma GCC unroll 4
+  for (int i = 0; i < Pairs; ++i) {
+    const V even = even_sum(f.without[i], d + 2), odd = even_sum(f.without[i], d + 1);
+    t[2 * i + 1] = fma(splat(f.point[i]), odd, even), t[2 * i + 2] = fma(splat(-f.point[i]), odd, even);
+  }
+}
+template <int Pairs>
+inline void transform_output(const V (&m)[2 * Pairs + 2], V (&y)[4]) {
+  y[0] = m[0], y[1] = V{}, y[2] = V{}, y[3] = m[2 * Pairs + 1];
+#pragma GCC unroll 4
+  for (int i = 0; i < Pairs; ++i) {
+    const float a = kFactors<Pairs>.point[i];
+    const V sum = m[2 * i + 1] + m[2 * i + 2], difference = m[2 * i + 1] - m[2 * i + 2];
+    y[0] = y[0] + sum;
+    y[1] = i == 0 ? splat(a) * difference : fma(splat(a), difference, y[1]);
+    y[2] = i == 0 ? splat(a * a) * sum : fma(splat(a * a), sum, y[2]);
+    y[3] = fma(splat(a * a * a), difference, y[3]);
+  }
+}
+
+/// A group of an image, and what is done with its sums.
+struct Job {
+  const RowFilterParams& p;
+  const float* planes;      ///< [channels][points][plane]
+  const int32_t* at;        ///< of each channel and row of the window, where its plane is read; pooled: then the same of odd rows
+  int64_t depth;
+  const float *bias, *residual;
+  float* y;
+  int64_t count;            ///< tiles that are done at once: of all rows, or of all pairs of rows
+};
+
+/// The channels of a group at all points.
+template <int Pairs>
+void transform_image(const RowFilterParams& p, const float* x, int64_t x_channel, const int32_t* where, int64_t vectors, float* to) {
+  constexpr int kPoints = 2 * Pairs + 2;
+  for (int64_t c = p.shape.in_channels / p.shape.groups; c > 0; --c, x += x_channel, to += kPoints * p.plane) {
+    for (int64_t v = 0; v < vectors; ++v) {
+      V low[4], high[4], d[kPoints], t[kPoints];
+#pragma GCC unroll 4
+      for (int k = 0; k < 4; ++k) low[k] = load_quads(x, where + v * W + k), high[k] = load_quads(x + kPoints - 4, where + v * W + k);
+      transpose_quads(low), transpose_quads(high);
+#pragma GCC unroll 8
+      for (int k = 0; k < kPoints; ++k) d[k] = k < 4 ? low[k & 3] : high[(k - kPoints + 4) & 3];
+      transform_input<Pairs>(d, t);
+#pragma GCC unroll 8
+      for (int k = 0; k < kPoints; ++k) store(to + k * p.plane + v * W, t[k]);
+    }
+    for (int64_t i = vectors * W; i < p.plane; i += W)
+      for (int k = 0; k < kPoints; ++k) store(to + k * p.plane + i, V{});
+  }
+}
+
+template <int R, int N, bool Pool>
+void multiply(const Job& b, int64_t tile, const float* w, float* sums) {
+  for (int point = 0; point < b.p.points; ++point, sums += R * N * W) {
+    const float* x = b.planes + int64_t{point} * b.p.plane + tile;
+    V acc[R][N] = {};
+#pragma GCC unroll 1
+    for (int64_t d = 0; d < b.depth; ++d, w += R) {
+      V xv[N];
+#pragma GCC unroll 3
+      for (int j = 0; j < N; ++j) xv[j] = Pool ? load(x + b.at[j * b.depth + d]) : load(x + b.at[d] + j * W);
+#pragma GCC unroll 8
+      for (int i = 0; i < R; ++i) {
+        const V wv = splat(w[i]);
+#pragma GCC unroll 3
+        for (int j = 0; j < N; ++j) acc[i][j] = fma(wv, xv[j], acc[i][j]);
+      }
+    }
+#pragma GCC unroll 8
+    for (int i = 0; i < R; ++i)
+#pragma GCC unroll 3
+      for (int j = 0; j < N; ++j) store(sums + (i * N + j) * W, acc[i][j]);
+  }
+}
+using Multiply = void (*)(const Job& b, int64_t tile, const float* w, float* sums);
+template <bool Pool, int N, int R>
+constexpr Multiply multiply_of() {
+  if constexpr (R <= row_filter_channels(Pool, W)) return multiply<R, N, Pool>;
+  else return nullptr;
+}
+template <bool Pool, int N>
+struct MultiplyOf {
+  static constexpr Multiply kBy[8] = {multiply_of<Pool, N, 1>(), multiply_of<Pool, N, 2>(), multiply_of<Pool, N, 3>(), multiply_of<Pool, N, 4>(), multiply_of<Pool, N, 5>(), multiply_of<Pool, N, 6>(), multiply_of<Pool, N, 7>(), multiply_of<Pool, N, 8>()};
+};
+
+/// The activations but none, relu and clip, factors, residuals, and tiles that are cut off: results of one channel, `each` of every tile, from tile `first` on.
+[[gnu::noinline]] void finish_any(const Job& b, float* results, int64_t each, int64_t first, int64_t channel) {
+  const RowFilterParams& p = b.p;
+  const Epilogue& e = p.epilogue;
+  const int64_t width = p.pool ? p.shape.out_w / 2 : p.shape.out_w, height = p.pool ? p.shape.out_h / 2 : p.shape.out_h;
+  for (int64_t t = 0; t < least<int64_t>(W, b.count - first); ++t, results += each) {
+    const int64_t column = (first + t) % p.tiles * each, n = least(each, width - column), to = (channel * height + (first + t) / p.tiles) * width + column;
+    if (n <= 0) continue;
+    V v = load_n(results, static_cast<int>(n));
+    if (b.residual) v = fma(load_n(b.residual + to, static_cast<int>(n)), splat(e.residual_scale), v);
+    if (e.activation > Activation::clip || b.residual) v = activate(v, e.activation, e.p0, e.p1);
+    store_n(b.y + to, v, static_cast<int>(n));
+  }
+}
+
+inline V larger(V a, V b) { return select(a != a, a, max(a, b)); }
+
+/// Sums at the points, [points][channels][N], to results.
+template <int Pairs, int N, bool Pool>
+void finish(const Job& b, int64_t tile, const float* sums, int channels, int64_t channel) {
+  constexpr int kPoints = 2 * Pairs + 2;
+  const Epilogue& e = b.p.epilogue;
+  const ConvShape& s = b.p.shape;
+  const bool clamps = (e.activation == Activation::relu || e.activation == Activation::clip) && !b.residual;
+  const bool plain = e.activation <= Activation::clip && !b.residual;
+  const V alpha = splat(e.alpha), lowest = splat(e.activation == Activation::clip ? e.p0 : 0), highest = splat(e.activation == Activation::clip ? e.p1 : __builtin_inff());
+  const int64_t step = int64_t{channels} * N * W, tiles_step = int64_t{b.p.tiles};
+  for (int i = 0; i < channels; ++i, sums += N * W, ++channel) {
+    const V bias = splat(e.bias == Bias::per_row ? b.bias[channel] : 0);
+    const auto bounded = [&](V v) {
+      v = fma(v, alpha, bias);
+      return clamps ? min(highest, max(lowest, v)) : v;
+    };
+    V y[N][4];
+#pragma GCC unroll 3
+    for (int j = 0; j < N; ++j) {
+      V m[kPoints];
+#pragma GCC unroll 8
+      for (int k = 0; k < kPoints; ++k) m[k] = load(sums + k * step + j * W);
+      transform_output<Pairs>(m, y[j]);
+      if constexpr (!Pool) {
+        const int64_t first = tile + j * W;
+#pragma GCC unroll 4
+        for (int k = 0; k < 4; ++k) y[j][k] = bounded(y[j][k]);
+        transpose_quads(y[j]);
+        const bool whole = plain && s.out_w == 4 * tiles_step && first + W <= b.count;
+        float results[4 * W];
+        float* to = whole ? b.y + channel * s.out_h * s.out_w + 4 * first : results;
+#pragma GCC unroll 4
+        for (int k = 0; k < 4; ++k) store_quads(to + 4 * k, 16, y[j][k]);
+        if (!whole) finish_any(b, results, 4, first, channel);
+      }
+    }
+    if constexpr (Pool) {
+      const V left = bounded(larger(max(y[0][1], y[0][0]), max(y[1][1], y[1][0]))), right = bounded(larger(max(y[0][2], y[0][3]), max(y[1][2], y[1][3])));   // a NaN is in the outer ones
+      const bool whole = s.out_w == 4 * tiles_step && tile + W <= b.count;
+      float results[2 * W + 2];
+      float* to = whole ? b.y + channel * (s.out_h / 2) * (s.out_w / 2) + 2 * tile : results;
+      store(to, interleave_low(left, right)), store(to + W, interleave_high(left, right));
+      if (!whole) finish_any(b, results, 2, tile, channel);
+    }
+  }
+}
+
+/// N vectors of tiles of all output channels of the group.
+template <int Pairs, int N, bool Pool>
+void all_channels(const Job& b, int64_t tile, const float* w, int64_t channels) {
+  alignas(64) float sums[kMostPoints * row_filter_channels(Pool, W) * N * W];
+  for (int64_t m = 0, block = 0; m < channels; ++block) {
+    const int64_t n = row_filter_block(channels, row_filter_channels(Pool, W), block);
+    MultiplyOf<Pool, N>::kBy[n - 1](b, tile, w, sums);
+    finish<Pairs, N, Pool>(b, tile, sums, static_cast<int>(n), m);
+    m += n, w += n * b.depth * b.p.points;
+  }
+}
+
+template <int Pairs>
+void filter(const plan::Call& call) {
+  const RowFilterParams& p = *static_cast<const RowFilterParams*>(call.params);
+  const ConvShape& s = p.shape;
+  const auto [x, weights, bias, residual, y] = operands_of(call);
+  const int64_t channels = s.in_channels / s.groups, m = s.out_channels / s.groups, depth = channels * s.kernel_h, phases = p.pool + 1, below = (p.rows + p.pool) >> p.pool;
+  const int64_t tiles = p.tiles, vectors = (phases * below * tiles + W - 1) / W, results = p.pool ? (s.out_h / 2) * (s.out_w / 2) : s.out_h * s.out_w;
+  auto* where = reinterpret_cast<int32_t*>(call.scratch);   // each tile begins in the image
+  int32_t* at = where + round_up(vectors * W, 16);
+  float* planes = reinterpret_cast<float*>(at + round_up(phases * depth, 16));
+  float* image = planes + channels * p.points * p.plane;
+  // Each row of a phase from the one before: the tables take as long to make as a part of the products.
+  const int64_t half = below * tiles, row_step = int64_t{p.width} << p.pool;
+  for (int64_t t = 0; t < tiles; ++t) where[t] = static_cast<int32_t>(4 * t);
+  for (int64_t i = tiles; i < half; ++i) where[i] = static_cast<int32_t>(where[i - tiles] + row_step);
+  for (int64_t i = half; i < phases * half; ++i) where[i] = where[i - half] + p.width;
+  for (int64_t i = phases * half - (p.rows & p.pool) * tiles; i < vectors * W; ++i) where[i] = 0;   // no tile, or a row too many where they are odd
+  for (int64_t phase = 0; phase < phases; ++phase, at += depth) {
+    for (int64_t ky = 0, row = phase; ky < s.kernel_h; ++ky, row += s.dilation_h) at[ky] = static_cast<int32_t>(((row & p.pool) * below + (row >> p.pool)) * tiles);
+    for (int64_t i = s.kernel_h; i < depth; ++i) at[i] = at[i - s.kernel_h] + p.points * p.plane;
+  }
+  at -= phases * depth;
+  for (int64_t piece = call.begin; piece < call.end; ++piece) {
+    const int64_t group = piece % s.groups;
+    const float* from = x + piece * channels * s.in_h * s.in_w;
+    if (!p.in_place)
+      for (int64_t c = 0; c < channels; ++c)
+        for (int64_t r = 0; r < p.rows; ++r) {
+          const int64_t iy = r - s.pad_top;
+          float* to = image + (c * p.rows + r) * p.width;
+          if (iy < 0 || iy >= s.in_h) fill_zero(to, p.width);
+          else copy_phase(from + (c * s.in_h + iy) * s.in_w, s.in_w, s.pad_left, 1, 0, p.width, to);
+        }
+    transform_image<Pairs>(p, p.in_place ? from : image, p.in_place ? s.in_h * s.in_w : int64_t{p.rows} * p.width, where, vectors, planes);
+    const int64_t out_at = piece * m * results;
+    const Job job = {p, planes, at, depth, bias ? bias + group * m : nullptr, residual ? residual + out_at : nullptr, y + out_at, (p.pool ? s.out_h / 2 : s.out_h) * tiles};
+    const float* w = weights + group * m * depth * p.points;
+    if (p.pool) {
+      for (int64_t t = 0; t < job.count; t += W) all_channels<Pairs, 2, true>(job, t, w, m);
+      continue;
+    }
+    int64_t t = 0;
+    for (; t + 2 * W < job.count; t += 3 * W) all_channels<Pairs, 3, false>(job, t, w, m);
+    if (t + W < job.count) all_channels<Pairs, 2, false>(job, t, w, m);
+    else if (t < job.count) all_channels<Pairs, 1, false>(job, t, w, m);
+  }
+}
+
+void run_row_filter(const plan::Call& call) { static_cast<const RowFilterParams*>(call.params)->points == 6 ? filter<2>(call) : filter<3>(call); }
+
+constexpr Kernel kRowsOfTable[] = {{"row_filter_f32", run_row_filter}};
+
+}  // namespace
+
+extern const std::span<const Kernel> kRowFilter;
+constinit const std::span<const Kernel> kRowFilter = kRowsOfTable;
+
+}  // namespace saha::kernels::SAHA_ISA
