@@ -41,10 +41,9 @@ void pack_row_filter(Isa isa, const RowFilterParams& params, const float* weight
   constexpr float kPoints[2][3] = {{0.75f, 1.25f, 0}, {0.5f, 1, 2}};
   return kPoints[pairs - 2][i];
 }
-/// Vectors of tiles that are done at once, of one channel, and most channels, by lanes: pooled, the vectors are of two rows.
-[[maybe_unused]] static constexpr int row_filter_vectors(bool pool) { return pool ? 2 : 3; }
+/// Most channels that are done at once, by lanes, with three vectors of tiles, or pooled with one of each of two rows.
 [[maybe_unused]] static constexpr int row_filter_channels(bool pool, int lanes) { return lanes == 16 ? 8 : pool ? 6 : 4; }
-/// Channels of block `i`, of as few as there can be, as alike as their number allows.
+/// Channels of block `i`, of as few as there can be, as alike as their number allows; the first ones have one more.
 [[maybe_unused]] static constexpr std::int64_t row_filter_block(std::int64_t channels, std::int64_t most, std::int64_t i) {
   const std::int64_t blocks = (channels + most - 1) / most;
   return channels / blocks + (i < channels % blocks ? 1 : 0);

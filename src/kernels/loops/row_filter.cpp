@@ -10,6 +10,7 @@ namespace saha::kernels::SAHA_ISA {
 namespace {
 
 constexpr int kMostPoints = 8;
+constexpr int kMostChannels = 18;   ///< whose sums are finished together
 
 /// What polynomials are multiplied by that have one of the points, or one pair, for zeros no longer: of x^2, lowest power first.
 template <int Pairs>
@@ -31,12 +32,15 @@ struct Factors {
 template <int Pairs>
 constexpr Factors<Pairs> kFactors;
 
+/// a * x + y.
+inline V add_times(float a, V x, V y) { return a == 1 ? y + x : a == -1 ? y - x : fma(splat(a), x, y); }
+
 /// The sum of c[k] d[2 k], of which the last factor is 1.
 template <int N>
 inline V even_sum(const float (&c)[N], const V* d) {
   V v = d[2 * (N - 1)];
 #pragma GCC unroll 4
-  for (int k = N - 2; k >= 0; --k) v = fma(splat(c[k]), d[2 * k], v);
+  for (int k = N - 2; k >= 0; --k) v = add_times(c[k], d[2 * k], v);
   return v;
 }
 
@@ -48,7 +52,7 @@ inline void transform_input(const V (&d)[2 * Pairs + 2], V (&t)[2 * Pairs + 2]) 
 #pragma GCC unroll 4
   for (int i = 0; i < Pairs; ++i) {
     const V even = even_sum(f.without[i], d + 2), odd = even_sum(f.without[i], d + 1);
-    t[2 * i + 1] = fma(splat(f.point[i]), odd, even), t[2 * i + 2] = fma(splat(-f.point[i]), odd, even);
+    t[2 * i + 1] = add_times(f.point[i], odd, even), t[2 * i + 2] = add_times(-f.point[i], odd, even);
   }
 }
 template <int Pairs>
@@ -59,9 +63,9 @@ inline void transform_output(const V (&m)[2 * Pairs + 2], V (&y)[4]) {
     const float a = kFactors<Pairs>.point[i];
     const V sum = m[2 * i + 1] + m[2 * i + 2], difference = m[2 * i + 1] - m[2 * i + 2];
     y[0] = y[0] + sum;
-    y[1] = i == 0 ? splat(a) * difference : fma(splat(a), difference, y[1]);
-    y[2] = i == 0 ? splat(a * a) * sum : fma(splat(a * a), sum, y[2]);
-    y[3] = fma(splat(a * a * a), difference, y[3]);
+    y[1] = i == 0 ? splat(a) * difference : add_times(a, difference, y[1]);
+    y[2] = i == 0 ? splat(a * a) * sum : add_times(a * a, sum, y[2]);
+    y[3] = add_times(a * a * a, difference, y[3]);
   }
 }
 
@@ -74,6 +78,7 @@ struct Job {
   const float *bias, *residual;
   float* y;
   int64_t count;            ///< tiles that are done at once: of all rows, or of all pairs of rows
+  int64_t block, wider;     ///< channels that are done at once, and how many blocks have one more
 };
 
 /// The channels of a group at all points.
@@ -97,38 +102,64 @@ void transform_image(const RowFilterParams& p, const float* x, int64_t x_channel
   }
 }
 
-template <int R, int N, bool Pool>
-void multiply(const Job& b, int64_t tile, const float* w, float* sums) {
-  for (int point = 0; point < b.p.points; ++point, sums += R * N * W) {
-    const float* x = b.planes + int64_t{point} * b.p.plane + tile;
-    V acc[R][N] = {};
-#pragma GCC unroll 1
-    for (int64_t d = 0; d < b.depth; ++d, w += R) {
-      V xv[N];
-#pragma GCC unroll 3
-      for (int j = 0; j < N; ++j) xv[j] = Pool ? load(x + b.at[j * b.depth + d]) : load(x + b.at[d] + j * W);
+template <int R, int N>
+inline void add_products(V (&acc)[R][N], const float* w, const V (&x)[N]) {
 #pragma GCC unroll 8
-      for (int i = 0; i < R; ++i) {
-        const V wv = splat(w[i]);
+  for (int i = 0; i < R; ++i) {
+    const V wv = splat(w[i]);
 #pragma GCC unroll 3
-        for (int j = 0; j < N; ++j) acc[i][j] = fma(wv, xv[j], acc[i][j]);
-      }
-    }
-#pragma GCC unroll 8
-    for (int i = 0; i < R; ++i)
-#pragma GCC unroll 3
-      for (int j = 0; j < N; ++j) store(sums + (i * N + j) * W, acc[i][j]);
+    for (int j = 0; j < N; ++j) acc[i][j] = fma(wv, x[j], acc[i][j]);
   }
 }
-using Multiply = void (*)(const Job& b, int64_t tile, const float* w, float* sums);
-template <bool Pool, int N, int R>
+/// Height: rows of the window, where they are known and lie below each other, so that the two rows of results of a pool share what they read; 0: any.
+template <int R, int N, bool Pool, int Height>
+void multiply(const Job& b, int64_t tile, const float* w, float* sums, int64_t blocks) {
+  const int64_t channel_sums = int64_t{b.p.points} * N * W;
+  for (; blocks > 0; --blocks, sums += R * channel_sums) {
+    const float* x = b.planes + tile;
+    float* to = sums;
+    for (int point = 0; point < b.p.points; ++point, x += b.p.plane, to += N * W) {
+      V acc[R][N] = {};
+      if constexpr (Height > 0) {
+        const float* from = x;
+        const int32_t *even = b.at, *odd = b.at + b.depth;
+        const int64_t channel = int64_t{b.p.points} * b.p.plane;
+#pragma GCC unroll 1
+        for (int64_t d = b.depth; d > 0; d -= Height, from += channel) {
+          V rows[2] = {{}, load(from + even[0])};
+#pragma GCC unroll 5
+          for (int ky = 0; ky < Height; ++ky, w += R) {
+            rows[0] = rows[1], rows[1] = load(from + odd[ky]);
+            add_products<R, 2>(acc, w, rows);
+          }
+        }
+      } else {
+#pragma GCC unroll 1
+        for (int64_t d = 0; d < b.depth; ++d, w += R) {
+          V xv[N];
+#pragma GCC unroll 3
+          for (int j = 0; j < N; ++j) xv[j] = Pool ? load(x + b.at[j * b.depth + d]) : load(x + b.at[d] + j * W);
+          add_products<R, N>(acc, w, xv);
+        }
+      }
+#pragma GCC unroll 8
+      for (int i = 0; i < R; ++i)
+#pragma GCC unroll 3
+        for (int j = 0; j < N; ++j) store(to + i * channel_sums + j * W, acc[i][j]);
+    }
+  }
+}
+using Multiply = void (*)(const Job& b, int64_t tile, const float* w, float* sums, int64_t blocks);
+template <bool Pool, int N, int Height, int R>
 constexpr Multiply multiply_of() {
-  if constexpr (R <= row_filter_channels(Pool, W)) return multiply<R, N, Pool>;
+  if constexpr (R <= row_filter_channels(Pool, W)) return multiply<R, N, Pool, Height>;
   else return nullptr;
 }
-template <bool Pool, int N>
+/// By channels, less one.
+template <bool Pool, int N, int Height>
 struct MultiplyOf {
-  static constexpr Multiply kBy[8] = {multiply_of<Pool, N, 1>(), multiply_of<Pool, N, 2>(), multiply_of<Pool, N, 3>(), multiply_of<Pool, N, 4>(), multiply_of<Pool, N, 5>(), multiply_of<Pool, N, 6>(), multiply_of<Pool, N, 7>(), multiply_of<Pool, N, 8>()};
+  static constexpr Multiply kBy[8] = {multiply_of<Pool, N, Height, 1>(), multiply_of<Pool, N, Height, 2>(), multiply_of<Pool, N, Height, 3>(), multiply_of<Pool, N, Height, 4>(),
+                                      multiply_of<Pool, N, Height, 5>(), multiply_of<Pool, N, Height, 6>(), multiply_of<Pool, N, Height, 7>(), multiply_of<Pool, N, Height, 8>()};
 };
 
 /// The activations but none, relu and clip, factors, residuals, and tiles that are cut off: results of one channel, `each` of every tile, from tile `first` on.
@@ -148,7 +179,7 @@ struct MultiplyOf {
 
 inline V larger(V a, V b) { return select(a != a, a, max(a, b)); }
 
-/// Sums at the points, [points][channels][N], to results.
+/// Sums at the points, [channels][points][N], to results.
 template <int Pairs, int N, bool Pool>
 void finish(const Job& b, int64_t tile, const float* sums, int channels, int64_t channel) {
   constexpr int kPoints = 2 * Pairs + 2;
@@ -157,35 +188,39 @@ void finish(const Job& b, int64_t tile, const float* sums, int channels, int64_t
   const bool clamps = (e.activation == Activation::relu || e.activation == Activation::clip) && !b.residual;
   const bool plain = e.activation <= Activation::clip && !b.residual;
   const V alpha = splat(e.alpha), lowest = splat(e.activation == Activation::clip ? e.p0 : 0), highest = splat(e.activation == Activation::clip ? e.p1 : __builtin_inff());
-  const int64_t step = int64_t{channels} * N * W, tiles_step = int64_t{b.p.tiles};
-  for (int i = 0; i < channels; ++i, sums += N * W, ++channel) {
+  const int64_t tiles_step = int64_t{b.p.tiles};
+  for (int i = 0; i < channels; ++i, sums += kPoints * N * W, ++channel) {
     const V bias = splat(e.bias == Bias::per_row ? b.bias[channel] : 0);
     const auto bounded = [&](V v) {
       v = fma(v, alpha, bias);
-      return clamps ? min(highest, max(lowest, v)) : v;
+      if (clamps) v = max(lowest, v);
+      return e.activation == Activation::clip ? min(highest, v) : v;
     };
-    V y[N][4];
+    V left{}, right{};   // of a pool
 #pragma GCC unroll 3
     for (int j = 0; j < N; ++j) {
-      V m[kPoints];
+      V m[kPoints], y[4];
 #pragma GCC unroll 8
-      for (int k = 0; k < kPoints; ++k) m[k] = load(sums + k * step + j * W);
-      transform_output<Pairs>(m, y[j]);
-      if constexpr (!Pool) {
+      for (int k = 0; k < kPoints; ++k) m[k] = load(sums + (k * N + j) * W);
+      transform_output<Pairs>(m, y);
+      if constexpr (Pool) {
+        const V l = max(y[1], y[0]), r = max(y[2], y[3]);   // a NaN is in the outer ones
+        left = j == 0 ? l : larger(left, l), right = j == 0 ? r : larger(right, r);
+      } else {
         const int64_t first = tile + j * W;
 #pragma GCC unroll 4
-        for (int k = 0; k < 4; ++k) y[j][k] = bounded(y[j][k]);
-        transpose_quads(y[j]);
+        for (int k = 0; k < 4; ++k) y[k] = bounded(y[k]);
+        transpose_quads(y);
         const bool whole = plain && s.out_w == 4 * tiles_step && first + W <= b.count;
         float results[4 * W];
         float* to = whole ? b.y + channel * s.out_h * s.out_w + 4 * first : results;
 #pragma GCC unroll 4
-        for (int k = 0; k < 4; ++k) store_quads(to + 4 * k, 16, y[j][k]);
+        for (int k = 0; k < 4; ++k) store_quads(to + 4 * k, 16, y[k]);
         if (!whole) finish_any(b, results, 4, first, channel);
       }
     }
     if constexpr (Pool) {
-      const V left = bounded(larger(max(y[0][1], y[0][0]), max(y[1][1], y[1][0]))), right = bounded(larger(max(y[0][2], y[0][3]), max(y[1][2], y[1][3])));   // a NaN is in the outer ones
+      left = bounded(left), right = bounded(right);
       const bool whole = s.out_w == 4 * tiles_step && tile + W <= b.count;
       float results[2 * W + 2];
       float* to = whole ? b.y + channel * (s.out_h / 2) * (s.out_w / 2) + 2 * tile : results;
@@ -196,14 +231,17 @@ void finish(const Job& b, int64_t tile, const float* sums, int channels, int64_t
 }
 
 /// N vectors of tiles of all output channels of the group.
-template <int Pairs, int N, bool Pool>
+template <int Pairs, int N, bool Pool, int Height>
 void all_channels(const Job& b, int64_t tile, const float* w, int64_t channels) {
-  alignas(64) float sums[kMostPoints * row_filter_channels(Pool, W) * N * W];
-  for (int64_t m = 0, block = 0; m < channels; ++block) {
-    const int64_t n = row_filter_block(channels, row_filter_channels(Pool, W), block);
-    MultiplyOf<Pool, N>::kBy[n - 1](b, tile, w, sums);
+  alignas(64) float sums[kMostPoints * kMostChannels * N * W];
+  const int64_t blocks = (channels - b.wider) / b.block, most_blocks = kMostChannels / (b.block + (b.wider > 0));
+  for (int64_t m = 0, block = 0; block < blocks;) {
+    const int64_t together = least(most_blocks, blocks - block), wide = most<int64_t>(0, least(together, b.wider - block)), n = together * b.block + wide;
+    const float* rest = w + wide * (b.block + 1) * b.depth * b.p.points;
+    if (wide > 0) MultiplyOf<Pool, N, Height>::kBy[b.block](b, tile, w, sums, wide);
+    if (together > wide) MultiplyOf<Pool, N, Height>::kBy[b.block - 1](b, tile, rest, sums + wide * (b.block + 1) * b.p.points * N * W, together - wide);
     finish<Pairs, N, Pool>(b, tile, sums, static_cast<int>(n), m);
-    m += n, w += n * b.depth * b.p.points;
+    m += n, block += together, w += n * b.depth * b.p.points;
   }
 }
 
@@ -229,6 +267,7 @@ void filter(const plan::Call& call) {
     for (int64_t i = s.kernel_h; i < depth; ++i) at[i] = at[i - s.kernel_h] + p.points * p.plane;
   }
   at -= phases * depth;
+  const int64_t most_channels = row_filter_channels(p.pool != 0, W), blocks = (m + most_channels - 1) / most_channels;
   for (int64_t piece = call.begin; piece < call.end; ++piece) {
     const int64_t group = piece % s.groups;
     const float* from = x + piece * channels * s.in_h * s.in_w;
@@ -242,16 +281,18 @@ void filter(const plan::Call& call) {
         }
     transform_image<Pairs>(p, p.in_place ? from : image, p.in_place ? s.in_h * s.in_w : int64_t{p.rows} * p.width, where, vectors, planes);
     const int64_t out_at = piece * m * results;
-    const Job job = {p, planes, at, depth, bias ? bias + group * m : nullptr, residual ? residual + out_at : nullptr, y + out_at, (p.pool ? s.out_h / 2 : s.out_h) * tiles};
+    const Job job = {p, planes, at, depth, bias ? bias + group * m : nullptr, residual ? residual + out_at : nullptr, y + out_at, (p.pool ? s.out_h / 2 : s.out_h) * tiles, m / blocks, m % blocks};
     const float* w = weights + group * m * depth * p.points;
     if (p.pool) {
-      for (int64_t t = 0; t < job.count; t += W) all_channels<Pairs, 2, true>(job, t, w, m);
+      constexpr int kHeight = 2 * Pairs - 1;
+      const bool square = s.kernel_h == kHeight && s.dilation_h == 1;
+      for (int64_t t = 0; t < job.count; t += W) square ? all_channels<Pairs, 2, true, kHeight>(job, t, w, m) : all_channels<Pairs, 2, true, 0>(job, t, w, m);
       continue;
     }
     int64_t t = 0;
-    for (; t + 2 * W < job.count; t += 3 * W) all_channels<Pairs, 3, false>(job, t, w, m);
-    if (t + W < job.count) all_channels<Pairs, 2, false>(job, t, w, m);
-    else if (t < job.count) all_channels<Pairs, 1, false>(job, t, w, m);
+    for (; t + 2 * W < job.count; t += 3 * W) all_channels<Pairs, 3, false, 0>(job, t, w, m);
+    if (t + W < job.count) all_channels<Pairs, 2, false, 0>(job, t, w, m);
+    else if (t < job.count) all_channels<Pairs, 1, false, 0>(job, t, w, m);
   }
 }
 
