@@ -298,7 +298,8 @@ inline I rescaled(I acc, const int32_t* t) {
 struct Bounds {
   I zero;
   S narrow_zero, lo, hi;
-  explicit Bounds(const Store& s) : zero(splat(s.zero)), narrow_zero(S{} + static_cast<std::int16_t>(s.zero)), lo(S{} + static_cast<std::int16_t>(s.lo)), hi(S{} + static_cast<std::int16_t>(s.hi)) {}
+  bool all_unsigned;      ///< 0 to 255
+  explicit Bounds(const Store& s) : zero(splat(s.zero)), narrow_zero(S{} + static_cast<std::int16_t>(s.zero)), lo(S{} + static_cast<std::int16_t>(s.lo)), hi(S{} + static_cast<std::int16_t>(s.hi)), all_unsigned(s.lo == 0 && s.hi == 255) {}
 };
 /// A block of scaled numbers that keep clear of the ends of int32, + zero, as stored integers.
 template <bool HasZero = false>
