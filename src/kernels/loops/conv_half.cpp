@@ -68,7 +68,8 @@ void with_rows(int64_t n, F f) {
 }
 template <class F>
 void each_tile(const Block& b, F tile) {
-  Ahead ahead(reinterpret_cast<const int32_t*>(b.panel), int64_t{b.c.units} * panel_columns(b.c.product), (b.m1 - b.m0 + kTileRows - 1) / kTileRows);
+  const int64_t size = int64_t{b.c.units} * panel_columns(b.c.product);
+  Ahead ahead(b.panel + size, 4 * size, (b.m1 - b.m0 + kTileRows - 1) / kTileRows);
   for (int64_t i = b.m0; i < b.m1; i += kTileRows) {
     ahead.ask();
     with_rows(least<int64_t>(kTileRows, b.m1 - i), [&]<int R>() { tile.template operator()<R>(b.rows + (i - b.from) * 2 * b.c.units, i); });

@@ -3,6 +3,7 @@
 // come about.
 #include "kernels/epilogue.hpp"
 #include "kernels/loops/activate.hpp"
+#include "kernels/loops/ahead.hpp"
 #include "kernels/loops/vec.hpp"
 #include "kernels/panels.hpp"
 
@@ -275,7 +276,13 @@ inline void multiply(const Rows& a, const Panel* panels, int count, int64_t dept
             narrow_tile(a.at(i), q, depth, o, i, static_cast<int>(least<int64_t>(kPackRows, m1 - i)));
         continue;
       }
-      for (int64_t i = i0; i < i1; i += kRows) tile_any(a, q, depth, o, i, static_cast<int>(least<int64_t>(kRows, i1 - i)));
+      const bool last = j + 1 == count;   // of this depth: packed panels go on where the first one's depth does
+      const Panel& next = panels[last ? 0 : j + 1];
+      Ahead ahead(last ? next.b + depth * next.step : next.b, b_inside ? 0 : 4 * depth * next.vectors * W, (i1 - i0 + kRows - 1) / kRows);
+      for (int64_t i = i0; i < i1; i += kRows) {
+        ahead.ask();
+        tile_any(a, q, depth, o, i, static_cast<int>(least<int64_t>(kRows, i1 - i)));
+      }
     }
   }
 }

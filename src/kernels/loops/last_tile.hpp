@@ -52,17 +52,16 @@ inline PointTile point_tile_of(int rows, int vectors) {
 }
 
 /// Points [0, count), which stand from row `row` on, times one panel of `depth`; tiles are as alike as their number allows, since a tile of one point costs as much as one of four.
-/// The panel that follows is asked for meanwhile: weights come from memory, and no hardware prefetcher looks so far ahead.
 inline void multiply_points(const float* const* points, int64_t count, const Segment* s, const Segment* end, const float* b, int64_t depth, int vectors, const Out& o, int64_t row, int64_t column, int columns) {
   const int64_t most_rows = last_tile_rows(vectors, W), tiles = (count + most_rows - 1) / most_rows, rows = count / tiles, longer = count % tiles;
-  const int64_t size = depth * vectors * W, ahead = round_up((size + tiles - 1) / tiles, 16);
-  const float* next = b + size;
+  const int64_t size = depth * vectors * W;
+  Ahead ahead(b + size, 4 * size, tiles);
   for (int part = 0; part < 2; ++part) {
     const int64_t n = part == 0 ? longer : tiles - longer, r = part == 0 ? rows + 1 : rows;
     if (n == 0) continue;
     const PointTile tile = point_tile_of(static_cast<int>(r), vectors);
     for (int64_t t = 0; t < n; ++t, points += r, row += r) {
-      for (const float* stop = next + ahead; next < stop; next += 16) __builtin_prefetch(next, 0, 2);
+      ahead.ask();
       tile(points, s, end, b, o, row, column, columns);
     }
   }
