@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <utility>
 #include <vector>
 
 #include "kernels/split.hpp"
@@ -11,25 +10,45 @@ namespace saha::kernels {
 
 namespace {
 
-/// What `real` makes of all pairs of bytes, byte of A by byte of B.
-struct Pairs {
-  const PairParams& p;
-
-  float number(int byte, bool is_signed, std::int32_t zero, float scale) const { return float((is_signed ? static_cast<std::int8_t>(byte) : byte) - zero) * scale; }
-  float sum(int i, int j) const {
-    const float a = number(i, p.a_signed, p.a_zero, p.a_scale), b = number(j, p.b_signed, p.b_zero, p.b_scale);
-    return p.walk.op == Binary::add ? a + b : p.walk.op == Binary::sub ? a - b : a * b;
+/// All pairs of bytes, pair 256 i + j of byte i of A and byte j of B, and what `real` makes of them.
+class Pairs {
+ public:
+  explicit Pairs(const PairParams& p) : p_(p) {
+    for (int at = 0; at < kPairs; ++at) {
+      const float a = number(at / 256, p.a_signed, p.a_zero, p.a_scale), b = number(at % 256, p.b_signed, p.b_zero, p.b_scale);
+      const float sum = p.walk.op == Binary::add ? a + b : p.walk.op == Binary::sub ? a - b : a * b, exact = sum / p.y_scale;
+      within_ = std::abs(exact) < kMost;
+      if (!within_) return;
+      sums_.push_back(sum), stored_.push_back(stored(exact)), all_.push_back(at);
+      if (std::abs(std::abs(exact - rounded(exact)) - 0.5f) < kClose) close_.push_back(at);
+    }
   }
-  std::int32_t stored(float v) const { return static_cast<std::int32_t>(std::clamp(static_cast<std::int64_t>(std::nearbyint(v)) + p.store.zero, std::int64_t{p.store.lo}, std::int64_t{p.store.hi})); }
-  /// f(i, j) is stored as what the sum of each pair of `pairs` comes to is.
+  float sum(int at) const { return sums_[static_cast<std::size_t>(at)]; }
+  /// What f(pair) says is stored as `real` stores it, always. Those close to a tie are looked at first.
   template <class F>
-  bool same(const std::vector<std::pair<int, int>>& pairs, F f) const {
-    return std::ranges::all_of(pairs, [&](const auto& at) {
-      const float exact = sum(at.first, at.second) / p.y_scale, v = f(at.first, at.second);
-      return std::abs(exact) < kMost && std::abs(v) < kMost && stored(exact) == stored(v);
-    });
+  bool same(F f) const {
+    const auto as_real = [&](int at) {
+      const float v = f(at);
+      return std::abs(v) < kMost && stored(v) == stored_[static_cast<std::size_t>(at)];
+    };
+    return within_ && std::ranges::all_of(close_, as_real) && std::ranges::all_of(all_, as_real);
   }
-  static constexpr float kMost = 1e9f;   // within int32
+
+ private:
+  static constexpr int kPairs = 65536;
+  static constexpr float kMost = 1e9f, kClose = 1e-3f;   // within int32
+  static float number(int byte, bool is_signed, std::int32_t zero, float scale) { return float((is_signed ? static_cast<std::int8_t>(byte) : byte) - zero) * scale; }
+  static float rounded(float v) {   // to nearest, ties to even; what is larger is stored as a bound anyway
+    constexpr float kLarge = 4e6f, kUnits = 12582912;
+    return (std::clamp(v, -kLarge, kLarge) + kUnits) - kUnits;
+  }
+  std::int32_t stored(float v) const { return std::clamp(static_cast<std::int32_t>(rounded(v)) + p_.store.zero, p_.store.lo, p_.store.hi); }
+
+  const PairParams& p_;
+  std::vector<float> sums_;
+  std::vector<std::int32_t> stored_;
+  std::vector<int> all_, close_;
+  bool within_ = true;
 };
 
 float stepped(float v, int ulps) {
@@ -38,21 +57,18 @@ float stepped(float v, int ulps) {
   return v;
 }
 /// Factors and an offset that store all pairs alike. Where the nearest ones fall on the wrong side of a tie, some that lie beside them may not.
-bool set_linear(const Pairs& all, const std::vector<std::pair<int, int>>& pairs, PairParams& p) {
+bool set_linear(const Pairs& pairs, PairParams& p) {
   if (p.walk.op == Binary::mul) return false;
   constexpr int kBeside = 2;
   const double sign = p.walk.op == Binary::sub ? -1 : 1, a = double(p.a_scale) / double(p.y_scale), b = sign * double(p.b_scale) / double(p.y_scale);
-  std::vector<std::pair<int, int>> close;   // to a tie
-  for (const auto& at : pairs)
-    if (const float v = all.sum(at.first, at.second) / p.y_scale; std::abs(std::abs(v - std::nearbyint(v)) - 0.5f) < 1e-3f) close.push_back(at);
+  const int a_flip = p.a_signed ? 128 : 0, b_flip = p.b_signed ? 128 : 0;
   for (int i = -kBeside; i <= kBeside; ++i)
     for (int j = -kBeside; j <= kBeside; ++j) {
       p.a_factor = stepped(float(a), i), p.b_factor = stepped(float(b), j);
-      const float offset = float(-double(p.a_factor) * (p.a_zero + (p.a_signed ? 128 : 0)) - double(p.b_factor) * (p.b_zero + (p.b_signed ? 128 : 0)));
+      const float offset = float(-double(p.a_factor) * (p.a_zero + a_flip) - double(p.b_factor) * (p.b_zero + b_flip));
       for (int k = -kBeside; k <= kBeside; ++k) {
         p.offset = stepped(offset, k);
-        const auto v = [&](int x, int y) { return std::fma(float(p.a_signed ? x ^ 128 : x), p.a_factor, std::fma(float(p.b_signed ? y ^ 128 : y), p.b_factor, p.offset)); };
-        if (all.same(close, v) && all.same(pairs, v)) return true;
+        if (pairs.same([&](int at) { return std::fma(float(at / 256 ^ a_flip), p.a_factor, std::fma(float(at % 256 ^ b_flip), p.b_factor, p.offset)); })) return true;
       }
     }
   p.a_factor = p.b_factor = p.offset = 0;
@@ -64,20 +80,14 @@ bool set_linear(const Pairs& all, const std::vector<std::pair<int, int>>& pairs,
 void set_real_op(Isa isa, PairParams& p) {
   p.op = PairOp::real;
   if (isa == Isa::generic || !(p.y_scale > 0)) return;
-  const Pairs all{p};
-  std::vector<std::pair<int, int>> pairs;
-  for (int i = 0; i < 256; ++i)
-    for (int j = 0; j < 256; ++j) pairs.emplace_back(i, j);
-  if (set_linear(all, pairs, p)) {
-    p.op = PairOp::linear;
-    return;
-  }
+  const Pairs pairs(p);
   const float inverse = 1 / p.y_scale;
-  const auto corrected = [&](int i, int j) {
-    const float x = all.sum(i, j), q = x * inverse;
+  const auto corrected = [&](int at) {
+    const float x = pairs.sum(at), q = x * inverse;
     return std::fma(std::fma(-q, p.y_scale, x), inverse, q);
   };
-  if (all.same(pairs, corrected)) p.op = PairOp::real_by_inverse;
+  if (set_linear(pairs, p)) p.op = PairOp::linear;
+  else if (pairs.same(corrected)) p.op = PairOp::real_by_inverse;
 }
 
 std::uint32_t grid(const TableParams& p) { return pieces_of_rows(p.n, 1); }
