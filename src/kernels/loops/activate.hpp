@@ -52,21 +52,23 @@ inline void with_activation(Activation a, F f) {
   }
 }
 
-/// y[i] = f(x[i]) in rows of n numbers, n a multiple of W, `step` apart. Two vectors at a time hide the latency of a chain; a last one without another is done twice. Y may be X.
+/// y[i] = f(x[i]) in rows of n numbers, n a multiple of W and not 0, `step` apart: a row that may be empty would keep f's constants from standing in registers for all rows. Two vectors at a time hide the latency of a chain; a last one without another is done twice. Y may be X.
 using Map = void (*)(const float* x, float* y, int64_t step, int64_t rows, int64_t n, float p0, float p1);
 template <class F>
 void map_vectors(const float* x, float* y, int64_t step, int64_t rows, int64_t n, float p0, float p1) {
-  for (; rows > 0; --rows, x += step, y += step)
-    for (int64_t i = 0; i < n; i += 2 * W) {
+  for (; rows > 0; --rows, x += step, y += step) {
+    int64_t i = 0;
+    do {
       const int64_t second = least(i + W, n - W);
       const V a = F()(load(x + i), p0, p1), b = F()(load(x + second), p0, p1);
       store(y + i, a), store(y + second, b);
-    }
+    } while ((i += 2 * W) < n);
+  }
 }
 /// The same for any n: what is left of a row goes by memory of its own, so that there is no second copy of f.
 [[gnu::noinline]] inline void map_rows(Map map, const float* x, float* y, int64_t step, int64_t rows, int64_t n, float p0, float p1) {
   const int64_t rest = n % W;
-  map(x, y, step, rows, n - rest, p0, p1);
+  if (rest < n) map(x, y, step, rows, n - rest, p0, p1);
   if (rest == 0) return;
   for (x += n - rest, y += n - rest; rows > 0; --rows, x += step, y += step) {
     float v[W];

@@ -82,6 +82,7 @@ void copy_taps(const Copies& k, const float* strip, int64_t channel, int64_t cha
   const int count = N > 0 ? N : k.count;
   int64_t from[N > 0 ? N : 1], to[N > 0 ? N : 1];
   if constexpr (N > 0)
+#pragma GCC unroll 8
     for (int i = 0; i < N; ++i) from[i] = k.from[i], to[i] = k.to[i];
   for (int64_t ic = 0; ic < channels; ++ic, strip += channel)
     for (int t = 0; t < taps; ++t, out += width) {

@@ -46,7 +46,7 @@ void round_row(const float* from, int64_t n, std::uint16_t* to) {
       V acc[kFew][2];
 #pragma GCC unroll 8
       for (int k = 0; k < kFew; ++k) acc[k][0] = load(sums + (i + k) * stride), acc[k][1] = load(sums + (i + k) * stride + W);
-      finish(acc, o, row + i, column, n);
+      finish<kFew, 2, false>(acc, o, row + i, column, n);
     }
     finish_any(sums + i * stride, stride, o, row + i, rows - i, column, n);
   }

@@ -7,6 +7,12 @@
 #include "kernels/loops/point_tiles.hpp"
 #endif
 
+#if defined(SAHA_ISA_BELOW)
+namespace saha::kernels::SAHA_ISA_BELOW {
+void run_conv_i8(const plan::Call& call);
+}
+#endif
+
 namespace saha::kernels::SAHA_ISA {
 namespace {
 
@@ -185,6 +191,9 @@ void convolve_by_tiles(const plan::Call& call) {
 }
 #endif
 
+}  // namespace
+
+/// What a level adds to the one below it, whose loops take all else.
 void run_conv_i8(const plan::Call& call) {
   const ConvI8Params& c = *static_cast<const ConvI8Params*>(call.params);
 #if SAHA_NEON >= 4
@@ -196,11 +205,17 @@ void run_conv_i8(const plan::Call& call) {
 #if SAHA_INTRINSICS == 1
   if (c.dot == Dot::twos) return convolve_by_twos(call);
 #endif
-  if constexpr (kHasQuads) {
-    if (c.dot == Quads::kDot) return convolve<Quads>(call);
-  }
+#if SAHA_ISA_LEVEL == 3 || SAHA_NEON == 2
+  if (c.dot == Quads::kDot) return convolve<Quads>(call);
+#endif
+#if defined(SAHA_ISA_BELOW)
+  SAHA_ISA_BELOW::run_conv_i8(call);
+#else
   c.dot == Dot::bytes ? convolve<Bytes>(call) : convolve<Pairs>(call);
+#endif
 }
+
+namespace {
 
 constexpr Kernel kRowsOfTable[] = {{"conv_i8", run_conv_i8}};
 

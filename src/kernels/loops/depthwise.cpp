@@ -167,7 +167,7 @@ struct InPlace {
   void (*plane)(const ConvShape&, const Column*, int64_t, const float*, const float*, const float*, const Finish&) = nullptr;
 };
 InPlace in_place(const ConvShape& s) {
-  if (s.kernel_h != s.kernel_w || s.dilation_w != 1 || s.dilation_h != 1 || s.stride_w != s.stride_h || s.out_w > (kMaxColumns - 1) * W) return {};
+  if (kCompact || s.kernel_h != s.kernel_w || s.dilation_w != 1 || s.dilation_h != 1 || s.stride_w != s.stride_h || s.out_w > (kMaxColumns - 1) * W) return {};
   if (s.kernel_w == 3 && s.stride_w == 1) return {plan_column<3, 1>, plane<3, 1>};
   if (s.kernel_w == 3 && s.stride_w == 2) return {plan_column<3, 2>, plane<3, 2>};
   if (s.kernel_w == 5 && s.stride_w == 1) return {plan_column<5, 1>, plane<5, 1>};

@@ -203,7 +203,7 @@ void row(const ElementsParams& p, const plan::Call& call, const int64_t (&from)[
   }
 }
 using Row = void (*)(const ElementsParams&, const plan::Call&, const int64_t (&)[kMaxOperands], const int64_t (&)[kMaxOperands], int64_t, int64_t);
-void each_row(const ElementsParams& p, const plan::Call& call, Row row) {
+[[gnu::noinline]] void each_row(const ElementsParams& p, const plan::Call& call, Row row) {
   if (call.begin == call.end) return;   // a dim is 0
   const int last = p.rank - 1;
   int64_t from[kMaxOperands] = {}, step[kMaxOperands];

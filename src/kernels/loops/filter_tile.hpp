@@ -5,6 +5,8 @@
 
 namespace saha::kernels::SAHA_ISA {
 
+inline constexpr int kTaps = kCompact ? 1 : 6, kResults = kCompact ? 1 : 4;   ///< of a row or column of a tile: loops over them are unrolled
+
 /// The 6x6 pixels of the tile whose results begin at (oy, ox); of those beyond the image `beyond`, a row of what is read there.
 template <class T>
 inline void find_pixels(const ConvShape& s, const T* image, int64_t oy, int64_t ox, const T* beyond, const T* (&pixel)[36]) {

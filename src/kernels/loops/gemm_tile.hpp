@@ -53,7 +53,7 @@ inline Out make_out(float* c, int64_t c_row, const float* bias, const float* res
 }
 
 /// Any epilogue, any number of columns: the sums of a tile come from memory, `stride` apart.
-[[gnu::noinline]] inline void finish_any(const float* sums, int64_t stride, const Out& o, int64_t row, int rows, int64_t column, int columns) {
+[[gnu::noinline, gnu::noclone]] inline void finish_any(const float* sums, int64_t stride, const Out& o, int64_t row, int rows, int64_t column, int columns) {
   const Epilogue& e = *o.epilogue;
   for (int i = 0; i < rows; ++i)
     for (int j = 0; j < columns; j += W) {
@@ -72,78 +72,50 @@ inline Out make_out(float* c, int64_t c_row, const float* bias, const float* res
     }
 }
 
-/// In the tile itself: beyond a call the sums would live in memory, in the loop that makes them too.
-template <int R, int N>
+/// In the tile itself: beyond a call the sums would live in memory, in the loop that makes them too. What is added, C, bias and residual in this order, is one loop over them, and one place stores: each line of
+/// it is R N instructions of every tile. ByRow: a bias may be one per row.
+template <int R, int N, bool ByRow = true>
 [[gnu::always_inline]] inline void finish(V (&acc)[R][N], const Out& o, int64_t row, int64_t column, int columns) {
-  if (columns == N * W && (!o.last || o.plain)) {
-    float* c = o.c + row * o.c_row + column;
-    if (!o.first) {
-#pragma GCC unroll 8
-      for (int i = 0; i < R; ++i)
-#pragma GCC unroll 3
-        for (int j = 0; j < N; ++j) acc[i][j] = acc[i][j] + load(c + i * o.c_row + j * W);
-    }
-    if (o.last) {
-      if (o.epilogue->bias == Bias::per_row) {
+  alignas(64) float sums[R * N * W];
+  float *c = o.c + row * o.c_row + column, *to = sums;
+  int64_t step = N * W;
+  const bool here = columns == N * W && (!o.last || o.plain);
+  if (here) {
+    to = c, step = o.c_row;
+    const Bias bias = o.last ? o.epilogue->bias : Bias::none;
+    const float* const added[] = {o.first ? nullptr : c, bias == Bias::per_column ? o.bias + column : nullptr, o.residual && o.last ? o.residual + row * o.c_row + column : nullptr};
+#pragma GCC unroll 1
+    for (int k = 0; k < 3; ++k) {
+      if (ByRow && k == 1 && bias == Bias::per_row) {
 #pragma GCC unroll 8
         for (int i = 0; i < R; ++i) {
           const V b = splat(o.bias[row + i]);
 #pragma GCC unroll 3
           for (int j = 0; j < N; ++j) acc[i][j] = acc[i][j] + b;
         }
-      } else if (o.epilogue->bias == Bias::per_column) {
-#pragma GCC unroll 3
-        for (int j = 0; j < N; ++j) {
-          const V b = load(o.bias + column + j * W);
-#pragma GCC unroll 8
-          for (int i = 0; i < R; ++i) acc[i][j] = acc[i][j] + b;
-        }
       }
-      if (o.residual) {
-        const float* r = o.residual + row * o.c_row + column;
-#pragma GCC unroll 8
-        for (int i = 0; i < R; ++i)
+      const float* p = added[k];
+      if (!p) continue;
+      const int64_t next = k == 1 ? 0 : o.c_row;
+#pragma GCC unroll 12
+      for (int i = 0; i < R; ++i, p += next)
 #pragma GCC unroll 3
-          for (int j = 0; j < N; ++j) acc[i][j] = acc[i][j] + load(r + i * o.c_row + j * W);
-      }
-      if (o.clamps) {
-        const V low = splat(o.low), high = splat(o.high);
-#pragma GCC unroll 8
-        for (int i = 0; i < R; ++i)
-#pragma GCC unroll 3
-          for (int j = 0; j < N; ++j) acc[i][j] = min(high, max(low, acc[i][j]));
-      }
+        for (int j = 0; j < N; ++j) acc[i][j] = acc[i][j] + load(p + j * W);
     }
-#pragma GCC unroll 8
-    for (int i = 0; i < R; ++i)
+    if (o.last && o.clamps) {
+      const V low = splat(o.low), high = splat(o.high);
+#pragma GCC unroll 12
+      for (int i = 0; i < R; ++i)
 #pragma GCC unroll 3
-      for (int j = 0; j < N; ++j) store(c + i * o.c_row + j * W, acc[i][j]);
-    if (o.last && o.later) activate_rows(c, o.c_row, R, N * W, *o.epilogue);
-    return;
+        for (int j = 0; j < N; ++j) acc[i][j] = min(high, max(low, acc[i][j]));
+    }
   }
-  alignas(64) float sums[R * N * W];
-#pragma GCC unroll 8
-  for (int i = 0; i < R; ++i)
+#pragma GCC unroll 12
+  for (int i = 0; i < R; ++i, to += step)
 #pragma GCC unroll 3
-    for (int j = 0; j < N; ++j) store(sums + (i * N + j) * W, acc[i][j]);
-  finish_any(sums, N * W, o, row, R, column, columns);
-}
-
-/// Asks for what finish() will touch, so that it arrives while the sums are made: the rows of a tile lie far apart, where no hardware
-/// prefetcher follows.
-template <int R, int N>
-inline void prefetch(const Out& o, int64_t row, int64_t column) {
-  const float* c = o.c + row * o.c_row + column;
-#pragma GCC unroll 1
-  for (int i = 0; i < R; ++i)
-#pragma GCC unroll 4
-    for (int j = 0; j < N * W + 15; j += 16) __builtin_prefetch(c + i * o.c_row + (j < N * W ? j : N * W - 1), 1);
-  if (!o.residual || !o.last) return;
-  const float* r = o.residual + row * o.c_row + column;
-#pragma GCC unroll 1
-  for (int i = 0; i < R; ++i)
-#pragma GCC unroll 4
-    for (int j = 0; j < N * W + 15; j += 16) __builtin_prefetch(r + i * o.c_row + (j < N * W ? j : N * W - 1), 0);
+    for (int j = 0; j < N; ++j) store(to + j * W, acc[i][j]);
+  if (!here) finish_any(sums, N * W, o, row, R, column, columns);
+  else if (o.last && o.later) activate_rows(c, o.c_row, R, N * W, *o.epilogue);
 }
 
 /// acc[i][j] += lane i of a times b[j].
@@ -160,7 +132,6 @@ inline void multiply_lanes(V (*acc)[N], V a, const V (&b)[N], Lanes<K...>) {
 template <int R, int N, bool ByLane>
 inline void tile(const float* a, int64_t row_stride, int64_t a_step, const float* b, int64_t b_step, int64_t depth, const Out& o, int64_t row,
                  int64_t column, int columns) {
-  prefetch<R, N>(o, row, column);
   V acc[R][N] = {};
 #pragma GCC unroll 2
   for (int64_t p = 0; p < depth; ++p) {
@@ -199,9 +170,11 @@ inline void narrow(const float* a, const float* b, int64_t b_step, int64_t depth
     a += U * kPackRows, b += U * b_step;
   }
   for (; p < depth; ++p) {
+#pragma GCC unroll 8
     for (int j = 0; j < C; ++j) acc[0][j] = fma(load(a), splat(b[j]), acc[0][j]);
     a += kPackRows, b += b_step;
   }
+#pragma GCC unroll 8
   for (int j = 0; j < C; ++j) {
     V s = acc[0][j];
 #pragma GCC unroll 8
@@ -260,7 +233,7 @@ inline void tile_any(const Rows& a, const Panel& q, int64_t depth, const Out& o,
 }
 
 /// Rows [m0, m1) times all panels. m0 is a multiple of kPackRows where A is packed.
-inline void multiply(const Rows& a, const Panel* panels, int count, int64_t depth, const Out& o, int64_t m0, int64_t m1) {
+[[gnu::noinline]] inline void multiply(const Rows& a, const Panel* panels, int count, int64_t depth, const Out& o, int64_t m0, int64_t m1) {
   int64_t columns = 0;
   for (int j = 0; j < count; ++j) columns += panels[j].columns;
   // The operand that stays in the first-level cache is walked innermost: all of B if it is small, else one panel over a block of rows.
@@ -322,7 +295,7 @@ inline void pack_panels(const float* b, int64_t b_row, int64_t depth, const Pane
 }
 
 /// The same where the columns of B are contiguous in depth: B[p][j] at b[j * b_col + p].
-inline void pack_columns(const float* b, int64_t b_col, int64_t depth, int vectors, int columns, float* out) {
+[[gnu::noinline]] inline void pack_columns(const float* b, int64_t b_col, int64_t depth, int vectors, int columns, float* out) {
   for (int j0 = 0; j0 < vectors * W; j0 += W) {
     const int n = least(W, columns - j0);
     for (int64_t p = 0; p < depth; p += W) {

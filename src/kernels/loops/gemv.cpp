@@ -8,7 +8,7 @@ namespace {
 
 /// Interleaved sums of an element: few columns alone would wait for one sum after the other.
 constexpr int parts(int sums) {
-  int u = 8;
+  int u = kCompact ? 1 : 8;
   while (u > 1 && u * sums > 14) u /= 2;
   return u;
 }
@@ -74,13 +74,14 @@ inline void fold(V (&acc)[All][R][N]) {
   }
 }
 
+/// R rows times N vectors of columns from `column` on, whose B begins at b, a row `b_step` from the next.
 template <int R, int N>
-void panel(const plan::Call& call, int64_t column) {
+[[gnu::always_inline]] inline void multiply(const plan::Call& call, int64_t column, const float* b, int64_t b_step) {
   const GemvShape& s = static_cast<const GemvParams*>(call.params)->shape;
   constexpr int U = parts(R * N);
   V acc[U][R][N] = {};
-  const float *a = operand(call, 0), *b = operand(call, 1) + column * s.k;
-  const int64_t row = s.a_row, step = s.a_step, b_step = least<int64_t>(N * W, s.n - column);
+  const float* a = operand(call, 0);
+  const int64_t row = s.a_row, step = s.a_step;
   int64_t p = s.k;
 #pragma GCC unroll 1
   for (; p >= U; p -= U) {
@@ -109,6 +110,17 @@ void panel(const plan::Call& call, int64_t column) {
     fold<U, R, N>(acc);
   }
   finish(acc[0], call, column);
+}
+
+template <int R>
+[[gnu::noinline]] void one_vector(const plan::Call& call, int64_t column, const float* b, int64_t b_step) { multiply<R, 1>(call, column, b, b_step); }
+template <int R, int N>
+void panel(const plan::Call& call, int64_t column) {
+  const GemvShape& s = static_cast<const GemvParams*>(call.params)->shape;
+  const float* b = operand(call, 1) + column * s.k;
+  const int64_t b_step = least<int64_t>(N * W, s.n - column);
+  if constexpr (!kCompact) return multiply<R, N>(call, column, b, b_step);
+  for (int j = 0; j < N; ++j) one_vector<R>(call, column + j * W, b + j * W, b_step);
 }
 
 using Panel = void (*)(const plan::Call&, int64_t column);

@@ -32,7 +32,6 @@ struct Bytes : Pairs {
   static constexpr int kStep = W;
   static I weights(const int32_t* w, int v) { return reinterpret_cast<I>(widened(load(reinterpret_cast<const std::uint8_t*>(w) + v * kBlock), true)); }
 };
-inline constexpr bool kHasQuads = SAHA_ISA_LEVEL >= 3 || SAHA_NEON >= 2;
 struct Quads {
   using Element = std::uint8_t;
   static constexpr Dot kDot = SAHA_NEON > 0 ? Dot::signed_quads : Dot::quads;

@@ -13,7 +13,6 @@ struct Segment {
 /// R points by N vectors of channels over the segments.
 template <int R, int N>
 inline void point_tile(const float* const* points, const Segment* s, const Segment* end, const float* b, const Out& o, int64_t row, int64_t column, int columns) {
-  prefetch<R, N>(o, row, column);
   V acc[R][N] = {};
   for (; s != end; ++s) {
     const float* a[R];
@@ -33,7 +32,7 @@ inline void point_tile(const float* const* points, const Segment* s, const Segme
       }
     }
   }
-  finish(acc, o, row, column, columns);
+  finish<R, N, false>(acc, o, row, column, columns);
 }
 
 using PointTile = decltype(&point_tile<1, 1>);

@@ -54,6 +54,7 @@ template <class T> struct Square {
   Row row[kSide];
   template <int Half, int... K> static Row interleaved(Row a, Row b, Lanes<K...>) { return __builtin_shufflevector(a, b, (Half + K / 2 + K % 2 * kSide)...); }
   void turn() {
+#pragma GCC unroll 4
     for (int round = 1; round < kSide; round *= 2) {
       Row next[kSide];
 #pragma GCC unroll 8
@@ -88,8 +89,10 @@ void transpose_block(const T* x, int64_t x_step, T* y, int64_t y_step, int64_t l
     for (; lines == 16 && j + S::kSide <= n; j += S::kSide)
       for (int64_t i = 0; i < lines; i += S::kSide) {
         S s;
+#pragma GCC unroll 16
         for (int q = 0; q < S::kSide; ++q) memcpy(&s.row[q], x + (j + q) * x_step + i, 16);
         s.turn();
+#pragma GCC unroll 16
         for (int q = 0; q < S::kSide; ++q) memcpy(y + (i + q) * y_step + j, &s.row[q], 16);
       }
   }

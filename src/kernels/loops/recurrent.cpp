@@ -1,4 +1,4 @@
-// lstm_f32, gru_f32: the input's products for some steps at once, then step by step the state's product, whose sums become the gates while they stand in registers.
+// lstm_f32, gru_f32: the input's products for some steps at once, then step by step the state's product, whose sums become the gates as soon as they are made.
 // Contract in kernels/recurrent.hpp.
 #include "kernels/recurrent.hpp"
 
@@ -15,11 +15,11 @@ template <int N>
 constexpr int tile_rows_of() { return (W == 16 || kByLane ? 24 : 12) / N; }
 
 /// Interleaved parts of a sum: few sums alone would wait for one another.
-constexpr int parts(int sums) { return sums <= 3 ? 4 : sums <= 6 ? 2 : 1; }
+constexpr int parts(int sums) { return kCompact ? 1 : sums <= 3 ? 4 : sums <= 6 ? 2 : 1; }
 
 /// sums[i][j] = row i of `a` times column vector j of a panel [k][N W].
 template <int R, int N>
-inline void multiply_panel(const float* a, int64_t row, int64_t k, const float* panel, V (&sums)[R][N]) {
+[[gnu::always_inline]] inline void multiply_panel(const float* a, int64_t row, int64_t k, const float* panel, V (*sums)[N]) {
   constexpr int U = parts(R * N);
   V acc[U][R][N] = {};
   int64_t p = k;
@@ -27,7 +27,7 @@ inline void multiply_panel(const float* a, int64_t row, int64_t k, const float* 
   for (; p >= U; p -= U)
 #pragma GCC unroll 4
     for (int u = 0; u < U; ++u, ++a, panel += N * W)
-#pragma GCC unroll 8
+#pragma GCC unroll 24
       for (int i = 0; i < R; ++i) {
         const V av = splat(a[i * row]);
 #pragma GCC unroll 4
@@ -36,11 +36,11 @@ inline void multiply_panel(const float* a, int64_t row, int64_t k, const float* 
   if constexpr (U > 1)
 #pragma GCC unroll 1
     for (; p > 0; --p, ++a, panel += N * W)
-#pragma GCC unroll 8
+#pragma GCC unroll 24
       for (int i = 0; i < R; ++i)
 #pragma GCC unroll 4
         for (int j = 0; j < N; ++j) acc[0][i][j] = fma(splat(a[i * row]), load(panel + j * W), acc[0][i][j]);
-#pragma GCC unroll 8
+#pragma GCC unroll 24
   for (int i = 0; i < R; ++i)
 #pragma GCC unroll 4
     for (int j = 0; j < N; ++j) {
@@ -50,15 +50,28 @@ inline void multiply_panel(const float* a, int64_t row, int64_t k, const float* 
     }
 }
 
-/// Calls done(row, sums[N]) for rows [first, rows) of `a` times a panel.
-template <int N, int R = tile_rows_of<N>(), class Done>
-inline void each_row(const float* a, int64_t row, int64_t k, const float* panel, int64_t first, int64_t rows, const Done& done) {
-  for (; rows - first >= R; first += R) {
-    V sums[R][N];
-    multiply_panel<R, N>(a + first * row, row, k, panel, sums);
-    for (int i = 0; i < R; ++i) done(first + i, sums[i]);
+/// The same for R rows, or as many of 4, 3, 2, 1 as are there. Returns how many.
+template <int N, int R = tile_rows_of<N>()>
+[[gnu::noinline]] int multiply_some(const float* a, int64_t row, int64_t k, const float* panel, int64_t rows, V (*sums)[N]) {
+  if (rows >= R) return multiply_panel<R, N>(a, row, k, panel, sums), R;
+  if constexpr (R > 1) return multiply_some<N, (R > 4 ? 4 : R - 1)>(a, row, k, panel, rows, sums);
+  return 0;
+}
+/// Calls done(row, sums[N]) for the rows of `a` times a panel.
+template <int N, class Done>
+inline void each_row(const float* a, int64_t row, int64_t k, const float* panel, int64_t rows, const Done& done) {
+  if (rows == 1) {   // the usual one: sums stay in registers
+    V sums[1][N];
+    multiply_panel<1, N>(a, row, k, panel, sums);
+    return done(0, sums[0]);
   }
-  if constexpr (R > 1) each_row<N, (R > 4 ? 4 : R - 1)>(a, row, k, panel, first, rows, done);
+  V sums[tile_rows_of<N>()][N];
+  for (int64_t first = 0; first < rows;) {
+    const int n = multiply_some<N>(a + first * row, row, k, panel, rows - first, sums);
+#pragma GCC unroll 1
+    for (int i = 0; i < n; ++i) done(first + i, sums[i]);
+    first += n;
+  }
 }
 
 /// A block of units of one direction in one phase.
@@ -86,7 +99,7 @@ struct Block {
 void lstm_step(const Block& b, int64_t unit) {
   const int64_t n = b.p.hidden - unit;
   const V bound = splat(b.p.cell_bound);
-  each_row<4>(b.before, b.before_row, b.p.hidden, b.weights + b.at.r + unit * 4 * b.p.hidden, 0, b.p.batch, [&](int64_t row, const V (&s)[4]) {
+  each_row<4>(b.before, b.before_row, b.p.hidden, b.weights + b.at.r + unit * 4 * b.p.hidden, b.p.batch, [&](int64_t row, const V (&s)[4]) {
     const float* x = b.products(row, unit);
     float* c = b.c + row * b.p.hidden + unit;
     const V i = sigmoid(s[0] + load(x)), o = sigmoid(s[1] + load(x + W)), f = sigmoid(s[2] + load(x + 2 * W));
@@ -103,7 +116,7 @@ inline V mixed(V z, V before, V fresh) { return fma(z, before - fresh, fresh); }
 void gru_step(const Block& b, int64_t unit) {
   const int64_t n = b.p.hidden - unit;
   const V last = load(b.weights + b.at.last + unit);
-  each_row<3>(b.before, b.before_row, b.p.hidden, b.weights + b.at.r + unit * 3 * b.p.hidden, 0, b.p.batch, [&](int64_t row, const V (&s)[3]) {
+  each_row<3>(b.before, b.before_row, b.p.hidden, b.weights + b.at.r + unit * 3 * b.p.hidden, b.p.batch, [&](int64_t row, const V (&s)[3]) {
     const float* x = b.products(row, unit);
     const V z = sigmoid(s[0] + load(x)), r = sigmoid(s[1] + load(x + W)), fresh = tanh(fma(r, s[2] + last, load(x + 2 * W)));
     b.keep(row, unit, mixed(z, load_up_to(b.before + row * b.before_row + unit, n), fresh));
@@ -113,7 +126,7 @@ void gru_step(const Block& b, int64_t unit) {
 /// The first half of a step whose reset gate stands before the product: z takes the place of its sum, the state times r goes to c.
 void gru_gates(const Block& b, int64_t unit) {
   const int64_t n = b.p.hidden - unit;
-  each_row<2>(b.before, b.before_row, b.p.hidden, b.weights + b.at.r + unit * 2 * b.p.hidden, 0, b.p.batch, [&](int64_t row, const V (&s)[2]) {
+  each_row<2>(b.before, b.before_row, b.p.hidden, b.weights + b.at.r + unit * 2 * b.p.hidden, b.p.batch, [&](int64_t row, const V (&s)[2]) {
     auto* x = const_cast<float*>(b.products(row, unit));
     const V r = sigmoid(s[1] + load(x + W));
     store(x, sigmoid(s[0] + load(x)));
@@ -123,7 +136,7 @@ void gru_gates(const Block& b, int64_t unit) {
 void gru_rest(const Block& b, int64_t unit) {
   const int64_t n = b.p.hidden - unit;
   const V last = load(b.weights + b.at.last + unit);
-  each_row<1>(b.c, b.p.hidden, b.p.hidden, b.weights + b.at.n + unit * b.p.hidden, 0, b.p.batch, [&](int64_t row, const V (&s)[1]) {
+  each_row<1>(b.c, b.p.hidden, b.p.hidden, b.weights + b.at.n + unit * b.p.hidden, b.p.batch, [&](int64_t row, const V (&s)[1]) {
     const float* x = b.products(row, unit);
     b.keep(row, unit, mixed(load(x), load_up_to(b.before + row * b.before_row + unit, n), tanh(s[0] + last + load(x + 2 * W))));
   });

@@ -87,14 +87,15 @@ void run_softmax(const plan::Call& call) {
   }
 }
 
-/// How one reduction starts, maps, joins and ends.
+/// The end of a reduction whose sums are another's: of mean and l2.
+inline V ended(V v, Reduce o, int64_t n) { return o == Reduce::mean ? v / static_cast<float>(n) : o == Reduce::l2 ? sqrt(v) : v; }
+/// How one reduction starts, maps and joins.
 template <Reduce O>
 struct Rule {
   static constexpr float kNeutral = O == Reduce::max ? -__builtin_inff() : O == Reduce::min ? __builtin_inff() : O == Reduce::prod ? 1.f : 0.f;
   static V map(V v) {
-    if constexpr (O == Reduce::sum_square || O == Reduce::l2) return v * v;
+    if constexpr (O == Reduce::sum_square) return v * v;
     else if constexpr (O == Reduce::l1) return abs(v);
-    else if constexpr (O == Reduce::min) return v;
     else return v;
   }
   static V join(V a, V b) {
@@ -113,21 +114,18 @@ struct Rule {
       return r;
     } else return sum(v);
   }
-  static V end(V v, int64_t n) {
-    if constexpr (O == Reduce::mean) return v / static_cast<float>(n);
-    else if constexpr (O == Reduce::l2) return sqrt(v);
-    else return v;
-  }
 };
 
 /// N vectors of neighbours, `left` lanes from the first one on, of which a single vector may use a part.
 template <Reduce O, int N>
-void reduce_lanes(const float* from, int64_t n, int64_t step, int64_t left, float* y) {
+void reduce_lanes(const float* from, int64_t n, int64_t step, int64_t left, float* y, Reduce op) {
   using R = Rule<O>;
   V total[N];
+#pragma GCC unroll 4
   for (V& t : total) t = splat(R::kNeutral);
   for (int64_t i = 0; i < n;) {  // sums of 128, then a sum of those: the error grows with the block, not with n
     V part[N];
+#pragma GCC unroll 4
     for (V& t : part) t = splat(R::kNeutral);
     for (const int64_t stop = least(n, i + 128); i < stop; ++i)
 #pragma GCC unroll 4
@@ -136,7 +134,7 @@ void reduce_lanes(const float* from, int64_t n, int64_t step, int64_t left, floa
     for (int k = 0; k < N; ++k) total[k] = R::join(total[k], part[k]);
   }
 #pragma GCC unroll 4
-  for (int k = 0; k < N; ++k) store_up_to(y + k * W, R::end(total[k], n), left - k * W);
+  for (int k = 0; k < N; ++k) store_up_to(y + k * W, ended(total[k], op, n), left - k * W);
 }
 
 template <Reduce O>
@@ -144,7 +142,7 @@ void reduce(const ReduceParams& p, const float* x, float* y, int64_t begin, int6
   using R = Rule<O>;
   if (p.inner == 1) {
     const int64_t per = rows_per_piece(p.n), last = least(p.outer, end * per);
-    for (int64_t r = begin * per; r < last; ++r) store_n(y + r, R::end(splat(R::across(fold(x + r * p.n, p.n, R::kNeutral, R::map, R::join))), p.n), 1);
+    for (int64_t r = begin * per; r < last; ++r) store_n(y + r, ended(splat(R::across(fold(x + r * p.n, p.n, R::kNeutral, R::map, R::join))), p.op, p.n), 1);
     return;
   }
   const int64_t blocks = lane_blocks(p.inner), per = rows_per_piece(p.n * kLaneBlock), last = least(p.outer * blocks, end * per);
@@ -153,8 +151,8 @@ void reduce(const ReduceParams& p, const float* x, float* y, int64_t begin, int6
     const float* from = x + r / blocks * p.n * p.inner;
     float* to = y + r / blocks * p.inner;
     int64_t j = j0;
-    for (; j + 4 * W <= j1; j += 4 * W) reduce_lanes<O, 4>(from + j, p.n, p.inner, j1 - j, to + j);
-    for (; j < j1; j += W) reduce_lanes<O, 1>(from + j, p.n, p.inner, j1 - j, to + j);
+    for (; j + 4 * W <= j1; j += 4 * W) reduce_lanes<O, 4>(from + j, p.n, p.inner, j1 - j, to + j, p.op);
+    for (; j < j1; j += W) reduce_lanes<O, 1>(from + j, p.n, p.inner, j1 - j, to + j, p.op);
   }
 }
 
@@ -163,8 +161,8 @@ void run_reduce(const plan::Call& call) {
   const auto* x = static_cast<const float*>(call.operands[0]);
   auto* y = static_cast<float*>(call.operands[1]);
   switch (p.op) {
-#define SAHA_CASE(o) case Reduce::o: return reduce<Reduce::o>(p, x, y, call.begin, call.end);
-    SAHA_CASE(sum) SAHA_CASE(mean) SAHA_CASE(max) SAHA_CASE(min) SAHA_CASE(sum_square) SAHA_CASE(l1) SAHA_CASE(l2) SAHA_CASE(prod)
+#define SAHA_CASE(o, as) case Reduce::o: return reduce<Reduce::as>(p, x, y, call.begin, call.end);
+    SAHA_CASE(sum, sum) SAHA_CASE(mean, sum) SAHA_CASE(max, max) SAHA_CASE(min, min) SAHA_CASE(sum_square, sum_square) SAHA_CASE(l2, sum_square) SAHA_CASE(l1, l1) SAHA_CASE(prod, prod)
 #undef SAHA_CASE
   }
 }

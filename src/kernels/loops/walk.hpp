@@ -6,14 +6,15 @@
 
 namespace saha::kernels::SAHA_ISA {
 
-/// row(begin of the row in A, step, begin in B, step, begin in Y, n) for the pieces [begin, end).
-template <class F>
-inline void walk_rows(const BinaryParams& p, int64_t begin, int64_t end, F row) {
+/// Begin of the row in A, step, begin in B, step, begin in Y, n; and what the walk was given for it.
+using RowOfTwo = void (*)(void* with, int64_t at_a, int64_t a_step, int64_t at_b, int64_t b_step, int64_t at, int64_t n);
+/// row(with, ..) for the pieces [begin, end): the walk once, whatever is done with its rows.
+[[gnu::noinline]] inline void walk_rows(const BinaryParams& p, int64_t begin, int64_t end, RowOfTwo row, void* with) {
   if (begin == end) return;  // a dim is 0
   const int last = p.rank - 1;
   if (p.rows_per_piece == 0) {
     const int64_t i = begin * kPieceElements, n = least(p.dim[0], end * kPieceElements) - i;
-    return row(i * p.a_stride[0], p.a_stride[0], i * p.b_stride[0], p.b_stride[0], i, n);
+    return row(with, i * p.a_stride[0], p.a_stride[0], i * p.b_stride[0], p.b_stride[0], i, n);
   }
   int64_t rows = 1;
   for (int d = 0; d < last; ++d) rows *= p.dim[d];
@@ -24,7 +25,7 @@ inline void walk_rows(const BinaryParams& p, int64_t begin, int64_t end, F row) 
     at_a += index[d] * p.a_stride[d], at_b += index[d] * p.b_stride[d];
   }
   for (int64_t r = r0; r < r1; ++r) {
-    row(at_a, p.a_stride[last], at_b, p.b_stride[last], r * p.dim[last], p.dim[last]);
+    row(with, at_a, p.a_stride[last], at_b, p.b_stride[last], r * p.dim[last], p.dim[last]);
     for (int d = last - 1; d >= 0; --d) {
       at_a += p.a_stride[d], at_b += p.b_stride[d];
       if (++index[d] < p.dim[d]) break;
@@ -32,6 +33,11 @@ inline void walk_rows(const BinaryParams& p, int64_t begin, int64_t end, F row) 
       index[d] = 0;
     }
   }
+}
+template <class F>
+inline void walk_rows(const BinaryParams& p, int64_t begin, int64_t end, F row) {
+  const RowOfTwo call = [](void* with, int64_t at_a, int64_t a_step, int64_t at_b, int64_t b_step, int64_t at, int64_t n) { (*static_cast<F*>(with))(at_a, a_step, at_b, b_step, at, n); };
+  walk_rows(p, begin, end, call, &row);
 }
 
 }  // namespace saha::kernels::SAHA_ISA

@@ -34,14 +34,17 @@ void transform_tile(const float* const (&pixel)[36], int64_t channels, float* to
 #pragma GCC unroll 6
     for (int j = 0; j < 6; ++j) {
       V d[6], t[6];
+#pragma GCC unroll kTaps
       for (int i = 0; i < 6; ++i) d[i] = load_up_to(pixel[i * 6 + j] + c, channels - c);
       transform_input(d, t);
+#pragma GCC unroll kTaps
       for (int i = 0; i < 6; ++i) half[i][j] = t[i];
     }
 #pragma GCC unroll 6
     for (int i = 0; i < 6; ++i) {
       V t[6];
       transform_input(half[i], t);
+#pragma GCC unroll kTaps
       for (int j = 0; j < 6; ++j) store(to + (i * 6 + j) * matrix + c, t[j]);
     }
   }
@@ -56,10 +59,13 @@ void finish_tile(const float* from, int64_t matrix, int vectors, const Out& o, i
 #pragma GCC unroll 6
     for (int j = 0; j < 6; ++j) {
       V m[6], t[4];
+#pragma GCC unroll kTaps
       for (int i = 0; i < 6; ++i) m[i] = load(from + (i * 6 + j) * matrix + v * W);
       transform_output(m, t);
+#pragma GCC unroll kResults
       for (int i = 0; i < 4; ++i) half[i][j] = t[i];
     }
+#pragma GCC unroll kResults
     for (int i = 0; i < 4; ++i) transform_output(half[i], y[i]);
     const V bias = o.bias ? load_up_to(o.bias + channel + v * W, n) : V{};
     const auto each = [&](auto f) {

@@ -35,14 +35,17 @@ void transform_tile(const std::uint8_t* const (&pixel)[36], int64_t channels, bo
 #pragma GCC unroll 6
     for (int j = 0; j < 6; ++j) {
       S d[6], t[6];
+#pragma GCC unroll kTaps
       for (int i = 0; i < 6; ++i) d[i] = widened(whole ? load(pixel[i * 6 + j] + c) : load_part(pixel[i * 6 + j] + c, channels - c), is_signed) - zero;
       transform_input(d, t);
+#pragma GCC unroll kTaps
       for (int i = 0; i < 6; ++i) half[i][j] = t[i];
     }
 #pragma GCC unroll 6
     for (int i = 0; i < 6; ++i) {
       S t[6];
       transform_input(half[i], t);
+#pragma GCC unroll kTaps
       for (int j = 0; j < 6; ++j) *reinterpret_cast<UnalignedS*>(to + (i * 6 + j) * matrix + c) = t[j];
     }
   }
@@ -56,8 +59,10 @@ void finish_tile(const int32_t* from, int64_t matrix, const int32_t* t, const Bo
 #pragma GCC unroll 6
     for (int j = 0; j < 6; ++j) {
       I m[6], r[4];
+#pragma GCC unroll kTaps
       for (int i = 0; i < 6; ++i) m[i] = load(from + (i * 6 + j) * matrix + v * W);
       transform_output(m, r);
+#pragma GCC unroll kResults
       for (int i = 0; i < 4; ++i) half[i][j] = r[i];
     }
     const I begin = load(t + v * kRescaleRows * W);
@@ -65,6 +70,7 @@ void finish_tile(const int32_t* from, int64_t matrix, const int32_t* t, const Bo
     for (int i = 0; i < 4; ++i) {
       I r[4];
       transform_output(half[i], r);
+#pragma GCC unroll kResults
       for (int j = 0; j < 4; ++j) y[i][j][v] = plus(times(r[j], splat(kNinth)) >> (6 - kPower[i] - kPower[j]), begin);
     }
   }
