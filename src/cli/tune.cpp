@@ -122,10 +122,11 @@ Result<int> run(const Args& args) {
   if (args.json()) {
     print(json(tuned, file, key).dump(2) + "\n");
   } else {
-    std::string text = std::to_string(tuned.layers.size()) + " kinds of layer with several ways, " + std::to_string(tuned.trials) + " trials, " + std::to_string(tuned.rounds) + " rounds by turns with the unmeasured plan; " + std::to_string(options.threads) +
-                       (options.threads == 1 ? " thread; " : " threads; ") + system::cpu().model + ", level " + std::string(kernels::name(options.isa)) + "; all measured\n";
+    std::string text = figures::counted(std::ssize(tuned.layers), "kind") + " of layer with several ways, " + figures::counted(tuned.trials, "trial") + ", " + figures::counted(tuned.rounds, "round") + " by turns with the unmeasured plan; " +
+                       figures::counted(options.threads, "thread") + "; " + system::cpu().model + ", level " + std::string(kernels::name(options.isa)) + "; all measured\n";
     if (chosen) text += table(tuned, system::terminal_width(STDOUT_FILENO), color_of(args));
-    text += "a run: " + fixed(tuned.before_seconds * 1e3, 3) + " ms unmeasured, " + fixed(tuned.after_seconds * 1e3, 3) + " ms as chosen, " + gain + " (least of each)\n";
+    if (chosen) text += "a run: " + fixed(tuned.before_seconds * 1e3, 3) + " ms unmeasured, " + fixed(tuned.after_seconds * 1e3, 3) + " ms as chosen, " + gain + " (least of each)\n";
+    else text += "no layer has a way that is 3 % faster than the one taken unmeasured; a run: " + fixed(tuned.before_seconds * 1e3, 3) + " ms (least)\n";
     print(text);
   }
   if (out.empty()) return 0;
@@ -136,7 +137,7 @@ Result<int> run(const Args& args) {
   SAHA_TRY(const auto packed, native::pack(model, bytes, pack));
   SAHA_DO(system::write_file(out, packed.bytes));
   for (const std::string& n : packed.notes) say(args, "note: " + n);
-  say(args, "wrote " + out + (tuned.faster ? "" : ", with the unmeasured choices: the whole was not faster"));
+  say(args, "wrote " + out + (tuned.faster ? "" : chosen ? ", with the unmeasured choices: the whole was not faster" : ", with the unmeasured choices: none was faster"));
   return 0;
 }
 }  // namespace

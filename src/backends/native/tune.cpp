@@ -150,6 +150,8 @@ Result<Tuned> Tuner::run() {
   for (const TunedLayer& l : result_.layers)
     if (l.known || l.ways.size() <= done) result_.choices.set(l.layer, l.ways[l.chosen]);   // measured in every way
   result_.interrupted = !measured;
+  const bool same = std::ranges::all_of(result_.layers, [](const TunedLayer& l) { return l.chosen == 0; });
+  if (same) result_.after_seconds = result_.before_seconds;   // two plans that do not differ
   result_.faster = measured && result_.after_seconds < result_.before_seconds;
   return std::move(result_);
 }

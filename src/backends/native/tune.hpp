@@ -63,7 +63,7 @@ struct TunedLayer {
 struct Tuned {
   Choices choices;                          ///< of all layers with several ways
   std::vector<TunedLayer> layers;           ///< in the order of the plan
-  double before_seconds = 0, after_seconds = 0;  ///< a run, least, by turns
+  double before_seconds = 0, after_seconds = 0;  ///< a run, least, by turns; the same where every first way stands
   int rounds = 0, trials = 0;
   bool faster = false;                      ///< the whole is, than by the first ways
   bool interrupted = false;                 ///< by Ctrl-C: choices are those of the layers that were measured in every way, and the whole was not
