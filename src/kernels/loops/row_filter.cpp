@@ -271,14 +271,7 @@ void filter(const plan::Call& call) {
   for (int64_t piece = call.begin; piece < call.end; ++piece) {
     const int64_t group = piece % s.groups;
     const float* from = x + piece * channels * s.in_h * s.in_w;
-    if (!p.in_place)
-      for (int64_t c = 0; c < channels; ++c)
-        for (int64_t r = 0; r < p.rows; ++r) {
-          const int64_t iy = r - s.pad_top;
-          float* to = image + (c * p.rows + r) * p.width;
-          if (iy < 0 || iy >= s.in_h) fill_zero(to, p.width);
-          else copy_phase(from + (c * s.in_h + iy) * s.in_w, s.in_w, s.pad_left, 1, 0, p.width, to);
-        }
+    if (!p.in_place) copy_padded(s, from, channels, p.rows, p.width, image);
     transform_image<Pairs>(p, p.in_place ? from : image, p.in_place ? s.in_h * s.in_w : int64_t{p.rows} * p.width, where, vectors, planes);
     const int64_t out_at = piece * m * results;
     const Job job = {p, planes, at, depth, bias ? bias + group * m : nullptr, residual ? residual + out_at : nullptr, y + out_at, (p.pool ? s.out_h / 2 : s.out_h) * tiles, m / blocks, m % blocks};

@@ -1,6 +1,7 @@
 #pragma once
 // A padded copy of some rows of an image. With stride s along x, a row is stored as s phases one after another: phase p holds the elements
 // p, p + s, p + 2 s, .. of the padded row, so that the inputs of neighbouring outputs are neighbours for every tap.
+#include "kernels/conv.hpp"
 #include "kernels/loops/vec.hpp"
 
 namespace saha::kernels::SAHA_ISA {
@@ -41,6 +42,16 @@ inline void copy_phase(const float* row, int64_t in_w, int64_t pad, int64_t stri
     }
   }
   fill(to + first + count, width - first - count, padding);
+}
+
+/// Planes of an image with their padding: `rows` rows of `width` of each channel.
+inline void copy_padded(const ConvShape& s, const float* image, int64_t channels, int64_t rows, int64_t width, float* to) {
+  for (int64_t c = 0; c < channels; ++c)
+    for (int64_t r = 0; r < rows; ++r, to += width) {
+      const int64_t y = r - s.pad_top;
+      if (y < 0 || y >= s.in_h) fill_zero(to, width);
+      else copy_phase(image + (c * s.in_h + y) * s.in_w, s.in_w, s.pad_left, 1, 0, width, to);
+    }
 }
 
 }  // namespace saha::kernels::SAHA_ISA
