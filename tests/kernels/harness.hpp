@@ -122,7 +122,7 @@ void run_phases(std::string_view kernel, Isa isa, const Params& params, std::vec
 }
 
 /// a and b have the same bits.
-inline bool same_bits(const float* a, const float* b, std::size_t n) { return std::memcmp(a, b, n * sizeof(float)) == 0; }
+inline bool same_bits(const float* a, const float* b, std::size_t n) { return n == 0 || std::memcmp(a, b, n * sizeof(float)) == 0; }
 
 /// The error bound of a float32 sum of k products in any order, with a few roundings more: gamma_(k+4) times the sum of absolute values.
 inline double dot_bound(std::int64_t k, double sum_abs) {
