@@ -28,36 +28,27 @@ void run_table(const plan::Call& call) {
   p.entry_bytes == 1 ? as(std::uint8_t{}) : as(std::uint32_t{});
 }
 
+/// Y's blocks are block(A's, B's); an operand with one element in a row is in all lanes.
+template <class F>
+void walk_bytes(const PairParams& p, const plan::Call& call, F block) {
+  const auto *a = static_cast<const std::uint8_t*>(call.operands[0]), *b = static_cast<const std::uint8_t*>(call.operands[1]);
+  auto* y = static_cast<std::uint8_t*>(call.operands[3]);
+  const auto part = [](const std::uint8_t* from, int64_t step, int64_t i, int64_t left) { return step == 0 ? B{} + *from : load_part(from + i, left); };
+  walk_rows(p.walk, call.begin, call.end, [&](int64_t at_a, int64_t sa, int64_t at_b, int64_t sb, int64_t at, int64_t n) {
+    for (int64_t i = 0; i < n; i += kBlock) store_part(y + at + i, block(part(a + at_a, sa, i, n - i), part(b + at_b, sb, i, n - i)), n - i);
+  });
+}
 /// A block of a row as numbers without their zero point, in the order of the columns of a block: two vectors.
 struct Numbers {
   I v[2];
 };
-struct Side {
-  const std::uint8_t* p;
-  int64_t step;  ///< 0 or 1
-  bool is_signed;
-  S zero;
-
-  Numbers at(int64_t i, int64_t left) const {
-    const B b = step == 0 ? B{} + *p : load_part(p + i, left);
-    const S s = widened(b, is_signed) - zero;
-    return {{beside_low(s, s) >> 16, beside_high(s, s) >> 16}};
-  }
-};
-
 template <class F>
 void walk_blocks(const PairParams& p, const plan::Call& call, F block) {
-  const auto* a = static_cast<const std::uint8_t*>(call.operands[0]);
-  const auto* b = static_cast<const std::uint8_t*>(call.operands[1]);
-  auto* y = static_cast<std::uint8_t*>(call.operands[3]);
-  const auto a_zero = static_cast<std::int16_t>(p.a_zero), b_zero = static_cast<std::int16_t>(p.b_zero);
-  walk_rows(p.walk, call.begin, call.end, [&](int64_t at_a, int64_t sa, int64_t at_b, int64_t sb, int64_t at, int64_t n) {
-    const Side first{a + at_a, sa, p.a_signed != 0, S{} + a_zero}, second{b + at_b, sb, p.b_signed != 0, S{} + b_zero};
-    for (int64_t i = 0; i < n; i += kBlock) {
-      Numbers u = first.at(i, n - i), v = second.at(i, n - i);
-      store_part(y + at + i, block(u, v), n - i);
-    }
-  });
+  const auto numbers = [](B b, bool is_signed, std::int32_t zero) {
+    const S s = widened(b, is_signed) - static_cast<std::int16_t>(zero);
+    return Numbers{{beside_low(s, s) >> 16, beside_high(s, s) >> 16}};
+  };
+  walk_bytes(p, call, [&](B u, B v) { return block(numbers(u, p.a_signed != 0, p.a_zero), numbers(v, p.b_signed != 0, p.b_zero)); });
 }
 
 template <Rescaling R>
@@ -115,20 +106,14 @@ void pair_real(const PairParams& p, const plan::Call& call) {
 }
 
 void pair_linear(const PairParams& p, const plan::Call& call) {
-  const auto *a = static_cast<const std::uint8_t*>(call.operands[0]), *b = static_cast<const std::uint8_t*>(call.operands[1]);
-  auto* y = static_cast<std::uint8_t*>(call.operands[3]);
   const auto a_sign = static_cast<std::uint8_t>(p.a_signed ? 128 : 0), b_sign = static_cast<std::uint8_t>(p.b_signed ? 128 : 0);
   const B a_flip = B{} + a_sign, b_flip = B{} + b_sign;
   const V a_factor = splat(p.a_factor), b_factor = splat(p.b_factor), offset = splat(p.offset);
   const Bounds bounds(p.store);
-  const auto linear = [&](B u, B v) {
+  walk_bytes(p, call, [&](B u, B v) {
     const S s = widened(u ^ a_flip, false), t = widened(v ^ b_flip, false);
     const auto of = [&](I first, I second) { return to_int(fma(to_float(first), a_factor, fma(to_float(second), b_factor, offset))); };
     return kept(of(beside_low(s, S{}), beside_low(t, S{})), of(beside_high(s, S{}), beside_high(t, S{})), bounds);
-  };
-  walk_rows(p.walk, call.begin, call.end, [&](int64_t at_a, int64_t sa, int64_t at_b, int64_t sb, int64_t at, int64_t n) {
-    const auto part = [](const std::uint8_t* from, int64_t step, int64_t i, int64_t left) { return step == 0 ? B{} + *from : load_part(from + i, left); };
-    for (int64_t i = 0; i < n; i += kBlock) store_part(y + at + i, linear(part(a + at_a, sa, i, n - i), part(b + at_b, sb, i, n - i)), n - i);
   });
 }
 
