@@ -21,34 +21,24 @@ ConvShape shape(std::int64_t batch, std::int64_t c, std::int64_t h, std::int64_t
 struct Case {
   const ConvShape& s;
   const Epilogue& e;
-  std::int64_t gc, gm, points, taps;
+  std::int64_t gc, points, taps;
   std::vector<float> x, w, bias, res;
   std::vector<double> expected, bound;               ///< [N, M, OH, OW]
 };
 
 Case make_case(const ConvShape& s, const Epilogue& e, bool residual) {
-  Case c{s, e, s.in_channels / s.groups, s.out_channels / s.groups, s.out_h * s.out_w, s.kernel_h * s.kernel_w, {}, {}, {}, {}, {}, {}};
+  Case c{s, e, s.in_channels / s.groups, s.out_h * s.out_w, s.kernel_h * s.kernel_w, {}, {}, {}, {}, {}, {}};
   c.x = noise(s.batch * s.in_channels * s.in_h * s.in_w), c.w = noise(s.out_channels * c.gc * c.taps), c.bias = noise(s.out_channels);
   if (residual) c.res = noise(s.batch * s.out_channels * c.points);
   for (std::int64_t n = 0; n < s.batch; ++n)
     for (std::int64_t m = 0; m < s.out_channels; ++m)
       for (std::int64_t oy = 0; oy < s.out_h; ++oy)
         for (std::int64_t ox = 0; ox < s.out_w; ++ox) {
-          double sum = 0, total = 0;
-          for (std::int64_t c0 = 0; c0 < c.gc; ++c0)
-            for (std::int64_t ky = 0; ky < s.kernel_h; ++ky)
-              for (std::int64_t kx = 0; kx < s.kernel_w; ++kx) {
-                const std::int64_t iy = oy * s.stride_h - s.pad_top + ky * s.dilation_h, ix = ox * s.stride_w - s.pad_left + kx * s.dilation_w;
-                if (iy < 0 || ix < 0 || iy >= s.in_h || ix >= s.in_w) continue;
-                const double v = double(c.x[static_cast<std::size_t>(((n * s.in_channels + m / c.gm * c.gc + c0) * s.in_h + iy) * s.in_w + ix)]) *
-                                 double(c.w[static_cast<std::size_t>(((m * c.gc + c0) * s.kernel_h + ky) * s.kernel_w + kx)]);
-                sum += v, total += std::fabs(v);
-              }
+          const auto [sum, total] = window_sum(s, c.x.data(), c.w.data(), n, m, oy, ox);
           const double b = e.bias == Bias::none ? 0 : c.bias[static_cast<std::size_t>(m)], r = residual ? double(c.res[c.expected.size()]) : 0;
           double v = sum + b + r, bound = dot_bound(c.gc * c.taps, total + std::fabs(b) + std::fabs(r));
-          if (e.activation == Activation::relu) v = std::max(v, 0.);
-          if (e.activation == Activation::clip) v = std::min<double>(std::max<double>(v, e.p0), e.p1);
-          if (e.activation == Activation::silu) v = v / (1 + std::exp(-v)), bound = 1.2 * bound + 1e-6;
+          v = activated(v, e);
+          if (e.activation == Activation::silu) bound = 1.2 * bound + 1e-6;
           c.expected.push_back(v), c.bound.push_back(bound);
         }
   return c;

@@ -23,24 +23,6 @@ Epilogue epilogue(Activation a, float p0 = 0, float p1 = 0) {
   return e;
 }
 
-double activated(double v, const Epilogue& e) {
-  const auto hard = [](double x, double a, double b) { return std::min(1., std::max(0., a * x + b)); };
-  switch (e.activation) {
-    case Activation::none: return v;
-    case Activation::relu: return std::max(v, 0.);
-    case Activation::clip: return std::min<double>(std::max<double>(v, e.p0), e.p1);
-    case Activation::sigmoid: return 1 / (1 + std::exp(-v));
-    case Activation::tanh: return std::tanh(v);
-    case Activation::silu: return v / (1 + std::exp(-v));
-    case Activation::hardsigmoid: return hard(v, e.p0, e.p1);
-    case Activation::hardswish: return v * hard(v, 1. / 6, 0.5);
-    case Activation::gelu: return v / 2 * (1 + std::erf(v / std::sqrt(2.)));
-    case Activation::leakyrelu: return v < 0 ? double(e.p0) * v : v;
-    case Activation::elu: return v < 0 ? double(e.p0) * std::expm1(v) : v;
-  }
-  return v;
-}
-
 struct Data {
   std::vector<float> x, w, bias, residual;
 };

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "kernels/blocks.hpp"
+#include "kernels/conv.hpp"
 #include "kernels/isa.hpp"
 #include "kernels/tables.hpp"
 
@@ -128,6 +129,42 @@ inline bool same_bits(const float* a, const float* b, std::size_t n) { return n 
 inline double dot_bound(std::int64_t k, double sum_abs) {
   const double u = std::ldexp(1, -24), n = static_cast<double>(k + 4);
   return n * u / (1 - n * u) * sum_abs + 1e-44;
+}
+
+inline double activated(double v, const Epilogue& e) {
+  const auto hard = [](double x, double a, double b) { return std::min(1., std::max(0., a * x + b)); };
+  switch (e.activation) {
+    case Activation::none: return v;
+    case Activation::relu: return std::max(v, 0.);
+    case Activation::clip: return std::min<double>(std::max<double>(v, e.p0), e.p1);
+    case Activation::sigmoid: return 1 / (1 + std::exp(-v));
+    case Activation::tanh: return std::tanh(v);
+    case Activation::silu: return v / (1 + std::exp(-v));
+    case Activation::hardsigmoid: return hard(v, e.p0, e.p1);
+    case Activation::hardswish: return v * hard(v, 1. / 6, 0.5);
+    case Activation::gelu: return v / 2 * (1 + std::erf(v / std::sqrt(2.)));
+    case Activation::leakyrelu: return v < 0 ? double(e.p0) * v : v;
+    case Activation::elu: return v < 0 ? double(e.p0) * std::expm1(v) : v;
+  }
+  return v;
+}
+
+struct Sum {
+  double sum = 0, magnitude = 0;   ///< of the products, and of their sizes
+};
+/// Of the window of result (n, m, oy, ox) of a convolution of planes, x [N, C, H, W] and w [M, C / groups, KH, KW].
+inline Sum window_sum(const ConvShape& s, const float* x, const float* w, std::int64_t n, std::int64_t m, std::int64_t oy, std::int64_t ox) {
+  const std::int64_t gc = s.in_channels / s.groups, gm = s.out_channels / s.groups;
+  Sum r;
+  for (std::int64_t c = 0; c < gc; ++c)
+    for (std::int64_t ky = 0; ky < s.kernel_h; ++ky)
+      for (std::int64_t kx = 0; kx < s.kernel_w; ++kx) {
+        const std::int64_t iy = oy * s.stride_h - s.pad_top + ky * s.dilation_h, ix = ox * s.stride_w - s.pad_left + kx * s.dilation_w;
+        if (iy < 0 || ix < 0 || iy >= s.in_h || ix >= s.in_w) continue;
+        const double v = double(x[((n * s.in_channels + m / gm * gc + c) * s.in_h + iy) * s.in_w + ix]) * double(w[((m * gc + c) * s.kernel_h + ky) * s.kernel_w + kx]);
+        r.sum += v, r.magnitude += std::fabs(v);
+      }
+  return r;
 }
 
 /// Distance in units in the last place of the float32 nearest to `expected`.

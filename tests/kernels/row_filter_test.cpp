@@ -25,23 +25,16 @@ ConvShape shape_of(const Case& t) {
 int check(const Case& t) {
   const ConvShape s = shape_of(t);
   if (s.out_h <= 0 || s.out_w <= 0) return 0;
-  const std::int64_t gc = t.c / t.groups, gm = t.m / t.groups, taps = t.kernel_h * t.kernel_w, q = t.pool ? 2 : 1, yh = s.out_h / q, yw = s.out_w / q;
+  const std::int64_t gc = t.c / t.groups, taps = t.kernel_h * t.kernel_w, q = t.pool ? 2 : 1, yh = s.out_h / q, yw = s.out_w / q;
   const auto w = noise(t.m * gc * taps), bias = noise(t.m), values = noise(t.batch * t.c * t.h * t.w);
   const auto size = static_cast<std::size_t>(t.batch * t.m * yh * yw);
   const auto res = noise(static_cast<std::int64_t>(size));
   Aligned<float> x(values.size(), 1);   // with nothing behind it
   std::copy(values.begin(), values.end(), x.data());
   const auto sum_at = [&](std::int64_t n, std::int64_t m, std::int64_t oy, std::int64_t ox, double& total) {
-    double sum = 0;
-    for (std::int64_t c = 0; c < gc; ++c)
-      for (std::int64_t ky = 0; ky < t.kernel_h; ++ky)
-        for (std::int64_t kx = 0; kx < t.kernel_w; ++kx) {
-          const std::int64_t iy = oy - t.pad + ky * t.dilation_h, ix = ox - t.pad + kx;
-          if (iy < 0 || ix < 0 || iy >= t.h || ix >= t.w) continue;
-          const double v = double(x[static_cast<std::size_t>(((n * t.c + m / gm * gc + c) * t.h + iy) * t.w + ix)]) * double(w[static_cast<std::size_t>(((m * gc + c) * t.kernel_h + ky) * t.kernel_w + kx)]);
-          sum += v, total += std::fabs(v);
-        }
-    return sum;
+    const Sum sum = window_sum(s, x.data(), w.data(), n, m, oy, ox);
+    total += sum.magnitude;
+    return sum.sum;
   };
   int suited = 0;
   for (Isa isa : levels()) {
@@ -64,9 +57,8 @@ int check(const Case& t) {
       const double b = t.e.bias == Bias::none ? 0 : double(bias[static_cast<std::size_t>(m)]), r = t.residual ? double(res[static_cast<std::size_t>(at)]) * t.e.residual_scale : 0;
       double bound = 2 * dot_bound(gc * taps, total * std::fabs(t.e.alpha) + std::fabs(b) + std::fabs(r) + 1);
       v = v * t.e.alpha + b + r;
-      if (t.e.activation == Activation::relu) v = std::max(v, 0.);
-      if (t.e.activation == Activation::clip) v = std::min<double>(std::max<double>(v, t.e.p0), t.e.p1);
-      if (t.e.activation == Activation::tanh) v = std::tanh(v), bound += 1e-6;
+      v = activated(v, t.e);
+      if (t.e.activation == Activation::tanh) bound += 1e-6;
       EXPECT_NEAR(y[static_cast<std::size_t>(at)], v, bound) << at;
       if (testing::Test::HasFailure()) return suited;
     }

@@ -19,7 +19,7 @@ int check(const Case& t) {
   s.batch = t.batch, s.in_channels = t.c, s.in_h = t.h, s.in_w = t.w, s.out_channels = t.m, s.groups = t.groups, s.kernel_h = t.kernel_h, s.kernel_w = t.kernel_w;
   s.dilation_h = s.dilation_w = t.dilation, s.pad_top = s.pad_left = t.pad;
   s.out_h = t.h + 2 * t.pad - (t.kernel_h - 1) * t.dilation, s.out_w = t.w + 2 * t.pad - (t.kernel_w - 1) * t.dilation + t.more;
-  const std::int64_t gc = t.c / t.groups, gm = t.m / t.groups, points = s.out_h * s.out_w, taps = t.kernel_h * t.kernel_w;
+  const std::int64_t gc = t.c / t.groups, points = s.out_h * s.out_w, taps = t.kernel_h * t.kernel_w;
   const auto w = noise(t.m * gc * taps), bias = noise(t.m);
   const auto size = static_cast<std::size_t>(t.batch * t.m * points);
   const auto res = noise(static_cast<std::int64_t>(size));
@@ -41,20 +41,11 @@ int check(const Case& t) {
     EXPECT_TRUE(same_bits(y.data(), again.data(), size));
     for (std::int64_t at = 0; at < static_cast<std::int64_t>(size); ++at) {
       const std::int64_t ox = at % s.out_w, oy = at / s.out_w % s.out_h, m = at / points % t.m, n = at / points / t.m;
-      double sum = 0, total = 0;
-      for (std::int64_t c = 0; c < gc; ++c)
-        for (std::int64_t ky = 0; ky < t.kernel_h; ++ky)
-          for (std::int64_t kx = 0; kx < t.kernel_w; ++kx) {
-            const std::int64_t iy = oy - t.pad + ky * t.dilation, ix = ox - t.pad + kx * t.dilation;
-            if (iy < 0 || ix < 0 || iy >= t.h || ix >= t.w) continue;
-            const double v = double(x[static_cast<std::size_t>(((n * t.c + m / gm * gc + c) * t.h + iy) * t.w + ix)]) * double(w[static_cast<std::size_t>(((m * gc + c) * t.kernel_h + ky) * t.kernel_w + kx)]);
-            sum += v, total += std::fabs(v);
-          }
+      const auto [sum, total] = window_sum(s, x.data(), w.data(), n, m, oy, ox);
       const double b = t.e.bias == Bias::none ? 0 : double(bias[static_cast<std::size_t>(m)]), r = t.residual ? double(res[static_cast<std::size_t>(at)]) * t.e.residual_scale : 0;
       double v = sum * t.e.alpha + b + r, bound = dot_bound(gc * taps, total * std::fabs(t.e.alpha) + std::fabs(b) + std::fabs(r));
-      if (t.e.activation == Activation::relu) v = std::max(v, 0.);
-      if (t.e.activation == Activation::clip) v = std::min<double>(std::max<double>(v, t.e.p0), t.e.p1);
-      if (t.e.activation == Activation::tanh) v = std::tanh(v), bound += 1e-6;
+      v = activated(v, t.e);
+      if (t.e.activation == Activation::tanh) bound += 1e-6;
       EXPECT_NEAR(y[static_cast<std::size_t>(at)], v, bound) << at;
       if (testing::Test::HasFailure()) return suited;
     }
