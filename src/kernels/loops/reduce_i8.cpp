@@ -24,6 +24,23 @@ B larger(B a, B b) {
   }
 }
 
+/// The largest numbers of N blocks of channels, of a window of rows by columns of taps.
+template <bool Signed, int N>
+void largest(const std::uint8_t* x, int64_t rows, int64_t row, int64_t columns, int64_t column, std::uint8_t* y) {
+  const std::uint8_t lowest = Signed ? 128 : 0;
+  B m[N];
+#pragma GCC unroll 4
+  for (int i = 0; i < N; ++i) m[i] = B{} + lowest;
+  for (; rows > 0; --rows, x += row) {
+    const std::uint8_t* at = x;
+    for (int64_t k = 0; k < columns; ++k, at += column)
+#pragma GCC unroll 4
+      for (int i = 0; i < N; ++i) m[i] = larger<Signed>(m[i], load(at + i * kBlock));
+  }
+#pragma GCC unroll 4
+  for (int i = 0; i < N; ++i) store(y + i * kBlock, m[i]);
+}
+
 template <bool Signed>
 void pool(const plan::Call& call) {
   const PoolI8Params& p = *static_cast<const PoolI8Params*>(call.params);
@@ -48,6 +65,15 @@ void pool(const plan::Call& call) {
       inside(left, s.dilation_w, s.kernel_w, s.in_w, x0, x1);
       const int64_t count = most<int64_t>(0, y1 - y0) * most<int64_t>(0, x1 - x0);
       std::uint8_t* to = y + (r * s.out_w + ox) * p.channels;
+      if (p.op == Pool::max && p.channels >= kBlock) {
+        constexpr int kBlocks = 4;
+        const std::uint8_t* from = image + (top + y0 * s.dilation_h) * row + (left + x0 * s.dilation_w) * p.channels;
+        const auto blocks = [&]<int N>(int64_t c) { largest<Signed, N>(from + c, y1 - y0, s.dilation_h * row, x1 - x0, s.dilation_w * p.channels, to + c); };
+        int64_t c = 0;
+        for (; c + kBlocks * kBlock <= p.channels; c += kBlocks * kBlock) blocks.template operator()<kBlocks>(c);
+        for (; c < p.channels; c += kBlock) blocks.template operator()<1>(least(c, p.channels - kBlock));   // the last block reaches back
+        continue;
+      }
       for (int64_t c = 0; c < p.channels; c += kBlock) {
         const int64_t left_over = p.channels - c;
         const auto each = [&](auto f) {
