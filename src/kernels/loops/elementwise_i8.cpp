@@ -35,7 +35,12 @@ void walk_bytes(const PairParams& p, const plan::Call& call, F block) {
   auto* y = static_cast<std::uint8_t*>(call.operands[3]);
   const auto part = [](const std::uint8_t* from, int64_t step, int64_t i, int64_t left) { return step == 0 ? B{} + *from : load_part(from + i, left); };
   walk_rows(p.walk, call.begin, call.end, [&](int64_t at_a, int64_t sa, int64_t at_b, int64_t sb, int64_t at, int64_t n) {
-    for (int64_t i = 0; i < n; i += kBlock) store_part(y + at + i, block(part(a + at_a, sa, i, n - i), part(b + at_b, sb, i, n - i)), n - i);
+    int64_t i = 0;
+    if (sa != 0 && sb != 0) {
+      const F f = block;   // what it holds, in registers
+      for (; i + kBlock <= n; i += kBlock) store(y + at + i, f(load(a + at_a + i), load(b + at_b + i)));
+    }
+    for (; i < n; i += kBlock) store_part(y + at + i, block(part(a + at_a, sa, i, n - i), part(b + at_b, sb, i, n - i)), n - i);
   });
 }
 /// A block of a row as numbers without their zero point, in the order of the columns of a block: two vectors.
@@ -110,7 +115,7 @@ void pair_linear(const PairParams& p, const plan::Call& call) {
   const B a_flip = B{} + a_sign, b_flip = B{} + b_sign;
   const V a_factor = splat(p.a_factor), b_factor = splat(p.b_factor), offset = splat(p.offset);
   const Bounds bounds(p.store);
-  walk_bytes(p, call, [&](B u, B v) {
+  walk_bytes(p, call, [=](B u, B v) {
     const S s = widened(u ^ a_flip, false), t = widened(v ^ b_flip, false);
     const auto of = [&](I first, I second) { return to_int(fma(to_float(first), a_factor, fma(to_float(second), b_factor, offset))); };
     return kept(of(beside_low(s, S{}), beside_low(t, S{})), of(beside_high(s, S{}), beside_high(t, S{})), bounds);
