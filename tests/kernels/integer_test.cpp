@@ -135,6 +135,7 @@ TEST(ConvI8, kernels_strides_dilations_and_groups_equal_their_rule) {
   for (std::int64_t k : {2, 3, 5})
     for (std::int64_t stride : {1, 2})
       for (std::int64_t c : {1, 3, 18}) check_rules(shape(1, c, 7, 11, k, stride));
+  for (std::int64_t k : {3, 5, 7}) check_rules(shape(2, 3, 15, 35, k, 2));   // first layers: rows of few numbers
   check_rules(shape(1, 4, 9, 6, 3, 1, 1, 2));
   check_rules(shape(2, 12, 6, 20, 3, 1, 4));
   check_rules(shape(1, 6, 6, 12, 3, 1, 6));   // two results for each channel

@@ -56,11 +56,16 @@ struct Copy {
     if (i < n) block(from + n - kBlock, to + n - kBlock);
   }
   static constexpr int64_t kShort = 2 * kBlock;
-  /// At most kShort; reads and writes as many.
-  template <class T>
-  void copy_short(const std::uint8_t* from, int64_t n, T* to) const {
-    block(from, to);
-    if (n > kBlock) block(from + kBlock, to + kBlock);
+  template <int kBlocks>
+  void blocks(const std::uint8_t* from, std::int16_t* to) const {
+    for (int i = 0; i < kBlocks; ++i) block(from + i * kBlock, to + i * kBlock);
+  }
+  template <int kBlocks>
+  void blocks(const std::uint8_t* from, std::uint8_t* to) const {
+    constexpr int kBytes = kBlocks * kBlock;
+    typedef std::uint8_t All __attribute__((vector_size(kBytes)));
+    typedef std::uint8_t Unaligned __attribute__((vector_size(kBytes), aligned(1), may_alias));
+    *reinterpret_cast<Unaligned*>(to) = *reinterpret_cast<const Unaligned*>(from) ^ (All{} + flip);
   }
 };
 /// Rows of the points [m0, m1): for each its taps, row of the kernel by row, channels innermost. Behind the last one kShort elements may be written over.

@@ -10,8 +10,8 @@ void fill(T* to, int64_t n, T value) {
   for (int64_t i = 0; i < n; ++i) to[i] = value;
 }
 
-/// Rows of the points [m0, m1) of an image, `width` numbers each: what copy(from, n, to) makes of X, `beyond` outside of the image, zeros behind the last tap. A copy that has copy_short() may read
-/// and write kShort elements where fewer are wanted: within the image, and what is written beyond a row is written over.
+/// Rows of the points [m0, m1) of an image, `width` numbers each: what copy(from, n, to) makes of X, `beyond` outside of the image, zeros behind the last tap. A copy that has blocks<n>() copies n blocks,
+/// of two of which it may read kShort elements where fewer are wanted: within the image, and what is written beyond a row is written over, or is multiplied by 0.
 template <class X, class T, class Copy>
 void fill_point_rows(const ConvShape& s, int64_t width, const X* x, int64_t group, int64_t m0, int64_t m1, T beyond, T* rows, Copy copy) {
   const int64_t channels = s.in_channels / s.groups, depth = channels * s.kernel_h * s.kernel_w;
@@ -21,17 +21,30 @@ void fill_point_rows(const ConvShape& s, int64_t width, const X* x, int64_t grou
   const bool neighbours = s.dilation_w == 1 && s.groups == 1;   // the taps of a row, in memory
   const int64_t end_left = s.out_w * s.stride_w - s.pad_left;
   int64_t top = m0 / s.out_w * s.stride_h - s.pad_top, left = m0 % s.out_w * s.stride_w - s.pad_left;
-  const auto next = [&] {   // a division for each point would cost more than its copy
-    if ((left += s.stride_w) == end_left) left = -s.pad_left, top += s.stride_h;
+  const auto pass = [&](int64_t n) {   // a division for each point would cost more than its copy
+    if ((left += n * s.stride_w) == end_left) left = -s.pad_left, top += s.stride_h;
   };
-  for (int64_t m = m0; m < m1; ++m, rows += width, next()) {
+  const int64_t line = s.dilation_h * s.in_w * channels;
+  for (int64_t m = m0; m < m1; ++m, rows += width, pass(1)) {
     T* to = rows;
     if constexpr (requires { Copy::kShort; })
-      if (neighbours && whole <= Copy::kShort && top >= 0 && left >= 0 && left + s.kernel_w <= s.in_w && ((top + (s.kernel_h - 1) * s.dilation_h) * s.in_w + left) * channels + Copy::kShort <= s.in_h * s.in_w * channels) {
-        const X* from = x + (top * s.in_w + left) * channels;
-        for (int64_t ky = 0; ky < s.kernel_h; ++ky, from += s.dilation_h * s.in_w * channels, to += whole) copy.copy_short(from, whole, to);
-        fill(to, width - depth, T{0});
-        continue;
+      if (neighbours && whole <= Copy::kShort && top >= 0 && left >= 0) {
+        // Points from here on whose windows lie inside, and what is read behind them, too.
+        const int64_t at = top * s.in_w * channels, room = s.in_h * s.in_w * channels - at - (s.kernel_h - 1) * line - Copy::kShort;
+        const int64_t last = room < 0 ? -1 : least(s.in_w - s.kernel_w, room / channels);
+        if (const int64_t n = last < left ? 0 : least(least((last - left) / s.stride_w + 1, (end_left - left) / s.stride_w), m1 - m); n > 0) {
+          const auto windows = [&]<int kBlocks>() {
+            const X* from = x + at + left * channels;
+            for (int64_t i = 0; i < n; ++i, from += s.stride_w * channels, rows += width) {
+              const X* tap = from;
+              to = rows;
+              for (int64_t ky = 0; ky < s.kernel_h; ++ky, tap += line, to += whole) copy.template blocks<kBlocks>(tap, to);
+            }
+          };
+          whole <= Copy::kShort / 2 ? windows.template operator()<1>() : windows.template operator()<2>();
+          m += n - 1, rows -= width, pass(n - 1);
+          continue;
+        }
       }
     for (int64_t ky = 0; ky < s.kernel_h; ++ky) {
       const int64_t y = top + ky * s.dilation_h;
