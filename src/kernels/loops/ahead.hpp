@@ -7,15 +7,30 @@ namespace saha::kernels::SAHA_ISA {
 /// Asks for the weights that are multiplied next, a part with each of the tiles before: they come from memory, and no hardware prefetcher looks so far ahead. What is asked for need not be there.
 class Ahead {
  public:
-  Ahead(const void* next, int64_t bytes, int64_t tiles) : next_(static_cast<const std::byte*>(next)), part_((bytes + tiles - 1) / tiles) {}
+  /// A tile's part, asked for by its loop: a burst of requests would hold up what it reads itself.
+  struct Part {
+    const std::byte* next = nullptr;
+    int64_t step = 0;
+    void ask() { __builtin_prefetch(next, 0, 2), next += step; }
+  };
+
+  /// `requests`: of a tile, by part().
+  Ahead(const void* next, int64_t bytes, int64_t tiles, int64_t requests = 1) : next_(static_cast<const std::byte*>(next)), part_((bytes + tiles - 1) / tiles), step_((part_ + requests - 1) / requests) {}
   void ask() {
     for (const std::byte* end = next_ + part_; next_ < end; next_ += kLine) __builtin_prefetch(next_, 0, 2);
   }
+  /// More than a few requests with each tile.
+  bool many() const { return part_ > kFew * kLine; }
+  Part part() {
+    const Part p{next_, step_};
+    next_ += part_;
+    return p;
+  }
 
  private:
-  static constexpr int64_t kLine = 64;
+  static constexpr int64_t kLine = 64, kFew = 2;
   const std::byte* next_;
-  int64_t part_;
+  int64_t part_, step_;
 };
 
 }  // namespace saha::kernels::SAHA_ISA

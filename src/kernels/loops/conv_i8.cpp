@@ -113,12 +113,11 @@ void convolve(const plan::Call& call) {
     for (int64_t p = b.p0; p < b.p1; ++p) {
       const int64_t panel = b.group * c.panels + p, columns = least<int64_t>(kBlock, m - p * kBlock);
       const int32_t *w = packed + panel * c.units * D::kStep, *t = packed + c.tables + panel * 2 * kRescaleRows * W;
-      Ahead ahead(w + c.units * D::kStep, 4 * c.units * D::kStep, (b.m1 - b.m0 + kRows - 1) / kRows);
+      Ahead ahead(w + c.units * D::kStep, 4 * c.units * D::kStep, (b.m1 - b.m0 + kRows - 1) / kRows, requests(c.units));
       for (int64_t i = b.m0; i < b.m1; i += kRows) {
-        ahead.ask();
         const int64_t n = least<int64_t>(kRows, b.m1 - i);
         I sums[kRows][2];
-        tile_of<D>(n, rows + (i - b.m0) * c.units, c.units, w, load(t), load(t + kRescaleRows * W), sums);
+        tile_of<D>(n, rows + (i - b.m0) * c.units, c.units, w, load(t), load(t + kRescaleRows * W), ahead, sums);
         put_sums(sums, n, t, bounds, b.y + (i * s.out_channels + p * kBlock) * bytes, s.out_channels * bytes, columns);
       }
     }
@@ -148,14 +147,13 @@ void convolve_by_twos(const plan::Call& call) {
       const int32_t *t = packed + c.tables + panel * 2 * kRescaleRows * W, *table = packed + twos_tables(c) + panel * twos_table_size(c);
       const Twos w{packed + int64_t{table[0]} * W, table, units};
       const int64_t size = 4 * units - 2 * table[1] - table[2] - table[3];   // in vectors
-      Ahead ahead(w.weights + size * W, 4 * size * W, (b.m1 - b.m0 + kRows - 1) / kRows);
+      Ahead ahead(w.weights + size * W, 4 * size * W, (b.m1 - b.m0 + kRows - 1) / kRows, units);
       for (int64_t i = b.m0; i < b.m1; i += kRows) {
-        ahead.ask();
         const int64_t n = least<int64_t>(kRows, b.m1 - i);
         I sums[kRows][2];
         std::uint8_t* to = b.y + (i * s.out_channels + p * kBlock) * bytes;
         const bool near = c.store.rule == Rescaling::real_near && columns == kBlock;
-        tile_of_twos(n, rows + (i - b.m0) * stride, stride, w, t, {near ? to : nullptr, s.out_channels, bounds}, sums);
+        tile_of_twos(n, rows + (i - b.m0) * stride, stride, w, t, {near ? to : nullptr, s.out_channels, bounds}, ahead, sums);
         if (!near) put_sums(sums, n, t, bounds, to, s.out_channels * bytes, columns);
       }
     }

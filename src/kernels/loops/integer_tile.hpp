@@ -118,7 +118,7 @@ inline void add_units(I (&acc)[R][2], const I (&x)[R], const int32_t* w, Lanes<K
 }
 /// R rows times one panel of two vectors of columns, whose sums begin with `first` and `second`.
 template <class D, int R>
-void tile(const int32_t* x, int64_t units, const int32_t* w, I first, I second, I (*sums)[2]) {
+void tile(const int32_t* x, int64_t units, const int32_t* w, I first, I second, Ahead::Part ahead, I (*sums)[2]) {
   I acc[R][2];
 #pragma GCC unroll 12
   for (int r = 0; r < R; ++r) acc[r][0] = first, acc[r][1] = second;
@@ -126,12 +126,14 @@ void tile(const int32_t* x, int64_t units, const int32_t* w, I first, I second, 
   if constexpr (kUnits > 1) {
     I v[R];
     for (; u + kUnits <= units; u += kUnits, w += kUnits * D::kStep) {
+      ahead.ask();
 #pragma GCC unroll 12
       for (int r = 0; r < R; ++r) v[r] = load(x + r * units + u);
       add_units<D, R>(acc, v, w, AllLanes{});
     }
   }
   for (; u < units; ++u, w += D::kStep) {
+    if constexpr (kUnits == 1) ahead.ask();
     const I w0 = D::weights(w, 0), w1 = D::weights(w, 1);
 #pragma GCC unroll 12
     for (int r = 0; r < R; ++r) {
@@ -142,17 +144,19 @@ void tile(const int32_t* x, int64_t units, const int32_t* w, I first, I second, 
 #pragma GCC unroll 12
   for (int r = 0; r < R; ++r) sums[r][0] = acc[r][0], sums[r][1] = acc[r][1];
 }
+/// Requests of a tile for what comes next.
+inline int64_t requests(int64_t units) { return (units + kUnits - 1) / kUnits; }
 template <class D, int R = kRows>
-void tile_of(int64_t rows, const int32_t* x, int64_t units, const int32_t* w, I first, I second, I (*sums)[2]) {
+void tile_of(int64_t rows, const int32_t* x, int64_t units, const int32_t* w, I first, I second, Ahead& ahead, I (*sums)[2]) {
   if constexpr (R > 0) {
     if (rows == R) {
 #if SAHA_NEON >= 4
-      if constexpr (D::kDot == Dot::octs) return tile_by_two<R>(x, units, w, first, second, sums);
+      if constexpr (D::kDot == Dot::octs) return ahead.ask(), tile_by_two<R>(x, units, w, first, second, sums);
       else
 #endif
-        return tile<D, R>(x, units, w, first, second, sums);
+        return tile<D, R>(x, units, w, first, second, ahead.part(), sums);
     }
-    tile_of<D, R - 1>(rows, x, units, w, first, second, sums);
+    tile_of<D, R - 1>(rows, x, units, w, first, second, ahead, sums);
   }
 }
 
@@ -177,14 +181,15 @@ struct Near {
   const Bounds& bounds;
 };
 /// R rows, `stride` bytes apart, times a panel, whose constants of rescaling are t: sums, or what is stored.
-template <int R>
-[[gnu::noinline]] void tile_by_twos(const std::uint8_t* x, int64_t stride, const Twos& p, const int32_t* t, const Near& near, I (*sums)[2]) {
+template <int R, bool Asks>
+[[gnu::noinline]] void tile_by_twos(const std::uint8_t* x, int64_t stride, const Twos& p, const int32_t* t, const Near& near, Ahead::Part ahead, I (*sums)[2]) {
   I acc[R][2];
 #pragma GCC unroll 12
   for (int r = 0; r < R; ++r) acc[r][0] = load(t), acc[r][1] = load(t + kRescaleRows * W);
   const int32_t *w = p.weights, *place = p.table + kTwosKinds;
   const auto add = [&]<bool First, bool Second>(const int32_t* end) __attribute__((always_inline)) {   // which vectors are wide
     for (; place < end; ++place, w += (2 + First + Second) * W) {
+      if constexpr (Asks) ahead.ask();
       const std::uint8_t* at = x + *place;
       const I w0 = load(w), w1 = load(w + W), flip0 = load(w + 2 * W), flip1 = load(w + (2 + First) * W);
 #pragma GCC unroll 12
@@ -225,10 +230,15 @@ template <int R>
   for (int r = 0; r < R; ++r) sums[r][0] = acc[r][0], sums[r][1] = acc[r][1];
 }
 template <int R = kRows>
-void tile_of_twos(int64_t rows, const std::uint8_t* x, int64_t stride, const Twos& p, const int32_t* t, const Near& near, I (*sums)[2]) {
+void tile_of_twos(int64_t rows, const std::uint8_t* x, int64_t stride, const Twos& p, const int32_t* t, const Near& near, Ahead& ahead, I (*sums)[2]) {
   if constexpr (R > 0) {
-    if (rows == R) return tile_by_twos<R>(x, stride, p, t, near, sums);
-    tile_of_twos<R - 1>(rows, x, stride, p, t, near, sums);
+    if (rows == R) {
+      if constexpr (R == kRows)
+        if (ahead.many()) return tile_by_twos<R, true>(x, stride, p, t, near, ahead.part(), sums);
+      ahead.ask();
+      return tile_by_twos<R, false>(x, stride, p, t, near, {}, sums);
+    }
+    tile_of_twos<R - 1>(rows, x, stride, p, t, near, ahead, sums);
   }
 }
 #endif

@@ -105,11 +105,9 @@ void run_winograd_i8(const plan::Call& call) {
     for (int64_t panel = p0; panel < p1; ++panel) {
       const int32_t *w = packed + panel * 36 * p.units * Pairs::kStep, *t = packed + p.tables + panel * 2 * kRescaleRows * W;
       for (int64_t i = 0; i < 36; ++i, w += p.units * Pairs::kStep) {
-        Ahead ahead(w + p.units * Pairs::kStep, 4 * p.units * Pairs::kStep, (count + kRows - 1) / kRows);
-        for (int64_t r = 0; r < count; r += kRows) {
-          ahead.ask();
-          tile_of<Pairs>(least<int64_t>(kRows, count - r), in + i * matrix + r * p.units, p.units, w, I{}, I{}, reinterpret_cast<I(*)[2]>(out + i * sums_matrix + r * kBlock));
-        }
+        Ahead ahead(w + p.units * Pairs::kStep, 4 * p.units * Pairs::kStep, (count + kRows - 1) / kRows, requests(p.units));
+        for (int64_t r = 0; r < count; r += kRows)
+          tile_of<Pairs>(least<int64_t>(kRows, count - r), in + i * matrix + r * p.units, p.units, w, I{}, I{}, ahead, reinterpret_cast<I(*)[2]>(out + i * sums_matrix + r * kBlock));
       }
       for (int64_t i = 0; i < count; ++i) {
         const int64_t oy = (t0 + i) / p.tiles_w * 4, ox = (t0 + i) % p.tiles_w * 4;
