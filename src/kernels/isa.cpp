@@ -15,7 +15,7 @@
 #include "kernels/tables.hpp"
 
 // SAHA_HAS_<level>: it is built here (SAHA_LEVELS of cmake/saha_isa_objects.cmake).
-SAHA_KERNEL_TABLES(generic)
+SAHA_KERNEL_TABLES_COMPACT(generic)
 #if SAHA_HAS_avx2
 SAHA_KERNEL_TABLES(avx2)
 #endif
@@ -23,7 +23,7 @@ SAHA_KERNEL_TABLES(avx2)
 SAHA_KERNEL_TABLES(avx512)
 #endif
 #if SAHA_HAS_avx512vnni
-SAHA_KERNEL_TABLES_OVER(avx512vnni, avx512vnni, no_half, avx512)
+SAHA_KERNEL_TABLES_OVER(avx512vnni, avx512vnni, without, avx512)
 #endif
 #if SAHA_HAS_avx512bf16
 SAHA_KERNEL_TABLES_OVER(avx512bf16, avx512vnni, avx512bf16, avx512)
@@ -35,7 +35,7 @@ SAHA_KERNEL_TABLES_OVER(avx512amx, avx512amx, avx512amx, avx512)
 SAHA_KERNEL_TABLES(neon)
 #endif
 #if SAHA_HAS_neon_dot
-SAHA_KERNEL_TABLES_OVER(neon_dot, neon_dot, no_half, neon)
+SAHA_KERNEL_TABLES_OVER(neon_dot, neon_dot, without, neon)
 #endif
 #if SAHA_HAS_neon_fp16
 SAHA_KERNEL_TABLES_OVER(neon_fp16, neon_dot, neon_fp16, neon)

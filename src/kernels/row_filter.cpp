@@ -10,14 +10,14 @@ namespace saha::kernels {
 namespace {
 constexpr std::int64_t kResults = 4;        // of a tile
 constexpr std::int64_t kTileSteps = 5;      // of each point, beside its products: the sums are stored, loaded and transformed
-constexpr std::int64_t kFewestOutputs = 8;  // that share a transformed image
 
 std::int64_t up(std::int64_t a, std::int64_t to) { return (a + to - 1) / to * to; }
 std::int64_t tiles_of(const ConvShape& s) { return (s.out_w + kResults - 1) / kResults; }
 }  // namespace
 
 bool suits_row_filter(Isa isa, const ConvShape& s, bool pool) {
-  if (!suits_stencil(isa, s) || (s.kernel_w != 3 && s.kernel_w != 5) || s.dilation_w != 1 || s.out_channels / s.groups < kFewestOutputs) return false;
+  if (isa == Isa::generic || !suits_stencil(isa, s) || (s.kernel_w != 3 && s.kernel_w != 5) || s.dilation_w != 1 || s.out_channels / s.groups < kRowFilterOutputs) return false;
+  if (pool && (s.kernel_h != s.kernel_w || s.dilation_h != 1)) return false;
   const std::int64_t points = s.kernel_w + 3, depth = s.in_channels / s.groups * s.kernel_h, tiles = tiles_of(s), at_once = (pool ? s.out_h / 2 : s.out_h) * tiles;
   return at_once > 0 && s.out_w > (pool ? 1 : 0) && 10 * points * (depth + kTileSteps) <= 9 * kResults * s.kernel_w * depth && 3 * kResults * tiles <= 4 * s.out_w && 3 * up(at_once, lanes(isa)) <= 4 * at_once;
 }

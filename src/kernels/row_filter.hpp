@@ -23,7 +23,7 @@ struct RowFilterParams {
   std::uint64_t scratch = 0;
 };
 
-/// Whether it takes fewer steps than a plain sum of that shape, which suits a stencil.
+/// Whether it takes fewer steps than a plain sum of that shape, which suits a stencil; pooled, of a square window that is not dilated. Generic is without it.
 bool suits_row_filter(Isa isa, const ConvShape& shape, bool pool);
 /// Of a shape that suits; pooled, alpha is 1, there is no residual, and the activation is none, a relu or a clip.
 RowFilterParams prepare_row_filter(Isa isa, const ConvShape& shape, const Epilogue& epilogue, bool pool);
@@ -41,12 +41,21 @@ void pack_row_filter(Isa isa, const RowFilterParams& params, const float* weight
   constexpr float kPoints[2][3] = {{0.75f, 1.25f, 0}, {0.5f, 1, 2}};
   return kPoints[pairs - 2][i];
 }
+/// Fewest channels of a group's output: they share a transformed image.
+[[maybe_unused]] static constexpr std::int64_t kRowFilterOutputs = 8;
 /// Most channels that are done at once, by lanes, with three vectors of tiles, or pooled with one of each of two rows.
 [[maybe_unused]] static constexpr int row_filter_channels(bool pool, int lanes) { return lanes == 16 ? 8 : pool ? 6 : 4; }
 /// Channels of block `i`, of as few as there can be, as alike as their number allows; the first ones have one more.
 [[maybe_unused]] static constexpr std::int64_t row_filter_block(std::int64_t channels, std::int64_t most, std::int64_t i) {
   const std::int64_t blocks = (channels + most - 1) / most;
   return channels / blocks + (i < channels % blocks ? 1 : 0);
+}
+/// Channels of the smallest block that any group has: the more blocks, the less they differ from `most`.
+[[maybe_unused]] static constexpr std::int64_t row_filter_fewest_channels(std::int64_t most) {
+  std::int64_t fewest = most;
+  for (std::int64_t channels = kRowFilterOutputs; channels <= most * most; ++channels)
+    if (const std::int64_t n = row_filter_block(channels, most, channels); n < fewest) fewest = n;
+  return fewest;
 }
 
 }  // namespace saha::kernels

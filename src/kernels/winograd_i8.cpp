@@ -24,7 +24,7 @@ std::int64_t panel_size(Isa isa, const WinogradI8Params& p) { return std::int64_
 
 }  // namespace
 
-bool may_winograd_i8(Isa isa, const ConvShape& s) { return (isa == Isa::generic || isa == Isa::avx2 || isa == Isa::avx512 || isa == Isa::neon) && may_filter(s, 2); }
+bool may_winograd_i8(Isa isa, const ConvShape& s) { return (isa == Isa::avx2 || isa == Isa::avx512 || isa == Isa::neon) && may_filter(s, 2); }
 bool suits_winograd_i8(Isa isa, const ConvShape& s) { return may_winograd_i8(isa, s) && suits_filtering(s, 2); }
 
 bool within_winograd_i8(const ConvShape& shape, std::int32_t x_zero, bool x_signed, std::span<const std::int16_t> weights) {

@@ -81,7 +81,7 @@ Result<> bind(plan::Plan& p, kernels::Isa isa) {
   p.runs.clear();
   for (const std::string& k : p.kernels) {
     p.runs.push_back(kernels::find(k, isa));
-    if (!p.runs.back() && (!foreign || !kernels::find(k, kernels::Isa::generic))) return Error{ErrorCode::invalid_model, "there is no kernel '" + k + "' of level " + std::string(kernels::name(isa)) + "; the plan is damaged"};
+    if (!p.runs.back() && !foreign) return Error{ErrorCode::invalid_model, "there is no kernel '" + k + "' of level " + std::string(kernels::name(isa)) + "; the plan is damaged"};
   }
   std::vector<std::span<const std::byte>> constants;
   for (std::size_t i = 0; i < p.instructions.size(); ++i) {

@@ -107,6 +107,11 @@ TEST(RowFilter, is_for_small_images_and_enough_products) {
     change(other);
     EXPECT_FALSE(suits_row_filter(Isa::avx2, other, false));
   }
+  ConvShape uneven = s;
+  uneven.kernel_h = 3;
+  EXPECT_TRUE(suits_row_filter(Isa::avx2, uneven, false));
+  EXPECT_FALSE(suits_row_filter(Isa::avx2, uneven, true));
+  EXPECT_FALSE(suits_row_filter(Isa::generic, s, false));
 }
 
 /// The error on random data, against that of a sum of products in order in float32: root mean square of both.

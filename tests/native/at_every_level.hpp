@@ -8,9 +8,9 @@
 
 namespace saha::native::test {
 
-/// `instructions`: how many the plan has; 0: any number. Unless `host` says so, none of them runs by reference. `same(got, want, where)` asserts one element.
+/// `instructions`: how many the plan has; 0: any number. `at_generic`: how many there, where that level lacks a kernel. Unless `host` says so, none of them runs by reference. `same(got, want, where)` asserts one element.
 template <class Same>
-void run_at_every_level(op::Builder&& b, const std::vector<Datum>& data, const op::Vals& outputs, std::size_t instructions, bool host, Same same) {
+void run_at_every_level(op::Builder&& b, const std::vector<Datum>& data, const op::Vals& outputs, std::size_t instructions, bool host, Same same, std::size_t at_generic = 0) {
   auto g = std::move(b).build(outputs);
   ASSERT_TRUE(g) << g.error().message;
   auto want = op::run(*g, data);
@@ -23,7 +23,7 @@ void run_at_every_level(op::Builder&& b, const std::vector<Datum>& data, const o
     ASSERT_TRUE(plan) << plan.error().message;
     std::string kinds;
     for (const plan::Instruction& i : (*plan)->plan.instructions) kinds += (*plan)->plan.origins[i.origin].op + (i.kernel == plan::kHost ? " by reference; " : "; ");
-    if (instructions) { EXPECT_EQ((*plan)->plan.instructions.size(), instructions) << kinds; }
+    if (instructions) { EXPECT_EQ((*plan)->plan.instructions.size(), level == kernels::Isa::generic && at_generic ? at_generic : instructions) << kernels::name(level) << ": " << kinds; }
     if (!host) { EXPECT_EQ(kinds.find("by reference"), std::string::npos) << kinds; }
     if (plan::unstorable((*plan)->plan).empty()) {   // a plan of kernels keeps their contracts: it could be stored
       plan::Plan copy = (*plan)->plan;

@@ -111,8 +111,8 @@ inline void add_products(V (&acc)[R][N], const float* w, const V (&x)[N]) {
     for (int j = 0; j < N; ++j) acc[i][j] = fma(wv, x[j], acc[i][j]);
   }
 }
-/// Height: rows of the window, where they are known and lie below each other, so that the two rows of results of a pool share what they read; 0: any.
-template <int R, int N, bool Pool, int Height>
+/// Height: rows of the window of a pool, whose two rows of results share what they read; 0: any, without one.
+template <int R, int N, int Height>
 void multiply(const Job& b, int64_t tile, const float* w, float* sums, int64_t blocks) {
   const int64_t channel_sums = int64_t{b.p.points} * N * W;
   for (; blocks > 0; --blocks, sums += R * channel_sums) {
@@ -138,7 +138,7 @@ void multiply(const Job& b, int64_t tile, const float* w, float* sums, int64_t b
         for (int64_t d = 0; d < b.depth; ++d, w += R) {
           V xv[N];
 #pragma GCC unroll 3
-          for (int j = 0; j < N; ++j) xv[j] = Pool ? load(x + b.at[j * b.depth + d]) : load(x + b.at[d] + j * W);
+          for (int j = 0; j < N; ++j) xv[j] = load(x + b.at[d] + j * W);
           add_products<R, N>(acc, w, xv);
         }
       }
@@ -150,17 +150,16 @@ void multiply(const Job& b, int64_t tile, const float* w, float* sums, int64_t b
   }
 }
 using Multiply = void (*)(const Job& b, int64_t tile, const float* w, float* sums, int64_t blocks);
-template <bool Pool, int N, int Height, int R>
+template <int N, int Height, int R>
 constexpr Multiply multiply_of() {
-  if constexpr (R <= row_filter_channels(Pool, W)) return multiply<R, N, Pool, Height>;
+  constexpr int kMost = row_filter_channels(Height > 0, W);
+  if constexpr (R <= kMost && R >= row_filter_fewest_channels(kMost)) return multiply<R, N, Height>;
   else return nullptr;
 }
 /// By channels, less one.
-template <bool Pool, int N, int Height>
-struct MultiplyOf {
-  static constexpr Multiply kBy[8] = {multiply_of<Pool, N, Height, 1>(), multiply_of<Pool, N, Height, 2>(), multiply_of<Pool, N, Height, 3>(), multiply_of<Pool, N, Height, 4>(),
-                                      multiply_of<Pool, N, Height, 5>(), multiply_of<Pool, N, Height, 6>(), multiply_of<Pool, N, Height, 7>(), multiply_of<Pool, N, Height, 8>()};
-};
+template <int N, int Height>
+constexpr Multiply kMultiply[8] = {multiply_of<N, Height, 1>(), multiply_of<N, Height, 2>(), multiply_of<N, Height, 3>(), multiply_of<N, Height, 4>(),
+                                   multiply_of<N, Height, 5>(), multiply_of<N, Height, 6>(), multiply_of<N, Height, 7>(), multiply_of<N, Height, 8>()};
 
 /// The activations but none, relu and clip, factors, residuals, and tiles that are cut off: results of one channel, `each` of every tile, from tile `first` on.
 [[gnu::noinline]] void finish_any(const Job& b, float* results, int64_t each, int64_t first, int64_t channel) {
@@ -179,35 +178,50 @@ struct MultiplyOf {
 
 inline V larger(V a, V b) { return select(a != a, a, max(a, b)); }
 
-/// Sums at the points, [channels][points][N], to results.
-template <int Pairs, int N, bool Pool>
-void finish(const Job& b, int64_t tile, const float* sums, int channels, int64_t channel) {
+/// Sums at the points, [channels][points][n vectors], to results. Of a pool n is 2.
+template <int Pairs, bool Pool>
+void finish(const Job& b, int64_t tile, const float* sums, int64_t n, int channels, int64_t channel) {
   constexpr int kPoints = 2 * Pairs + 2;
+  const int64_t vectors = Pool ? 2 : n;
   const Epilogue& e = b.p.epilogue;
   const ConvShape& s = b.p.shape;
   const bool clamps = (e.activation == Activation::relu || e.activation == Activation::clip) && !b.residual;
   const bool plain = e.activation <= Activation::clip && !b.residual;
   const V alpha = splat(e.alpha), lowest = splat(e.activation == Activation::clip ? e.p0 : 0), highest = splat(e.activation == Activation::clip ? e.p1 : __builtin_inff());
   const int64_t tiles_step = int64_t{b.p.tiles};
-  for (int i = 0; i < channels; ++i, sums += kPoints * N * W, ++channel) {
+  for (int i = 0; i < channels; ++i, sums += kPoints * vectors * W, ++channel) {
     const V bias = splat(e.bias == Bias::per_row ? b.bias[channel] : 0);
     const auto bounded = [&](V v) {
       v = fma(v, alpha, bias);
       if (clamps) v = max(lowest, v);
       return e.activation == Activation::clip ? min(highest, v) : v;
     };
-    V left{}, right{};   // of a pool
-#pragma GCC unroll 3
-    for (int j = 0; j < N; ++j) {
-      V m[kPoints], y[4];
+    const auto results_of = [&](int64_t j, V (&y)[4]) {
+      V m[kPoints];
 #pragma GCC unroll 8
-      for (int k = 0; k < kPoints; ++k) m[k] = load(sums + (k * N + j) * W);
+      for (int k = 0; k < kPoints; ++k) m[k] = load(sums + (k * vectors + j) * W);
       transform_output<Pairs>(m, y);
-      if constexpr (Pool) {
+    };
+    if constexpr (Pool) {
+      V left{}, right{};
+#pragma GCC unroll 2
+      for (int j = 0; j < 2; ++j) {
+        V y[4];
+        results_of(j, y);
         const V l = max(y[1], y[0]), r = max(y[2], y[3]);   // a NaN is in the outer ones
         left = j == 0 ? l : larger(left, l), right = j == 0 ? r : larger(right, r);
-      } else {
+      }
+      left = bounded(left), right = bounded(right);
+      const bool whole = s.out_w == 4 * tiles_step && tile + W <= b.count;
+      float results[2 * W + 2];
+      float* to = whole ? b.y + channel * (s.out_h / 2) * (s.out_w / 2) + 2 * tile : results;
+      store(to, interleave_low(left, right)), store(to + W, interleave_high(left, right));
+      if (!whole) finish_any(b, results, 2, tile, channel);
+    } else {
+      for (int64_t j = 0; j < vectors; ++j) {
         const int64_t first = tile + j * W;
+        V y[4];
+        results_of(j, y);
 #pragma GCC unroll 4
         for (int k = 0; k < 4; ++k) y[k] = bounded(y[k]);
         transpose_quads(y);
@@ -219,28 +233,20 @@ void finish(const Job& b, int64_t tile, const float* sums, int channels, int64_t
         if (!whole) finish_any(b, results, 4, first, channel);
       }
     }
-    if constexpr (Pool) {
-      left = bounded(left), right = bounded(right);
-      const bool whole = s.out_w == 4 * tiles_step && tile + W <= b.count;
-      float results[2 * W + 2];
-      float* to = whole ? b.y + channel * (s.out_h / 2) * (s.out_w / 2) + 2 * tile : results;
-      store(to, interleave_low(left, right)), store(to + W, interleave_high(left, right));
-      if (!whole) finish_any(b, results, 2, tile, channel);
-    }
   }
 }
+using Finish = void (*)(const Job& b, int64_t tile, const float* sums, int64_t vectors, int channels, int64_t channel);
 
-/// N vectors of tiles of all output channels of the group.
-template <int Pairs, int N, bool Pool, int Height>
-void all_channels(const Job& b, int64_t tile, const float* w, int64_t channels) {
-  alignas(64) float sums[kMostPoints * kMostChannels * N * W];
+/// Some vectors of tiles of all output channels of the group.
+[[gnu::noinline]] void all_channels(const Job& b, int64_t tile, const float* w, int64_t channels, int64_t vectors, const Multiply* multiply_by, Finish finish_sums) {
+  alignas(64) float sums[kMostPoints * kMostChannels * 3 * W];
   const int64_t blocks = (channels - b.wider) / b.block, most_blocks = kMostChannels / (b.block + (b.wider > 0));
   for (int64_t m = 0, block = 0; block < blocks;) {
     const int64_t together = least(most_blocks, blocks - block), wide = most<int64_t>(0, least(together, b.wider - block)), n = together * b.block + wide;
     const float* rest = w + wide * (b.block + 1) * b.depth * b.p.points;
-    if (wide > 0) MultiplyOf<Pool, N, Height>::kBy[b.block](b, tile, w, sums, wide);
-    if (together > wide) MultiplyOf<Pool, N, Height>::kBy[b.block - 1](b, tile, rest, sums + wide * (b.block + 1) * b.p.points * N * W, together - wide);
-    finish<Pairs, N, Pool>(b, tile, sums, static_cast<int>(n), m);
+    if (wide > 0) multiply_by[b.block](b, tile, w, sums, wide);
+    if (together > wide) multiply_by[b.block - 1](b, tile, rest, sums + wide * (b.block + 1) * b.p.points * vectors * W, together - wide);
+    finish_sums(b, tile, sums, vectors, static_cast<int>(n), m);
     m += n, block += together, w += n * b.depth * b.p.points;
   }
 }
@@ -277,15 +283,14 @@ void filter(const plan::Call& call) {
     const Job job = {p, planes, at, depth, bias ? bias + group * m : nullptr, residual ? residual + out_at : nullptr, y + out_at, (p.pool ? s.out_h / 2 : s.out_h) * tiles, m / blocks, m % blocks};
     const float* w = weights + group * m * depth * p.points;
     if (p.pool) {
-      constexpr int kHeight = 2 * Pairs - 1;
-      const bool square = s.kernel_h == kHeight && s.dilation_h == 1;
-      for (int64_t t = 0; t < job.count; t += W) square ? all_channels<Pairs, 2, true, kHeight>(job, t, w, m) : all_channels<Pairs, 2, true, 0>(job, t, w, m);
+      for (int64_t t = 0; t < job.count; t += W) all_channels(job, t, w, m, 2, kMultiply<2, 2 * Pairs - 1>, finish<Pairs, true>);
       continue;
     }
+    const auto some = [&](int64_t t, int64_t vectors, const Multiply* multiply_by) { all_channels(job, t, w, m, vectors, multiply_by, finish<Pairs, false>); };
     int64_t t = 0;
-    for (; t + 2 * W < job.count; t += 3 * W) all_channels<Pairs, 3, false, 0>(job, t, w, m);
-    if (t + W < job.count) all_channels<Pairs, 2, false, 0>(job, t, w, m);
-    else if (t < job.count) all_channels<Pairs, 1, false, 0>(job, t, w, m);
+    for (; t + 2 * W < job.count; t += 3 * W) some(t, 3, kMultiply<3, 0>);
+    if (t + W < job.count) some(t, 2, kMultiply<2, 0>);
+    else if (t < job.count) some(t, 1, kMultiply<1, 0>);
   }
 }
 
