@@ -21,7 +21,7 @@ void run_kernel(system::ThreadPool& pool, plan::Run kernel, const plan::Call& ca
   system::parallel_phases(pool, phases, call.end, piece);
 }
 
-Result<Context> Context::make(std::shared_ptr<const LoadedPlan> loaded, system::ThreadPool& pool) {
+[[gnu::cold]] Result<Context> Context::make(std::shared_ptr<const LoadedPlan> loaded, system::ThreadPool& pool) {
   Context c;
   const plan::Plan& p = loaded->plan;
   c.loaded_ = std::move(loaded);
@@ -81,7 +81,7 @@ Datum Context::view(std::uint32_t slot) const {
 }
 
 /// A result that is a view of an operand in the arena, or holds one, gets memory of its own: the arena is reused.
-Result<> Context::own(Datum& d) const {
+[[gnu::cold]] Result<> Context::own(Datum& d) const {
   auto inside = [&](const Tensor& t) { return t.data && t.data.get() >= memory_.get() && t.data.get() < scratch_; };
   if (d.is_tensor() && inside(d.tensor)) {
     SAHA_TRY(Tensor copy, Tensor::make(d.tensor.dtype, d.tensor.dims));
@@ -113,6 +113,10 @@ Result<> Context::step(const plan::Instruction& i) {
     run_kernel(*pool_, p.runs[i.kernel], call(i), i.phases, (p.scratch_bytes + 63) / 64 * 64);
     return {};
   }
+  return host(i);
+}
+[[gnu::cold]] Result<> Context::host(const plan::Instruction& i) {
+  const plan::Plan& p = loaded_->plan;
   std::vector<Datum> in(i.num_in), out(i.num_out);
   std::vector<const Datum*> operands(i.num_in, nullptr);
   for (std::size_t k = 0; k < i.num_in; ++k) {

@@ -66,6 +66,7 @@ class Context {
   Result<> own(Datum& d) const;
   plan::Call call(const plan::Instruction& i) const;
   Result<> step(const plan::Instruction& i);
+  Result<> host(const plan::Instruction& i);
 
   std::shared_ptr<const LoadedPlan> loaded_;
   system::ThreadPool* pool_ = nullptr;
