@@ -14,24 +14,26 @@ namespace {
 
 constexpr int64_t kChunk = 512;   // elements, whole vectors
 
-template <class T>
+/// Lanes of a vector of C, which is computed in: a register.
+template <class C> constexpr int kLanes = W * 4 / static_cast<int>(sizeof(C));
+template <class T, int N>
 struct VectorOf {
-  typedef T type __attribute__((vector_size(W * sizeof(T))));
+  typedef T type __attribute__((vector_size(N * sizeof(T))));
 };
-template <class T> using Vector = typename VectorOf<T>::type;
+template <class T, int N = kLanes<T>> using Vector = typename VectorOf<T, N>::type;
 /// Integers that wrap; floats as they are.
 template <class C> struct Wrapping { using type = C; };
 template <> struct Wrapping<int32_t> { using type = std::uint32_t; };
 template <> struct Wrapping<int64_t> { using type = std::uint64_t; };
 
-template <class T>
-inline Vector<T> load_vector(const T* p) {
-  Vector<T> v;
+template <int N, class T>
+inline Vector<T, N> load_vector(const T* p) {
+  Vector<T, N> v;
   memcpy(&v, p, sizeof v);
   return v;
 }
-template <class T>
-inline void store_vector(T* p, Vector<T> v) { memcpy(p, &v, sizeof v); }
+template <int N, class T>
+inline void store_vector(T* p, Vector<T, N> v) { memcpy(p, &v, sizeof v); }
 
 template <int Bytes> struct Unsigned;
 template <> struct Unsigned<2> { using type = std::uint16_t; };
@@ -40,31 +42,32 @@ template <int Bytes> struct Signed;
 template <> struct Signed<2> { using type = std::int16_t; };
 template <> struct Signed<4> { using type = int32_t; };
 /// Integers by steps of half or twice the width: g++ 12 makes scalar code of longer ones.
-template <class To, class From>
-inline Vector<To> stepped(Vector<From> v) {
+template <class To, class From, int N>
+inline Vector<To, N> stepped(Vector<From, N> v) {
   if constexpr (std::is_integral_v<To> && std::is_integral_v<From> && 2 * sizeof(To) < sizeof(From)) {
     using Half = typename Unsigned<sizeof(From) / 2>::type;
-    return stepped<To, Half>(__builtin_convertvector(v, Vector<Half>));
+    return stepped<To, Half, N>(__builtin_convertvector(v, Vector<Half, N>));
   } else if constexpr (std::is_integral_v<To> && std::is_integral_v<From> && sizeof(To) > 2 * sizeof(From)) {
     using Twice = typename std::conditional_t<std::is_signed_v<From>, Signed<2 * sizeof(From)>, Unsigned<2 * sizeof(From)>>::type;
-    return stepped<To, Twice>(__builtin_convertvector(v, Vector<Twice>));
+    return stepped<To, Twice, N>(__builtin_convertvector(v, Vector<Twice, N>));
   } else {
-    return __builtin_convertvector(v, Vector<To>);
+    return __builtin_convertvector(v, Vector<To, N>);
   }
 }
 
 /// n elements of T from `from` on, `stride` apart, as numbers of C: where they lie if that is a whole number of vectors, else in `chunk`.
 template <class T, class C>
 const C* read(const T* from, int64_t stride, int64_t n, C* chunk) {
+  constexpr int N = kLanes<C>;
   if (stride == 1) {
     if constexpr (std::is_same_v<T, C>)
-      if (n % W == 0) return from;
+      if (n % N == 0) return from;
     int64_t i = 0;
-    for (; i + W <= n; i += W) store_vector(chunk + i, stepped<C, T>(load_vector(from + i)));
+    for (; i + N <= n; i += N) store_vector<N>(chunk + i, stepped<C, T, N>(load_vector<N>(from + i)));
     for (; i < n; ++i) chunk[i] = static_cast<C>(from[i]);
   } else if (stride == 0) {
     const Vector<C> v = static_cast<C>(*from) - Vector<C>{};   // a sum would lose the sign of -0
-    for (int64_t i = 0; i < n; i += W) store_vector(chunk + i, v);
+    for (int64_t i = 0; i < n; i += N) store_vector<N>(chunk + i, v);
   } else {
     for (int64_t i = 0; i < n; ++i) chunk[i] = static_cast<C>(from[i * stride]);
   }
@@ -100,16 +103,16 @@ inline T cut_to(C v) {
   return v >= static_cast<C>(hi) ? hi : static_cast<T>(v);   // as a float, hi may be one more than it is: beyond the range
 }
 template <class T, class C>
-inline Vector<T> converted(Vector<C> v) {
+inline Vector<T, kLanes<C>> converted(Vector<C> v) {
   if constexpr (std::is_floating_point_v<C> && !std::is_floating_point_v<T>) {
     static_assert(sizeof(T) <= 2);   // whose ends are numbers of C
     const C lo = std::is_signed_v<T> ? -static_cast<C>(1 << (8 * sizeof(T) - 1)) : C{0}, hi = static_cast<C>((1 << (8 * sizeof(T) - std::is_signed_v<T>)) - 1);
     v = v == v ? v : Vector<C>{};
     v = v > lo ? v : Vector<C>{} + lo;
     v = v < hi ? v : Vector<C>{} + hi;
-    return stepped<T, int32_t>(__builtin_convertvector(v, Vector<int32_t>));
+    return stepped<T, int32_t, kLanes<C>>(__builtin_convertvector(v, Vector<int32_t, kLanes<C>>));
   } else {
-    return stepped<T, C>(v);
+    return stepped<T, C, kLanes<C>>(v);
   }
 }
 struct Bool {};
@@ -120,11 +123,12 @@ void write(const C* v, int64_t n, void* result, int64_t at) {
   if constexpr (std::is_floating_point_v<C> && std::is_integral_v<T> && sizeof(T) > 2) {
     for (int64_t i = 0; i < n; ++i) to[i] = cut_to<T>(v[i]);
   } else {
-    for (int64_t i = 0; i < n; i += W) {
-      Vector<Stored> y;
-      if constexpr (std::is_same_v<T, Bool>) y = stepped<std::uint8_t, std::conditional_t<sizeof(C) == 8, int64_t, int32_t>>((load_vector(v + i) != 0) & 1);
-      else y = converted<T, C>(load_vector(v + i));
-      if (i + W <= n) store_vector(to + i, y);
+    constexpr int N = kLanes<C>;
+    for (int64_t i = 0; i < n; i += N) {
+      Vector<Stored, N> y;
+      if constexpr (std::is_same_v<T, Bool>) y = stepped<std::uint8_t, std::conditional_t<sizeof(C) == 8, int64_t, int32_t>, N>((load_vector<N>(v + i) != 0) & 1);
+      else y = converted<T, C>(load_vector<N>(v + i));
+      if (i + N <= n) store_vector<N>(to + i, y);
       else memcpy(to + i, &y, static_cast<size_t>(n - i) * sizeof(Stored));
     }
   }
@@ -150,10 +154,11 @@ void write(DType t, const C* v, int64_t n, void* result, int64_t at) {
 /// y = f(a, b, c) of whole vectors; what stands behind n is any number.
 template <class C>
 void compute(Function f, const C* a, const C* b, const C* c, int64_t n, C* y) {
+  constexpr int N = kLanes<C>;
   using V_ = Vector<C>;
   using U_ = Vector<typename Wrapping<C>::type>;
   const auto each = [&](auto of) {
-    for (int64_t i = 0; i < n; i += W) store_vector(y + i, reinterpret_cast<V_>(of(load_vector(a + i), load_vector(b + i))));
+    for (int64_t i = 0; i < n; i += N) store_vector<N>(y + i, reinterpret_cast<V_>(of(load_vector<N>(a + i), load_vector<N>(b + i))));
   };
   const auto wrapping = [&](auto of) { each([&](V_ u, V_ v) { return of(reinterpret_cast<U_>(u), reinterpret_cast<U_>(v)); }); };
   const auto truth = [&](auto of) { each([&](V_ u, V_ v) { return of(u, v) ? V_{} + C{1} : V_{}; }); };
@@ -179,7 +184,7 @@ void compute(Function f, const C* a, const C* b, const C* c, int64_t n, C* y) {
       case Function::bit_or: return each([](V_ u, V_ v) { return u | v; });
       case Function::bit_xor: return each([](V_ u, V_ v) { return u ^ v; });
       default:
-        for (int64_t i = 0; i < n; i += W) store_vector(y + i, load_vector(a + i) != 0 ? load_vector(b + i) : load_vector(c + i));
+        for (int64_t i = 0; i < n; i += N) store_vector<N>(y + i, load_vector<N>(a + i) != 0 ? load_vector<N>(b + i) : load_vector<N>(c + i));
     }
   }
 }

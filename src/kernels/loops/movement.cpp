@@ -132,14 +132,21 @@ void run_move(const plan::Call& call) {
   }
 }
 
-template <class T>
-void pad_rows(const PadParams& p, const T* x, T* y, int64_t begin, int64_t end) {
+void run_pad(const plan::Call& call) {
+  const PadParams& p = *static_cast<const PadParams*>(call.params);
+  const int64_t begin = int64_t{call.begin} * p.rows_per_piece, end = least(p.rows, int64_t{call.end} * p.rows_per_piece);
+  if (begin >= end) return;  // a dim is 0
+  const auto* x = static_cast<const char*>(call.operands[0]);
+  auto* y = static_cast<char*>(call.operands[1]);
   const int last = p.rank - 1;
-  const int64_t n = p.dim[last], x_n = p.x_dim[last], first = p.before[last];
+  const int64_t n = p.dim[last], x_n = p.x_dim[last], first = p.before[last], size = p.element;
   const int64_t from = least(n, most<int64_t>(0, first)), to = most(from, least(n, first + x_n));   // of a row, what X holds
-  const T value = static_cast<T>(p.value);
-  const auto fill = [&](T* at, int64_t count) {
-    for (int64_t i = 0; i < count; ++i) at[i] = value;
+  char values[W * 4];
+  for (int64_t i = 0; i < W * 4; i += size) memcpy(values + i, &p.value, static_cast<size_t>(size));
+  const auto fill = [&](char* at, int64_t count) {
+    int64_t bytes = count * size;
+    for (; bytes >= W * 4; bytes -= W * 4, at += W * 4) memcpy(at, values, W * 4);
+    if (bytes > 0) memcpy(at, values, static_cast<size_t>(bytes));
   };
   for (int64_t r = begin; r < end; ++r) {
     int64_t rest = r, at = 0, step = 1;
@@ -150,29 +157,14 @@ void pad_rows(const PadParams& p, const T* x, T* y, int64_t begin, int64_t end) 
       inside = inside && i >= 0 && i < p.x_dim[d];
       at += i * step, step *= p.x_dim[d];
     }
-    T* row = y + r * n;
+    char* row = y + r * n * size;
     if (!inside) {
       fill(row, n);
       continue;
     }
     fill(row, from);
-    if (from < to) memcpy(row + from, x + at * x_n + from - first, static_cast<size_t>(to - from) * sizeof(T));
-    fill(row + to, n - to);
-  }
-}
-void run_pad(const plan::Call& call) {
-  const PadParams& p = *static_cast<const PadParams*>(call.params);
-  const int64_t begin = int64_t{call.begin} * p.rows_per_piece, end = least(p.rows, int64_t{call.end} * p.rows_per_piece);
-  if (begin >= end) return;  // a dim is 0
-  const auto as = [&](auto type) {
-    using T = decltype(type);
-    pad_rows(p, static_cast<const T*>(call.operands[0]), static_cast<T*>(call.operands[1]), begin, end);
-  };
-  switch (p.element) {
-    case 1: return as(std::uint8_t{});
-    case 2: return as(std::uint16_t{});
-    case 4: return as(std::uint32_t{});
-    default: return as(std::uint64_t{});
+    if (from < to) memcpy(row + from * size, x + (at * x_n + from - first) * size, static_cast<size_t>((to - from) * size));
+    fill(row + to * size, n - to);
   }
 }
 

@@ -286,7 +286,7 @@ void filter(const plan::Call& call) {
       for (int64_t t = 0; t < job.count; t += W) all_channels(job, t, w, m, 2, kMultiply<2, 2 * Pairs - 1>, finish<Pairs, true>);
       continue;
     }
-    const auto some = [&](int64_t t, int64_t vectors, const Multiply* multiply_by) { all_channels(job, t, w, m, vectors, multiply_by, finish<Pairs, false>); };
+    const auto some = [&](int64_t first, int64_t n, const Multiply* multiply_by) { all_channels(job, first, w, m, n, multiply_by, finish<Pairs, false>); };
     int64_t t = 0;
     for (; t + 2 * W < job.count; t += 3 * W) some(t, 3, kMultiply<3, 0>);
     if (t + W < job.count) some(t, 2, kMultiply<2, 0>);
