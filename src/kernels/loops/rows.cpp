@@ -87,8 +87,10 @@ void run_softmax(const plan::Call& call) {
   }
 }
 
-/// The end of a reduction whose sums are another's: of mean and l2.
-inline V ended(V v, Reduce o, int64_t n) { return o == Reduce::mean ? v / static_cast<float>(n) : o == Reduce::l2 ? sqrt(v) : v; }
+/// Stores `count` results; mean and l2 end what are another's sums. Once for all rules.
+[[gnu::noinline]] void put(const V* v, Reduce op, int64_t n, float* y, int64_t count) {
+  for (; count > 0; ++v, y += W, count -= W) store_up_to(y, op == Reduce::mean ? *v / static_cast<float>(n) : op == Reduce::l2 ? sqrt(*v) : *v, count);
+}
 /// How one reduction starts, maps and joins.
 template <Reduce O>
 struct Rule {
@@ -133,8 +135,7 @@ void reduce_lanes(const float* from, int64_t n, int64_t step, int64_t left, floa
 #pragma GCC unroll 4
     for (int k = 0; k < N; ++k) total[k] = R::join(total[k], part[k]);
   }
-#pragma GCC unroll 4
-  for (int k = 0; k < N; ++k) store_up_to(y + k * W, ended(total[k], op, n), left - k * W);
+  put(total, op, n, y, least<int64_t>(left, N * W));
 }
 
 template <Reduce O>
@@ -142,7 +143,10 @@ void reduce(const ReduceParams& p, const float* x, float* y, int64_t begin, int6
   using R = Rule<O>;
   if (p.inner == 1) {
     const int64_t per = rows_per_piece(p.n), last = least(p.outer, end * per);
-    for (int64_t r = begin * per; r < last; ++r) store_n(y + r, ended(splat(R::across(fold(x + r * p.n, p.n, R::kNeutral, R::map, R::join))), p.op, p.n), 1);
+    for (int64_t r = begin * per; r < last; ++r) {
+      const V v = splat(R::across(fold(x + r * p.n, p.n, R::kNeutral, R::map, R::join)));
+      put(&v, p.op, p.n, y + r, 1);
+    }
     return;
   }
   const int64_t blocks = lane_blocks(p.inner), per = rows_per_piece(p.n * kLaneBlock), last = least(p.outer * blocks, end * per);
