@@ -34,10 +34,10 @@ std::int64_t packed_gemv_size(Isa isa, const GemvParams& params);
 /// B[p][j] stands at p * row + j * col.
 void pack_gemv(Isa isa, const GemvParams& params, const float* b, std::int64_t row, std::int64_t col, std::span<float> out);
 
-/// Most vectors of a panel, by rows and lanes: the sums fill what a row's operand and those of B leave of 16 registers, or of 32. Internal linkage, so that each
-/// level compiles a copy of its own.
+/// Most vectors of a panel, by rows and lanes: the sums fill what a row's operand and those of B leave of 16 registers; with 32, as many as hide the latency of a sum, for more would only
+/// read A less often. Internal linkage, so that each level compiles a copy of its own.
 [[maybe_unused]] static constexpr int gemv_most_vectors(std::int64_t rows, int lanes) {
-  constexpr int kMost[2][kGemvRows] = {{8, 6, 4, 3}, {8, 8, 8, 6}};
+  constexpr int kMost[2][kGemvRows] = {{8, 6, 4, 3}, {6, 6, 4, 4}};
   return kMost[lanes == 16][rows - 1];
 }
 

@@ -46,12 +46,14 @@ std::int64_t packed_stencil_size(const StencilParams& params) {
 void pack_stencil(Isa isa, const StencilParams& params, const float* weights, std::span<float> out) {
   const ConvShape& s = params.shape;
   SAHA_ASSERT(static_cast<std::int64_t>(out.size()) >= packed_stencil_size(params));
-  const std::int64_t k = s.in_channels / s.groups * s.kernel_h * s.kernel_w, m = s.out_channels / s.groups, most = stencil_channels(lanes(isa));
+  const std::int64_t k = s.in_channels / s.groups * s.kernel_h * s.kernel_w, m = s.out_channels / s.groups;
   float* o = out.data();
   for (std::int64_t g = 0; g < s.groups; ++g)
-    for (std::int64_t m0 = 0; m0 < m; m0 += most)
+    for (std::int64_t m0 = 0, m1; m0 < m; m0 = m1) {
+      m1 = m0 + stencil_block(m - m0, lanes(isa));
       for (std::int64_t p = 0; p < k; ++p)
-        for (std::int64_t i = m0; i < std::min(m, m0 + most); ++i) *o++ = weights[(g * m + i) * k + p];
+        for (std::int64_t i = m0; i < m1; ++i) *o++ = weights[(g * m + i) * k + p];
+    }
 }
 
 }  // namespace saha::kernels

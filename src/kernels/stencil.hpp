@@ -27,10 +27,13 @@ std::uint32_t grid(const StencilParams& params);
 
 /// Elements of the packed weights; the buffer is 64-byte aligned.
 std::int64_t packed_stencil_size(const StencilParams& params);
-/// Packs dense weights [M, C / groups, KH, KW]: by channels of the output that a tile does at once, each [C / groups][KH][KW][channels].
+/// Packs dense weights [M, C / groups, KH, KW]: by channels of the output that a tile does at once (stencil_block), each [C / groups][KH][KW][channels].
 void pack_stencil(Isa isa, const StencilParams& params, const float* weights, std::span<float> out);
 
-/// Output channels of a tile of three vectors, by lanes. Internal linkage, so that each level compiles a copy of its own.
+// Internal linkage, so that each level compiles a copy of its own.
+/// Most output channels of a tile of three vectors, by lanes.
 [[maybe_unused]] static constexpr int stencil_channels(int lanes) { return lanes == 16 ? 8 : 4; }
+/// Those of the next tile, where `left` channels are left: all, or the most but four and fewer.
+[[maybe_unused]] static constexpr std::int64_t stencil_block(std::int64_t left, int lanes) { return left >= stencil_channels(lanes) ? stencil_channels(lanes) : left >= 4 ? 4 : left; }
 
 }  // namespace saha::kernels

@@ -8,7 +8,6 @@
 namespace saha::kernels::SAHA_ISA {
 namespace {
 
-constexpr int kChannels = stencil_channels(W);
 constexpr int kVectors = 3;
 
 /// A group of an image, and what is done with its sums.
@@ -87,19 +86,18 @@ void tile(const Job& b, const Place& at, const float* w, int64_t channel) {
 template <int N>
 void all_channels(const Job& b, const Place& at, const float* w, int64_t channels) {
   const int64_t k = b.channels * b.taps;
-  int64_t m = 0;
-  for (; m + kChannels <= channels; m += kChannels, w += kChannels * k) tile<kChannels, N>(b, at, w, m);
-  switch (channels - m) {
-    case 1: return tile<1, N>(b, at, w, m);
-    case 2: return tile<2, N>(b, at, w, m);
-    case 3: return tile<3, N>(b, at, w, m);
+  for (int64_t m = 0, n; m < channels; m += n, w += n * k) {
+    n = stencil_block(channels - m, W);
+    switch (n) {
+      case 1: tile<1, N>(b, at, w, m); break;
+      case 2: tile<2, N>(b, at, w, m); break;
+      case 3: tile<3, N>(b, at, w, m); break;
+      case 4: tile<4, N>(b, at, w, m); break;
 #if SAHA_ISA_LEVEL >= 2
-    case 4: return tile<4, N>(b, at, w, m);
-    case 5: return tile<5, N>(b, at, w, m);
-    case 6: return tile<6, N>(b, at, w, m);
-    case 7: return tile<7, N>(b, at, w, m);
+      case 8: tile<8, N>(b, at, w, m); break;
 #endif
-    default: return;
+      default: __builtin_unreachable();
+    }
   }
 }
 
