@@ -23,6 +23,8 @@ inline V activate(V x, Activation activation, float p0, float p1) {
   }
   return x;
 }
+/// The same where it is one of many branches: once a level.
+[[gnu::noinline, gnu::noclone]] inline V activate_any(V x, Activation activation, float p0, float p1) { return activate(x, activation, p0, p1); }
 
 /// The sums of a tile between the bounds of a relu or a clip, as they are where there is no activation; it is no other one.
 template <int R, int N>

@@ -27,7 +27,7 @@ struct Finish {
     if (epilogue->activation == Activation::clip)
       v = min(splat(epilogue->p1), max(splat(epilogue->p0), v));
     else if (epilogue->activation != Activation::none)
-      v = activate(v, epilogue->activation, epilogue->p0, epilogue->p1);
+      v = activate_any(v, epilogue->activation, epilogue->p0, epilogue->p1);
     if (n >= W || at + W <= points)
       store(y + at, v);
     else

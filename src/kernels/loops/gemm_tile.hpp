@@ -66,7 +66,7 @@ inline Out make_out(float* c, int64_t c_row, const float* bias, const float* res
         if (e.bias == Bias::per_row) v = v + splat(o.bias[row + i]);
         if (e.bias == Bias::per_column) v = v + load_up_to(o.bias + column + j, n);
         if (o.residual) v = fma(load_up_to(o.residual + at, n), splat(e.residual_scale), v);
-        v = activate(v, e.activation, e.p0, e.p1);
+        v = activate_any(v, e.activation, e.p0, e.p1);
       }
       store_up_to(o.c + at, v, n);
     }

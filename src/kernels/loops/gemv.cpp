@@ -28,7 +28,7 @@ const float* operand(const plan::Call& call, int i) { return static_cast<const f
       if (e.bias == Bias::per_row) v = v + splat(bias[i]);
       if (e.bias == Bias::per_column) v = v + load_up_to(bias + j, n);
       if (residual) v = fma(load_up_to(residual + at, n), splat(e.residual_scale), v);
-      store_up_to(c + at, activate(v, e.activation, e.p0, e.p1), n);
+      store_up_to(c + at, activate_any(v, e.activation, e.p0, e.p1), n);
     }
 }
 

@@ -171,7 +171,7 @@ constexpr Multiply kMultiply[8] = {multiply_of<N, Height, 1>(), multiply_of<N, H
     if (n <= 0) continue;
     V v = load_n(results, static_cast<int>(n));
     if (b.residual) v = fma(load_n(b.residual + to, static_cast<int>(n)), splat(e.residual_scale), v);
-    if (e.activation > Activation::clip || b.residual) v = activate(v, e.activation, e.p0, e.p1);
+    if (e.activation > Activation::clip || b.residual) v = activate_any(v, e.activation, e.p0, e.p1);
     store_n(b.y + to, v, static_cast<int>(n));
   }
 }

@@ -36,7 +36,7 @@ struct Place {
       V v = load(sums + (i * vectors + j) * W) * splat(e.alpha);
       if (e.bias == Bias::per_row) v = v + splat(b.bias[channel + i]);
       if (b.residual) v = fma(load_up_to(b.residual + to, b.columns), splat(e.residual_scale), v);
-      store_up_to(b.y + to, activate(v, e.activation, e.p0, e.p1), b.columns);
+      store_up_to(b.y + to, activate_any(v, e.activation, e.p0, e.p1), b.columns);
     }
 }
 
