@@ -86,9 +86,7 @@ void row_by_tiles(const Row& r) {
         r.put_block(sums, at, kTile, p);
         continue;
       }
-      std::uint8_t* to = r.y + at * r.channels + channel;   // the usual rule, without a call
-#pragma GCC unroll 4
-      for (int i = 0; i < kTile; ++i, to += r.channels) store(to, stored<Rescaling::real_near>(sums[i][0], sums[i][1], t, r.bounds));
+      put_near<kTile>(sums, t, r.bounds, r.y + at * r.channels + channel, r.channels);   // the usual rule, without a call
     }
   }
 }

@@ -206,26 +206,7 @@ template <int R, bool Asks>
   add.template operator()<true, false>(place + p.table[2]);
   add.template operator()<false, true>(place + p.table[3]);
   add.template operator()<true, true>(p.table + kTwosKinds + p.units);
-  if (std::uint8_t* to = near.to) {
-    const int64_t step = near.stride;
-    const Bounds& bounds = near.bounds;
-    if (bounds.all_unsigned) {   // narrowing by saturation bounds them; two rows at once
-      const auto numbers = [&](int r) {
-        const I a = rescaled<Rescaling::real_near>(acc[r][0], t), b = rescaled<Rescaling::real_near>(acc[r][1], t + kRescaleRows * W);
-        return reinterpret_cast<__m256i>(plus_saturated(narrowed(a, b), bounds.narrow_zero));
-      };
-#pragma GCC unroll 12
-      for (int r = 0; r < R; r += 2, to += 2 * step) {
-        const __m256i rows = _mm256_permute4x64_epi64(_mm256_packus_epi16(numbers(r), numbers(least(r + 1, R - 1))), 0xd8);
-        store(to, reinterpret_cast<B>(_mm256_castsi256_si128(rows)));
-        if (r + 1 < R) store(to + step, reinterpret_cast<B>(_mm256_extracti128_si256(rows, 1)));
-      }
-      return;
-    }
-#pragma GCC unroll 12
-    for (int r = 0; r < R; ++r, to += step) store(to, stored<Rescaling::real_near>(acc[r][0], acc[r][1], t, bounds));
-    return;
-  }
+  if (near.to) return put_near<R>(acc, t, near.bounds, near.to, near.stride);
 #pragma GCC unroll 12
   for (int r = 0; r < R; ++r) sums[r][0] = acc[r][0], sums[r][1] = acc[r][1];
 }

@@ -330,6 +330,28 @@ inline void put(I a, I b, const int32_t* t, const Bounds& s, void* to, int64_t n
   }
 }
 
+/// R rows of whole blocks by the usual rule, real_near, to rows `stride` bytes apart.
+template <int R>
+inline void put_near(const I (&sums)[R][2], const int32_t* t, const Bounds& s, std::uint8_t* to, int64_t stride) {
+#if SAHA_INTRINSICS == 1
+  if (s.all_unsigned) {   // narrowing by saturation bounds them; two rows at once
+    const auto numbers = [&](int r) {
+      const I a = rescaled<Rescaling::real_near>(sums[r][0], t), b = rescaled<Rescaling::real_near>(sums[r][1], t + kRescaleRows * W);
+      return reinterpret_cast<__m256i>(plus_saturated(narrowed(a, b), s.narrow_zero));
+    };
+#pragma GCC unroll 12
+    for (int r = 0; r < R; r += 2, to += 2 * stride) {
+      const __m256i rows = _mm256_permute4x64_epi64(_mm256_packus_epi16(numbers(r), numbers(least(r + 1, R - 1))), 0xd8);
+      store(to, reinterpret_cast<B>(_mm256_castsi256_si128(rows)));
+      if (r + 1 < R) store(to + stride, reinterpret_cast<B>(_mm256_extracti128_si256(rows, 1)));
+    }
+    return;
+  }
+#endif
+#pragma GCC unroll 12
+  for (int r = 0; r < R; ++r, to += stride) store(to, stored<Rescaling::real_near>(sums[r][0], sums[r][1], t, s));
+}
+
 /// put() of n rows of sums, `stride` bytes apart.
 template <Rescaling R>
 [[gnu::noinline]] void put_rows(const I (*sums)[2], int64_t n, const int32_t* t, const Bounds& s, std::uint8_t* to, int64_t stride, int64_t columns) {
