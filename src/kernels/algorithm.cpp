@@ -43,6 +43,7 @@ constexpr std::pair<std::string_view, std::string_view> kWords[] = {
     {"pair_i8", "elementwise, exact integer"},
     {"table_i8", "table of 256 entries"},
     {"quantize_i8", "elementwise"},
+    {"quantize_rgb_i8", "elementwise, channels first to last"},
     {"quantize_i16", "elementwise"},
     {"dequantize_i16", "elementwise"},
     {"dynamic_i8", "range of each row, then elementwise"},

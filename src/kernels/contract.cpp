@@ -268,6 +268,13 @@ bool contract(const Site& site, const QuantizeParams& p, Needs& n) {
   n.writes = {required(Count(p.n) * (site.kernel == "quantize_i16" ? 2 : 1))};
   return true;
 }
+bool contract(const Site&, const QuantizeRgbParams& p, Needs& n) {
+  const Count all = Count(p.images) * p.points * kRgb;
+  if (!few(p.images, p.points, p.each.n) || !(all <= Count(kMostDim)) || all.number() != static_cast<std::uint64_t>(p.each.n)) return false;
+  n.reads = {required(all * 4)};
+  n.writes = {required(all)};
+  return true;
+}
 bool contract(const Site&, const DequantizeParams& p, Needs& n) {
   if (!few(p.n) || !within(0, 0xffff, p.zero + 0x8000 * std::int64_t{p.is_signed})) return false;
   n.reads = {required(Count(p.n) * 2)};
@@ -506,7 +513,7 @@ constexpr Row kRowsOfTable[] = {
     {"concat", of<ConcatParams>},       {"split", of<ConcatParams>},       {"gather", of<GatherParams>},      {"resize_f32", of<ResizeParams>},   {"lstm_f32", of<RecurrentParams>},
     {"attention_f32", of<AttentionParams>}, {"gru_f32", of<RecurrentParams>},   {"resize_i8", of<ResizeI8Params>}, {"argmax_i8", of<ArgMaxI8Params>}, {"dynamic_i8", of<DynamicParams>},
     {"elements", of<ElementsParams>},   {"lstm_i8", of<RecurrentI8Params>}, {"pad", of<PadParams>},
-    {"quantize_i16", of<QuantizeParams>}, {"dequantize_i16", of<DequantizeParams>},
+    {"quantize_rgb_i8", of<QuantizeRgbParams>}, {"quantize_i16", of<QuantizeParams>}, {"dequantize_i16", of<DequantizeParams>},
 };
 
 }  // namespace

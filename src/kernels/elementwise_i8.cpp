@@ -93,6 +93,7 @@ void set_real_op(Isa isa, PairParams& p) {
 std::uint32_t grid(const TableParams& p) { return pieces_of_rows(p.n, 1); }
 std::uint32_t grid(const PairParams& p) { return p.walk.pieces; }
 std::uint32_t grid(const QuantizeParams& p) { return pieces_of_rows(p.n, 1); }
+std::uint32_t grid(const QuantizeRgbParams& p) { return static_cast<std::uint32_t>(p.images * ((p.points + kRgbPoints - 1) / kRgbPoints)); }
 std::uint32_t grid(const DynamicParams& p) { return pieces_of_rows(p.rows, p.n); }
 std::uint32_t grid(const DequantizeParams& p) { return pieces_of_rows(p.n, 1); }
 

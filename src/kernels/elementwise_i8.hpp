@@ -3,6 +3,7 @@
 //   "table_i8" (X, table, Y)     Y[i] = table[X[i]]: X's bytes count from 0 to 255 whatever they stand for; entries have 1 or 4 bytes.
 //   "pair_i8" (A, B, constants, Y)   two operands with broadcasts, by a rule of rounding or by a table.
 //   "quantize_i8" (X, Y)         float32 to bytes: x / scale to nearest, + zero, between lo and hi; NaN counts as 0. "quantize_i16": to 2 bytes each.
+//   "quantize_rgb_i8" (X, Y)     the same of images of three channels, [N, 3, P] to [N, P, 3]. Y overlaps X nowhere.
 //   "dequantize_i16" (X, Y)      2 bytes each to float32: (x - zero) * scale.
 //   "dynamic_i8" (X, Y, scale, zero)   rows of float32 to bytes, each by the range of its own (tensor/dynamic_range.hpp).
 // Y may be X where its elements are as wide, and A or B where it has Y's size.
@@ -49,6 +50,13 @@ struct QuantizeParams {
   std::int32_t zero = 0, lo = 0, hi = 0, filler = 0;
 };
 std::uint32_t grid(const QuantizeParams& params);
+
+struct QuantizeRgbParams {
+  std::int64_t images = 0, points = 0;
+  QuantizeParams each;             ///< its n is that of all
+};
+inline constexpr std::int64_t kRgb = 3, kRgbPoints = 4096;   ///< points of a piece
+std::uint32_t grid(const QuantizeRgbParams& params);
 
 struct DynamicParams {
   std::int64_t rows = 0, n = 0;    ///< [rows, n]

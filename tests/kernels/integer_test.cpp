@@ -1,6 +1,7 @@
 // Loops on 8-bit integers equal the rules of tensor/requant.hpp on sums made one product at a time, bit for bit, at every level, whole and piece by piece.
 #include <climits>
 
+#include "kernels/contract.hpp"
 #include "kernels/conv_i8.hpp"
 #include "kernels/elementwise_i8.hpp"
 #include "kernels/winograd_i8.hpp"
@@ -368,7 +369,7 @@ TEST(QuantizeI8, rounds_to_even_saturates_and_takes_nan_as_zero) {
     for (std::size_t i = 0; i < n; i += 3) x[i] = 0.25f * std::floor(x[i] * 4);
     x[0] = n == 15 ? INFINITY : n == 16 ? -INFINITY : NAN;
     for (bool is_signed : {false, true}) {
-      QuantizeParams p{static_cast<std::int64_t>(n), 0.5f, is_signed ? -5 : 130, is_signed ? -128 : 0, is_signed ? 127 : 255};
+      QuantizeParams p{static_cast<std::int64_t>(n), 0.5f, 0, is_signed ? -5 : 130, is_signed ? -128 : 0, is_signed ? 127 : 255};
       for (Isa isa : levels()) {
         std::vector<std::uint8_t> y(n);
         run_whole("quantize_i8", isa, p, {x.data(), y.data()}, grid(p), 0);
@@ -379,6 +380,40 @@ TEST(QuantizeI8, rounds_to_even_saturates_and_takes_nan_as_zero) {
       }
     }
   }
+}
+TEST(QuantizeI8, pictures_come_with_channels_last) {
+  for (std::int64_t images : {1, 2})
+    for (std::int64_t points : {1, 7, 8, 15, 16, 33, 64, 4096, 4100, 9000}) {
+      const std::vector<float> x = noise(images * kRgb * points, -40, 40);
+      for (bool is_signed : {false, true}) {
+        const QuantizeRgbParams p{images, points, {images * kRgb * points, 0.3f, points % 2 != 0, is_signed ? -5 : 130, is_signed ? -128 : 0, is_signed ? 127 : 255}};
+        for (Isa isa : levels()) {
+          Aligned<float> exact(x.size());
+          std::copy(x.begin(), x.end(), exact.data());
+          Aligned<std::uint8_t> y(x.size()), plain(x.size());
+          run_whole("quantize_i8", isa, p.each, {exact.data(), plain.data()}, grid(p.each), 0);
+          run_pieces("quantize_rgb_i8", isa, p, {exact.data(), y.data()}, grid(p), 0);
+          std::size_t at = 0;
+          for (std::int64_t image = 0; image < images; ++image)
+            for (std::int64_t i = 0; i < points; ++i)
+              for (std::int64_t c = 0; c < kRgb; ++c) ASSERT_EQ(y[at++], plain[static_cast<std::size_t>((image * kRgb + c) * points + i)]) << name(isa) << " " << points << ": " << i;
+        }
+      }
+    }
+}
+TEST(QuantizeI8, pictures_keep_their_contract) {
+  const auto taken = [](std::int64_t images, std::int64_t points, std::int64_t n) {
+    const QuantizeRgbParams p{images, points, {n, 1, 0, 0, 0, 255}};
+    return needs("quantize_rgb_i8", Isa::generic, std::as_bytes(std::span(&p, 1)), {});
+  };
+  const auto n = taken(2, 50, 300);
+  ASSERT_TRUE(n);
+  EXPECT_EQ(n->reads[0].bytes, 1200);
+  EXPECT_EQ(n->writes[0].bytes, 300);
+  EXPECT_FALSE(taken(2, 50, 301));
+  EXPECT_FALSE(taken(-2, -50, 300));
+  EXPECT_FALSE(taken(1 << 20, 1 << 20, 0));
+  EXPECT_FALSE(taken(std::int64_t{1} << 40, std::int64_t{1} << 40, 0));
 }
 
 TEST(QuantizeI16, and_back_as_by_hand) {

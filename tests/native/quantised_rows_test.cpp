@@ -238,6 +238,14 @@ TEST(QuantisedRows, functions_of_one_operand_are_tables) {
   check(s, {s.b.op("QLinearSigmoid", {s.input(DType::u8, {3, 50}), s.b.scalar(0.3, DType::f32), s.b.scalar(9, DType::u8), s.b.scalar(0.004, DType::f32), s.b.scalar(1, DType::u8)})}, 1);
 }
 
+TEST(QuantisedRows, a_picture_is_quantised_to_channels_last) {
+  for (const Dims& dims : {Dims{1, 3, 9, 10}, Dims{2, 3, 70, 80}}) {   // quantised, convolved, brought back
+    Net n;
+    Val x = n.b.quantised("Requantize", {n.input(dims, 3)}, {{"rounding", std::string("float_even")}}, Stored{DType::u8, quant(0.02f, 120)});
+    check(n, {n.b.quantised("Conv", {x, Linear{}.weights(n, {20, 3, 3, 3}, 0, 20)}, {{"pads", Ints{1, 1, 1, 1}}, {"strides", Ints{2, 2}}, {"rounding", std::string("float_even")}}, Stored{DType::u8, quant(0.1f, 128)})}, 3);
+  }
+}
+
 TEST(QuantisedRows, functions_of_two_operands_equal_their_integer_forms) {
   const auto a = quant(0.05f, 7), b = quant(0.011f, -100), y = quant(0.04f, 3);
   for (const char* rule : kRules)

@@ -16,7 +16,10 @@ using plan::Space;
 
 class Compiler {
  public:
-  Compiler(const ir::Graph& g, const CompileOptions& options) : g_(g), isa_(options.isa), options_(options), loaded_(std::make_shared<runtime::LoadedPlan>()), p_(loaded_->plan), slot_(g.values().size()), convolves_(convolves_channels_last(g, options.isa)) {}
+  Compiler(const ir::Graph& g, const CompileOptions& options) : g_(g), isa_(options.isa), options_(options), loaded_(std::make_shared<runtime::LoadedPlan>()), p_(loaded_->plan), slot_(g.values().size()), convolves_(convolves_channels_last(g, options.isa)), convolved_(g.values().size()) {
+    for (const ir::Node& n : g.nodes())
+      if ((convolution_of(g, n).node || n.op == ir::OpName("QLinearConv") || n.op == ir::OpName("ConvInteger")) && bits(g.type(g.operand(n, 0)).dtype) == 8) convolved_[std::size_t(g.operand(n, 0))] = true;
+  }
   Result<std::shared_ptr<const runtime::LoadedPlan>> run();
 
  private:
@@ -125,6 +128,7 @@ class Compiler {
   };
   std::vector<Held> slot_;                  // by value
   bool convolves_;                          // convolves_channels_last()
+  std::vector<bool> convolved_;             // by value: a convolution of stored integers reads it
   std::vector<std::int64_t> buffer_of_;     // by slot
   std::vector<std::uint32_t> viewed_;       // by slot: the one it is a view of, or itself
   std::vector<Buffer> buffers_;
@@ -196,7 +200,7 @@ Result<> Compiler::node(const ir::Node& n) {
   ir::Layout layout = ir::Layout::plain;
   for (ir::Layout l : {plain_first ? ir::Layout::plain : ir::Layout::nhwc, plain_first ? ir::Layout::nhwc : ir::Layout::plain}) {
     if (!known || prepared || (l == ir::Layout::nhwc && !layouts)) continue;
-    prepared = choose({{*n.attrs}, n.op.str(), in, out, constant, isa_, l, options_.precision, convolves_, options_.picker});
+    prepared = choose({{*n.attrs}, n.op.str(), in, out, constant, isa_, l, options_.precision, convolves_, options_.picker, convolved_[std::size_t(g_.result(n))]});
     if (prepared) layout = l;
   }
   std::vector<std::uint32_t> reads, writes;

@@ -30,6 +30,7 @@ struct NodeSite : op::AttrView {
   Precision precision = Precision::float32;
   bool convolves = false;                        ///< its graph's float32 convolutions take channels last
   const Picker* picker = nullptr;                ///< ways.hpp; null: rows decide by themselves
+  bool convolved = false;                        ///< result 0 is what a convolution of stored integers reads
   bool has(std::size_t i) const { return i < in.size() && in[i]; }
   Dims dims(std::size_t i) const { return numbers(*in[i]); }
   Dims out_dims(std::size_t k = 0) const { return numbers(*out[k]); }

@@ -342,7 +342,13 @@ std::optional<Prepared> quantize(const NodeSite& s, float scale, std::int64_t ze
   if (s.dtype(0) != DType::f32 || !(is_byte(t) || is_pair(t))) return {};
   const IntRange range = int_range(t);
   if (zero < range.lo || zero > range.hi) return {};
-  kernels::QuantizeParams p{num_elements(s.out_dims()), scale, away, std::int32_t(zero), std::int32_t(range.lo), std::int32_t(range.hi)};
+  const Dims d = s.out_dims();
+  kernels::QuantizeParams p{num_elements(d), scale, away, std::int32_t(zero), std::int32_t(range.lo), std::int32_t(range.hi)};
+  if (s.convolved && s.layout == ir::Layout::plain && is_byte(t) && d.size() > 2 && d[1] == kernels::kRgb) {   // a picture is brought to channels last on its way
+    Prepared r = call("quantize_rgb_i8", kernels::QuantizeRgbParams{d[0], p.n / std::max<std::int64_t>(1, d[0] * d[1]), p}, {Operand::node(0)});
+    r.result = ir::Layout::nhwc;
+    return r;
+  }
   return call(is_byte(t) ? "quantize_i8" : "quantize_i16", p, {Operand::node(0)});
 }
 std::optional<Prepared> quantize_linear(const NodeSite& s) {

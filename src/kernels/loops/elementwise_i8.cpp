@@ -1,4 +1,4 @@
-// table_i8, pair_i8, quantize_i8, dynamic_i8, quantize_i16, dequantize_i16. Contract in kernels/elementwise_i8.hpp.
+// table_i8, pair_i8, quantize_i8, quantize_rgb_i8, dynamic_i8, quantize_i16, dequantize_i16. Contract in kernels/elementwise_i8.hpp.
 #include "kernels/elementwise_i8.hpp"
 
 #include "kernels/loops/rescale.hpp"
@@ -142,19 +142,51 @@ void run_pair(const plan::Call& call) {
 template <int Vector, int... K>
 inline V columns(V a, V b, Lanes<K...>) { return __builtin_shufflevector(a, b, block_column(Vector, K)...); }
 
+/// A block of two vectors of numbers.
+template <class F>
+inline B block_of(V a, V b, F quantized) { return low_bytes(narrowed(quantized(columns<0>(a, b, AllLanes{})), quantized(columns<1>(a, b, AllLanes{})))); }
 /// y[i] = quantized(x[i]), n of them.
 template <class F>
 void each_byte(const float* x, std::uint8_t* y, int64_t n, F quantized) {
-  for (int64_t i = 0; i < n; i += kBlock) {
-    const V a = load_up_to(x + i, n - i), b = load_up_to(x + least(i + W, n), most<int64_t>(0, n - i - W));
-    store_part(y + i, low_bytes(narrowed(quantized(columns<0>(a, b, AllLanes{})), quantized(columns<1>(a, b, AllLanes{})))), n - i);
-  }
+  for (int64_t i = 0; i < n; i += kBlock) store_part(y + i, block_of(load_up_to(x + i, n - i), load_up_to(x + least(i + W, n), most<int64_t>(0, n - i - W)), quantized), n - i);
 }
 void run_quantize(const plan::Call& call) {
   const QuantizeParams& p = *static_cast<const QuantizeParams*>(call.params);
   const int64_t begin = int64_t{call.begin} * kPieceElements, n = least(p.n, int64_t{call.end} * kPieceElements) - begin;
   const V scale = splat(p.scale);
   each_byte(static_cast<const float*>(call.operands[0]) + begin, static_cast<std::uint8_t*>(call.operands[1]) + begin, n, [&](V v) { return rounded(v / scale, p.zero, p.lo, p.hi, p.away); });
+}
+
+/// Byte j of block Part of three blocks of channels beside one another: number j % 3 of point j / 3.
+template <int Part, int... K>
+inline B beside_three(B r, B g, B b, Lanes<K...>) {
+  const B two = __builtin_shufflevector(r, g, ((Part * kBlock + K) % 3 == 1 ? kBlock : 0) + (Part * kBlock + K) / 3 ...);
+  return __builtin_shufflevector(two, b, ((Part * kBlock + K) % 3 == 2 ? kBlock + (Part * kBlock + K) / 3 : K)...);
+}
+void run_quantize_rgb(const plan::Call& call) {
+  const QuantizeRgbParams& p = *static_cast<const QuantizeRgbParams*>(call.params);
+  const QuantizeParams& q = p.each;
+  const V scale = splat(q.scale);
+  const int64_t parts = (p.points + kRgbPoints - 1) / kRgbPoints;
+  const auto quantized = [&](V v) { return rounded(v / scale, q.zero, q.lo, q.hi, q.away); };
+  using Block = MakeLanes<kBlock>::type;
+  for (int64_t piece = call.begin; piece < call.end; ++piece) {
+    const auto* x = static_cast<const float*>(call.operands[0]) + piece / parts * kRgb * p.points;
+    auto* y = static_cast<std::uint8_t*>(call.operands[1]) + piece / parts * kRgb * p.points;
+    const int64_t begin = piece % parts * kRgbPoints, end = least(p.points, begin + kRgbPoints);
+    for (int64_t i = begin; i < end; i += kBlock) {
+      const int64_t n = least<int64_t>(kBlock, end - i);
+      B channel[kRgb];
+      for (int c = 0; c < kRgb; ++c) {
+        const float* from = x + c * p.points + i;
+        channel[c] = n == kBlock ? block_of(load(from), load(from + W), quantized) : block_of(load_up_to(from, n), load_up_to(from + least<int64_t>(W, n), most<int64_t>(0, n - W)), quantized);
+      }
+      std::uint8_t* to = y + i * kRgb;
+      const B all[kRgb] = {beside_three<0>(channel[0], channel[1], channel[2], Block{}), beside_three<1>(channel[0], channel[1], channel[2], Block{}), beside_three<2>(channel[0], channel[1], channel[2], Block{})};
+      if (n == kBlock) memcpy(to, all, sizeof all);
+      else memcpy(to, all, static_cast<size_t>(n * kRgb));
+    }
+  }
 }
 
 /// The bounds of n numbers, 0 among them; NaN bounds nothing.
@@ -216,7 +248,7 @@ void run_dequantize_i16(const plan::Call& call) {
   else dequantize(p, static_cast<const std::uint16_t*>(call.operands[0]) + begin, y, n);
 }
 
-constexpr Kernel kRowsOfTable[] = {{"table_i8", run_table}, {"pair_i8", run_pair}, {"quantize_i8", run_quantize}, {"dynamic_i8", run_dynamic}, {"quantize_i16", run_quantize_i16}, {"dequantize_i16", run_dequantize_i16}};
+constexpr Kernel kRowsOfTable[] = {{"table_i8", run_table}, {"pair_i8", run_pair}, {"quantize_i8", run_quantize}, {"quantize_rgb_i8", run_quantize_rgb}, {"dynamic_i8", run_dynamic}, {"quantize_i16", run_quantize_i16}, {"dequantize_i16", run_dequantize_i16}};
 
 }  // namespace
 
