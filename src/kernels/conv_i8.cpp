@@ -144,6 +144,7 @@ void pack_rescaling(Isa isa, const ConvI8Params& c, const ConvI8Constants& k, co
   pack_rescale_block(isa, c.store, requant, begin, panel.columns, out.data() + c.tables + panel.number * rescale_block_size(isa));
 }
 
+int column_of(const Panel& panel, int j) { return panel.columns == kHalfPanel ? j % kHalfPanel : j; }
 /// A unit is its two vectors of weights, then one for each that is wide: that one has the sizes of its weights, as unsigned bytes, and the other says what X - 128 is flipped by: all bits where a weight is
 /// negative. Flipped, x - 128 is 127 - x, one less than its negative.
 void pack_twos(Isa isa, const ConvI8Params& c, const ConvI8Constants& k, std::span<std::int32_t> out) {
@@ -164,7 +165,7 @@ void pack_twos(Isa isa, const ConvI8Params& c, const ConvI8Constants& k, std::sp
     std::vector<std::int32_t> begin = begins(c, k, panel);
     for (int v = 0; v < 2; ++v)
       for (int l = 0; l < w; ++l) {
-        const int j = block_column(v, l);
+        const int j = column_of(panel, block_column(v, l));
         if (j >= panel.columns) continue;
         const std::int16_t* from = panel.column(j).data();
         std::int64_t more = 0;
@@ -178,9 +179,13 @@ void pack_twos(Isa isa, const ConvI8Params& c, const ConvI8Constants& k, std::sp
             if (wide) to[4 * flips * w + h] = value < 0 ? 0x7f : 0x80, more += 128 * value - std::min(value, 0);
           }
         }
-        begin[static_cast<std::size_t>(j)] = wrapped(begin[static_cast<std::size_t>(j)] + more);
+        if (block_column(v, l) == j) begin[static_cast<std::size_t>(j)] = wrapped(begin[static_cast<std::size_t>(j)] + more);
       }
-    pack_rescaling(isa, c, k, panel, begin, out);
+    if (panel.columns != kHalfPanel) return pack_rescaling(isa, c, k, panel, begin, out);
+    std::vector<Requant> requant(k.requant.begin(), k.requant.end());
+    if (requant.size() > 1) requant.assign(k.requant.begin() + panel.channel, k.requant.begin() + panel.channel + kHalfPanel), requant.insert(requant.end(), requant.begin(), requant.begin() + kHalfPanel);
+    begin.insert(begin.end(), begin.begin(), begin.begin() + kHalfPanel);
+    pack_rescale_block(isa, c.store, requant, begin, 2 * kHalfPanel, out.data() + c.tables + panel.number * rescale_block_size(isa));
   });
 }
 

@@ -55,6 +55,9 @@ inline constexpr int kTwosKinds = 4;
 [[maybe_unused]] static constexpr std::int64_t twos_table_size(const ConvI8Params& c) { return kTwosKinds + std::int64_t{c.units}; }
 [[maybe_unused]] static constexpr std::int64_t twos_tables(const ConvI8Params& c) { return c.tables - c.shape.groups * c.panels * twos_table_size(c); }
 
+/// With Dot::twos a panel of 8 columns has them twice: column j, and where a whole panel has column j + 8. So two rows can be multiplied at once.
+inline constexpr int kHalfPanel = 8;
+
 struct ConvI8Constants {
   std::span<const std::int16_t> weights;       ///< dense [M, C / groups, KH, KW], zero points removed
   std::span<const std::int32_t> bias;          ///< [M], or nothing

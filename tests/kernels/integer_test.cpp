@@ -217,6 +217,11 @@ TEST(ConvI8, tiles_of_every_size_equal_their_rule) {
   check_both(shape(2, 2 * 34, 5, 2 * 33, 3, 2, 2));
   check_both(shape(1, 48, 6, 35, 1, 2));
 }
+TEST(ConvI8, panels_of_8_columns_take_two_rows_at_once) {
+  for (std::int64_t m : {8, 24, 40})
+    for (std::int64_t c : {6, 20}) check_rules(shape(1, c, 5, m, 1, 1));
+  check_rules(shape(2, 2 * 7, 5, 2 * 24, 3, 1, 2));
+}
 TEST(ConvI8, minimal_filtering_equals_the_plain_sums) {
   for (std::int64_t c : {16, 20, 33}) check_rules(shape(1, c, 7, 16 + c, 3, 1));
   check_rules(shape(2, 48, 10, 16, 3, 1));

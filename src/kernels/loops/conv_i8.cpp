@@ -134,7 +134,7 @@ void convolve_by_twos(const plan::Call& call) {
   const PutRows put_sums = put_rows_of(c.store.rule);
   const Bounds bounds(c.store);
   const int64_t m = s.out_channels / s.groups, channels = s.in_channels / s.groups, units = c.units;
-  const bool in_place = is_pointwise(s) && 4 * units == channels && !c.x_signed;
+  const bool in_place = is_pointwise(s) && 4 * units == channels && !c.x_signed, near_rule = c.store.rule == Rescaling::real_near;
   const int64_t stride = in_place ? s.in_channels : 4 * units;
   each_block(call, bytes, [&](const Block& b) {
     const std::uint8_t* rows = b.x + b.group * channels + b.m0 * stride;
@@ -145,15 +145,25 @@ void convolve_by_twos(const plan::Call& call) {
     for (int64_t p = b.p0; p < b.p1; ++p) {
       const int64_t panel = b.group * c.panels + p, columns = least<int64_t>(kBlock, m - p * kBlock);
       const int32_t *t = packed + c.tables + panel * 2 * kRescaleRows * W, *table = packed + twos_tables(c) + panel * twos_table_size(c);
-      const Twos w{packed + int64_t{table[0]} * W, table, units};
+      const int32_t* weights = packed + int64_t{table[0]} * W;
       const int64_t size = 4 * units - 2 * table[1] - table[2] - table[3];   // in vectors
-      Ahead ahead(w.weights + size * W, 4 * size * W, (b.m1 - b.m0 + kRows - 1) / kRows, units);
-      for (int64_t i = b.m0; i < b.m1; i += kRows) {
+      Ahead ahead(weights + size * W, 4 * size * W, (b.m1 - b.m0 + kRows - 1) / kRows, units);
+      const Twos w{weights, table, units, ahead};
+      const bool near = near_rule && columns == kBlock;
+      const auto result = [&](int64_t i) { return b.y + (i * s.out_channels + p * kBlock) * bytes; };
+      I sums[kRows][2];
+      int64_t i = b.m0;
+      const bool halves = near_rule && columns == kHalfPanel;
+      const int64_t step = halves ? 2 * kRows : kRows, tiles = near || halves ? (b.m1 - i) / step : 0;
+      if (tiles > 0) {
+        const auto multiply = halves ? tiles_by_twos<kRows, false, true> : ahead.many() ? tiles_by_twos<kRows, true> : tiles_by_twos<kRows, false>;
+        multiply(rows, stride, w, t, {result(i), s.out_channels, bounds}, nullptr, tiles);
+        i += tiles * step;
+      }
+      for (; i < b.m1; i += kRows) {
         const int64_t n = least<int64_t>(kRows, b.m1 - i);
-        I sums[kRows][2];
-        std::uint8_t* to = b.y + (i * s.out_channels + p * kBlock) * bytes;
-        const bool near = c.store.rule == Rescaling::real_near && columns == kBlock;
-        tile_of_twos(n, rows + (i - b.m0) * stride, stride, w, t, {near ? to : nullptr, s.out_channels, bounds}, ahead, sums);
+        std::uint8_t* to = result(i);
+        tile_of_twos(n, rows + (i - b.m0) * stride, stride, w, t, {near ? to : nullptr, s.out_channels, bounds}, sums);
         if (!near) put_sums(sums, n, t, bounds, to, s.out_channels * bytes, columns);
       }
     }

@@ -170,6 +170,15 @@ struct Twos {
   const int32_t* weights;
   const int32_t* table;       ///< of the panel
   int64_t units;
+  Ahead& ahead;
+  static I unit(const std::uint8_t* x) {
+    int32_t v;
+    memcpy(&v, x, sizeof v);
+    return splat(v);
+  }
+  static I unit(const std::uint8_t* low, const std::uint8_t* high) {
+    return reinterpret_cast<I>(_mm256_inserti128_si256(reinterpret_cast<__m256i>(unit(low)), _mm256_castsi256_si128(reinterpret_cast<__m256i>(unit(high))), 1));
+  }
   static I multiply(I bytes, I signed_bytes) {
     return multiply_pairs(reinterpret_cast<I>(_mm256_maddubs_epi16(reinterpret_cast<__m256i>(bytes), reinterpret_cast<__m256i>(signed_bytes))), I{} + 0x00010001);
   }
@@ -180,47 +189,51 @@ struct Near {
   int64_t stride;
   const Bounds& bounds;
 };
-/// R rows, `stride` bytes apart, times a panel, whose constants of rescaling are t: sums, or what is stored.
-template <int R, bool Asks>
-[[gnu::noinline]] void tile_by_twos(const std::uint8_t* x, int64_t stride, const Twos& p, const int32_t* t, const Near& near, Ahead::Part ahead, I (*sums)[2]) {
-  I acc[R][2];
+/// `tiles` times R rows, `stride` bytes apart, times a panel, whose constants of rescaling are t: what is stored, or the sums of one tile. By Halves 2 R rows times a panel of 8 columns (kHalfPanel), stored:
+/// each vector has a row and the next one.
+template <int R, bool Asks, bool Halves = false>
+[[gnu::noinline]] void tiles_by_twos(const std::uint8_t* x, int64_t stride, const Twos& p, const int32_t* t, const Near& near, I (*sums)[2], int64_t tiles) {
+  constexpr int kTileRows = Halves ? 2 * R : R;
+  for (std::uint8_t* to = near.to;; x += kTileRows * stride, to += kTileRows * near.stride) {
+    I acc[R][2];
 #pragma GCC unroll 12
-  for (int r = 0; r < R; ++r) acc[r][0] = load(t), acc[r][1] = load(t + kRescaleRows * W);
-  const int32_t *w = p.weights, *place = p.table + kTwosKinds;
-  const auto add = [&]<bool First, bool Second>(const int32_t* end) __attribute__((always_inline)) {   // which vectors are wide
-    for (; place < end; ++place, w += (2 + First + Second) * W) {
-      if constexpr (Asks) ahead.ask();
-      const std::uint8_t* at = x + *place;
-      const I w0 = load(w), w1 = load(w + W), flip0 = load(w + 2 * W), flip1 = load(w + (2 + First) * W);
+    for (int r = 0; r < R; ++r) acc[r][0] = load(t), acc[r][1] = load(t + kRescaleRows * W);
+    const int32_t *w = p.weights, *place = p.table + kTwosKinds;
+    [[maybe_unused]] Ahead::Part next;
+    if constexpr (Asks) next = p.ahead.part();
+    else p.ahead.ask();
+    const auto add = [&]<bool First, bool Second>(const int32_t* end) __attribute__((always_inline)) {   // which vectors are wide
+      for (; place < end; ++place, w += (2 + First + Second) * W) {
+        if constexpr (Asks) next.ask();
+        const std::uint8_t* at = x + *place;
+        const I w0 = load(w), w1 = load(w + W), flip0 = load(w + 2 * W), flip1 = load(w + (2 + First) * W);
 #pragma GCC unroll 12
-      for (int r = 0; r < R; ++r) {
-        int32_t unit;
-        memcpy(&unit, at + r * stride, sizeof unit);
-        const I v = splat(unit);
-        acc[r][0] = plus(acc[r][0], First ? Twos::multiply(w0, v ^ flip0) : Twos::multiply(v, w0));
-        acc[r][1] = plus(acc[r][1], Second ? Twos::multiply(w1, v ^ flip1) : Twos::multiply(v, w1));
+        for (int r = 0; r < R; ++r) {
+          const I v = Halves ? Twos::unit(at + 2 * r * stride, at + (2 * r + 1) * stride) : Twos::unit(at + r * stride);
+          acc[r][0] = plus(acc[r][0], First ? Twos::multiply(w0, v ^ flip0) : Twos::multiply(v, w0));
+          acc[r][1] = plus(acc[r][1], Second ? Twos::multiply(w1, v ^ flip1) : Twos::multiply(v, w1));
+        }
       }
-    }
-  };
-  add.template operator()<false, false>(place + p.table[1]);
-  add.template operator()<true, false>(place + p.table[2]);
-  add.template operator()<false, true>(place + p.table[3]);
-  add.template operator()<true, true>(p.table + kTwosKinds + p.units);
-  if (near.to) return put_near<R>(acc, t, near.bounds, near.to, near.stride);
+    };
+    add.template operator()<false, false>(place + p.table[1]);
+    add.template operator()<true, false>(place + p.table[2]);
+    add.template operator()<false, true>(place + p.table[3]);
+    add.template operator()<true, true>(p.table + kTwosKinds + p.units);
+    if constexpr (Halves) {
+      put_near_halves<R>(acc, t, near.bounds, to, near.stride);
+    } else if (to) {
+      put_near<R>(acc, t, near.bounds, to, near.stride);
+    } else {
 #pragma GCC unroll 12
-  for (int r = 0; r < R; ++r) sums[r][0] = acc[r][0], sums[r][1] = acc[r][1];
-}
-template <int R = kRows>
-void tile_of_twos(int64_t rows, const std::uint8_t* x, int64_t stride, const Twos& p, const int32_t* t, const Near& near, Ahead& ahead, I (*sums)[2]) {
-  if constexpr (R > 0) {
-    if (rows == R) {
-      if constexpr (R == kRows)
-        if (ahead.many()) return tile_by_twos<R, true>(x, stride, p, t, near, ahead.part(), sums);
-      ahead.ask();
-      return tile_by_twos<R, false>(x, stride, p, t, near, {}, sums);
+      for (int r = 0; r < R; ++r) sums[r][0] = acc[r][0], sums[r][1] = acc[r][1];
     }
-    tile_of_twos<R - 1>(rows, x, stride, p, t, near, ahead, sums);
+    if (--tiles == 0) return;
   }
+}
+/// A tile of that many rows.
+template <int R = kRows>
+void tile_of_twos(int64_t rows, const std::uint8_t* x, int64_t stride, const Twos& p, const int32_t* t, const Near& near, I (*sums)[2]) {
+  if constexpr (R > 0) rows == R ? tiles_by_twos<R, false>(x, stride, p, t, near, sums, 1) : tile_of_twos<R - 1>(rows, x, stride, p, t, near, sums);
 }
 #endif
 
