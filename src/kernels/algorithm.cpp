@@ -13,6 +13,7 @@ constexpr std::pair<std::string_view, std::string_view> kWords[] = {
     {"row_filter_f32", "minimal filtering F(4, 3) or F(4, 5) of rows, lanes are tiles, channels first"},
     {"depthwise_f32", "direct by channel, channels first"},
     {"depthwise_last_f32", "direct, lanes along channels, channels last"},
+    {"row_bands_f32", "by bands of rows that stay in the cache, channels last"},
     {"conv_i8", "exact integer product of points by packed panels, channels last"},
     {"winograd_i8", "exact integer minimal filtering F(4x4, 3x3), channels last"},
     {"conv_bf16", "product of points in bfloat16 by packed panels, summed in float32, channels last"},

@@ -74,8 +74,13 @@ ConvLastParams prepare_conv_last(Isa isa, const ConvShape& shape, const Epilogue
   c.m_blocks = static_cast<std::uint32_t>((m + m_block - 1) / m_block);
   c.pieces = static_cast<std::uint32_t>(s.batch * s.groups) * c.n_blocks * c.m_blocks;
   if (!in_place) c.strip_width = static_cast<std::int32_t>(width), c.strip_rows = static_cast<std::int32_t>(strip_rows(s, n_block));
-  c.scratch = static_cast<std::uint64_t>(up(16 * (std::int64_t{c.runs} + c.k_blocks) + 4 * (c.k_blocks + 1), 64) + up(8 * n_block, 64) + (in_place ? 0 : 4 * up(c.strip_rows * width * group_c + w, 16)));
+  c.scratch = scratch_of(isa, c);
   return c;
+}
+
+std::uint64_t scratch_of(Isa isa, const ConvLastParams& c) {
+  const std::int64_t strip = c.strip_width ? 4 * up(strip_rows(c.shape, c.n_block) * c.strip_width * (c.shape.in_channels / c.shape.groups) + lanes(isa), 16) : 0;
+  return static_cast<std::uint64_t>(up(16 * (std::int64_t{c.runs} + c.k_blocks) + 4 * (c.k_blocks + 1), 64) + up(8 * std::int64_t{c.n_block}, 64) + strip);
 }
 
 std::uint64_t scratch_bytes(const ConvLastParams& params) { return params.scratch; }

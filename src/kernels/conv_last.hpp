@@ -25,6 +25,8 @@ struct ConvLastParams {
 
 ConvLastParams prepare_conv_last(Isa isa, const ConvShape& shape, const Epilogue& epilogue, std::uint32_t blocks = 0);
 std::uint64_t scratch_bytes(const ConvLastParams& params);
+/// That params with these blocks need.
+std::uint64_t scratch_of(Isa isa, const ConvLastParams& params);
 std::uint32_t grid(const ConvLastParams& params);
 
 /// Elements of the packed weights; the buffer is 64-byte aligned.

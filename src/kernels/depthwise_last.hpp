@@ -15,6 +15,7 @@ struct DepthwiseLastParams {
   std::int32_t rows = 0;                     ///< of the result in a band
   std::uint32_t bands = 0, parts = 0;        ///< a piece is a band of one part of the channels
   std::uint32_t pieces = 0;
+  std::int32_t ring_rows = 0, low_rows = 0;  ///< so many of the image's last rows stand so many rows before where they would: images lie in rings (kernels/row_bands.hpp)
 };
 
 /// One output channel for each input channel, and more than one of them.

@@ -16,7 +16,7 @@ inline constexpr std::span<const Kernel> kConvHalf, kRowFilter, kWinogradI8;
   inline std::span<const std::span<const Kernel>> tables() {                                                                              \
     static const std::span<const Kernel> all[] = {kSoftmaxI8, integers::kConvI8, halves::kConvHalf, base::kDepthwiseI8, base::kElementwiseI8, base::kReduceI8, base::kResizeI8, base::kGemm, base::kGemv, base::kStencil, filters::kRowFilter,\
                                                   base::kConv, base::kConvLast, base::kWinograd, filters::kWinogradI8, base::kDepthwise, base::kElementwise, base::kElements, base::kRows, base::kPool, base::kMovement,        \
-                                                  base::kAttention, base::kResize, base::kRecurrent, base::kRecurrentI8, base::kDepthwiseLast, base::kPoolLast};                                                       \
+                                                  base::kAttention, base::kResize, base::kRecurrent, base::kRecurrentI8, base::kDepthwiseLast, base::kPoolLast, base::kRowBands};                                                       \
     return all;                                                                                                                           \
   }
 #define SAHA_KERNEL_TABLES(isa) SAHA_KERNEL_TABLES_WITH(isa, isa)
@@ -24,7 +24,7 @@ inline constexpr std::span<const Kernel> kConvHalf, kRowFilter, kWinogradI8;
 #define SAHA_KERNEL_TABLES_WITH(isa, filters)                                                                                             \
   namespace saha::kernels::isa {                                                                                                          \
   extern const std::span<const Kernel> kConvI8, kDepthwiseI8, kElementwiseI8, kReduceI8, kResizeI8, kGemm, kGemv, kStencil, kRowFilter, kConv, kConvLast, kWinograd, kWinogradI8, kDepthwise, kElementwise, kElements, kRows, kPool, kMovement, \
-      kAttention, kResize, kRecurrent, kRecurrentI8, kDepthwiseLast, kPoolLast;                                                           \
+      kAttention, kResize, kRecurrent, kRecurrentI8, kDepthwiseLast, kPoolLast, kRowBands;                                                           \
   SAHA_KERNEL_LIST(isa, without, filters, isa)                                                                                            \
   }
 #define SAHA_KERNEL_TABLES_OVER(isa, integers, halves, base)                                                                              \

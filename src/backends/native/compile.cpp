@@ -1,8 +1,10 @@
 // Graph at known shapes -> plan: kernels are chosen, views become aliases, lives are packed into one block.
 #include <algorithm>
 #include <unordered_map>
+#include <utility>
 
 #include "backends/native/host_ops.hpp"
+#include "backends/native/join_rows.hpp"
 #include "backends/native/kernel_table.hpp"
 #include "backends/native/layout.hpp"
 #include "backends/native/rows.hpp"
@@ -115,6 +117,7 @@ class Compiler {
     SAHA_ASSERT(p_.runs.back() || kernels::kernels(isa_).empty());  // none of another architecture: that plan is stored, not run
     return std::uint32_t(p_.kernels.size() - 1);
   }
+  void join_rows();
   void place();
 
   const ir::Graph& g_;
@@ -237,6 +240,47 @@ Result<> Compiler::node(const ir::Node& n) {
   return {};
 }
 
+void Compiler::join_rows() {
+  const std::vector<Join> joins = joins_of_rows(p_, buffer_of_, isa_);
+  if (joins.empty()) return;
+  std::vector<std::uint32_t> moved(p_.instructions.size() + 1);   // by instruction before: where it, or what it is part of now, stands
+  const auto old = std::exchange(p_.instructions, {});
+  const auto old_layers = options_.layers ? std::exchange(*options_.layers, {}) : std::vector<std::string>(old.size());
+  auto next = joins.begin();
+  for (std::uint32_t i = 0; i < old.size();) {
+    const auto to = moved[i] = std::uint32_t(p_.instructions.size());
+    if (next == joins.end() || next->instructions[0] != i) {
+      p_.instructions.push_back(old[i]);
+      if (options_.layers) options_.layers->push_back(old_layers[i]);
+      ++i;
+      continue;
+    }
+    plan::Origin origin;
+    for (std::uint32_t part : next->instructions) {
+      const plan::Origin& o = p_.origins[old[part].origin];
+      const char* plus = part == i ? "" : "+";
+      origin = {origin.name + plus + o.name, origin.op + plus + o.op, o.output};
+      moved[part] = to;
+    }
+    const std::uint32_t last = next->instructions.back();
+    const std::uint32_t y = p_.operands[old[last].first_operand + old[last].num_in];
+    for (std::uint32_t part = i; part < last; ++part) {
+      const std::uint32_t gone = p_.operands[old[part].first_operand + old[part].num_in];
+      buffers_[std::size_t(buffer_of_[gone])].bytes = 0;
+      p_.slots[gone] = {};
+    }
+    plan::Instruction made;
+    made.origin = std::uint32_t(p_.origins.size());
+    p_.origins.push_back(std::move(origin));
+    made.macs = next->macs, made.bytes = next->bytes;
+    emit(next->call, made);
+    append(made, next->reads, {&y, 1});
+    i = last + 1, ++next;
+  }
+  moved.back() = std::uint32_t(p_.instructions.size());
+  for (Buffer& b : buffers_) b.first = moved[b.first], b.last = moved[b.last];
+}
+
 void Compiler::place() {
   auto root = [&](std::int64_t b) {
     while (buffers_[std::size_t(b)].joined >= 0) b = buffers_[std::size_t(b)].joined;
@@ -275,6 +319,7 @@ Result<std::shared_ptr<const runtime::LoadedPlan>> Compiler::run() {
   for (const ir::Node& n : g_.nodes()) SAHA_DO(node(n));
   for (ir::ValueId v : g_.outputs()) p_.outputs.push_back(slot(v));
   for (std::uint32_t s : p_.outputs) use(s, std::uint32_t(p_.instructions.size()));
+  join_rows();
   place();
   auto& values = loaded_->values;
   for (std::size_t s = 0; s < values.size(); ++s) {

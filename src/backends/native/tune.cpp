@@ -103,6 +103,7 @@ Result<Tuned> Tuner::run() {
     TunedLayer l{.layer = layer, .ways = probe.ways(layer)};
     for (std::size_t i = 0; i < first.layers.size(); ++i)
       if (first.layers[i] == layer && l.count++ == 0) l.name = first.context->plan().origins[first.context->plan().instructions[i].origin].name;
+    if (l.count == 0) continue;   // part of what is done by bands of rows
     l.known = options_.known && options_.known->find(layer);
     if (l.known) l.chosen = options_.known->pick(layer, l.ways);
     else trials = std::max(trials, l.ways.size());

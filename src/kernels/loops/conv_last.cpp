@@ -65,9 +65,11 @@ void run_conv_last(const plan::Call& call) {
       fill_strip(c, from, oy0, ((n1 - 1) / s.out_w - oy0) * s.stride_h + (s.kernel_h - 1) * s.dilation_h + 1, strip);
       from = strip - oy0 * s.stride_h * line;
     }
-    for (int64_t n = n0, oy = oy0, ox = n0 % s.out_w; n < n1; ++n) {
-      at[n - n0] = from + oy * s.stride_h * line + ox * s.stride_w * pixel;
-      if (++ox == s.out_w) ox = 0, ++oy;
+    const float* point = from + oy0 * s.stride_h * line + n0 % s.out_w * s.stride_w * pixel;
+    const int64_t step = s.stride_w * pixel, next_row = s.stride_h * line - s.out_w * step;
+    for (int64_t i = 0, left = s.out_w - n0 % s.out_w; i < n1 - n0; ++i, point += step) {
+      if (left-- == 0) left = s.out_w - 1, point += next_row;
+      at[i] = point;
     }
     const int64_t out_at = image * points * s.out_channels + group * group_m;
     Out out = make_out(y + out_at, s.out_channels, bias ? bias + group * group_m : nullptr, residual ? residual + out_at : nullptr, c.epilogue);

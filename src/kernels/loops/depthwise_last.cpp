@@ -10,12 +10,18 @@
 namespace saha::kernels::SAHA_ISA {
 namespace {
 
+/// Where rows of an image stand that lie in a ring: rows from `first_low` on stand `size` elements before where they would.
+struct Ring {
+  int64_t first_low, size;
+};
+
 /// One piece: an image and some blocks of its channels.
 struct Part {
   const ConvShape& s;
   const float *x, *weights, *bias, *residual;   ///< bias and residual may be null
   float* y;
   int64_t begin, end;                           ///< blocks
+  Ring ring;
   const Epilogue& e;
   bool clips;                                   ///< the activation is a clip to [low, high]; else it follows when the sums are in Y
   float low, high;
@@ -57,7 +63,8 @@ void tile(const Part& p, int64_t oy, int64_t ox) {
   const int64_t top = oy * S - s.pad_top, left = ox * S - s.pad_left;
   const int first_row = static_cast<int>(most<int64_t>(0, -top)), last_row = static_cast<int>(least<int64_t>(K, s.in_h - top));
   const int first_column = static_cast<int>(most<int64_t>(0, -left)), last_column = static_cast<int>(least<int64_t>(kColumns, s.in_w - left));
-  const float* image = p.x + (top * s.in_w + left) * channels;
+  const int64_t low = p.ring.first_low - top;   // of the K rows
+  const float* image = p.x + (top * s.in_w + left) * channels - (low <= 0 ? p.ring.size : 0);
   const int64_t at = p.point(oy, ox);
   for (int64_t b = p.begin; b < p.end; ++b) {
     const int64_t c = least(b * W, channels - W);
@@ -67,7 +74,7 @@ void tile(const Part& p, int64_t oy, int64_t ox) {
 #pragma GCC unroll 8
     for (int t = 0; t < T; ++t) a[t] = begin;
 #pragma GCC unroll 8
-    for (int r = 0; r < K; ++r, row += row_step) {
+    for (int r = 0; r < K; ++r, row += r == low ? row_step - p.ring.size : row_step) {
       if (Edge && (r < first_row || r >= last_row)) continue;
       V k[K];
 #pragma GCC unroll 8
@@ -124,6 +131,7 @@ Band unrolled(const ConvShape& s) {
 struct Window {
   const float *x, *weights;
   int64_t rows, columns;
+  int64_t low, low_row;   ///< the row before which x goes another way than by x_row, and by how much
   int64_t x_row, x_column, x_output, weights_row, weights_block;
   int64_t at;  ///< of the first output in Y
 };
@@ -142,7 +150,7 @@ inline void sums(const Part& p, const Window& w, int64_t b) {
     for (int t = 0; t < T; ++t) a[t * N + i] = begin;
   }
   const float *row = w.x, *k_row = w.weights + b * w.weights_block;
-  for (int64_t r = w.rows; r > 0; --r, row += w.x_row, k_row += w.weights_row) {
+  for (int64_t r = 0; r < w.rows; ++r, row += r == w.low ? w.low_row : w.x_row, k_row += w.weights_row) {
     const float *x = row, *k = k_row;
     for (int64_t j = w.columns; j > 0; --j, x += w.x_column, k += W)
 #pragma GCC unroll 4
@@ -159,8 +167,9 @@ template <int T, int N>
 void outputs(const Part& p, int64_t oy, int64_t ox, Taps h, Taps v) {
   const ConvShape& s = p.s;
   const int64_t channels = p.channels(), top = oy * s.stride_h - s.pad_top + h.begin * s.dilation_h, left = ox * s.stride_w - s.pad_left + v.begin * s.dilation_w;
-  const Window w{p.x + (top * s.in_w + left) * channels, p.weights + (h.begin * s.kernel_w + v.begin) * W, h.end - h.begin, v.end - v.begin,
-                 s.dilation_h * s.in_w * channels, s.dilation_w * channels, s.stride_w * channels, s.kernel_w * W, s.kernel_h * s.kernel_w * W, p.point(oy, ox)};
+  const int64_t before = p.ring.first_low - top, low = before <= 0 ? 0 : (before + s.dilation_h - 1) / s.dilation_h, x_row = s.dilation_h * s.in_w * channels;
+  const Window w{p.x + (top * s.in_w + left) * channels - (low == 0 ? p.ring.size : 0), p.weights + (h.begin * s.kernel_w + v.begin) * W, h.end - h.begin, v.end - v.begin,
+                 low, x_row - p.ring.size, x_row, s.dilation_w * channels, s.stride_w * channels, s.kernel_w * W, s.kernel_h * s.kernel_w * W, p.point(oy, ox)};
   int64_t b = p.begin;
   if (channels < W) {
     sums<T, 1, true>(p, w, b);
@@ -204,7 +213,7 @@ void run_depthwise_last(const plan::Call& call) {
   for (std::uint32_t piece = call.begin; piece < call.end; ++piece) {
     const int64_t part = piece % p.parts, oy = int64_t{piece / p.parts % p.bands} * p.rows, image = piece / p.parts / p.bands;
     const Part at{s, x + image * in_size, weights, bias, residual ? residual + image * out_size : nullptr, y + image * out_size, part * blocks / p.parts, (part + 1) * blocks / p.parts,
-                  p.epilogue, relu || clip || act == Activation::none, relu ? 0 : clip ? p.epilogue.p0 : -__builtin_inff(), clip ? p.epilogue.p1 : __builtin_inff()};
+                  {s.in_h - p.low_rows, p.ring_rows * s.in_w * s.in_channels}, p.epilogue, relu || clip || act == Activation::none, relu ? 0 : clip ? p.epilogue.p0 : -__builtin_inff(), clip ? p.epilogue.p1 : __builtin_inff()};
     band(at, oy, least(s.out_h, oy + p.rows));
   }
 }

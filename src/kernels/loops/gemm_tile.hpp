@@ -35,7 +35,7 @@ struct Panel {
 struct Out {
   float* c;
   int64_t c_row;
-  const float* bias;
+  const float* bias;   ///< null: none, or it is in the sums
   const float* residual;
   const Epilogue* epilogue;
   bool first, last;  ///< the first or last block of depths: others add to C, or leave the sums in C as they are
@@ -63,8 +63,8 @@ inline Out make_out(float* c, int64_t c_row, const float* bias, const float* res
       if (!o.first) v = v + load_up_to(o.c + at, n);
       if (o.last) {
         v = v * splat(e.alpha);
-        if (e.bias == Bias::per_row) v = v + splat(o.bias[row + i]);
-        if (e.bias == Bias::per_column) v = v + load_up_to(o.bias + column + j, n);
+        if (o.bias && e.bias == Bias::per_row) v = v + splat(o.bias[row + i]);
+        if (o.bias && e.bias == Bias::per_column) v = v + load_up_to(o.bias + column + j, n);
         if (o.residual) v = fma(load_up_to(o.residual + at, n), splat(e.residual_scale), v);
         v = activate_any(v, e.activation, e.p0, e.p1);
       }
@@ -82,7 +82,7 @@ template <int R, int N, bool ByRow = true>
   const bool here = columns == N * W && (!o.last || o.plain);
   if (here) {
     to = c, step = o.c_row;
-    const Bias bias = o.last ? o.epilogue->bias : Bias::none;
+    const Bias bias = o.last && o.bias ? o.epilogue->bias : Bias::none;
     const float* const added[] = {o.first ? nullptr : c, bias == Bias::per_column ? o.bias + column : nullptr, o.residual && o.last ? o.residual + row * o.c_row + column : nullptr};
 #pragma GCC unroll 1
     for (int k = 0; k < 3; ++k) {
