@@ -83,7 +83,9 @@ void row_by_tiles(const Row& r) {
       I sums[kTile][2];
       tile<Signed, K, Stride>(r.columns + at * Stride * K, channel, r.weights_of(p), t, sums);
       if (!near) {
-        r.put_block(sums, at, kTile, p);
+        I stored_sums[kTile][2];   // those above stay in registers
+        memcpy(stored_sums, sums, sizeof sums);
+        r.put_block(stored_sums, at, kTile, p);
         continue;
       }
       put_near<kTile>(sums, t, r.bounds, r.y + at * r.channels + channel, r.channels);   // the usual rule, without a call
