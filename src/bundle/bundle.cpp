@@ -10,6 +10,7 @@
 
 #include "base/figures.hpp"
 #include "bundle/checksum.hpp"
+#include "bundle/json_reader.hpp"
 
 namespace saha::bundle {
 namespace {
@@ -64,8 +65,9 @@ Result<> Bundle::read_header() {
   if (size > kMostManifestBytes || size > bytes.size() - kHeader) return damaged("its manifest is to have " + count(size) + " bytes, the file has " + count(bytes.size()) + " and a manifest may have " + count(kMostManifestBytes));
   const auto text = bytes.subspan(kHeader, std::size_t(size));
   if (const auto sum = crc32c(text), said = at<std::uint32_t>(bytes, 32); sum != said) return damaged("the manifest at byte " + std::to_string(kHeader) + " has checksum " + hex(sum) + ", the header says " + hex(said));
-  manifest_ = Json::parse(system::text_of(text), nullptr, false);
-  if (!manifest_.is_object()) return damaged("the manifest at byte " + std::to_string(kHeader) + " is no JSON object");
+  auto manifest = read_json(system::text_of(text));
+  if (!manifest || !manifest->is_object()) return damaged("the manifest at byte " + std::to_string(kHeader) + " is no JSON object");
+  manifest_ = *std::move(manifest);
   return {};
 }
 
