@@ -23,9 +23,6 @@ inline V activate(V x, Activation activation, float p0, float p1) {
   }
   return x;
 }
-/// The same where it is one of many branches: once a level.
-[[gnu::noinline, gnu::noclone]] inline V activate_any(V x, Activation activation, float p0, float p1) { return activate(x, activation, p0, p1); }
-
 /// The sums of a tile between the bounds of a relu or a clip, as they are where there is no activation; it is no other one.
 template <int R, int N>
 inline void clamp(V (&sums)[R][N], const Epilogue& e) {
@@ -43,17 +40,6 @@ inline void clamp(V (&sums)[R][N], const Epilogue& e) {
     for (int j = 0; j < N; ++j) sums[i][j] = min(high, sums[i][j]);
 }
 
-/// f.template operator()<A>() of the activation, for loops that it is chosen outside of.
-template <class F>
-inline void with_activation(Activation a, F f) {
-  switch (a) {
-#define SAHA_CASE(a) case Activation::a: return f.template operator()<Activation::a>();
-    SAHA_CASE(none) SAHA_CASE(relu) SAHA_CASE(clip) SAHA_CASE(sigmoid) SAHA_CASE(tanh) SAHA_CASE(silu)
-    SAHA_CASE(hardsigmoid) SAHA_CASE(hardswish) SAHA_CASE(gelu) SAHA_CASE(leakyrelu) SAHA_CASE(elu)
-#undef SAHA_CASE
-  }
-}
-
 /// y[i] = f(x[i]) in rows of n numbers, n a multiple of W and not 0, `step` apart: a row that may be empty would keep f's constants from standing in registers for all rows. Two vectors at a time hide the latency of a chain; a last one without another is done twice. Y may be X.
 using Map = void (*)(const float* x, float* y, int64_t step, int64_t rows, int64_t n, float p0, float p1);
 template <class F>
@@ -67,29 +53,24 @@ void map_vectors(const float* x, float* y, int64_t step, int64_t rows, int64_t n
     } while ((i += 2 * W) < n);
   }
 }
-/// The same for any n: what is left of a row goes by memory of its own, so that there is no second copy of f.
-[[gnu::noinline]] inline void map_rows(Map map, const float* x, float* y, int64_t step, int64_t rows, int64_t n, float p0, float p1) {
-  const int64_t rest = n % W;
-  if (rest < n) map(x, y, step, rows, n - rest, p0, p1);
-  if (rest == 0) return;
-  for (x += n - rest, y += n - rest; rows > 0; --rows, x += step, y += step) {
-    float v[W];
-    store(v, load_n(x, static_cast<int>(rest)));
-    map(v, v, 0, 1, W, p0, p1);
-    store_n(y, load(v), static_cast<int>(rest));
-  }
-}
 
-template <Activation A>
-struct Activated {
-  V operator()(V v, float p0, float p1) const { return activate(v, A, p0, p1); }
-};
-inline Map map_of(Activation a) {
-  Map map = nullptr;
-  with_activation(a, [&]<Activation A>() { map = map_vectors<Activated<A>>; });
-  return map;
-}
+// activate.cpp has these, once for all loops: of this level, or of the one whose loops on float32 it takes.
+#if defined(SAHA_ISA_FLOATS)
+}  // namespace saha::kernels::SAHA_ISA
+namespace saha::kernels::SAHA_ISA_FLOATS {
+using SAHA_ISA::Map, SAHA_ISA::V;
+#endif
+/// activate() where it is one of many branches.
+V activate_any(V x, Activation activation, float p0, float p1);
+/// f over rows of any n.
+void map_rows(Map map, const float* x, float* y, int64_t step, int64_t rows, int64_t n, float p0, float p1);
+Map map_of(Activation activation);
 /// The activation of rows of n numbers, `step` apart: chosen once, and with the registers for itself.
-[[gnu::noinline]] inline void activate_rows(float* y, int64_t step, int64_t rows, int64_t n, const Epilogue& e) { map_rows(map_of(e.activation), y, y, step, rows, n, e.p0, e.p1); }
+void activate_rows(float* y, int64_t step, int64_t rows, int64_t n, const Epilogue& e);
+#if defined(SAHA_ISA_FLOATS)
+}  // namespace saha::kernels::SAHA_ISA_FLOATS
+namespace saha::kernels::SAHA_ISA {
+using SAHA_ISA_FLOATS::activate_any, SAHA_ISA_FLOATS::activate_rows;
+#endif
 
 }  // namespace saha::kernels::SAHA_ISA
