@@ -299,9 +299,17 @@ inline void pack_panels(const float* b, int64_t b_row, int64_t depth, const Pane
   for (int j0 = 0; j0 < vectors * W; j0 += W) {
     const int n = least(W, columns - j0);
     for (int64_t p = 0; p < depth; p += W) {
+      const float* from = b + j0 * b_col + p;
+      int64_t step = b_col;
+      float part[W * W];
+      if (n < W || depth - p < W) {
+#pragma GCC unroll 1
+        for (int i = 0; i < W; ++i) store(part + i * W, i < n ? load_up_to(from + i * step, depth - p) : V{});
+        from = part, step = W;
+      }
       V r[W];
 #pragma GCC unroll 16
-      for (int i = 0; i < W; ++i) r[i] = i < n ? load_up_to(b + (j0 + i) * b_col + p, depth - p) : V{};
+      for (int i = 0; i < W; ++i, from += step) r[i] = load(from);
       transpose(r);
       const int rows = static_cast<int>(least<int64_t>(W, depth - p));
 #pragma GCC unroll 16
