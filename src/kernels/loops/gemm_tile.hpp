@@ -154,7 +154,7 @@ inline void tile(const float* a, int64_t row_stride, int64_t a_step, const float
   finish(acc, o, row, column, columns);
 }
 
-/// Few columns of a packed A: lanes are rows, so that no lane is idle. Sums of C columns in U interleaved parts.
+/// Few columns of a packed A: lanes are rows, so that no lane is idle. Sums of C columns in U interleaved parts, column by column.
 template <int C>
 inline void narrow(const float* a, const float* b, int64_t b_step, int64_t depth, float* sums) {
   constexpr int U = C == 1 ? 8 : C == 2 ? 4 : C <= 4 ? 2 : 1;
@@ -179,30 +179,31 @@ inline void narrow(const float* a, const float* b, int64_t b_step, int64_t depth
     V s = acc[0][j];
 #pragma GCC unroll 8
     for (int u = 1; u < U; ++u) s = s + acc[u][j];
-    float lane[W];
-    store(lane, s);
-#pragma GCC unroll 1
-    for (int i = 0; i < W; ++i) sums[i * W + j] = lane[i];
+    store(sums + j * W, s);
   }
 }
 
 [[gnu::noinline]] inline void narrow_tile(const float* a, const Panel& panel, int64_t depth, const Out& o, int64_t row, int rows) {
-  alignas(64) float sums[W * W];
+  alignas(64) float columns[W * W], sums[W * W];
   switch (panel.columns) {
-    case 1: narrow<1>(a, panel.b, panel.step, depth, sums); break;
-    case 2: narrow<2>(a, panel.b, panel.step, depth, sums); break;
+    case 1: narrow<1>(a, panel.b, panel.step, depth, columns); break;
+    case 2: narrow<2>(a, panel.b, panel.step, depth, columns); break;
 #if SAHA_ISA_LEVEL > 0
-    case 3: narrow<3>(a, panel.b, panel.step, depth, sums); break;
-    case 4: narrow<4>(a, panel.b, panel.step, depth, sums); break;
+    case 3: narrow<3>(a, panel.b, panel.step, depth, columns); break;
+    case 4: narrow<4>(a, panel.b, panel.step, depth, columns); break;
 #endif
 #if SAHA_ISA_LEVEL > 1
-    case 5: narrow<5>(a, panel.b, panel.step, depth, sums); break;
-    case 6: narrow<6>(a, panel.b, panel.step, depth, sums); break;
-    case 7: narrow<7>(a, panel.b, panel.step, depth, sums); break;
-    case 8: narrow<8>(a, panel.b, panel.step, depth, sums); break;
+    case 5: narrow<5>(a, panel.b, panel.step, depth, columns); break;
+    case 6: narrow<6>(a, panel.b, panel.step, depth, columns); break;
+    case 7: narrow<7>(a, panel.b, panel.step, depth, columns); break;
+    case 8: narrow<8>(a, panel.b, panel.step, depth, columns); break;
 #endif
     default: __builtin_unreachable();
   }
+#pragma GCC unroll 1
+  for (int j = 0; j < panel.columns; ++j)
+#pragma GCC unroll 1
+    for (int i = 0; i < W; ++i) sums[i * W + j] = columns[j * W + i];
   finish_any(sums, W, o, row, rows, panel.column, panel.columns);
 }
 
