@@ -28,19 +28,28 @@ void run_table(const plan::Call& call) {
   p.entry_bytes == 1 ? as(std::uint8_t{}) : as(std::uint32_t{});
 }
 
-/// Y's blocks are block(A's, B's); an operand with one element in a row is in all lanes.
+/// Y's blocks are block(A's, B's); an operand with one element in a row is in all lanes. What is less than a block goes by memory of its own, so that there is one loop, which asks nothing.
 template <class F>
 void walk_bytes(const PairParams& p, const plan::Call& call, F block) {
   const auto *a = static_cast<const std::uint8_t*>(call.operands[0]), *b = static_cast<const std::uint8_t*>(call.operands[1]);
   auto* y = static_cast<std::uint8_t*>(call.operands[3]);
-  const auto part = [](const std::uint8_t* from, int64_t step, int64_t i, int64_t left) { return step == 0 ? B{} + *from : load_part(from + i, left); };
   walk_rows(p.walk, call.begin, call.end, [&](int64_t at_a, int64_t sa, int64_t at_b, int64_t sb, int64_t at, int64_t n) {
-    int64_t i = 0;
-    if (sa != 0 && sb != 0) {
-      const F f = block;   // what it holds, in registers
-      for (; i + kBlock <= n; i += kBlock) store(y + at + i, f(load(a + at_a + i), load(b + at_b + i)));
+    const F f = block;   // what it holds, in registers
+    std::uint8_t part_a[kBlock], part_b[kBlock], part[kBlock];
+    const std::uint8_t *from_a = a + at_a, *from_b = b + at_b;
+    const int64_t step_a = sa * kBlock, step_b = sb * kBlock, rest = n % kBlock;
+    if (sa == 0) store(part_a, B{} + *from_a), from_a = part_a;
+    if (sb == 0) store(part_b, B{} + *from_b), from_b = part_b;
+    std::uint8_t *to = y + at, *last = nullptr;
+    for (int64_t blocks = n / kBlock;; blocks = 1) {
+#pragma GCC unroll 1
+      for (; blocks > 0; --blocks, from_a += step_a, from_b += step_b, to += kBlock) store(to, f(load(from_a), load(from_b)));
+      if (last || rest == 0) break;
+      if (sa != 0) store(part_a, load_less(from_a, rest)), from_a = part_a;
+      if (sb != 0) store(part_b, load_less(from_b, rest)), from_b = part_b;
+      last = to, to = part;
     }
-    for (; i < n; i += kBlock) store_part(y + at + i, block(part(a + at_a, sa, i, n - i), part(b + at_b, sb, i, n - i)), n - i);
+    if (last) store_less(last, load(part), rest);
   });
 }
 /// A block of a row as numbers without their zero point, in the order of the columns of a block: two vectors.
