@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "backends/native/network.hpp"
+#include "plan/stored.hpp"
 #include "tests/native/net.hpp"
 
 namespace saha::native {
@@ -40,6 +41,7 @@ void check(Net& n, const Vals& outputs, const std::vector<std::string>& kernels)
       if (p.kernels[i.kernel] != "transpose") found.push_back(p.kernels[i.kernel]);
     }
     EXPECT_EQ(found, kernels);
+    EXPECT_EQ(plan::unstorable(p), "");
     plan::Plan copy = p;
     ASSERT_TRUE(runtime::bind(copy, isa));   // its params are what a preparation makes
     for (unsigned threads : {1u, 2u}) {

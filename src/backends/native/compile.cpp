@@ -267,7 +267,7 @@ void Compiler::join_rows() {
     for (std::uint32_t part = i; part < last; ++part) {
       const std::uint32_t gone = p_.operands[old[part].first_operand + old[part].num_in];
       buffers_[std::size_t(buffer_of_[gone])].bytes = 0;
-      p_.slots[gone] = {};
+      p_.slots[gone].dims = {0}, p_.slots[gone].bytes = 0;   // of the arena still: other kinds of slots are not stored
     }
     plan::Instruction made;
     made.origin = std::uint32_t(p_.origins.size());
