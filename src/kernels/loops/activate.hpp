@@ -40,18 +40,24 @@ inline void clamp(V (&sums)[R][N], const Epilogue& e) {
     for (int j = 0; j < N; ++j) sums[i][j] = min(high, sums[i][j]);
 }
 
-/// y[i] = f(x[i]) in rows of n numbers, n a multiple of W and not 0, `step` apart: a row that may be empty would keep f's constants from standing in registers for all rows. Two vectors at a time hide the latency of a chain; a last one without another is done twice. Y may be X.
+/// y[i] = f(x[i]) in rows of n numbers, n a multiple of W, `step` apart; there is one at least. Two vectors at a time hide the latency of a chain, of the next row where there is no other in this one; a last one alone is done twice. Y may be X.
 using Map = void (*)(const float* x, float* y, int64_t step, int64_t rows, int64_t n, float p0, float p1);
 template <class F>
 void map_vectors(const float* x, float* y, int64_t step, int64_t rows, int64_t n, float p0, float p1) {
-  for (; rows > 0; --rows, x += step, y += step) {
-    int64_t i = 0;
-    do {
-      const int64_t second = least(i + W, n - W);
-      const V a = F()(load(x + i), p0, p1), b = F()(load(x + second), p0, p1);
-      store(y + i, a), store(y + second, b);
-    } while ((i += 2 * W) < n);
-  }
+  if (rows == 1) step = n;
+  const int64_t last = (rows - 1) * step + n - W;
+  int64_t at = 0, end = n;   // of a row
+  const auto next = [&] {
+    if ((at += W) == end) at += step - n, end += step;
+  };
+  do {
+    const int64_t first = at;
+    next();
+    const int64_t second = least(at, last);
+    const V a = F()(load(x + first), p0, p1), b = F()(load(x + second), p0, p1);
+    store(y + first, a), store(y + second, b);
+    next();
+  } while (at <= last);
 }
 
 // activate.cpp has these, once for all loops: of this level, or of the one whose loops on float32 it takes.

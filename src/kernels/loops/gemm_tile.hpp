@@ -52,6 +52,9 @@ inline Out make_out(float* c, int64_t c_row, const float* bias, const float* res
           clamps, !clamps && e.activation != Activation::none, e.activation == Activation::clip ? e.p0 : 0, e.activation == Activation::clip ? e.p1 : __builtin_inff()};
 }
 
+/// Tiles of whole vectors leave the activation to whoever goes over them, for many at once.
+inline bool activates_later(const Out& o, int columns, int vectors) { return o.last && o.later && o.plain && columns == vectors * W; }
+
 /// Any epilogue, any number of columns: the sums of a tile come from memory, `stride` apart.
 [[gnu::noinline, gnu::noclone]] inline void finish_any(const float* sums, int64_t stride, const Out& o, int64_t row, int rows, int64_t column, int columns) {
   const Epilogue& e = *o.epilogue;
@@ -253,10 +256,14 @@ inline void tile_any(const Rows& a, const Panel& q, int64_t depth, const Out& o,
       const bool last = j + 1 == count;   // of this depth: packed panels go on where the first one's depth does
       const Panel& next = panels[last ? 0 : j + 1];
       Ahead ahead(last ? next.b + depth * next.step : next.b, b_inside ? 0 : 4 * depth * next.vectors * W, (i1 - i0 + kRows - 1) / kRows);
+      const bool later = activates_later(o, q.columns, q.vectors);
+      Out changed = o;
+      changed.later &= !later;
       for (int64_t i = i0; i < i1; i += kRows) {
         ahead.ask();
-        tile_any(a, q, depth, o, i, static_cast<int>(least<int64_t>(kRows, i1 - i)));
+        tile_any(a, q, depth, changed, i, static_cast<int>(least<int64_t>(kRows, i1 - i)));
       }
+      if (later) activate_rows(o.c + i0 * o.c_row + q.column, o.c_row, i1 - i0, q.columns, *o.epilogue);
     }
   }
 }

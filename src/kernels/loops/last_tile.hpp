@@ -59,26 +59,32 @@ inline PointTiles point_tiles_of(int rows, int vectors) {
 }
 
 /// Points [0, count), which stand from row `row` on, times one panel of `depth`; tiles are as alike as their number allows, since a tile of one point costs as much as one of four. A bias of columns that
-/// nothing scales is what sums begin with.
+/// nothing scales is what sums begin with; an activation that is no clamp follows when the sums of many tiles are stored.
 inline void multiply_points(const float* const* points, int64_t count, const Segment* s, const Segment* end, const float* b, int64_t depth, int vectors, const Out& all, int64_t row, int64_t column, int columns) {
-  const int64_t most_rows = last_tile_rows(vectors, W), tiles = (count + most_rows - 1) / most_rows, rows = count / tiles, longer = count % tiles;
-  const int64_t size = depth * vectors * W;
   alignas(64) static constexpr float kNothing[3 * W] = {};
+  constexpr int64_t kActivated = 96;   // points: their results stay in a first-level cache
   alignas(64) float biases[3 * W];
   const float* start = kNothing;
-  Out without;
+  Out changed;
   const Out* out = &all;
+  const bool later = activates_later(all, columns, vectors);
+  if (later || (all.plain && all.bias)) changed = all, out = &changed, changed.later &= !later;
   if (all.plain && all.bias) {
     if (all.first) {
       for (int j = 0; j < vectors; ++j) store(biases + j * W, load_up_to(all.bias + column + j * W, most(0, columns - j * W)));
       start = biases;
     }
-    without = all, without.bias = nullptr, out = &without;
+    changed.bias = nullptr;
   }
-  Ahead ahead(b + size, 4 * size, tiles);
-  if (longer > 0) point_tiles_of(static_cast<int>(rows + 1), vectors)(points, longer, s, end, b, start, *out, row, column, columns, ahead);
-  const int64_t done = longer * (rows + 1);
-  if (tiles > longer) point_tiles_of(static_cast<int>(rows), vectors)(points + done, tiles - longer, s, end, b, start, *out, row + done, column, columns, ahead);
+  const int64_t most_rows = last_tile_rows(vectors, W), size = depth * vectors * W;
+  Ahead ahead(b + size, 4 * size, (count + most_rows - 1) / most_rows);
+  for (int64_t n; count > 0; count -= n, points += n, row += n) {
+    n = later ? least(count, kActivated) : count;
+    const int64_t tiles = (n + most_rows - 1) / most_rows, rows = n / tiles, longer = n % tiles, done = longer * (rows + 1);
+    if (longer > 0) point_tiles_of(static_cast<int>(rows + 1), vectors)(points, longer, s, end, b, start, *out, row, column, columns, ahead);
+    if (tiles > longer) point_tiles_of(static_cast<int>(rows), vectors)(points + done, tiles - longer, s, end, b, start, *out, row + done, column, columns, ahead);
+    if (later) activate_rows(all.c + row * all.c_row + column, all.c_row, n, columns, *all.epilogue);
+  }
 }
 
 }  // namespace saha::kernels::SAHA_ISA

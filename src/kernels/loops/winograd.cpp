@@ -77,8 +77,15 @@ void finish_tile(const float* from, int64_t matrix, int vectors, const Out& o, i
     if (o.clamps) each([&](V& s, int64_t) { s = min(splat(o.high), max(splat(o.low), s)); });
     each([&](V& s, int64_t at) { store_up_to(o.c + at, s, n); });
   }
-  for (int64_t i = 0; o.later && i < rows; ++i)
-    activate_rows(o.c + (row + i * line) * o.c_row + channel, o.c_row, columns, least(channels, int64_t{vectors} * W), e);
+}
+
+/// The activation of results of tiles [t0, t1), some neighbouring channels of them: those of tiles that are neighbours lie in four rows.
+void activate_tiles(const Out& o, const ConvShape& s, int64_t tiles_w, int64_t t0, int64_t t1, int64_t channel, int64_t channels) {
+  for (int64_t t = t0; t < t1;) {
+    const int64_t oy = t / tiles_w * 4, ox = t % tiles_w * 4, n = least(t1 - t, tiles_w - t % tiles_w);
+    for (int64_t y = oy; y < least(s.out_h, oy + 4); ++y) activate_rows(o.c + (y * s.out_w + ox) * o.c_row + channel, o.c_row, least(s.out_w - ox, 4 * n), channels, *o.epilogue);
+    t += n;
+  }
 }
 
 void run_winograd(const plan::Call& call) {
@@ -124,6 +131,7 @@ void run_winograd(const plan::Call& call) {
         const int64_t oy = (t0 + t) / p.tiles_w * 4, ox = (t0 + t) % p.tiles_w * 4;
         finish_tile(out + t * vectors * W, p.t_block * vectors * W, vectors, o, oy * s.out_w + ox, s.out_w, least<int64_t>(4, s.out_h - oy), least<int64_t>(4, s.out_w - ox), m, s.out_channels - m);
       }
+      if (o.later) activate_tiles(o, s, p.tiles_w, t0, t0 + count, m, least(s.out_channels - m, int64_t{vectors} * W));
       m += vectors * W;
     }
   }
