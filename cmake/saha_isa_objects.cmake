@@ -117,8 +117,8 @@ endfunction()
 
 # saha_kernel_options(file...): what the sources of kernels/loops are optimized for, at every level that this folder compiles them for: by default small loops over registers are unrolled, and no more. Measured, loop by
 # loop, in decision 38. Generic is small: few processors come down to it. What is checked keeps its target's option. Nothing unwinds through a loop.
-set(SAHA_FAST_LOOPS conv_last depthwise_i8 movement pool rows stencil)   # slower with less
-set(SAHA_PLAIN_LOOPS activate attention conv conv_i8 elements elementwise elementwise_i8 gemm recurrent winograd winograd_i8)   # as fast, and smaller, where nothing is unrolled beyond what they ask for
+set(SAHA_FAST_LOOPS conv_last depthwise_i8 last_tile movement pool rows stencil)   # slower with less
+set(SAHA_PLAIN_LOOPS activate attention conv conv_i8 elements elementwise elementwise_i8 gemm gemm_tile recurrent winograd winograd_i8)   # as fast, and smaller, where nothing is unrolled beyond what they ask for
 set(SAHA_SMALL_LOOPS depthwise recurrent_i8 reduce_i8 resize_i8)
 function(saha_kernel_options)
   foreach(file IN LISTS ARGN)

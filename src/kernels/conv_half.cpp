@@ -14,7 +14,9 @@ namespace saha::kernels {
 namespace {
 
 constexpr std::int64_t kMaxPieces = 24;
+constexpr std::int64_t kBehindRows = 64;     // what whole vectors may write over behind the last row
 constexpr std::int64_t kLaneUnits = 16;     // of float16: 32 numbers are summed before float32 takes over
+constexpr std::int64_t kFilteredTiles = 32;  // fewer do not pay for weights of minimal filtering, eight times as many bytes
 constexpr std::int64_t kRowWork = 8;        // of rounding and copying a number, in multiply-adds of float32
 
 struct Sizes {
@@ -26,7 +28,7 @@ struct Sizes {
 Sizes sizes(HalfProduct p) {
   switch (p) {
     case HalfProduct::tiles: return {2 * kMostOfTile, 0, 256 << 10, 2e6};
-    case HalfProduct::dots: return {4, 2, 256 << 10, 1e6};
+    case HalfProduct::dots: return {8, 2, 256 << 10, 1e6};
     case HalfProduct::matrices: return {8, 4, 128 << 10, 2e6};
     case HalfProduct::lanes: return {8, 2, 128 << 10, 1e6};
   }
@@ -37,8 +39,8 @@ std::int64_t depth_of(const ConvShape& s) { return s.in_channels / s.groups * s.
 /// Units of a block of depth: alike, and even or whole vectors.
 std::int64_t block_units(HalfProduct p, std::int64_t pairs) {
   switch (p) {
-    case HalfProduct::tiles:
-    case HalfProduct::dots: return 2 * even_part((pairs + 1) / 2, kMostOfTile / 2);
+    case HalfProduct::tiles: return 2 * even_part((pairs + 1) / 2, kMostOfTile / 2);
+    case HalfProduct::dots: return pairs;
     case HalfProduct::matrices: return up(pairs, 4);
     case HalfProduct::lanes: return 4 * even_part((pairs + 3) / 4, kLaneUnits / 4);
   }
@@ -51,10 +53,6 @@ std::int64_t place(HalfProduct p, std::int64_t u, std::int64_t j, std::int64_t h
   const std::int64_t columns = panel_columns(p);
   if (p == HalfProduct::matrices) return (u / 2 * columns + j) * 4 + u % 2 * 2 + h;
   return p == HalfProduct::lanes ? (2 * u + h) * columns + j : (u * columns + j) * 2 + h;
-}
-std::int64_t depth_at(HalfProduct p, std::int64_t u, std::int64_t h) {
-  // vdpbf16ps begins with the upper number of a unit: of four the even ones are a unit, then the odd ones.
-  return p == HalfProduct::dots ? u / 2 * 4 + u % 2 + (h == 0 ? 2 : 0) : 2 * u + h;
 }
 /// The nearest bfloat16, of two the even one.
 std::uint16_t rounded(float v) {
@@ -77,7 +75,7 @@ bool suits_conv_half(Isa isa, Half half, const ConvShape& s) {
   if (!product || points == 0 || depth == 0) return false;
   if (*product == HalfProduct::tiles) return tile_cycles(points, (depth + 1) / 2) < points * depth;   // float32: 32 multiply-adds a cycle
   const std::int64_t gain = *product == HalfProduct::matrices && points == 1 ? 2 : sizes(*product).gain, unit = block_units(*product, (depth + 1) / 2);
-  if (gain == 2 && suits_winograd(s)) return false;   // minimal filtering gains as much, and more
+  if (gain == 2 && suits_winograd(s) && s.batch * filter_tiles(s.out_h) * filter_tiles(s.out_w) >= kFilteredTiles) return false;   // minimal filtering gains as much, and more
   return up((depth + 1) / 2, unit) * 2 * up(m, panel_columns(*product)) / gain + kRowWork * depth < depth * m;
 }
 
@@ -104,7 +102,7 @@ ConvHalfParams prepare_conv_half(Isa isa, Half half, const ConvShape& shape, con
   c.n_block = static_cast<std::int32_t>((c.panels + n_wanted - 1) / n_wanted);
   c.n_blocks = static_cast<std::uint32_t>((c.panels + c.n_block - 1) / c.n_block);
   c.pieces = static_cast<std::uint32_t>(s.batch * s.groups) * c.m_blocks * c.n_blocks;
-  c.scratch = static_cast<std::uint64_t>(up(4 * std::int64_t{c.m_block} * c.units, 64));
+  c.scratch = static_cast<std::uint64_t>(up(4 * std::int64_t{c.m_block} * c.units, 64) + kBehindRows);
   return c;
 }
 
@@ -128,7 +126,7 @@ void pack_conv_half(Isa isa, const ConvHalfParams& c, const float* weights, std:
         const int power = lanes && j < m ? exponent(column, depth) : 0;
         for (std::int64_t u = 0; u < c.units; ++u)
           for (std::int64_t h = 0; h < 2; ++h) {
-            const std::int64_t k = depth_at(c.product, u, h);
+            const std::int64_t k = 2 * u + h;
             const float v = j < m && k < depth ? column[k % group_c * taps + k / group_c] : 0.f;
             numbers[place(c.product, u, i, h)] = lanes ? static_cast<std::uint16_t>(encode(DType::f16, std::ldexp(double(v), -power))) : rounded(v);
           }

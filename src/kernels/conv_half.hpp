@@ -17,7 +17,7 @@ enum class Half : std::uint8_t { bfloat16, float16 };
 enum class HalfProduct : std::int32_t {
   tiles,     ///< AMX's tdpbf16ps. A block of depth is `tile_units` units; of a block the numbers at even and at odd places are summed first, each in order with one rounding a product, then both are added, and that to the sum.
              ///< All float32, to nearest even; numbers, products and sums that are denormal count as 0
-  dots,      ///< vdpbf16ps: the same bits
+  dots,      ///< vdpbf16ps: of each pair the second product is added to the sum, then the first, each with one rounding to nearest even, float32. Denormal X, W and sums count as 0
   matrices,  ///< bfmmla with FPCR.EBF at 0: pairs in order, each the rounded sum of two rounded products, added to the sum. All float32, rounded to odd; denormal X, W, products and sums count as 0
   lanes,     ///< fmla of float16: blocks of `tile_units` units are summed in order in float16, one rounding a product, and added to a float32 sum. Beyond 65504 X and the sum of a block are infinite; each column of W is
              ///< scaled by a power of two, so that its largest number lies in [1/2, 1) and denormal weights keep their digits

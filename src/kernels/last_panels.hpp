@@ -16,6 +16,6 @@ namespace saha::kernels {
   return block;
 }
 /// Most points of a tile: with its panel's vectors they fill the registers.
-[[maybe_unused]] static constexpr int last_tile_rows(int vectors, int w) { return w == 16 ? (vectors == 3 ? 8 : 12) : vectors == 3 ? 4 : vectors == 2 ? 6 : 8; }
+[[maybe_unused]] static constexpr int last_tile_rows(int vectors, int w) { return w == 16 ? 8 : vectors == 3 ? 4 : vectors == 2 ? 6 : 8; }
 
 }  // namespace saha::kernels

@@ -29,5 +29,5 @@ grep -q "one of gradient, bounds and integer is taken" "$made/out" || fail "--mi
 "$saha" ops Sign | grep -q "gradient never" || fail "Sign has a gradient"
 "$saha" ops Relu | grep -q "gradient yes   bounds yes   integer yes" || fail "Relu: $("$saha" ops Relu)"
 
-"$saha" doctor | grep -Eq "native [0-9.]+ (generic|avx2|avx512) " || fail "doctor does not tell the level of the native engine"
+"$saha" doctor | grep -Eq "native [0-9.]+ (generic|avx2|avx512[a-z0-9]*|neon[a-z0-9_]*) " || fail "doctor does not tell the level of the native engine"
 exit $failed

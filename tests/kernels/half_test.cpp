@@ -78,8 +78,11 @@ float sum_of(HalfProduct p, std::int64_t block, const std::vector<double>& x, co
   const std::size_t n = x.size(), step = static_cast<std::size_t>(block);
   float sum = 0;
   switch (p) {
-    case HalfProduct::tiles:
     case HalfProduct::dots:
+      for (std::size_t k = 0; k < n; k += 2)
+        for (std::size_t i = std::min(n, k + 2); i-- > k;) sum = nearest_or_zero(odd_sum(double(flushed(float(x[i]))) * flushed(float(w[i])), sum));
+      break;
+    case HalfProduct::tiles:
       for (std::size_t k = 0; k < n; k += step) {
         float parts[2] = {};
         for (std::size_t i = k; i < std::min(n, k + step); ++i) {
@@ -300,17 +303,6 @@ TEST(ConvHalf, rounds_flushes_and_overflows_by_its_definition) {
       ASSERT_NO_FATAL_FAILURE(check(s, kNone, false, d, &checked));
     }
   EXPECT_GE(checked, half_levels().empty() ? 0 : 6);
-}
-
-TEST(ConvHalf, of_bfloat16_has_the_same_bits_with_and_without_tiles) {
-  const auto here = half_levels();
-  const auto with = std::ranges::find(here, Isa::avx512amx, &Level::isa), without = std::ranges::find(here, Isa::avx512bf16, &Level::isa);
-  if (with == here.end() || without == here.end()) GTEST_SKIP() << "this CPU has neither, nor AVX2, which emulates both";
-  for (const ConvShape& s : {row(40, 33, 64), row(64, 301, 70), row(33, 1000, 64), shape(1, 7, 12, 48, 3, 2), shape(2, 96, 6, 128, 1, 1, 2)}) {
-    ASSERT_TRUE(suits_conv_half(with->isa, with->half, s) && suits_conv_half(without->isa, without->half, s));
-    const Data d = data_of(s);
-    EXPECT_TRUE(result(*with, s, kOdd, d, true) == result(*without, s, kOdd, d, true));
-  }
 }
 
 TEST(ConvHalf, leaves_to_float32_what_costs_less_there) {

@@ -28,13 +28,20 @@ Numbers rounded(V v) {
 #endif
 }
 template <Half H>
-void round_row(const float* from, int64_t n, std::uint16_t* to) {
-  int64_t i = 0;
-  for (; i + W <= n; i += W) *reinterpret_cast<UnalignedNumbers*>(to + i) = rounded<H>(load(from + i));
-  if (i == n) return;
-  const Numbers rest = rounded<H>(load_n(from + i, static_cast<int>(n - i)));
-  memcpy(to + i, &rest, static_cast<size_t>(2 * (n - i)));
-}
+struct RoundRow {
+  static constexpr int64_t kShort = 2 * W;
+  void operator()(const float* from, int64_t n, std::uint16_t* to) const {
+    int64_t i = 0;
+    for (; i + W <= n; i += W) *reinterpret_cast<UnalignedNumbers*>(to + i) = rounded<H>(load(from + i));
+    if (i == n) return;
+    const Numbers rest = rounded<H>(load_n(from + i, static_cast<int>(n - i)));
+    memcpy(to + i, &rest, static_cast<size_t>(2 * (n - i)));
+  }
+  template <int kBlocks>
+  void blocks(const float* from, std::uint16_t* to) const {
+    for (int i = 0; i < kBlocks; ++i) *reinterpret_cast<UnalignedNumbers*>(to + i * W) = rounded<H>(load(from + i * W));
+  }
+};
 
 /// Sums of `rows` points, `stride` apart, to where `row` and `column` are.
 [[maybe_unused]] void finish_rows(const float* sums, int64_t stride, const Out& o, int64_t row, int rows, int64_t column, int columns) {
@@ -69,11 +76,8 @@ void with_rows(int64_t n, F f) {
 template <class F>
 void each_tile(const Block& b, F tile) {
   const int64_t size = int64_t{b.c.units} * panel_columns(b.c.product);
-  Ahead ahead(b.panel + size, 4 * size, (b.m1 - b.m0 + kTileRows - 1) / kTileRows);
-  for (int64_t i = b.m0; i < b.m1; i += kTileRows) {
-    ahead.ask();
-    with_rows(least<int64_t>(kTileRows, b.m1 - i), [&]<int R>() { tile.template operator()<R>(b.rows + (i - b.from) * 2 * b.c.units, i); });
-  }
+  Ahead ahead(b.panel + size, 4 * size, (b.m1 - b.m0 + kTileRows - 1) / kTileRows, b.c.units);
+  for (int64_t i = b.m0; i < b.m1; i += kTileRows) with_rows(least<int64_t>(kTileRows, b.m1 - i), [&]<int R>() { tile.template operator()<R>(b.rows + (i - b.from) * 2 * b.c.units, i, ahead); });
 }
 
 #if SAHA_ISA_LEVEL >= 5
@@ -81,7 +85,6 @@ struct ByTiles {
   static constexpr Half kHalf = Half::bfloat16;
   Tiles tiles;
   explicit ByTiles(const ConvHalfParams& c) : tiles(tile_shapes(c.tile_points, c.tile_units)) {}
-  static void arrange(std::uint16_t*, int64_t) {}
   void operator()(const Block& b) {
     alignas(64) static constexpr int32_t kZeros[W] = {};
     alignas(64) float sums[32 * 2 * W];
@@ -95,18 +98,10 @@ using Products = ByTiles;
 struct ByDots {
   static constexpr Half kHalf = Half::bfloat16;
   explicit ByDots(const ConvHalfParams&) {}
-  /// Of four numbers the even ones side by side, then the odd ones, the first of both above. What is written beyond the last one lies within the scratch, whose size is whole vectors.
-  static void arrange(std::uint16_t* rows, int64_t n) {
-    typedef std::uint16_t Vector __attribute__((vector_size(64), aligned(2), may_alias));
-    for (int64_t i = 0; i < n; i += 32) {
-      auto* v = reinterpret_cast<Vector*>(rows + i);
-      *v = __builtin_shufflevector(*v, *v, 2, 0, 3, 1, 6, 4, 7, 5, 10, 8, 11, 9, 14, 12, 15, 13, 18, 16, 19, 17, 22, 20, 23, 21, 26, 24, 27, 25, 30, 28, 31, 29);
-    }
-  }
   void operator()(const Block& b) {
-    each_tile(b, [&]<int R>(const std::uint16_t* x, int64_t i) {
+    each_tile(b, [&]<int R>(const std::uint16_t* x, int64_t i, Ahead& ahead) {
       V sums[R][2];
-      dot_tile<R>(x, b.c.units, b.c.tile_units, reinterpret_cast<const int32_t*>(b.panel), sums);
+      dot_tile<R>(x, b.c.units, reinterpret_cast<const int32_t*>(b.panel), ahead.part(), sums);
       finish(sums, b.out, i, b.column, b.columns);
     });
   }
@@ -117,9 +112,9 @@ using Products = ByDots;
 struct ByLanes {
   static constexpr Half kHalf = Half::float16;
   explicit ByLanes(const ConvHalfParams&) {}
-  static void arrange(std::uint16_t*, int64_t) {}
   void operator()(const Block& b) {
-    each_tile(b, [&]<int R>(const std::uint16_t* x, int64_t i) {
+    each_tile(b, [&]<int R>(const std::uint16_t* x, int64_t i, Ahead& ahead) {
+      ahead.ask();
       float sums[R * 16];
       lane_tile<R>(x, b.c.units, b.c.tile_units, reinterpret_cast<const std::uint16_t*>(b.panel), b.panel + int64_t{b.c.units} * 16, sums);
       finish_rows(sums, 16, b.out, i, R, b.column, b.columns);
@@ -131,9 +126,9 @@ struct ByLanes {
 struct ByMatrices {
   static constexpr Half kHalf = Half::bfloat16;
   explicit ByMatrices(const ConvHalfParams&) {}
-  static void arrange(std::uint16_t*, int64_t) {}
   void operator()(const Block& b) {
-    each_tile(b, [&]<int R>(const std::uint16_t* x, int64_t i) {
+    each_tile(b, [&]<int R>(const std::uint16_t* x, int64_t i, Ahead& ahead) {
+      ahead.ask();
       V sums[R][2];
       matrix_tile<R>(x, b.c.units, reinterpret_cast<const int32_t*>(b.panel), sums);
       finish(sums, b.out, i, b.column, b.columns);
@@ -159,8 +154,7 @@ void convolve(const plan::Call& call) {
     const int64_t m0 = int64_t{mb} * c.m_block, m1 = least(points, m0 + c.m_block), from = least<int64_t>(m0, points - c.tile_points);
     const int64_t p0 = int64_t{nb} * c.n_block, p1 = least<int64_t>(c.panels, p0 + int64_t{count} * c.n_block);
     auto* rows = reinterpret_cast<std::uint16_t*>(call.scratch);
-    fill_point_rows(s, 2 * int64_t{c.units}, x + image * s.in_h * s.in_w * s.in_channels, group, from, m1, std::uint16_t{0}, rows, round_row<P::kHalf>);
-    P::arrange(rows, (m1 - from) * 2 * c.units);
+    fill_point_rows(s, 2 * int64_t{c.units}, x + image * s.in_h * s.in_w * s.in_channels, group, from, m1, std::uint16_t{0}, rows, RoundRow<P::kHalf>());
     const int64_t out_at = image * points * s.out_channels + group * m;
     const Out out = make_out(y + out_at, s.out_channels, bias ? bias + group * m : nullptr, residual ? residual + out_at : nullptr, c.epilogue);
     for (int64_t p = p0; p < p1; ++p)

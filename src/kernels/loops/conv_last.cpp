@@ -2,6 +2,7 @@
 // channels), channels fastest; consecutive pieces of one block of points share its strip. Contract in kernels/conv_last.hpp.
 #include "kernels/conv_last.hpp"
 
+#include "kernels/last_panels.hpp"
 #include "kernels/loops/last_tile.hpp"
 #include "kernels/loops/operands.hpp"
 #include "kernels/loops/strip.hpp"

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "kernels/conv_half.hpp"
+#include "kernels/loops/ahead.hpp"
 #if SAHA_NEON == 0
 #include "kernels/loops/dots.hpp"
 #else
@@ -11,7 +12,7 @@
 
 namespace saha::kernels::SAHA_ISA {
 
-inline constexpr int kTileRows = SAHA_NEON > 0 ? 8 : 4;   ///< with all their sums the registers are full
+inline constexpr int kTileRows = 8;
 
 #if SAHA_NEON == 0
 inline int32_t unit(const std::uint16_t* x) {
@@ -19,34 +20,23 @@ inline int32_t unit(const std::uint16_t* x) {
   memcpy(&u, x, 4);
   return u;
 }
-/// Sums of R points; the sums of a block of `block` units, of the numbers at even and at odd places, stay apart until it is over.
+/// Sums of R points.
 template <int R>
-void dot_tile(const std::uint16_t* x, int64_t units, int64_t block, const int32_t* w, V (&to)[R][2]) {
-  V sums[R][2];
-#pragma GCC unroll 4
-  for (int r = 0; r < R; ++r) sums[r][0] = sums[r][1] = V{};
-  for (int64_t u = 0; u < units;) {
-    V acc[2][R][2];
-#pragma GCC unroll 4
-    for (int r = 0; r < R; ++r) acc[0][r][0] = acc[0][r][1] = acc[1][r][0] = acc[1][r][1] = V{};
-    for (const int64_t end = u + block; u < end; u += 2, w += 4 * W) {
-#pragma GCC unroll 2
-      for (int odd = 0; odd < 2; ++odd) {
-        const I w0 = load(w + odd * 2 * W), w1 = load(w + odd * 2 * W + W);
-#pragma GCC unroll 4
-        for (int r = 0; r < R; ++r) {
-          const I v = I{} + unit(x + 2 * (r * units + u + odd));
-          acc[odd][r][0] = plus_dots(acc[odd][r][0], v, w0), acc[odd][r][1] = plus_dots(acc[odd][r][1], v, w1);
-        }
-      }
+void dot_tile(const std::uint16_t* x, int64_t units, const int32_t* w, Ahead::Part ahead, V (&to)[R][2]) {
+  V acc[R][2];
+#pragma GCC unroll 8
+  for (int r = 0; r < R; ++r) acc[r][0] = acc[r][1] = V{};
+  for (int64_t u = 0; u < units; ++u, w += 2 * W) {
+    ahead.ask();
+    const I w0 = load(w), w1 = load(w + W);
+#pragma GCC unroll 8
+    for (int r = 0; r < R; ++r) {
+      const I v = I{} + unit(x + 2 * (r * units + u));
+      acc[r][0] = plus_dots(acc[r][0], v, w0), acc[r][1] = plus_dots(acc[r][1], v, w1);
     }
-#pragma GCC unroll 4
-    for (int r = 0; r < R; ++r)
-#pragma GCC unroll 2
-      for (int v = 0; v < 2; ++v) sums[r][v] = no_denormals(sums[r][v] + no_denormals(acc[0][r][v] + acc[1][r][v]));
   }
-#pragma GCC unroll 4
-  for (int r = 0; r < R; ++r) to[r][0] = sums[r][0], to[r][1] = sums[r][1];
+#pragma GCC unroll 8
+  for (int r = 0; r < R; ++r) to[r][0] = acc[r][0], to[r][1] = acc[r][1];
 }
 #endif
 

@@ -1,6 +1,5 @@
 #pragma once
-// The register tile of products whose rows are points with channels innermost: each row begins at a place of its own.
-#include "kernels/last_panels.hpp"
+// Products whose rows are points with channels innermost: each row begins at a place of its own.
 #include "kernels/loops/gemm_tile.hpp"
 
 namespace saha::kernels::SAHA_ISA {
@@ -10,81 +9,8 @@ struct Segment {
   int64_t offset, depth;
 };
 
-/// Tiles of R points by N vectors of channels over the segments, one after the other. `start`: what sums begin with.
-template <int R, int N>
-void point_tiles(const float* const* points, int64_t tiles, const Segment* begin, const Segment* end, const float* panel, const float* start, const Out& o, int64_t row, int64_t column, int columns, Ahead& ahead) {
-  for (; tiles > 0; --tiles, points += R, row += R) {
-    ahead.ask();
-    V acc[R][N];
-#pragma GCC unroll 12
-    for (int i = 0; i < R; ++i)
-#pragma GCC unroll 3
-      for (int j = 0; j < N; ++j) acc[i][j] = load(start + j * W);
-    const float* b = panel;
-    for (const Segment* s = begin; s != end; ++s) {
-      const float* a[R];
-#pragma GCC unroll 12
-      for (int i = 0; i < R; ++i) a[i] = points[i] + s->offset;
-      const int64_t depth = s->depth;
-#pragma GCC unroll 2
-      for (int64_t p = 0; p < depth; ++p, b += N * W) {
-        V bv[N];
-#pragma GCC unroll 3
-        for (int j = 0; j < N; ++j) bv[j] = load(b + j * W);
-#pragma GCC unroll 12
-        for (int i = 0; i < R; ++i) {
-          const V av = splat(a[i][p]);
-#pragma GCC unroll 3
-          for (int j = 0; j < N; ++j) acc[i][j] = fma(av, bv[j], acc[i][j]);
-        }
-      }
-    }
-    finish<R, N, false>(acc, o, row, column, columns);
-  }
-}
-
-using PointTiles = decltype(&point_tiles<1, 1>);
-template <int N, int... R>
-struct PointTilesOf {
-  static constexpr PointTiles of[] = {point_tiles<R + 1, N>...};
-};
-template <int N, int... R>
-constexpr PointTiles point_tiles_of(int rows, Lanes<R...>) { return PointTilesOf<N, R...>::of[rows - 1]; }
-inline PointTiles point_tiles_of(int rows, int vectors) {
-  switch (vectors) {
-    case 3: return point_tiles_of<3>(rows, MakeLanes<last_tile_rows(3, W)>::type{});
-    case 2: return point_tiles_of<2>(rows, MakeLanes<last_tile_rows(2, W)>::type{});
-    default: return point_tiles_of<1>(rows, MakeLanes<last_tile_rows(1, W)>::type{});
-  }
-}
-
 /// Points [0, count), which stand from row `row` on, times one panel of `depth`; tiles are as alike as their number allows, since a tile of one point costs as much as one of four. A bias of columns that
 /// nothing scales is what sums begin with; an activation that is no clamp follows when the sums of many tiles are stored.
-inline void multiply_points(const float* const* points, int64_t count, const Segment* s, const Segment* end, const float* b, int64_t depth, int vectors, const Out& all, int64_t row, int64_t column, int columns) {
-  alignas(64) static constexpr float kNothing[3 * W] = {};
-  constexpr int64_t kActivated = 96;   // points: their results stay in a first-level cache
-  alignas(64) float biases[3 * W];
-  const float* start = kNothing;
-  Out changed;
-  const Out* out = &all;
-  const bool later = activates_later(all, columns, vectors);
-  if (later || (all.plain && all.bias)) changed = all, out = &changed, changed.later &= !later;
-  if (all.plain && all.bias) {
-    if (all.first) {
-      for (int j = 0; j < vectors; ++j) store(biases + j * W, load_up_to(all.bias + column + j * W, most(0, columns - j * W)));
-      start = biases;
-    }
-    changed.bias = nullptr;
-  }
-  const int64_t most_rows = last_tile_rows(vectors, W), size = depth * vectors * W;
-  Ahead ahead(b + size, 4 * size, (count + most_rows - 1) / most_rows);
-  for (int64_t n; count > 0; count -= n, points += n, row += n) {
-    n = later ? least(count, kActivated) : count;
-    const int64_t tiles = (n + most_rows - 1) / most_rows, rows = n / tiles, longer = n % tiles, done = longer * (rows + 1);
-    if (longer > 0) point_tiles_of(static_cast<int>(rows + 1), vectors)(points, longer, s, end, b, start, *out, row, column, columns, ahead);
-    if (tiles > longer) point_tiles_of(static_cast<int>(rows), vectors)(points + done, tiles - longer, s, end, b, start, *out, row + done, column, columns, ahead);
-    if (later) activate_rows(all.c + row * all.c_row + column, all.c_row, n, columns, *all.epilogue);
-  }
-}
+void multiply_points(const float* const* points, int64_t count, const Segment* s, const Segment* end, const float* b, int64_t depth, int vectors, const Out& all, int64_t row, int64_t column, int columns);
 
 }  // namespace saha::kernels::SAHA_ISA

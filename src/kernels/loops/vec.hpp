@@ -181,6 +181,9 @@ inline V load_masked(const float* p, I mask) {
 #endif
 }
 
+/// Parts of vectors cost no more than whole ones.
+inline constexpr bool kMasks = SAHA_INTRINSICS >= 2;
+
 /// Load and store of a whole vector, or of its first n lanes where fewer are left.
 inline V load_up_to(const float* p, int64_t n) { return n >= W ? load(p) : load_n(p, static_cast<int>(n)); }
 inline void store_up_to(float* p, V v, int64_t n) { n >= W ? store(p, v) : store_n(p, v, static_cast<int>(n)); }

@@ -2,6 +2,7 @@
 // kernels/winograd.hpp.
 #include "kernels/winograd.hpp"
 
+#include "kernels/last_panels.hpp"
 #include "kernels/loops/filter_tile.hpp"
 #include "kernels/loops/last_tile.hpp"
 #include "kernels/loops/operands.hpp"
