@@ -18,7 +18,6 @@
 namespace saha::kernels {
 namespace {
 
-constexpr std::int64_t kRowsBytes = 96 << 10;     // rows of the image of a piece: they stay in the second-level cache
 constexpr double kPieceProducts = 5e5;
 constexpr std::int64_t kMaxPieces = 24;
 constexpr std::int64_t kFewRows = 2;
@@ -85,7 +84,9 @@ std::vector<char> twos_kinds(const Panel& panel) {
 std::int64_t wide_vectors(int kind) { return (kind & 1) + (kind >> 1); }
 /// What a sum holds of the zero point: the loops read X with added_to_x on it.
 std::int64_t offset(const ConvI8Params& c) { return c.x_zero + added_to_x(c.dot, c.x_signed != 0); }
-int tile_rows(Isa isa) { return is_neon(isa) ? 8 : lanes(isa) == 16 ? 12 : 6; }  // as in loops/conv_i8.cpp
+int tile_rows(Isa isa, Dot d) { return is_neon(isa) ? 8 : lanes(isa) != 16 ? 6 : d == Dot::quads ? 14 : 12; }  // as in loops/integer_tile.hpp
+/// Rows of the image of a piece: they stay in the second-level cache.
+std::int64_t rows_bytes(Dot d) { return (d == Dot::quads ? 160 : 96) << 10; }
 
 /// Block `b` of depthwise begins at this channel: the last one reaches back rather than beyond, where there are enough channels.
 std::int64_t depthwise_begin(std::int64_t channels, std::int64_t block, std::int64_t b) { return std::max<std::int64_t>(0, std::min(b * block, channels - block)); }
@@ -219,14 +220,14 @@ ConvI8Params prepare_conv_i8(Isa isa, const ConvShape& shape, const Store& store
   c.dot = dot_of(isa, narrow, s.batch, points, depth);
   const bool tiles = c.dot == Dot::tiles;
   const auto wanted = std::clamp<std::int64_t>(static_cast<std::int64_t>(std::ldexp(products / (tiles ? kTileProducts * kPieceProducts : kPieceProducts), b.pieces)), 1, scaled(kMaxPieces, b.pieces));
-  const std::int64_t per_unit = numbers_of_unit(c.dot), rows = tiles ? 2 * kMostOfTile : tile_rows(isa);
+  const std::int64_t per_unit = numbers_of_unit(c.dot), rows = tiles ? 2 * kMostOfTile : tile_rows(isa, c.dot);
   c.units = static_cast<std::int32_t>(up(depth, c.dot == Dot::octs ? 2 * per_unit : per_unit) / per_unit);
   if (tiles) {
     c.tile_units = even_part(c.units, kMostOfTile);
     c.units = static_cast<std::int32_t>(up(c.units, c.tile_units));
   }
   c.panels = static_cast<std::int32_t>((m + block - 1) / block);
-  const std::int64_t fitting = std::max<std::int64_t>(rows, scaled(kRowsBytes, b.depth) / (std::int64_t{4} * std::max(c.units, 1)) / rows * rows);
+  const std::int64_t fitting = std::max<std::int64_t>(rows, scaled(rows_bytes(c.dot), b.depth) / (std::int64_t{4} * std::max(c.units, 1)) / rows * rows);
   const std::int64_t m_wanted = std::max<std::int64_t>((points + fitting - 1) / fitting, std::min<std::int64_t>((wanted + s.batch * s.groups - 1) / (s.batch * s.groups), (points + 4 * rows - 1) / (4 * rows)));
   c.m_block = static_cast<std::int32_t>(std::min(points, up((points + m_wanted - 1) / m_wanted, rows)));
   c.m_blocks = static_cast<std::uint32_t>((points + c.m_block - 1) / c.m_block);

@@ -217,6 +217,15 @@ TEST(ConvI8, tiles_of_every_size_equal_their_rule) {
   check_both(shape(2, 2 * 34, 5, 2 * 33, 3, 2, 2));
   check_both(shape(1, 48, 6, 35, 1, 2));
 }
+TEST(ConvI8, rows_of_every_number_are_stored_as_the_usual_rule_has_it) {
+  for (std::int64_t points = 1; points < 32; ++points)
+    for (bool is_signed : {false, true}) {
+      Case c;
+      c.shape.in_w = c.shape.out_w = points, c.shape.in_channels = 12, c.shape.out_channels = 72;
+      c.rule = Rounding::float_even, c.x_signed = is_signed, c.y_signed = false;
+      check(c), check(c);
+    }
+}
 TEST(ConvI8, panels_of_8_columns_take_two_rows_at_once) {
   for (std::int64_t m : {8, 24, 40})
     for (std::int64_t c : {6, 20}) check_rules(shape(1, c, 5, m, 1, 1));

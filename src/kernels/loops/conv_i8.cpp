@@ -124,6 +124,50 @@ void convolve(const plan::Call& call) {
   });
 }
 
+#if SAHA_ISA_LEVEL == 3
+/// As convolve().
+void convolve_by_quads(const plan::Call& call) {
+  const ConvI8Params& c = *static_cast<const ConvI8Params*>(call.params);
+  const ConvShape& s = c.shape;
+  const auto* packed = static_cast<const int32_t*>(call.operands[1]);
+  const int bytes = stored_bytes(c.store.rule);
+  const PutRows put_sums = put_rows_of(c.store.rule);
+  const Bounds bounds(c.store);
+  const int64_t m = s.out_channels / s.groups, channels = s.in_channels / s.groups, units = c.units;
+  const bool in_place = is_pointwise(s) && 4 * units == channels && !c.x_signed, near_rule = c.store.rule == Rescaling::real_near && bounds.all_unsigned;
+  const int64_t stride = in_place ? s.in_channels : 4 * units;
+  each_block(call, bytes, [&](const Block& b) {
+    const std::uint8_t* rows = b.x + b.group * channels + b.m0 * stride;
+    if (!in_place) {
+      fill_rows<Quads>(c, b.x, b.group, b.m0, b.m1, reinterpret_cast<std::uint8_t*>(call.scratch));
+      rows = reinterpret_cast<const std::uint8_t*>(call.scratch);
+    }
+    const int64_t n = b.m1 - b.m0;
+    for (int64_t p = b.p0; p < b.p1; ++p) {
+      const int64_t panel = b.group * c.panels + p, columns = least<int64_t>(kBlock, m - p * kBlock);
+      const int32_t *w = packed + panel * units * Quads::kStep, *t = packed + c.tables + panel * 2 * kRescaleRows * W;
+      std::uint8_t* y = b.y + (b.m0 * s.out_channels + p * kBlock) * bytes;
+      Ahead ahead(w + units * Quads::kStep, 4 * units * Quads::kStep, (n + kQuadRows - 1) / kQuadRows, units);
+      const QuadPanel quads{w, t, units, ahead};
+      const bool near = near_rule && columns == kBlock;
+      for (int64_t i = 0; i < n;) {   // a last tile reaches back where a smaller one would not do
+        const int64_t rest = n - i;
+        const QuadTiles* tile = kQuadTiles;
+        while (tile->rows > rest && (tile[1].rows >= rest || tile->rows > n)) ++tile;
+        const int64_t at = least(i, n - tile->rows);
+        const bool stores = near && tile->rows == kQuadRows;
+        const int64_t tiles = stores ? most<int64_t>(1, rest / tile->rows) : 1;
+        std::uint8_t* to = y + at * s.out_channels * bytes;
+        I sums[kQuadRows][2];
+        tile->multiply(rows + at * stride, stride, quads, {stores ? to : nullptr, s.out_channels, bounds}, sums, tiles);
+        if (!stores) put_sums(sums, tile->rows, t, bounds, to, s.out_channels * bytes, columns);
+        i = at + tiles * tile->rows;
+      }
+    }
+  });
+}
+#endif
+
 #if SAHA_INTRINSICS == 1
 /// As convolve().
 void convolve_by_twos(const plan::Call& call) {
@@ -218,7 +262,9 @@ void run_conv_i8(const plan::Call& call) {
 #if SAHA_INTRINSICS == 1
   if (c.dot == Dot::twos) return convolve_by_twos(call);
 #endif
-#if SAHA_ISA_LEVEL == 3 || SAHA_NEON == 2
+#if SAHA_ISA_LEVEL == 3
+  if (c.dot == Dot::quads) return convolve_by_quads(call);
+#elif SAHA_NEON == 2
   if (c.dot == Quads::kDot) return convolve<Quads>(call);
 #endif
 #if defined(SAHA_ISA_BELOW)

@@ -160,6 +160,76 @@ void tile_of(int64_t rows, const int32_t* x, int64_t units, const int32_t* w, I 
   }
 }
 
+/// Where a tile of whole blocks is stored by the usual rule, real_near.
+struct Near {
+  std::uint8_t* to;           ///< null: its sums are wanted
+  int64_t stride;
+  const Bounds& bounds;
+};
+
+#if SAHA_ISA_LEVEL == 3
+inline constexpr int kQuadRows = 14;   ///< with two vectors of sums each, two of weights and one of the image they fill the registers
+/// A panel and its constants of rescaling.
+struct QuadPanel {
+  const int32_t *weights, *table;
+  int64_t units;
+  Ahead& ahead;
+};
+/// `tiles` times R rows, `stride` bytes apart, times a panel: the sums of one tile, or with kQuadRows what is stored as unsigned bytes, 0 to 255.
+template <int R>
+void tiles_by_quads(const std::uint8_t* x, int64_t stride, const QuadPanel& p, const Near& near, I (*sums)[2], int64_t tiles) {
+  constexpr int kBases = (R + 2) / 3;   // a row is reached from every third by the stride or twice that
+  for (std::uint8_t* to = near.to;; x += R * stride, to += R * near.stride) {
+    const int32_t *w = p.weights, *t = p.table;
+    I acc[R][2];
+    const I first = load(t), second = load(t + kRescaleRows * W);
+#pragma GCC unroll 14
+    for (int r = 0; r < R; ++r) acc[r][0] = first, acc[r][1] = second;
+    const std::uint8_t* base[kBases];
+#pragma GCC unroll 5
+    for (int i = 0; i < kBases; ++i) base[i] = x + 3 * i * stride;
+    Ahead::Part next = p.ahead.part();
+    for (int64_t u = p.units; u > 0; --u, w += Quads::kStep) {
+      next.ask();
+      const I w0 = load(w), w1 = load(w + W);
+#pragma GCC unroll 14
+      for (int r = 0; r < R; ++r) {
+        int32_t unit;
+        memcpy(&unit, base[r / 3] + r % 3 * stride, sizeof unit);
+        Quads::add<0>(acc[r], splat(unit), w0, w1);
+      }
+#pragma GCC unroll 5
+      for (int i = 0; i < kBases; ++i) {
+        const std::uint8_t* on = base[i] + sizeof(int32_t);
+        keep_address(on), base[i] = on;
+      }
+    }
+    // What follows neither begins nor holds its constants before: the sums fill the registers.
+#pragma GCC unroll 14
+    for (int r = 0; r < R; ++r)
+#pragma GCC unroll 2
+      for (int v = 0; v < 2; ++v) {
+        I sum = acc[r][v];
+        keep_place(sum), acc[r][v] = sum;
+      }
+    const Bounds* bounds = &near.bounds;
+    keep_address(bounds), keep_address(t);
+    if (R < kQuadRows || !to) {
+#pragma GCC unroll 14
+      for (int r = 0; r < R; ++r) sums[r][0] = acc[r][0], sums[r][1] = acc[r][1];
+      return;
+    }
+    put_near<R, true>(acc, t, *bounds, to, near.stride);
+    if (--tiles == 0) return;
+  }
+}
+struct QuadTiles {
+  int64_t rows;
+  decltype(&tiles_by_quads<1>) multiply;
+};
+constexpr QuadTiles kQuadTiles[] = {{kQuadRows, tiles_by_quads<kQuadRows>}, {8, tiles_by_quads<8>}, {4, tiles_by_quads<4>}, {2, tiles_by_quads<2>}, {1, tiles_by_quads<1>}};
+#endif
+
 #if SAHA_INTRINSICS == 1
 /// vpmaddubsw adds two products of an unsigned and a signed byte, and saturates at int16. Where weights are so small that it cannot, the image is the unsigned operand. Elsewhere the sizes of the weights are,
 /// at most 128, and the image less 128 is the signed one, all its bits flipped where a weight is negative: that never leaves int16 either (conv_i8.cpp, pack_twos).
@@ -182,12 +252,6 @@ struct Twos {
   static I multiply(I bytes, I signed_bytes) {
     return multiply_pairs(reinterpret_cast<I>(_mm256_maddubs_epi16(reinterpret_cast<__m256i>(bytes), reinterpret_cast<__m256i>(signed_bytes))), I{} + 0x00010001);
   }
-};
-/// Where a tile of whole blocks is stored by the usual rule, real_near.
-struct Near {
-  std::uint8_t* to;           ///< null: its sums are wanted
-  int64_t stride;
-  const Bounds& bounds;
 };
 /// `tiles` times R rows, `stride` bytes apart, times a panel, whose constants of rescaling are t: what is stored, or the sums of one tile. By Halves 2 R rows times a panel of 8 columns (kHalfPanel), stored:
 /// each vector has a row and the next one.

@@ -228,6 +228,10 @@ inline void keep_place([[maybe_unused]] I& v) {
 #endif
 }
 
+/// The address, likewise: it stays in a register, and what it points to is not read before.
+template <class T>
+inline void keep_address([[maybe_unused]] T*& p) { asm("" : "+r"(p)); }
+
 /// Sums, kept within int16.
 inline S plus_saturated(S a, S b) {
 #if SAHA_INTRINSICS >= 2
@@ -258,6 +262,18 @@ inline B low_bytes(S v) {
   return __builtin_convertvector(v, B);
 #endif
 }
+#if SAHA_INTRINSICS >= 1
+/// Two blocks as unsigned bytes, saturated.
+inline void narrowed_to_bytes(S a, S b, B& low, B& high) {
+#if SAHA_INTRINSICS >= 2
+  const __m512i both = _mm512_permutexvar_epi64(_mm512_setr_epi64(0, 2, 4, 6, 1, 3, 5, 7), _mm512_packus_epi16(reinterpret_cast<__m512i>(a), reinterpret_cast<__m512i>(b)));
+  low = reinterpret_cast<B>(_mm512_castsi512_si256(both)), high = reinterpret_cast<B>(_mm512_extracti64x4_epi64(both, 1));
+#else
+  const __m256i both = _mm256_permute4x64_epi64(_mm256_packus_epi16(reinterpret_cast<__m256i>(a), reinterpret_cast<__m256i>(b)), 0xd8);
+  low = reinterpret_cast<B>(_mm256_castsi256_si128(both)), high = reinterpret_cast<B>(_mm256_extracti128_si256(both, 1));
+#endif
+}
+#endif
 
 /// High halves of 2 a m, to nearest; the multipliers of the odd lanes stand in the even lanes of `odd`.
 inline I high_product(I a, I m, [[maybe_unused]] I odd) {
@@ -331,24 +347,25 @@ inline void put(I a, I b, const int32_t* t, const Bounds& s, void* to, int64_t n
 }
 
 /// R rows of whole blocks by the usual rule, real_near, to rows `stride` bytes apart.
-template <int R>
+template <int R, bool AllUnsigned = false>
 inline void put_near(const I (&sums)[R][2], const int32_t* t, const Bounds& s, std::uint8_t* to, int64_t stride) {
-#if SAHA_INTRINSICS == 1
-  if (s.all_unsigned) {   // narrowing by saturation bounds them; two rows at once
+#if SAHA_INTRINSICS >= 1
+  if (AllUnsigned || s.all_unsigned) {   // narrowing by saturation bounds them; two rows at once
     const auto numbers = [&](int r) {
       const I a = rescaled<Rescaling::real_near>(sums[r][0], t), b = rescaled<Rescaling::real_near>(sums[r][1], t + kRescaleRows * W);
-      return reinterpret_cast<__m256i>(plus_saturated(narrowed(a, b), s.narrow_zero));
+      return plus_saturated(narrowed(a, b), s.narrow_zero);
     };
-#pragma GCC unroll 12
+#pragma GCC unroll 14
     for (int r = 0; r < R; r += 2, to += 2 * stride) {
-      const __m256i rows = _mm256_permute4x64_epi64(_mm256_packus_epi16(numbers(r), numbers(least(r + 1, R - 1))), 0xd8);
-      store(to, reinterpret_cast<B>(_mm256_castsi256_si128(rows)));
-      if (r + 1 < R) store(to + stride, reinterpret_cast<B>(_mm256_extracti128_si256(rows, 1)));
+      B low, high;
+      narrowed_to_bytes(numbers(r), numbers(least(r + 1, R - 1)), low, high);
+      store(to, low);
+      if (r + 1 < R) store(to + stride, high);
     }
     return;
   }
 #endif
-#pragma GCC unroll 12
+#pragma GCC unroll 14
   for (int r = 0; r < R; ++r, to += stride) store(to, stored<Rescaling::real_near>(sums[r][0], sums[r][1], t, s));
 }
 
