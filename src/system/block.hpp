@@ -6,6 +6,8 @@
 
 namespace saha::system {
 
+inline constexpr std::uint64_t kHugePage = std::uint64_t{2} << 20;
+
 using Block = std::unique_ptr<std::byte[], void (*)(std::byte*)>;
 
 /// `bytes` of memory, 64-byte aligned, not set to anything; null where there is no more. From 2 MiB on it lies in huge pages where the system gives them:

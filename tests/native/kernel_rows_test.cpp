@@ -123,6 +123,21 @@ TEST(KernelRows, products_equal_their_references) {
   one("Conv", {{2, 6, 20}}, {{"auto_pad", std::string("SAME_LOWER")}, {"group", std::int64_t{6}}}, {noise({6, 1, 4})});
 }
 
+TEST(KernelRows, weights_of_megabytes_are_packed_one_behind_the_other) {
+  Net n;
+  const Val x = n.input({5, 700}), y = n.b.op("MatMul", {n.b.op("MatMul", {x, n.weight({700, 701}, -0.1f, 0.1f)}), n.weight({701, 699}, -0.1f, 0.1f)});
+  check(n, {y}, 2);
+  Net same;
+  auto g = std::move(same.b).build({same.b.op("MatMul", {same.b.op("MatMul", {same.input({5, 700}), same.weight({700, 701})}), same.weight({701, 699})})});
+  ASSERT_TRUE(g);
+  const Datum* in[] = {&same.data[0]};
+  auto plan = Network::make(*g, kernels::detect_isa())->plan_for(in);
+  ASSERT_TRUE(plan) << plan.error().message;
+  const auto& packed = (*plan)->plan.constants;
+  ASSERT_EQ(packed.size(), 2u);
+  EXPECT_EQ((packed[1].data.get() - packed[0].data.get() - packed[0].bytes()) / 128, 0);
+}
+
 TEST(KernelRows, recurrent_nodes_equal_their_references) {
   for (const char* direction : {"forward", "reverse", "bidirectional"}) {
     const std::int64_t d = std::string(direction) == "bidirectional" ? 2 : 1;

@@ -6,12 +6,16 @@ namespace saha::kernels::SAHA_ISA {
 
 /// Asks for the weights that are multiplied next, a part with each of the tiles before: they come from memory, and no hardware prefetcher looks so far ahead. What is asked for need not be there.
 class Ahead {
+  static constexpr int64_t kLine = 64, kFew = 2;
+  static constexpr bool kSteady = SAHA_ISA_LEVEL > 0;   ///< loops over float32 ask, too
+
  public:
   /// A tile's part, asked for by its loop: a burst of requests would hold up what it reads itself.
   struct Part {
     const std::byte* next = nullptr;
     int64_t step = 0;
     void ask() { __builtin_prefetch(next, 0, 2), next += step; }
+    void ask_for_two() { __builtin_prefetch(next, 0, 2), __builtin_prefetch(next + kLine, 0, 2), next += step; }
   };
 
   /// `requests`: of a tile, by part().
@@ -26,9 +30,26 @@ class Ahead {
     next_ += part_;
     return p;
   }
+  /// The same for each(), at once where two lines with a request would be too little.
+  Part steady() {
+    if (kSteady && step_ <= 2 * kLine) return part();
+    ask();
+    return {next_, 0};
+  }
+  /// Of a tile that does each() over `depth`.
+  static int64_t steady_requests(int64_t depth) { return most<int64_t>(1, (depth + 1) / 2); }
+  /// step(p) for p in [0, depth), of which every second one asks. With 16 lanes a step is long enough to stand alone in its loop.
+  template <class Step>
+  [[gnu::always_inline]] static void each(int64_t depth, Part& next, Step step) {
+#pragma GCC unroll (W == 16 || kCompact ? 1 : 2)
+    for (int64_t p = 0; p < depth; ++p) {
+      if constexpr (kSteady)
+        if (p % 2 == 0) next.ask_for_two();
+      step(p);
+    }
+  }
 
  private:
-  static constexpr int64_t kLine = 64, kFew = 2;
   const std::byte* next_;
   int64_t part_, step_;
 };

@@ -19,10 +19,9 @@ void multiply_lanes(V (*acc)[N], V a, const V (&b)[N], Lanes<K...>) {
 /// R rows by N vectors of columns over `depth`. ByLane: rows of A in groups of W that lie side by side, `row_stride` from one group to the next.
 template <int R, int N, bool ByLane>
 void tile(const float* a, int64_t row_stride, int64_t a_step, const float* b, int64_t b_step, int64_t depth, const Out& o, int64_t row,
-                 int64_t column, int columns) {
+          int64_t column, int columns, Ahead::Part next) {
   V acc[R][N] = {};
-#pragma GCC unroll 2
-  for (int64_t p = 0; p < depth; ++p) {
+  Ahead::each(depth, next, [&](int64_t) __attribute__((always_inline)) {
     V bv[N];
 #pragma GCC unroll 3
     for (int j = 0; j < N; ++j) bv[j] = load(b + j * W);
@@ -38,7 +37,7 @@ void tile(const float* a, int64_t row_stride, int64_t a_step, const float* b, in
       }
     }
     a += a_step, b += b_step;
-  }
+  });
   finish(acc, o, row, column, columns);
 }
 
@@ -96,13 +95,13 @@ void narrow(const float* a, const float* b, int64_t b_step, int64_t depth, float
 }
 
 template <int N>
-void tile_rows(const Rows& a, const Panel& q, int64_t depth, const Out& o, int64_t row, int rows) {
+void tile_rows(const Rows& a, const Panel& q, int64_t depth, const Out& o, int64_t row, int rows, Ahead::Part next) {
   const bool by_lane = kByLane && a.pack_stride != 0;
   const auto some = [&]<int R>(int from) __attribute__((always_inline)) {
     if constexpr (kByLane && R % W == 0) {
-      if (by_lane) return tile<R, N, true>(a.at(row + from), a.pack_stride, a.step, q.b, q.step, depth, o, row + from, q.column, q.columns);
+      if (by_lane) return tile<R, N, true>(a.at(row + from), a.pack_stride, a.step, q.b, q.step, depth, o, row + from, q.column, q.columns, next);
     }
-    tile<R, N, false>(a.at(row + from), a.row, a.step, q.b, q.step, depth, o, row + from, q.column, q.columns);
+    tile<R, N, false>(a.at(row + from), a.row, a.step, q.b, q.step, depth, o, row + from, q.column, q.columns, next);
   };
   if (rows == kRows) return some.template operator()<kRows>(0);
   int done = 0;
@@ -113,11 +112,11 @@ void tile_rows(const Rows& a, const Panel& q, int64_t depth, const Out& o, int64
   if (rows & 1) some.template operator()<1>(done);
 }
 
-void tile_any(const Rows& a, const Panel& q, int64_t depth, const Out& o, int64_t row, int rows) {
+void tile_any(const Rows& a, const Panel& q, int64_t depth, const Out& o, int64_t row, int rows, Ahead::Part next) {
   switch (q.vectors) {
-    case 3: return tile_rows<3>(a, q, depth, o, row, rows);
-    case 2: return tile_rows<2>(a, q, depth, o, row, rows);
-    default: return tile_rows<1>(a, q, depth, o, row, rows);
+    case 3: return tile_rows<3>(a, q, depth, o, row, rows, next);
+    case 2: return tile_rows<2>(a, q, depth, o, row, rows, next);
+    default: return tile_rows<1>(a, q, depth, o, row, rows, next);
   }
 }
 
@@ -141,14 +140,11 @@ void multiply(const Rows& a, const Panel* panels, int count, int64_t depth, cons
       }
       const bool last = j + 1 == count;   // of this depth: packed panels go on where the first one's depth does
       const Panel& next = panels[last ? 0 : j + 1];
-      Ahead ahead(last ? next.b + depth * next.step : next.b, b_inside ? 0 : 4 * depth * next.vectors * W, (i1 - i0 + kRows - 1) / kRows);
+      Ahead ahead(last ? next.b + depth * next.step : next.b, b_inside ? 0 : 4 * depth * next.vectors * W, (i1 - i0 + kRows - 1) / kRows, Ahead::steady_requests(depth));
       const bool later = activates_later(o, q.columns, q.vectors);
       Out changed = o;
       changed.later &= !later;
-      for (int64_t i = i0; i < i1; i += kRows) {
-        ahead.ask();
-        tile_any(a, q, depth, changed, i, static_cast<int>(least<int64_t>(kRows, i1 - i)));
-      }
+      for (int64_t i = i0; i < i1; i += kRows) tile_any(a, q, depth, changed, i, static_cast<int>(least<int64_t>(kRows, i1 - i)), ahead.steady());
       if (later) activate_rows(o.c + i0 * o.c_row + q.column, o.c_row, i1 - i0, q.columns, *o.epilogue);
     }
   }

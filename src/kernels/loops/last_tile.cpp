@@ -11,7 +11,7 @@ namespace {
 template <int R, int N>
 void point_tiles(const float* const* points, int64_t tiles, const Segment* begin, const Segment* end, const float* panel, const float* start, const Out& o, int64_t row, int64_t column, int columns, Ahead& ahead) {
   for (; tiles > 0; --tiles, points += R, row += R) {
-    ahead.ask();
+    Ahead::Part next = ahead.steady();
     V acc[R][N];
 #pragma GCC unroll 12
     for (int i = 0; i < R; ++i)
@@ -22,9 +22,7 @@ void point_tiles(const float* const* points, int64_t tiles, const Segment* begin
       const float* a[R];
 #pragma GCC unroll 12
       for (int i = 0; i < R; ++i) a[i] = points[i] + s->offset;
-      const int64_t depth = s->depth;
-#pragma GCC unroll 2
-      for (int64_t p = 0; p < depth; ++p, b += N * W) {
+      Ahead::each(s->depth, next, [&](int64_t p) __attribute__((always_inline)) {
         V bv[N];
 #pragma GCC unroll 3
         for (int j = 0; j < N; ++j) bv[j] = load(b + j * W);
@@ -34,7 +32,8 @@ void point_tiles(const float* const* points, int64_t tiles, const Segment* begin
 #pragma GCC unroll 3
           for (int j = 0; j < N; ++j) acc[i][j] = fma(av, bv[j], acc[i][j]);
         }
-      }
+        b += N * W;
+      });
     }
     finish<R, N, false>(acc, o, row, column, columns);
   }
@@ -74,7 +73,7 @@ void multiply_points(const float* const* points, int64_t count, const Segment* s
     changed.bias = nullptr;
   }
   const int64_t most_rows = last_tile_rows(vectors, W), size = depth * vectors * W;
-  Ahead ahead(b + size, 4 * size, (count + most_rows - 1) / most_rows);
+  Ahead ahead(b + size, 4 * size, (count + most_rows - 1) / most_rows, Ahead::steady_requests(depth));
   for (int64_t n; count > 0; count -= n, points += n, row += n) {
     n = later ? least(count, kActivated) : count;
     const int64_t tiles = (n + most_rows - 1) / most_rows, rows = n / tiles, longer = n % tiles, done = longer * (rows + 1);
