@@ -14,6 +14,7 @@ constexpr std::pair<std::string_view, std::string_view> kWords[] = {
     {"depthwise_f32", "direct by channel, channels first"},
     {"depthwise_last_f32", "direct, lanes along channels, channels last"},
     {"row_bands_f32", "by bands of rows that stay in the cache, channels last"},
+    {"row_bands_bf16", "by bands of rows that stay in the cache, products in bfloat16, channels last"},
     {"conv_i8", "exact integer product of points by packed panels, channels last"},
     {"winograd_i8", "exact integer minimal filtering F(4x4, 3x3), channels last"},
     {"conv_bf16", "product of points in bfloat16 by packed panels, summed in float32, channels last"},

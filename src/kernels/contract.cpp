@@ -114,10 +114,12 @@ bool contract(const Site& site, const DepthwiseLastParams& p, Needs& n) {
   return sound(p.shape) && known(p.epilogue) && is_depthwise(p.shape) && same(p, prepare_depthwise_last(site.isa, p.shape, p.epilogue)) && convolution(p.shape, p.epilogue, packed_depthwise_last_size(site.isa, p), n);
 }
 bool contract(const Site& site, const RowBandsParams& p, Needs& n) {
-  const ConvLastParams none{}, *first = p.has_first ? &p.first : nullptr, *last = p.has_last ? &p.last : nullptr;
   Needs each[3];
-  if (!within(0, 1, p.has_first, p.has_last) || !(first ? contract(site, *first, each[0]) : same(p.first, none)) || !contract(site, p.middle, each[1]) || !(last ? contract(site, *last, each[2]) : same(p.last, none))) return false;
-  if (!are_neighbours(first, p.middle, last) || !same(p, prepare_row_bands(site.isa, first, p.middle, last))) return false;
+  if (!within(0, 2, int(p.has_first), int(p.has_last))) return false;
+  const Neighbour first = first_of(p), last = last_of(p);
+  const auto alone = [&](Neighbour c, Needs& of) { return !c || (c.half ? contract(site, *c.half, of) : contract(site, *c.whole, of)); };
+  if (!alone(first, each[0]) || !contract(site, p.middle, each[1]) || !alone(last, each[2])) return false;
+  if (!are_neighbours(first, p.middle, last) || !same(p, prepare_row_bands(site.isa, first, p.middle, last)) || kernel(p) != site.kernel) return false;
   const Needs &begins = each[first ? 0 : 1], &ends = each[last ? 2 : 1];
   n.reads = {begins.reads[0]};
   for (const Needs& e : each)
@@ -519,7 +521,8 @@ struct Row {
 };
 constexpr Row kRowsOfTable[] = {
     {"conv_f32", of<ConvParams>},       {"depthwise_f32", of<ConvParams>}, {"conv_i8", of<ConvI8Params>},     {"depthwise_i8", of<ConvI8Params>}, {"gemm_f32", of<GemmParams>},
-    {"gemv_f32", of<GemvParams>},       {"stencil_f32", of<StencilParams>}, {"row_filter_f32", of<RowFilterParams>}, {"depthwise_last_f32", of<DepthwiseLastParams>}, {"conv_last_f32", of<ConvLastParams>}, {"row_bands_f32", of<RowBandsParams>}, {"winograd_f32", of<WinogradParams>}, {"winograd_i8", of<WinogradI8Params>},
+    {"gemv_f32", of<GemvParams>},       {"stencil_f32", of<StencilParams>}, {"row_filter_f32", of<RowFilterParams>}, {"depthwise_last_f32", of<DepthwiseLastParams>}, {"conv_last_f32", of<ConvLastParams>}, {"row_bands_f32", of<RowBandsParams>}, {"row_bands_bf16", of<RowBandsParams>},
+    {"winograd_f32", of<WinogradParams>}, {"winograd_i8", of<WinogradI8Params>},
     {"conv_bf16", of<ConvHalfParams>}, {"conv_f16", of<ConvHalfParams>}, {"pool_last_f32", of<PoolLastParams>},
     {"unary_f32", of<UnaryParams>},     {"binary_f32", of<BinaryParams>},  {"affine_f32", of<AffineParams>},  {"table_i8", of<TableParams>},      {"pair_i8", of<PairParams>},
     {"quantize_i8", of<QuantizeParams>}, {"pool_f32", of<PoolParams>},     {"pool_i8", of<PoolI8Params>},     {"sum_i8", of<SumI8Params>},        {"mean_i8", of<MeanI8Params>},        {"softmax_i8", of<SoftmaxI8Params>},

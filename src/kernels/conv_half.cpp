@@ -17,20 +17,20 @@ constexpr std::int64_t kMaxPieces = 24;
 constexpr std::int64_t kBehindRows = 64;     // what whole vectors may write over behind the last row
 constexpr std::int64_t kLaneUnits = 16;     // of float16: 32 numbers are summed before float32 takes over
 constexpr std::int64_t kFilteredTiles = 32;  // fewer do not pay for weights of minimal filtering, eight times as many bytes
-constexpr std::int64_t kRowWork = 8;        // of rounding and copying a number, in multiply-adds of float32
 
 struct Sizes {
   std::int64_t rows;        ///< points that are multiplied at once
   std::int64_t gain;        ///< products in the time of one of float32, without tiles: what the instructions hold
+  std::int64_t row_work;    ///< of rounding and copying a number, in multiply-adds of float32
   std::int64_t rows_bytes;  ///< of a piece: a part of a second-level cache, of 2 MiB with tiles
   double piece_products;
 };
 Sizes sizes(HalfProduct p) {
   switch (p) {
-    case HalfProduct::tiles: return {2 * kMostOfTile, 0, 256 << 10, 2e6};
-    case HalfProduct::dots: return {8, 2, 256 << 10, 1e6};
-    case HalfProduct::matrices: return {8, 4, 128 << 10, 2e6};
-    case HalfProduct::lanes: return {8, 2, 128 << 10, 1e6};
+    case HalfProduct::tiles: return {2 * kMostOfTile, 0, 0, 256 << 10, 2e6};
+    case HalfProduct::dots: return {8, 2, 4, 256 << 10, 1e6};
+    case HalfProduct::matrices: return {8, 4, 8, 128 << 10, 2e6};
+    case HalfProduct::lanes: return {8, 2, 8, 128 << 10, 1e6};
   }
   return {};
 }
@@ -48,9 +48,8 @@ std::int64_t block_units(HalfProduct p, std::int64_t pairs) {
 }
 /// 16-bit numbers of a panel of `units`, and what stands behind them in float32 elements.
 std::int64_t panel_size(const ConvHalfParams& c) { return c.units * std::int64_t{panel_columns(c.product)} + (c.product == HalfProduct::lanes ? panel_columns(c.product) : 0); }
-/// Where number `h` of unit `u` of column `j` lies in a panel, and which of the depth it is.
-std::int64_t place(HalfProduct p, std::int64_t u, std::int64_t j, std::int64_t h) {
-  const std::int64_t columns = panel_columns(p);
+/// Where number `h` of unit `u` of column `j` lies in a panel.
+std::int64_t place(HalfProduct p, std::int64_t columns, std::int64_t u, std::int64_t j, std::int64_t h) {
   if (p == HalfProduct::matrices) return (u / 2 * columns + j) * 4 + u % 2 * 2 + h;
   return p == HalfProduct::lanes ? (2 * u + h) * columns + j : (u * columns + j) * 2 + h;
 }
@@ -76,7 +75,7 @@ bool suits_conv_half(Isa isa, Half half, const ConvShape& s) {
   if (*product == HalfProduct::tiles) return tile_cycles(points, (depth + 1) / 2) < points * depth;   // float32: 32 multiply-adds a cycle
   const std::int64_t gain = *product == HalfProduct::matrices && points == 1 ? 2 : sizes(*product).gain, unit = block_units(*product, (depth + 1) / 2);
   if (gain == 2 && suits_winograd(s) && s.batch * filter_tiles(s.out_h) * filter_tiles(s.out_w) >= kFilteredTiles) return false;   // minimal filtering gains as much, and more
-  return up((depth + 1) / 2, unit) * 2 * up(m, panel_columns(*product)) / gain + kRowWork * depth < depth * m;
+  return up((depth + 1) / 2, unit) * 2 * up(m, *product == HalfProduct::dots ? kNarrowPanel : panel_columns(*product)) / gain + sizes(*product).row_work * depth < depth * m;
 }
 
 ConvHalfParams prepare_conv_half(Isa isa, Half half, const ConvShape& shape, const Epilogue& epilogue) {
@@ -87,7 +86,7 @@ ConvHalfParams prepare_conv_half(Isa isa, Half half, const ConvShape& shape, con
   c.epilogue = epilogue;
   c.product = *product_of(isa, half);
   if (s.batch * s.out_channels == 0) return c;
-  const auto [rows, gain, rows_bytes, piece_products] = sizes(c.product);
+  const auto [rows, gain, row_work, rows_bytes, piece_products] = sizes(c.product);
   const std::int64_t points = s.out_h * s.out_w, m = s.out_channels / s.groups, pairs = (depth_of(s) + 1) / 2, columns = panel_columns(c.product);
   c.tile_units = static_cast<std::int32_t>(block_units(c.product, pairs));
   c.units = static_cast<std::int32_t>(up(pairs, c.tile_units));
@@ -102,11 +101,12 @@ ConvHalfParams prepare_conv_half(Isa isa, Half half, const ConvShape& shape, con
   c.n_block = static_cast<std::int32_t>((c.panels + n_wanted - 1) / n_wanted);
   c.n_blocks = static_cast<std::uint32_t>((c.panels + c.n_block - 1) / c.n_block);
   c.pieces = static_cast<std::uint32_t>(s.batch * s.groups) * c.m_blocks * c.n_blocks;
-  c.scratch = static_cast<std::uint64_t>(up(4 * std::int64_t{c.m_block} * c.units, 64) + kBehindRows);
+  c.scratch = scratch_of(c);
   return c;
 }
 
 std::string_view kernel(const ConvHalfParams& params) { return params.product == HalfProduct::lanes ? "conv_f16" : "conv_bf16"; }
+std::uint64_t scratch_of(const ConvHalfParams& c) { return static_cast<std::uint64_t>(up(4 * std::int64_t{c.m_block} * c.units, 64) + kBehindRows); }
 std::uint64_t scratch_bytes(const ConvHalfParams& params) { return params.scratch; }
 std::uint32_t grid(const ConvHalfParams& params) { return params.pieces; }
 std::int64_t packed_conv_half_size(Isa, const ConvHalfParams& c) { return c.shape.groups * c.panels * panel_size(c); }
@@ -120,7 +120,8 @@ void pack_conv_half(Isa isa, const ConvHalfParams& c, const float* weights, std:
     for (std::int64_t p = 0; p < c.panels; ++p) {
       float* panel = out.data() + (g * c.panels + p) * panel_size(c);
       auto* numbers = reinterpret_cast<std::uint16_t*>(panel);
-      for (std::int64_t i = 0; i < columns; ++i) {
+      const std::int64_t here = panel_vectors(c.product, m - p * columns) == 1 ? kNarrowPanel : columns;
+      for (std::int64_t i = 0; i < here; ++i) {
         const std::int64_t j = p * columns + i;
         const float* column = weights + (g * m + j) * depth;
         const int power = lanes && j < m ? exponent(column, depth) : 0;
@@ -128,7 +129,7 @@ void pack_conv_half(Isa isa, const ConvHalfParams& c, const float* weights, std:
           for (std::int64_t h = 0; h < 2; ++h) {
             const std::int64_t k = 2 * u + h;
             const float v = j < m && k < depth ? column[k % group_c * taps + k / group_c] : 0.f;
-            numbers[place(c.product, u, i, h)] = lanes ? static_cast<std::uint16_t>(encode(DType::f16, std::ldexp(double(v), -power))) : rounded(v);
+            numbers[place(c.product, here, u, i, h)] = lanes ? static_cast<std::uint16_t>(encode(DType::f16, std::ldexp(double(v), -power))) : rounded(v);
           }
         if (lanes) panel[c.units * columns + i] = std::ldexp(1.f, power);
       }

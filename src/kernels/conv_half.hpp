@@ -36,6 +36,9 @@ struct ConvHalfParams {
 };
 
 constexpr int panel_columns(HalfProduct p) { return p == HalfProduct::matrices ? 8 : p == HalfProduct::lanes ? 16 : 32; }
+/// Columns of a last panel of one vector: `dots` where no more are left. It takes the room of a whole one.
+inline constexpr int kNarrowPanel = 16;
+constexpr int panel_vectors(HalfProduct p, std::int64_t left) { return p == HalfProduct::dots && left <= kNarrowPanel ? 1 : 2; }
 /// How this level multiplies them; nothing where it does not.
 constexpr std::optional<HalfProduct> product_of(Isa isa, Half half) {
   if (half == Half::float16) return isa >= Isa::neon_fp16 ? std::optional(HalfProduct::lanes) : std::nullopt;
@@ -55,6 +58,8 @@ ConvHalfParams prepare_conv_half(Isa isa, Half half, const ConvShape& shape, con
 /// "conv_bf16" or "conv_f16".
 std::string_view kernel(const ConvHalfParams& params);
 std::uint64_t scratch_bytes(const ConvHalfParams& params);
+/// That params with these blocks need.
+std::uint64_t scratch_of(const ConvHalfParams& params);
 std::uint32_t grid(const ConvHalfParams& params);
 
 /// Float32 elements' worth of the packed weights; the buffer is 64-byte aligned.

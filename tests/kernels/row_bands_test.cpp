@@ -30,6 +30,7 @@ struct Chain {
   std::int64_t last = 0;                ///< channels; 0: there is none
   Activation activation = Activation::clip;
   bool residual = false;
+  bool first_half = false, last_half = false;   ///< in bfloat16, at levels that have it
 };
 
 struct Layer {
@@ -56,13 +57,18 @@ void check(const Chain& c) {
   const ConvShape& out = layers.back().shape;
   const auto image = noise(c.batch * c.h * c.w * c.channels), added = noise(out.batch * out.out_h * out.out_w * out.out_channels);
   for (Isa isa : levels()) {
+    if ((c.first_half || c.last_half) && !product_of(isa, Half::bfloat16)) continue;
     SCOPED_TRACE(name(isa));
     std::vector<Aligned<float>> values;
     values.emplace_back(image.size(), 1);
     std::copy(image.begin(), image.end(), values[0].data());
     Aligned<float> residual(added.size(), 2);
     std::copy(added.begin(), added.end(), residual.data());
-    std::optional<ConvLastParams> first, last;
+    struct Convolution {
+      std::optional<ConvLastParams> whole;
+      std::optional<ConvHalfParams> half;
+      Neighbour neighbour() const { return {whole ? &*whole : nullptr, half ? &*half : nullptr}; }
+    } first, last;
     std::optional<DepthwiseLastParams> middle;
     std::vector<Aligned<float>> packed;
     std::vector<const void*> operands(9, nullptr);
@@ -82,18 +88,25 @@ void check(const Chain& c) {
       if (i == middle_at) {
         middle = prepare_depthwise_last(isa, l.shape, l.epilogue);
         run("depthwise_last_f32", *middle, packed_depthwise_last_size(isa, *middle), pack_depthwise_last, 0);
+      } else if (i < middle_at ? c.first_half : c.last_half) {
+        auto& p = (i < middle_at ? first : last).half;
+        ASSERT_TRUE(suits_conv_half(isa, Half::bfloat16, l.shape));
+        p = prepare_conv_half(isa, Half::bfloat16, l.shape, l.epilogue);
+        run("conv_bf16", *p, packed_conv_half_size(isa, *p), pack_conv_half, scratch_bytes(*p));
       } else {
-        auto& p = i < middle_at ? first : last;
+        auto& p = (i < middle_at ? first : last).whole;
         p = prepare_conv_last(isa, l.shape, l.epilogue);
         run("conv_last_f32", *p, packed_conv_last_size(isa, *p), pack_conv_last, scratch_bytes(*p));
       }
     }
-    ASSERT_TRUE(are_neighbours(first ? &*first : nullptr, *middle, last ? &*last : nullptr));
-    const RowBandsParams p = prepare_row_bands(isa, first ? &*first : nullptr, *middle, last ? &*last : nullptr);
-    if (first && first->shape.out_h > 12) {
-      ASSERT_LT(p.ring_rows, first->shape.out_h);   // else no ring is tried
+    ASSERT_TRUE(are_neighbours(first.neighbour(), *middle, last.neighbour()));
+    const RowBandsParams p = prepare_row_bands(isa, first.neighbour(), *middle, last.neighbour());
+    if (c.first && first.neighbour().shape().out_h > 12) {
+      ASSERT_LT(p.ring_rows, first.neighbour().shape().out_h);   // else no ring is tried
     }
-    const auto n = needs("row_bands_f32", isa, {reinterpret_cast<const std::byte*>(&p), sizeof p}, {});
+    const std::string_view bands = c.first_half || c.last_half ? "row_bands_bf16" : "row_bands_f32";
+    ASSERT_EQ(kernel(p), bands);
+    const auto n = needs(bands, isa, {reinterpret_cast<const std::byte*>(&p), sizeof p}, {});
     ASSERT_TRUE(n);
     ASSERT_EQ(n->grid, grid(p));
     ASSERT_EQ(n->scratch, scratch_bytes(p));
@@ -102,9 +115,9 @@ void check(const Chain& c) {
     Aligned<float> y(added.size(), 1), again(added.size());
     ASSERT_EQ(n->writes[0].bytes, y.size() * 4);
     operands[7] = c.residual ? residual.data() : nullptr, operands[8] = y.data();
-    run_whole("row_bands_f32", isa, p, operands, grid(p), scratch_bytes(p));
+    run_whole(bands, isa, p, operands, grid(p), scratch_bytes(p));
     operands[8] = again.data();
-    run_pieces("row_bands_f32", isa, p, operands, grid(p), scratch_bytes(p));
+    run_pieces(bands, isa, p, operands, grid(p), scratch_bytes(p));
     EXPECT_TRUE(same_bits(y.data(), values.back().data(), y.size()));
     EXPECT_TRUE(same_bits(again.data(), values.back().data(), y.size()));
   }
@@ -144,6 +157,16 @@ TEST(RowBands, without_the_first_or_the_last) {
   check({2, 14, 150, 6, Window{}, 70, {5, 2, 2}, 0, Activation::none, true});
 }
 
+TEST(RowBands, convolutions_may_be_in_bfloat16) {
+  for (const auto& [first, last] : {std::pair(true, true), std::pair(true, false), std::pair(false, true)})
+    for (std::int64_t stride : {1, 2}) {
+      check({1, 14, 150, 24, Window{}, 104, {3, stride, 1}, 72, Activation::clip, true, first, last});
+      check({2, 30, 100, 33, Window{3, 2, 1}, 97, {5, stride, 2}, 48, Activation::silu, false, first, last});   // odd numbers of pairs and of columns
+    }
+  check({1, 14, 150, 104, {}, 104, {3, 1, 1}, 72, Activation::relu, false, false, true});
+  check({2, 14, 150, 24, Window{}, 104, {3, 1, 1}, 0, Activation::none, true, true, false});
+}
+
 TEST(RowBands, what_is_no_chain_is_none) {
   ConvShape x;
   x.batch = 1, x.out_h = x.out_w = 20, x.out_channels = 8;
@@ -152,14 +175,14 @@ TEST(RowBands, what_is_no_chain_is_none) {
   const auto conv = [&](const ConvShape& s) { return prepare_conv_last(isa, s, {}); };
   const auto neighbours = [&](const ConvShape& f, const ConvShape& m, const ConvShape& l) {
     const auto a = conv(f), b = conv(l);
-    return are_neighbours(&a, prepare_depthwise_last(isa, m, {}), &b);
+    return are_neighbours({&a}, prepare_depthwise_last(isa, m, {}), {&b});
   };
   EXPECT_TRUE(neighbours(first, middle, last));
   EXPECT_FALSE(neighbours(first, middle, behind(middle, 8, 1, {3, 1, 1})));   // not 1x1
   EXPECT_FALSE(neighbours(first, middle, behind(middle, 8, 2, {})));          // in groups
   EXPECT_FALSE(neighbours(behind(x, 16, 1, {}), middle, last));               // of other channels
   EXPECT_FALSE(neighbours(first, behind(first, 32, 32, {3, 1, 9}), last));    // windows of padding alone
-  EXPECT_FALSE(are_neighbours(nullptr, prepare_depthwise_last(isa, middle, {}), nullptr));
+  EXPECT_FALSE(are_neighbours({}, prepare_depthwise_last(isa, middle, {}), {}));
 }
 
 TEST(RowBands, its_contract_refuses_what_no_preparation_makes) {
@@ -169,7 +192,7 @@ TEST(RowBands, its_contract_refuses_what_no_preparation_makes) {
   const Isa isa = Isa::generic;
   const auto f = prepare_conv_last(isa, first, {}), l = prepare_conv_last(isa, last, {});
   const auto m = prepare_depthwise_last(isa, middle, {});
-  const RowBandsParams p = prepare_row_bands(isa, &f, m, &l);
+  const RowBandsParams p = prepare_row_bands(isa, {&f}, m, {&l});
   const auto refused = [](RowBandsParams q) { return !needs("row_bands_f32", Isa::generic, {reinterpret_cast<const std::byte*>(&q), sizeof q}, {}); };
   ASSERT_FALSE(refused(p));
   const auto changed = [&](auto change) {
@@ -181,12 +204,14 @@ TEST(RowBands, its_contract_refuses_what_no_preparation_makes) {
   EXPECT_TRUE(changed([](auto& q) { q.rows += 1; }));
   EXPECT_TRUE(changed([](auto& q) { q.image_pieces += 1; }));
   EXPECT_TRUE(changed([](auto& q) { q.scratch -= 64; }));
-  EXPECT_TRUE(changed([](auto& q) { q.has_last = 0; }));
-  EXPECT_TRUE(changed([](auto& q) { q.has_first = 2; }));
+  EXPECT_TRUE(changed([](auto& q) { q.has_last = Beside::none; }));
+  EXPECT_TRUE(changed([](auto& q) { q.has_first = Beside::bfloat16; }));
   EXPECT_TRUE(changed([](auto& q) { q.first.shape.out_w = 99; }));
   EXPECT_TRUE(changed([](auto& q) { q.middle.ring_rows = 3; }));
   EXPECT_TRUE(changed([](auto& q) { q.middle.shape.pad_top = -1; }));
   EXPECT_TRUE(changed([](auto& q) { q.last.k_block = 0; }));
+  EXPECT_TRUE(changed([](auto& q) { q.first_half.units = 1; }));
+  EXPECT_TRUE(changed([](auto& q) { q.has_last = static_cast<Beside>(3); }));
 }
 
 }  // namespace

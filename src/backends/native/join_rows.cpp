@@ -28,10 +28,8 @@ class Finder {
     for (std::uint32_t i = 0; i < p_.instructions.size(); ++i) {
       const auto middle = params<kernels::DepthwiseLastParams>(i, "depthwise_last_f32");
       if (!middle) continue;
-      const auto before = i > from && leads(i - 1, i) ? params<kernels::ConvLastParams>(i - 1, "conv_last_f32") : std::nullopt;
-      const auto behind = i + 1 < p_.instructions.size() && leads(i, i + 1) ? params<kernels::ConvLastParams>(i + 1, "conv_last_f32") : std::nullopt;
-      for (const auto& [f, l] : {std::pair(before, behind), std::pair(decltype(before)(), behind), std::pair(before, decltype(behind)())}) {
-        const kernels::ConvLastParams *first = f ? &*f : nullptr, *last = l ? &*l : nullptr;
+      const Beside before(*this, i - 1, i > from && leads(i - 1, i)), behind(*this, i + 1, i + 1 < p_.instructions.size() && leads(i, i + 1));
+      for (const auto& [first, last] : {std::pair(before.neighbour(), behind.neighbour()), std::pair(kernels::Neighbour(), behind.neighbour()), std::pair(before.neighbour(), kernels::Neighbour())}) {
         if (!kernels::suits_row_bands(first, *middle, last)) continue;
         joins.push_back(join(i, first, *middle, last));
         from = joins.back().instructions.back() + 1;
@@ -50,6 +48,15 @@ class Finder {
     std::memcpy(&params, p_.params.data() + x.params, sizeof params);
     return params;
   }
+  /// What an instruction that may be a convolution is.
+  struct Beside {
+    std::optional<kernels::ConvLastParams> whole;
+    std::optional<kernels::ConvHalfParams> half;
+    Beside(const Finder& f, std::uint32_t i, bool may_be) {
+      if (may_be) whole = f.params<kernels::ConvLastParams>(i, "conv_last_f32"), half = f.params<kernels::ConvHalfParams>(i, "conv_bf16");
+    }
+    kernels::Neighbour neighbour() const { return {whole ? &*whole : nullptr, half ? &*half : nullptr}; }
+  };
   /// Instruction a, a convolution that adds nothing, gives what b reads first and nothing else reads.
   bool leads(std::uint32_t a, std::uint32_t b) const {
     const plan::Instruction &x = p_.instructions[a], &y = p_.instructions[b];
@@ -57,10 +64,11 @@ class Finder {
     const std::uint32_t between = operand(a, kConvOperands);
     return operand(b, 0) == between && buffers_[between] >= 0 && reads_[between] == 1;
   }
-  Join join(std::uint32_t at, const kernels::ConvLastParams* first, const kernels::DepthwiseLastParams& middle, const kernels::ConvLastParams* last) const {
+  Join join(std::uint32_t at, kernels::Neighbour first, const kernels::DepthwiseLastParams& middle, kernels::Neighbour last) const {
     Join j;
     const std::uint32_t begin = first ? at - 1 : at, end = last ? at + 1 : at;
-    j.call = call("row_bands_f32", kernels::prepare_row_bands(isa_, first, middle, last), {});
+    const auto params = kernels::prepare_row_bands(isa_, first, middle, last);
+    j.call = call(kernels::kernel(params), params, {});
     j.reads = {operand(begin, 0)};
     for (std::uint32_t i = at - 1; i != at + 2; ++i)
       for (std::size_t k : {1, 2}) j.reads.push_back(i >= begin && i <= end ? operand(i, k) : plan::kHost);

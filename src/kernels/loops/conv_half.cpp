@@ -1,4 +1,4 @@
-// conv_bf16, conv_f16: points, rounded, times panels of packed weights. Pieces are (image, group, block of points, block of panels), panels fastest; consecutive pieces of one block of
+// conv_bf16, conv_f16, row_bands_bf16: points, rounded, times panels of packed weights. Pieces are (image, group, block of points, block of panels), panels fastest; consecutive pieces of one block of
 // points share its rows. Contract in kernels/conv_half.hpp.
 #include "kernels/loops/half_tile.hpp"
 
@@ -6,10 +6,14 @@
 #include "kernels/loops/gemm_tile.hpp"
 #include "kernels/loops/operands.hpp"
 #include "kernels/loops/point_rows.hpp"
+#include "kernels/loops/row_bands.hpp"
 #if SAHA_ISA_LEVEL >= 5
 #include "kernels/loops/point_tiles.hpp"
 #endif
 
+namespace saha::kernels::SAHA_ISA_FLOATS {
+extern const std::span<const Kernel> kConvLast, kDepthwiseLast;
+}
 namespace saha::kernels::SAHA_ISA {
 namespace {
 
@@ -73,12 +77,14 @@ template <int R = kTileRows, class F>
 void with_rows(int64_t n, F f) {
   if constexpr (R > 0) n == R ? f.template operator()<R>() : with_rows<R - 1>(n, f);
 }
+#if SAHA_NEON > 0
 template <class F>
 void each_tile(const Block& b, F tile) {
   const int64_t size = int64_t{b.c.units} * panel_columns(b.c.product);
-  Ahead ahead(b.panel + size, 4 * size, (b.m1 - b.m0 + kTileRows - 1) / kTileRows, b.c.units);
+  Ahead ahead(b.panel + size, 4 * size, (b.m1 - b.m0 + kTileRows - 1) / kTileRows);
   for (int64_t i = b.m0; i < b.m1; i += kTileRows) with_rows(least<int64_t>(kTileRows, b.m1 - i), [&]<int R>() { tile.template operator()<R>(b.rows + (i - b.from) * 2 * b.c.units, i, ahead); });
 }
+#endif
 
 #if SAHA_ISA_LEVEL >= 5
 struct ByTiles {
@@ -99,10 +105,14 @@ struct ByDots {
   static constexpr Half kHalf = Half::bfloat16;
   explicit ByDots(const ConvHalfParams&) {}
   void operator()(const Block& b) {
-    each_tile(b, [&]<int R>(const std::uint16_t* x, int64_t i, Ahead& ahead) {
-      V sums[R][2];
-      dot_tile<R>(x, b.c.units, reinterpret_cast<const int32_t*>(b.panel), ahead.part(), sums);
-      finish(sums, b.out, i, b.column, b.columns);
+    const int vectors = panel_vectors(HalfProduct::dots, b.columns);
+    const int64_t units = b.c.units, size = units * vectors * W, count = b.m1 - b.m0;
+    Ahead ahead(b.panel + size, 4 * size, (count + kTileRows - 1) / kTileRows, units);
+    each_even_tiles(count, kTileRows, vectors, b.out, b.m0, b.column, b.columns, [&](int rows, int64_t from, int64_t tiles, const float* start, const Out& o) {
+      with_rows(rows, [&]<int R>() {
+        const auto of = vectors == 2 ? dot_tiles<R, 2> : dot_tiles<R, 1>;
+        of(b.rows + (b.m0 + from - b.from) * 2 * units, tiles, units, reinterpret_cast<const int32_t*>(b.panel), start, o, b.m0 + from, b.column, b.columns, ahead);
+      });
     });
   }
 };
@@ -162,9 +172,23 @@ void convolve(const plan::Call& call) {
   }
 }
 
+#if SAHA_ISA_LEVEL >= 4 || SAHA_NEON >= 5
+void run_row_bands(const plan::Call& call) {
+  const RowBandsParams& p = *static_cast<const RowBandsParams*>(call.params);
+  const auto rows = [](const ConvLastParams& whole, const ConvHalfParams& half, Beside beside, int64_t begin, int64_t end, const Constants& c, const float* x, const float* residual, float* y, std::byte* scratch) {
+    if (beside == Beside::bfloat16) call_rows(convolve<Products>, of_rows(half, begin, end), c, x, residual, y, scratch);
+    else call_rows(SAHA_ISA_FLOATS::kConvLast[0].run, of_rows(whole, begin, end), c, x, residual, y, scratch);
+  };
+  each_band(call, SAHA_ISA_FLOATS::kDepthwiseLast[0].run,
+            [&](int64_t begin, int64_t end, const Constants& c, const float* x, float* y, std::byte* scratch) { rows(p.first, p.first_half, p.has_first, begin, end, c, x, nullptr, y, scratch); },
+            [&](int64_t begin, int64_t end, const Constants& c, const float* x, const float* residual, float* y, std::byte* scratch) { rows(p.last, p.last_half, p.has_last, begin, end, c, x, residual, y, scratch); });
+}
+#endif
+
 constexpr Kernel kRowsOfTable[] = {
 #if SAHA_ISA_LEVEL >= 4 || SAHA_NEON >= 5
     {"conv_bf16", convolve<Products>},
+    {"row_bands_bf16", run_row_bands},
 #endif
 #if SAHA_NEON >= 3
     {"conv_f16", convolve<ByLanes>},

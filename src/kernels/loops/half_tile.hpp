@@ -4,6 +4,7 @@
 
 #include "kernels/conv_half.hpp"
 #include "kernels/loops/ahead.hpp"
+#include "kernels/loops/last_tile.hpp"
 #if SAHA_NEON == 0
 #include "kernels/loops/dots.hpp"
 #else
@@ -20,23 +21,31 @@ inline int32_t unit(const std::uint16_t* x) {
   memcpy(&u, x, 4);
   return u;
 }
-/// Sums of R points.
-template <int R>
-void dot_tile(const std::uint16_t* x, int64_t units, const int32_t* w, Ahead::Part ahead, V (&to)[R][2]) {
-  V acc[R][2];
+/// Tiles of R points by N vectors of columns, one after the other. `start`: what sums begin with.
+template <int R, int N>
+void dot_tiles(const std::uint16_t* x, int64_t tiles, int64_t units, const int32_t* panel, const float* start, const Out& o, int64_t row, int64_t column, int columns, Ahead& ahead) {
+  for (; tiles > 0; --tiles, x += 2 * R * units, row += R) {
+    Ahead::Part next = ahead.part();
+    V acc[R][N];
 #pragma GCC unroll 8
-  for (int r = 0; r < R; ++r) acc[r][0] = acc[r][1] = V{};
-  for (int64_t u = 0; u < units; ++u, w += 2 * W) {
-    ahead.ask();
-    const I w0 = load(w), w1 = load(w + W);
+    for (int r = 0; r < R; ++r)
+#pragma GCC unroll 2
+      for (int j = 0; j < N; ++j) acc[r][j] = load(start + j * W);
+    const int32_t* w = panel;
+    for (int64_t u = 0; u < units; ++u, w += N * W) {
+      next.ask();
+      I columns_of[N];
+#pragma GCC unroll 2
+      for (int j = 0; j < N; ++j) columns_of[j] = load(w + j * W);
 #pragma GCC unroll 8
-    for (int r = 0; r < R; ++r) {
-      const I v = I{} + unit(x + 2 * (r * units + u));
-      acc[r][0] = plus_dots(acc[r][0], v, w0), acc[r][1] = plus_dots(acc[r][1], v, w1);
+      for (int r = 0; r < R; ++r) {
+        const I v = I{} + unit(x + 2 * (r * units + u));
+#pragma GCC unroll 2
+        for (int j = 0; j < N; ++j) acc[r][j] = plus_dots(acc[r][j], v, columns_of[j]);
+      }
     }
+    finish<R, N, false>(acc, o, row, column, columns);
   }
-#pragma GCC unroll 8
-  for (int r = 0; r < R; ++r) to[r][0] = acc[r][0], to[r][1] = acc[r][1];
 }
 #endif
 

@@ -39,6 +39,8 @@ void point_tiles(const float* const* points, int64_t tiles, const Segment* begin
   }
 }
 
+/// Most rows of a tile of so many vectors.
+constexpr int most_rows_of(int vectors) { return kCompact ? 4 : last_tile_rows(vectors, W); }
 using PointTiles = decltype(&point_tiles<1, 1>);
 template <int N, int... R>
 struct PointTilesOf {
@@ -48,39 +50,20 @@ template <int N, int... R>
 constexpr PointTiles point_tiles_of(int rows, Lanes<R...>) { return PointTilesOf<N, R...>::of[rows - 1]; }
 PointTiles point_tiles_of(int rows, int vectors) {
   switch (vectors) {
-    case 3: return point_tiles_of<3>(rows, MakeLanes<last_tile_rows(3, W)>::type{});
-    case 2: return point_tiles_of<2>(rows, MakeLanes<last_tile_rows(2, W)>::type{});
-    default: return point_tiles_of<1>(rows, MakeLanes<last_tile_rows(1, W)>::type{});
+    case 3: return point_tiles_of<3>(rows, MakeLanes<most_rows_of(3)>::type{});
+    case 2: return point_tiles_of<2>(rows, MakeLanes<most_rows_of(2)>::type{});
+    default: return point_tiles_of<1>(rows, MakeLanes<most_rows_of(1)>::type{});
   }
 }
 
 }  // namespace
 
 void multiply_points(const float* const* points, int64_t count, const Segment* s, const Segment* end, const float* b, int64_t depth, int vectors, const Out& all, int64_t row, int64_t column, int columns) {
-  alignas(64) static constexpr float kNothing[3 * W] = {};
-  constexpr int64_t kActivated = 96;   // points: their results stay in a first-level cache
-  alignas(64) float biases[3 * W];
-  const float* start = kNothing;
-  Out changed;
-  const Out* out = &all;
-  const bool later = activates_later(all, columns, vectors);
-  if (later || (all.plain && all.bias)) changed = all, out = &changed, changed.later &= !later;
-  if (all.plain && all.bias) {
-    if (all.first) {
-      for (int j = 0; j < vectors; ++j) store(biases + j * W, load_up_to(all.bias + column + j * W, most(0, columns - j * W)));
-      start = biases;
-    }
-    changed.bias = nullptr;
-  }
-  const int64_t most_rows = last_tile_rows(vectors, W), size = depth * vectors * W;
+  const int64_t most_rows = most_rows_of(vectors), size = depth * vectors * W;
   Ahead ahead(b + size, 4 * size, (count + most_rows - 1) / most_rows, Ahead::steady_requests(depth));
-  for (int64_t n; count > 0; count -= n, points += n, row += n) {
-    n = later ? least(count, kActivated) : count;
-    const int64_t tiles = (n + most_rows - 1) / most_rows, rows = n / tiles, longer = n % tiles, done = longer * (rows + 1);
-    if (longer > 0) point_tiles_of(static_cast<int>(rows + 1), vectors)(points, longer, s, end, b, start, *out, row, column, columns, ahead);
-    if (tiles > longer) point_tiles_of(static_cast<int>(rows), vectors)(points + done, tiles - longer, s, end, b, start, *out, row + done, column, columns, ahead);
-    if (later) activate_rows(all.c + row * all.c_row + column, all.c_row, n, columns, *all.epilogue);
-  }
+  each_even_tiles(count, most_rows, vectors, all, row, column, columns, [&](int rows, int64_t from, int64_t tiles, const float* start, const Out& o) {
+    point_tiles_of(rows, vectors)(points + from, tiles, s, end, b, start, o, row + from, column, columns, ahead);
+  });
 }
 
 }  // namespace saha::kernels::SAHA_ISA
