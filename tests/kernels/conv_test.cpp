@@ -109,6 +109,12 @@ TEST(Conv, pointwise_equals_the_double_loop) {
   check(shape(1, 64, 56, 56, 40, 1, 1, 0), with_bias(Activation::clip, 0, 6));
 }
 
+TEST(Conv, channels_that_fill_half_of_a_vector_equal_the_double_loop) {
+  for (std::int64_t m : {7, 8, 9, 17, 24, 25, 33, 40, 41, 72, 104})
+    for (std::int64_t hw : {7, 9}) check(shape(1, m == 40 ? 400 : 21, hw, hw, m, m == 24 ? 3 : 1, 1, m == 24), with_bias(m % 2 ? Activation::relu : Activation::gelu), m > 30);
+  check(shape(1, 24, 14, 14, 24, 3, 1, 1, 3), with_bias(Activation::relu));
+}
+
 TEST(Conv, kernels_strides_pads_and_dilations_equal_the_double_loop) {
   for (std::int64_t k : {1, 2, 3, 5, 7})
     for (std::int64_t stride : {1, 2, 3})

@@ -54,57 +54,71 @@ void finish(const Part& p, int64_t oy, int64_t ox, int outputs) {
 
 // ---- unrolled
 
-/// T outputs side by side from (oy, ox) on. Edge: their windows may leave the image, by up to K / 2 columns on either side.
-template <int K, int S, int T, bool Edge>
+/// T outputs side by side from (oy, ox) on, and those below them, in R rows. Edge: their windows may leave the image, by up to K / 2 columns on either side.
+template <int K, int S, int T, int R, bool Edge>
 void tile(const Part& p, int64_t oy, int64_t ox) {
-  constexpr int kColumns = (T - 1) * S + K;
+  constexpr int kColumns = (T - 1) * S + K, kRows = (R - 1) * S + K;
   const ConvShape& s = p.s;
   const int64_t channels = p.channels(), row_step = s.in_w * channels;
   const int64_t top = oy * S - s.pad_top, left = ox * S - s.pad_left;
-  const int first_row = static_cast<int>(most<int64_t>(0, -top)), last_row = static_cast<int>(least<int64_t>(K, s.in_h - top));
+  const int first_row = static_cast<int>(most<int64_t>(0, -top)), last_row = static_cast<int>(least<int64_t>(kRows, s.in_h - top));
   const int first_column = static_cast<int>(most<int64_t>(0, -left)), last_column = static_cast<int>(least<int64_t>(kColumns, s.in_w - left));
-  const int64_t low = p.ring.first_low - top;   // of the K rows
+  const int64_t low = p.ring.first_low - top;   // of the rows
   const float* image = p.x + (top * s.in_w + left) * channels - (low <= 0 ? p.ring.size : 0);
   const int64_t at = p.point(oy, ox);
   for (int64_t b = p.begin; b < p.end; ++b) {
     const int64_t c = least(b * W, channels - W);
     const float *row = image + c, *w = p.weights + b * (K * K * W);
     const V begin = p.bias ? load(p.bias + c) : V{};
-    V a[T];
+    V a[R * T];
+#pragma GCC unroll 16
+    for (int t = 0; t < R * T; ++t) a[t] = begin;
 #pragma GCC unroll 8
-    for (int t = 0; t < T; ++t) a[t] = begin;
-#pragma GCC unroll 8
-    for (int r = 0; r < K; ++r, row += r == low ? row_step - p.ring.size : row_step) {
+    for (int r = 0; r < kRows; ++r, row += r == low ? row_step - p.ring.size : row_step) {
       if (Edge && (r < first_row || r >= last_row)) continue;
       V k[K];
+      if constexpr (R == 1)
 #pragma GCC unroll 8
-      for (int i = 0; i < K; ++i) k[i] = load(w + (r * K + i) * W);
+        for (int i = 0; i < K; ++i) k[i] = load(w + (r * K + i) * W);
       const float* x = row;
 #pragma GCC unroll 24
       for (int j = 0; j < kColumns; ++j, x += channels) {
         if (Edge && ((j < K / 2 && j < first_column) || (j >= kColumns - K / 2 && j >= last_column))) continue;
         const V v = load(x);
+#pragma GCC unroll 2
+        for (int o = 0; o < R; ++o)
 #pragma GCC unroll 8
-        for (int t = 0; t < T; ++t)
-          if (j - t * S >= 0 && j - t * S < K) a[t] = fma(v, k[j - t * S], a[t]);
+          for (int t = 0; t < T; ++t)
+            if (r - o * S >= 0 && r - o * S < K && j - t * S >= 0 && j - t * S < K) a[o * T + t] = fma(v, R == 1 ? k[j - t * S] : load(w + ((r - o * S) * K + j - t * S) * W), a[o * T + t]);
       }
     }
-    put(p, a, W, [&](int t) { return at + c + t * channels; });
+    put(p, a, W, [&](int t) { return at + c + (t / T * s.out_w + t % T) * channels; });
   }
-  if (!p.clips) finish(p, oy, ox, T);
+  if (!p.clips)
+    for (int o = 0; o < R; ++o) finish(p, oy + o, ox, T);
 }
 
 template <int K, int S, int T>
 void band(const Part& p, int64_t oy0, int64_t oy1) {
+  constexpr int kRows = W == 16 && K == 3 && S == 1 ? 2 : 1;   // where there are registers for their sums: what they read alike is loaded once
+  constexpr bool kInside = W < 16 && K == 3;                   // elsewhere asking for edges takes no time
   const ConvShape& s = p.s;
-  for (int64_t oy = oy0; oy < oy1; ++oy) {
+  for (int64_t oy = oy0; oy < oy1;) {
     const int64_t top = oy * S - s.pad_top;
-    const bool inside = top >= 0 && top + K <= s.in_h;
+    [[maybe_unused]] const bool rows_inside = top >= 0 && top + K <= s.in_h;
+    const bool together = oy + kRows <= oy1;
     for (int64_t ox = 0; ox < s.out_w; ox += T) {
-      const int64_t at = least(ox, s.out_w - T), left = at * S - s.pad_left;   // the last tile reaches back
-      if (inside && left >= 0 && left + (T - 1) * S + K <= s.in_w) tile<K, S, T, false>(p, oy, at);
-      else tile<K, S, T, true>(p, oy, at);
+      const int64_t at = least(ox, s.out_w - T);   // the last tile reaches back
+      [[maybe_unused]] const int64_t left = at * S - s.pad_left;
+      if constexpr (kInside)
+        if (rows_inside && left >= 0 && left + (T - 1) * S + K <= s.in_w) {
+          tile<K, S, T, 1, false>(p, oy, at);
+          continue;
+        }
+      if (together) tile<K, S, T, kRows, true>(p, oy, at);
+      else if constexpr (kRows > 1) tile<K, S, T, 1, true>(p, oy, at);
     }
+    oy += together ? kRows : 1;
   }
 }
 
