@@ -84,9 +84,15 @@ std::vector<char> twos_kinds(const Panel& panel) {
 std::int64_t wide_vectors(int kind) { return (kind & 1) + (kind >> 1); }
 /// What a sum holds of the zero point: the loops read X with added_to_x on it.
 std::int64_t offset(const ConvI8Params& c) { return c.x_zero + added_to_x(c.dot, c.x_signed != 0); }
+std::int64_t depthwise_offset(Isa isa, const ConvI8Params& c) { return c.x_zero + (c.x_signed && depthwise_flips(lanes(isa)) ? 128 : 0); }
 int tile_rows(Isa isa, Dot d) { return is_neon(isa) ? 8 : lanes(isa) != 16 ? 6 : d == Dot::quads ? 14 : 12; }  // as in loops/integer_tile.hpp
 /// Rows of the image of a piece: they stay in the second-level cache.
 std::int64_t rows_bytes(Dot d) { return (d == Dot::quads ? 160 : 96) << 10; }
+
+/// As loops/depthwise_i8.cpp has tiles for.
+bool depthwise_by_quads(Isa isa, const ConvShape& s, bool narrow) {
+  return narrow && isa >= Isa::avx512vnni && !is_neon(isa) && s.kernel_h == s.kernel_w && (s.kernel_h == 3 || s.kernel_h == 5) && s.stride_w <= 2 && s.dilation_w == 1 && s.out_w >= kDepthwiseTile && s.in_channels >= block_columns(isa);
+}
 
 /// Block `b` of depthwise begins at this channel: the last one reaches back rather than beyond, where there are enough channels.
 std::int64_t depthwise_begin(std::int64_t channels, std::int64_t block, std::int64_t b) { return std::max<std::int64_t>(0, std::min(b * block, channels - block)); }
@@ -101,6 +107,26 @@ std::vector<std::int64_t> depthwise_taps(const ConvShape& s) {
   return order;
 }
 
+/// A depthwise block's constants for quads: units, what sums begin with, scales. Each is four vectors of 8 lanes, of which lane l of vector v has channel 16 (l / 4) + 4 v + l % 4: so bytes of four rows are interleaved. A unit is
+/// a column of up to four rows. What a fifth row has comes behind, two units for each place that a window can begin at among four columns: those of the four, then those of the next four.
+void pack_depthwise_quads(const ConvI8Params& c, const ConvI8Constants& k, std::int64_t c0, int n, std::span<const std::int32_t> begin, std::int32_t* to) {
+  const std::int64_t side = c.shape.kernel_h, weights = c.units - kDepthwiseTables;
+  const auto tap = [&](std::int64_t u, std::int64_t h) {
+    if (u < side) return h < side ? h * side + u : -1;
+    const std::int64_t column = (u - side) % 2 * 4 + h - (u - side) / 2;
+    return column >= 0 && column < side ? 4 * side + column : -1;
+  };
+  for (std::int64_t u = 0; u < c.units; ++u)
+    for (int i = 0; i < 32; ++i, ++to) {
+      const int j = i % 8 / 4 * 16 + i / 8 * 4 + i % 4;
+      std::int8_t bytes[4] = {};
+      for (int h = 0; h < 4; ++h)
+        if (u < weights && j < n && tap(u, h) >= 0) bytes[h] = static_cast<std::int8_t>(k.weights[static_cast<std::size_t>((c0 + j) * side * side + tap(u, h))]);
+      std::memcpy(to, bytes, sizeof bytes);
+      if (u == weights && j < n) *to = begin[static_cast<std::size_t>(j)];
+      if (u > weights && !k.requant.empty()) std::memcpy(to, &k.requant[k.requant.size() > 1 ? static_cast<std::size_t>(c0 + std::min(j, n - 1)) : 0].scale, sizeof *to);
+    }
+}
 void pack_depthwise(Isa isa, const ConvI8Params& c, const ConvI8Constants& k, std::span<std::int32_t> out) {
   const ConvShape& s = c.shape;
   const int w = lanes(isa), block = block_columns(isa);
@@ -108,24 +134,28 @@ void pack_depthwise(Isa isa, const ConvI8Params& c, const ConvI8Constants& k, st
   std::vector<std::int16_t> unit(static_cast<std::size_t>(2 * block));
   std::vector<std::int32_t> begin(static_cast<std::size_t>(block));
   const std::vector<std::int64_t> order = depthwise_taps(s);
-  for (std::int64_t p = 0; p < c.panels; ++p) {
+  for (std::int64_t p = 0; p < c.panels; ++p, to += c.units * block) {
     const std::int64_t c0 = depthwise_begin(s.out_channels, block, p);
     const int n = static_cast<int>(std::min<std::int64_t>(block, s.out_channels - c0));
-    for (std::int64_t u = 0; u < c.units; ++u, to += block) {
+    for (int j = 0; j < n; ++j) {
+      std::uint32_t sum = 0;
+      for (std::int64_t t = 0; t < taps(s); ++t) sum += static_cast<std::uint32_t>(k.weights[static_cast<std::size_t>((c0 + j) * taps(s) + t)]);
+      begin[static_cast<std::size_t>(j)] = static_cast<std::int32_t>((k.bias.empty() ? 0u : static_cast<std::uint32_t>(k.bias[static_cast<std::size_t>(c0 + j)])) - static_cast<std::uint32_t>(depthwise_offset(isa, c)) * sum);
+    }
+    pack_rescale_block(isa, c.store, k.requant.size() > 1 ? k.requant.subspan(static_cast<std::size_t>(c0), static_cast<std::size_t>(n)) : k.requant, begin, n, out.data() + c.tables + p * rescale_block_size(isa));
+    if (c.dot == Dot::quads) {
+      pack_depthwise_quads(c, k, c0, n, begin, to);
+      continue;
+    }
+    for (std::int64_t u = 0; u < c.units; ++u) {
       for (int v = 0; v < 2; ++v)
         for (int l = 0; l < w; ++l) {
           const int j = block_column(v, l);
           for (int h = 0; h < 2; ++h)
             unit[static_cast<std::size_t>(pair_place(isa, v, l, h))] = j < n && 2 * u + h < taps(s) ? k.weights[static_cast<std::size_t>((c0 + j) * taps(s) + order[static_cast<std::size_t>(2 * u + h)])] : std::int16_t{0};
         }
-      std::memcpy(to, unit.data(), unit.size() * sizeof(std::int16_t));
+      std::memcpy(to + u * block, unit.data(), unit.size() * sizeof(std::int16_t));
     }
-    for (int j = 0; j < n; ++j) {
-      std::uint32_t sum = 0;
-      for (std::int64_t t = 0; t < taps(s); ++t) sum += static_cast<std::uint32_t>(k.weights[static_cast<std::size_t>((c0 + j) * taps(s) + t)]);
-      begin[static_cast<std::size_t>(j)] = static_cast<std::int32_t>((k.bias.empty() ? 0u : static_cast<std::uint32_t>(k.bias[static_cast<std::size_t>(c0 + j)])) - static_cast<std::uint32_t>(offset(c)) * sum);
-    }
-    pack_rescale_block(isa, c.store, k.requant.size() > 1 ? k.requant.subspan(static_cast<std::size_t>(c0), static_cast<std::size_t>(n)) : k.requant, begin, n, out.data() + c.tables + p * rescale_block_size(isa));
   }
 }
 
@@ -204,8 +234,10 @@ ConvI8Params prepare_conv_i8(Isa isa, const ConvShape& shape, const Store& store
   c.depthwise = s.groups > 1 && s.in_channels == s.groups && s.out_channels == s.groups;
   if (s.batch * s.out_channels * points == 0) return c;
   const double products = double(s.batch) * double(points) * double(s.out_channels) * double(depth);
+  const bool narrow = std::all_of(weights.begin(), weights.end(), [](std::int16_t v) { return v >= -128 && v <= 127; });
   if (c.depthwise) {
-    c.units = static_cast<std::int32_t>((taps(s) + 1) / 2);
+    if (depthwise_by_quads(isa, s, narrow)) c.dot = Dot::quads;
+    c.units = static_cast<std::int32_t>(c.dot != Dot::quads ? (taps(s) + 1) / 2 : s.kernel_h + (s.kernel_h > 4 ? 8 : 0) + kDepthwiseTables);
     c.panels = static_cast<std::int32_t>((s.out_channels + block - 1) / block);
     const auto bands = std::clamp<std::int64_t>(static_cast<std::int64_t>(std::ldexp(products / 6e4, b.pieces)), 1, std::min(scaled(kMaxPieces, b.pieces), s.out_h));
     c.m_block = static_cast<std::int32_t>((s.out_h + bands - 1) / bands);
@@ -216,7 +248,6 @@ ConvI8Params prepare_conv_i8(Isa isa, const ConvShape& shape, const Store& store
     c.tables = std::int64_t{c.panels} * c.units * block;
     return c;
   }
-  const bool narrow = std::all_of(weights.begin(), weights.end(), [](std::int16_t v) { return v >= -128 && v <= 127; });
   c.dot = dot_of(isa, narrow, s.batch, points, depth);
   const bool tiles = c.dot == Dot::tiles;
   const auto wanted = std::clamp<std::int64_t>(static_cast<std::int64_t>(std::ldexp(products / (tiles ? kTileProducts * kPieceProducts : kPieceProducts), b.pieces)), 1, scaled(kMaxPieces, b.pieces));

@@ -32,13 +32,20 @@ enum class Dot : std::int32_t {
 /// Columns of the image under a row of results of a depthwise convolution, padding included.
 [[maybe_unused]] static constexpr std::int64_t depthwise_columns(const ConvShape& s) { return (s.out_w - 1) * s.stride_w + (s.kernel_w - 1) * s.dilation_w + 1; }
 
+/// Results of a row that a depthwise convolution of 3x3 or 5x5 makes at once.
+inline constexpr int kDepthwiseTile = 4;
+/// With Dot::quads units of a depthwise block behind those of the weights: what sums begin with, and scales.
+inline constexpr int kDepthwiseTables = 2;
+/// Whether loops of so many lanes read a signed X as unsigned, 128 added: half as much code.
+[[maybe_unused]] static constexpr bool depthwise_flips(int lanes) { return lanes == 16; }
+
 struct ConvI8Params {
   ConvShape shape;
   Store store;
   Dot dot = Dot::pairs;
   std::int32_t x_signed = 0, x_zero = 0;
   std::int32_t depthwise = 0;
-  std::int32_t units = 0;                      ///< of a row: taps * C / groups numbers, rounded up
+  std::int32_t units = 0;                      ///< of a row: taps * C / groups numbers, rounded up; of a depthwise block
   std::int32_t panels = 0;                     ///< blocks of columns of a group
   std::int32_t m_block = 0, n_block = 0;       ///< points and blocks of columns of a piece; depthwise: rows of the result
   std::uint32_t m_blocks = 0, n_blocks = 0, pieces = 0;

@@ -14,7 +14,7 @@ enum class Isa : std::uint8_t {
   avx512,   ///< AVX-512 F, BW, DQ, VL
   avx512vnni,  ///< AVX-512 VNNI beside them: loops on 8-bit integers of its own, all else is avx512's
   avx512bf16,  ///< AVX-512 BF16 beside them: products in bfloat16 of its own, all else is avx512vnni's
-  avx512amx,   ///< AMX's tiles of 8-bit integers and bfloat16 beside them: convolutions of both of its own, all else is avx512's
+  avx512amx,   ///< AMX's tiles of 8-bit integers and bfloat16 beside them: convolutions of both of its own, all else is avx512vnni's
   neon,      ///< AArch64's Advanced SIMD, which every such CPU has
   neon_dot,  ///< its dot products beside it (FEAT_DotProd): loops on 8-bit integers of its own, all else is neon's
   neon_fp16, ///< its arithmetic in float16 (FEAT_FP16) beside them: products in float16 of its own, all else is neon_dot's

@@ -19,9 +19,9 @@
 
 #if defined(__x86_64__)
 SAHA_KERNEL_TABLES(avx512_by_avx2)
-SAHA_KERNEL_TABLES_OVER(avx512vnni_by_avx2, avx512vnni_by_avx2, without, avx512_by_avx2)
-SAHA_KERNEL_TABLES_OVER(avx512bf16_by_avx2, avx512vnni_by_avx2, avx512bf16_by_avx2, avx512_by_avx2)
-SAHA_KERNEL_TABLES_OVER(avx512amx_by_avx2, avx512amx_by_avx2, avx512amx_by_avx2, avx512_by_avx2)
+SAHA_KERNEL_TABLES_OVER(avx512vnni_by_avx2, avx512vnni_by_avx2, avx512vnni_by_avx2, without, avx512_by_avx2)
+SAHA_KERNEL_TABLES_OVER(avx512bf16_by_avx2, avx512vnni_by_avx2, avx512vnni_by_avx2, avx512bf16_by_avx2, avx512_by_avx2)
+SAHA_KERNEL_TABLES_OVER(avx512amx_by_avx2, avx512amx_by_avx2, avx512vnni_by_avx2, avx512amx_by_avx2, avx512_by_avx2)
 #endif
 
 namespace saha::kernels::test {

@@ -251,6 +251,9 @@ TEST(ConvI8, minimal_filtering_equals_the_plain_sums) {
 TEST(ConvI8, depthwise_equals_its_rule) {
   for (std::int64_t c : {2, 4, 8, 16, 19, 32, 35, 67})
     for (std::int64_t k : {1, 3, 4}) check_rules(shape(2, c, 5, c, k, 1 + k % 2, c));
+  for (std::int64_t c : {32, 50, 96})   // by tiles of neighbouring results
+    for (std::int64_t k : {3, 5})
+      for (std::int64_t stride : {1, 2}) check_rules(shape(1, c, 9, c, k, stride, c));
   check_rules(shape(1, 8, 9, 8, 3, 1, 8, 2));
 }
 TEST(ConvI8, random_shapes_equal_their_rule) {
