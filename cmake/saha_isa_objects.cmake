@@ -36,7 +36,7 @@ elseif(SAHA_LEVELS)
 else()
   set(SAHA_LEVELS ${all})
 endif()
-set(SAHA_OWN_avx512vnni conv_i8 depthwise_i8)   # the loops that a level above these has of its own, as in kernels/isa.cpp
+set(SAHA_OWN_avx512vnni conv_i8 depthwise_i8 winograd_i8)   # the loops that a level above these has of its own, as in kernels/isa.cpp
 set(SAHA_OWN_avx512bf16 conv_half)
 set(SAHA_OWN_avx512amx conv_i8 conv_half)
 set(SAHA_OWN_neon_dot conv_i8)

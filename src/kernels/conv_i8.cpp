@@ -20,7 +20,6 @@ namespace {
 
 constexpr double kPieceProducts = 5e5;
 constexpr std::int64_t kMaxPieces = 24;
-constexpr std::int64_t kFewRows = 2;
 constexpr double kTileProducts = 8;               // in the time of one by quads
 
 std::int64_t up(std::int64_t a, std::int64_t to) { return (a + to - 1) / to * to; }

@@ -23,6 +23,7 @@ enum class Dot : std::int32_t {
   octs,   ///< the same, but two units at a time, of two rows by two columns
   tiles,  ///< four bytes of the image, of either sign, four int8 of the weights: registers of up to 16 points, columns and units (AMX)
 };
+inline constexpr int kFewRows = 2;   ///< with Dot::bytes at most
 /// What is added to X as it is read, so that its bytes have the sign that the product takes.
 [[maybe_unused]] static constexpr std::int32_t added_to_x(Dot d, bool x_signed) {
   if ((d == Dot::quads || d == Dot::twos) && x_signed) return 128;

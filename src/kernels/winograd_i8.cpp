@@ -14,18 +14,20 @@
 namespace saha::kernels {
 namespace {
 
-constexpr std::int64_t kTileBytes = 256 << 10;     // of transformed tiles: with their sums, most of a second-level cache of 512 KiB
+constexpr std::int64_t kFewByQuads = 16;          // channels that VNNI multiplies as fast without
 constexpr std::int64_t kManyTiles = 18, kFewTiles = 12, kMaxPieces = 20;
 constexpr double kPieceProducts = 1e6;
 constexpr int kTransform[6][3] = {{1, 0, 0}, {1, 1, 1}, {1, -1, 1}, {1, 2, 4}, {1, -2, 4}, {0, 0, 1}};   // of W
 
+/// Of transformed tiles: with their sums, most of a second-level cache of 512 KiB, or of 1 MiB with AVX-512.
+std::int64_t tile_bytes(Isa isa) { return (lanes(isa) == 16 ? 704 : 256) << 10; }
 std::int64_t up(std::int64_t a, std::int64_t to) { return (a + to - 1) / to * to; }
 std::int64_t panel_size(Isa isa, const WinogradI8Params& p) { return std::int64_t{36} * p.units * block_columns(isa); }
 
 }  // namespace
 
-bool may_winograd_i8(Isa isa, const ConvShape& s) { return (isa == Isa::avx2 || isa == Isa::avx512 || isa == Isa::neon) && may_filter(s, 2); }
-bool suits_winograd_i8(Isa isa, const ConvShape& s) { return may_winograd_i8(isa, s) && suits_filtering(s, 2); }
+bool may_winograd_i8(Isa isa, const ConvShape& s) { return isa != Isa::generic && isa != Isa::avx512amx && (isa <= Isa::neon) && may_filter(s, 2); }
+bool suits_winograd_i8(Isa isa, const ConvShape& s) { return may_winograd_i8(isa, s) && suits_filtering(s, 2) && (s.in_channels > kFewByQuads || is_neon(isa) || isa < Isa::avx512vnni); }
 
 bool within_winograd_i8(const ConvShape& shape, std::int32_t x_zero, bool x_signed, std::span<const std::int16_t> weights) {
   constexpr std::int64_t kMost = std::int64_t{1} << 25;
@@ -54,7 +56,7 @@ WinogradI8Params prepare_winograd_i8(Isa isa, const ConvShape& shape, const Stor
   const std::int64_t count = std::int64_t{p.tiles_h} * p.tiles_w;
   const double products = 36. * double(count) * double(s.in_channels) * double(s.out_channels);
   const std::int64_t wanted = std::clamp<std::int64_t>(static_cast<std::int64_t>(std::ldexp(products / kPieceProducts, b.pieces)), 1, scaled(kMaxPieces, b.pieces));
-  const std::int64_t most = std::max(kManyTiles, scaled(kTileBytes, b.depth) / (36 * 2 * (c + 2 * block))), fewest = (count + most - 1) / most;
+  const std::int64_t most = std::max(kManyTiles, scaled(tile_bytes(isa), b.depth) / (36 * 2 * (c + 2 * block))), fewest = (count + most - 1) / most;
   const auto t_of = [&](std::int64_t parts) { return (count + parts - 1) / parts; };
   const auto n_of = [&](std::int64_t parts) { return (p.panels + parts - 1) / parts; };
   const Cut cut = even_cut(wanted, fewest, std::max(fewest, std::min(wanted, count / kFewTiles)), std::max<std::int64_t>(1, p.panels / 4), [&](std::int64_t tb, std::int64_t nb) {

@@ -28,7 +28,7 @@ struct WinogradI8Params {
   std::int64_t tables = 0;                  ///< where the constants of rescaling begin, in int32
 };
 
-/// 3x3, stride 1, without dilation or groups, so large that transforms and larger weights pay, at a level that multiplies pairs.
+/// 3x3, stride 1, without dilation or groups, so large that transforms and larger weights pay, at a level whose products of pairs are at least a quarter of those of bytes.
 bool suits_winograd_i8(Isa isa, const ConvShape& shape);
 /// It may be done, whether it pays or not.
 bool may_winograd_i8(Isa isa, const ConvShape& shape);

@@ -113,10 +113,10 @@ void convolve(const plan::Call& call) {
     for (int64_t p = b.p0; p < b.p1; ++p) {
       const int64_t panel = b.group * c.panels + p, columns = least<int64_t>(kBlock, m - p * kBlock);
       const int32_t *w = packed + panel * c.units * D::kStep, *t = packed + c.tables + panel * 2 * kRescaleRows * W;
-      Ahead ahead(w + c.units * D::kStep, 4 * c.units * D::kStep, (b.m1 - b.m0 + kRows - 1) / kRows, requests(c.units));
-      for (int64_t i = b.m0; i < b.m1; i += kRows) {
-        const int64_t n = least<int64_t>(kRows, b.m1 - i);
-        I sums[kRows][2];
+      Ahead ahead(w + c.units * D::kStep, 4 * c.units * D::kStep, (b.m1 - b.m0 + D::kTileRows - 1) / D::kTileRows, requests(c.units));
+      for (int64_t i = b.m0; i < b.m1; i += D::kTileRows) {
+        const int64_t n = least<int64_t>(D::kTileRows, b.m1 - i);
+        I sums[D::kTileRows][2];
         tile_of<D>(n, rows + (i - b.m0) * c.units, c.units, w, load(t), load(t + kRescaleRows * W), ahead, sums);
         put_sums(sums, n, t, bounds, b.y + (i * s.out_channels + p * kBlock) * bytes, s.out_channels * bytes, columns);
       }
@@ -147,21 +147,18 @@ void convolve_by_quads(const plan::Call& call) {
       const int64_t panel = b.group * c.panels + p, columns = least<int64_t>(kBlock, m - p * kBlock);
       const int32_t *w = packed + panel * units * Quads::kStep, *t = packed + c.tables + panel * 2 * kRescaleRows * W;
       std::uint8_t* y = b.y + (b.m0 * s.out_channels + p * kBlock) * bytes;
-      Ahead ahead(w + units * Quads::kStep, 4 * units * Quads::kStep, (n + kQuadRows - 1) / kQuadRows, units);
-      const QuadPanel quads{w, t, units, ahead};
-      const bool near = near_rule && columns == kBlock;
-      for (int64_t i = 0; i < n;) {   // a last tile reaches back where a smaller one would not do
-        const int64_t rest = n - i;
-        const QuadTiles* tile = kQuadTiles;
-        while (tile->rows > rest && (tile[1].rows >= rest || tile->rows > n)) ++tile;
-        const int64_t at = least(i, n - tile->rows);
-        const bool stores = near && tile->rows == kQuadRows;
-        const int64_t tiles = stores ? most<int64_t>(1, rest / tile->rows) : 1;
-        std::uint8_t* to = y + at * s.out_channels * bytes;
-        I sums[kQuadRows][2];
-        tile->multiply(rows + at * stride, stride, quads, {stores ? to : nullptr, s.out_channels, bounds}, sums, tiles);
-        if (!stores) put_sums(sums, tile->rows, t, bounds, to, s.out_channels * bytes, columns);
-        i = at + tiles * tile->rows;
+      Ahead ahead(w + units * Quads::kStep, 4 * units * Quads::kStep, (n + kMostRows - 1) / kMostRows, units);
+      const RowPanel of{w, t, units, ahead};
+      for (int64_t i = 0; i < n;) {
+        const RowTiles& tile = next_tiles(kRowTiles<Quads>, n - i, n);
+        const int64_t at = least(i, n - tile.rows);
+        const Near near{y + at * s.out_channels * bytes, s.out_channels, bounds};
+        const bool stores = near_rule && columns == kBlock && tile.rows == kMostRows;
+        const int64_t tiles = stores ? most<int64_t>(1, (n - i) / tile.rows) : 1;
+        I sums[kMostRows][2];
+        tile.multiply(rows + at * stride, stride, of, stores ? &near : nullptr, sums, tiles);
+        if (!stores) put_sums(sums, tile.rows, t, bounds, near.to, s.out_channels * bytes, columns);
+        i = at + tiles * tile.rows;
       }
     }
   });

@@ -14,6 +14,7 @@ struct Pairs {
   using Element = std::int16_t;
   static constexpr Dot kDot = Dot::pairs;
   static constexpr int kPerUnit = 2, kStep = 2 * W;   ///< int32 of a unit of a panel
+  static constexpr int kTileRows = kRows;
   static I weights(const int32_t* w, int v) { return load(w + v * W); }
 #if SAHA_NEON > 0
   template <int Unit>
@@ -29,13 +30,13 @@ struct Pairs {
 };
 struct Bytes : Pairs {
   static constexpr Dot kDot = Dot::bytes;
-  static constexpr int kStep = W;
+  static constexpr int kStep = W, kTileRows = kFewRows;
   static I weights(const int32_t* w, int v) { return reinterpret_cast<I>(widened(load(reinterpret_cast<const std::uint8_t*>(w) + v * kBlock), true)); }
 };
 struct Quads {
   using Element = std::uint8_t;
   static constexpr Dot kDot = SAHA_NEON > 0 ? Dot::signed_quads : Dot::quads;
-  static constexpr int kPerUnit = 4, kStep = 2 * W;
+  static constexpr int kPerUnit = 4, kStep = 2 * W, kTileRows = kRows;
   static I weights(const int32_t* w, int v) { return load(w + v * W); }
   template <int Unit>
   static void add(I (&acc)[2], I x, I w0, I w1) { acc[0] = plus_product<Unit>(acc[0], x, w0), acc[1] = plus_product<Unit>(acc[1], x, w1); }
@@ -118,7 +119,7 @@ inline void add_units(I (&acc)[R][2], const I (&x)[R], const int32_t* w, Lanes<K
 }
 /// R rows times one panel of two vectors of columns, whose sums begin with `first` and `second`.
 template <class D, int R>
-void tile(const int32_t* x, int64_t units, const int32_t* w, I first, I second, Ahead::Part ahead, I (*sums)[2]) {
+[[gnu::noinline]] void tile(const int32_t* x, int64_t units, const int32_t* w, I first, I second, Ahead::Part ahead, I (*sums)[2]) {
   I acc[R][2];
 #pragma GCC unroll 12
   for (int r = 0; r < R; ++r) acc[r][0] = first, acc[r][1] = second;
@@ -146,7 +147,7 @@ void tile(const int32_t* x, int64_t units, const int32_t* w, I first, I second, 
 }
 /// Requests of a tile for what comes next.
 inline int64_t requests(int64_t units) { return (units + kUnits - 1) / kUnits; }
-template <class D, int R = kRows>
+template <class D, int R = D::kTileRows>
 void tile_of(int64_t rows, const int32_t* x, int64_t units, const int32_t* w, I first, I second, Ahead& ahead, I (*sums)[2]) {
   if constexpr (R > 0) {
     if (rows == R) {
@@ -162,24 +163,36 @@ void tile_of(int64_t rows, const int32_t* x, int64_t units, const int32_t* w, I 
 
 /// Where a tile of whole blocks is stored by the usual rule, real_near.
 struct Near {
-  std::uint8_t* to;           ///< null: its sums are wanted
+  std::uint8_t* to;           ///< of twos, null: its sums are wanted
   int64_t stride;
   const Bounds& bounds;
 };
 
 #if SAHA_ISA_LEVEL == 3
-inline constexpr int kQuadRows = 14;   ///< with two vectors of sums each, two of weights and one of the image they fill the registers
+inline constexpr int kMostRows = 14;   ///< with two vectors of sums each, two of weights and one of the image they fill the registers
+/// Pairs, multiplied and added by one instruction.
+struct AddedPairs : Pairs {
+  template <int>
+  static void add(I (&acc)[2], I x, I w0, I w1) { acc[0] = plus_product(acc[0], x, w0), acc[1] = plus_product(acc[1], x, w1); }
+  static I plus_product(I acc, I x, I w) {
+#if SAHA_INTRINSICS >= 3
+    return reinterpret_cast<I>(_mm512_dpwssd_epi32(reinterpret_cast<__m512i>(acc), reinterpret_cast<__m512i>(x), reinterpret_cast<__m512i>(w)));
+#else
+    return plus(acc, multiply_pairs(x, w));
+#endif
+  }
+};
 /// A panel and its constants of rescaling.
-struct QuadPanel {
+struct RowPanel {
   const int32_t *weights, *table;
   int64_t units;
   Ahead& ahead;
 };
-/// `tiles` times R rows, `stride` bytes apart, times a panel: the sums of one tile, or with kQuadRows what is stored as unsigned bytes, 0 to 255.
-template <int R>
-void tiles_by_quads(const std::uint8_t* x, int64_t stride, const QuadPanel& p, const Near& near, I (*sums)[2], int64_t tiles) {
+/// `tiles` times R rows, `stride` bytes apart, times a panel: the sums of one tile, or of quads and kMostRows what is stored as unsigned bytes, 0 to 255.
+template <class D, int R>
+void tiles_of_rows(const std::uint8_t* x, int64_t stride, const RowPanel& p, const Near* near, I (*sums)[2], int64_t tiles) {
   constexpr int kBases = (R + 2) / 3;   // a row is reached from every third by the stride or twice that
-  for (std::uint8_t* to = near.to;; x += R * stride, to += R * near.stride) {
+  for (std::uint8_t* to = near ? near->to : nullptr;; x += R * stride, to += R * near->stride) {
     const int32_t *w = p.weights, *t = p.table;
     I acc[R][2];
     const I first = load(t), second = load(t + kRescaleRows * W);
@@ -189,14 +202,14 @@ void tiles_by_quads(const std::uint8_t* x, int64_t stride, const QuadPanel& p, c
 #pragma GCC unroll 5
     for (int i = 0; i < kBases; ++i) base[i] = x + 3 * i * stride;
     Ahead::Part next = p.ahead.part();
-    for (int64_t u = p.units; u > 0; --u, w += Quads::kStep) {
+    for (int64_t u = p.units; u > 0; --u, w += D::kStep) {
       next.ask();
       const I w0 = load(w), w1 = load(w + W);
 #pragma GCC unroll 14
       for (int r = 0; r < R; ++r) {
         int32_t unit;
         memcpy(&unit, base[r / 3] + r % 3 * stride, sizeof unit);
-        Quads::add<0>(acc[r], splat(unit), w0, w1);
+        D::template add<0>(acc[r], splat(unit), w0, w1);
       }
 #pragma GCC unroll 5
       for (int i = 0; i < kBases; ++i) {
@@ -212,22 +225,29 @@ void tiles_by_quads(const std::uint8_t* x, int64_t stride, const QuadPanel& p, c
         I sum = acc[r][v];
         keep_place(sum), acc[r][v] = sum;
       }
-    const Bounds* bounds = &near.bounds;
-    keep_address(bounds), keep_address(t);
-    if (R < kQuadRows || !to) {
+    if (R < kMostRows || D::kDot != Dot::quads || !near) {
 #pragma GCC unroll 14
       for (int r = 0; r < R; ++r) sums[r][0] = acc[r][0], sums[r][1] = acc[r][1];
       return;
     }
-    put_near<R, true>(acc, t, *bounds, to, near.stride);
+    const Bounds* bounds = &near->bounds;
+    keep_address(bounds), keep_address(t);
+    put_near<R, true>(acc, t, *bounds, to, near->stride);
     if (--tiles == 0) return;
   }
 }
-struct QuadTiles {
+struct RowTiles {
   int64_t rows;
-  decltype(&tiles_by_quads<1>) multiply;
+  decltype(&tiles_of_rows<Quads, 1>) multiply;
 };
-constexpr QuadTiles kQuadTiles[] = {{kQuadRows, tiles_by_quads<kQuadRows>}, {8, tiles_by_quads<8>}, {4, tiles_by_quads<4>}, {2, tiles_by_quads<2>}, {1, tiles_by_quads<1>}};
+template <class D>
+constexpr RowTiles kRowTiles[] = {{kMostRows, tiles_of_rows<D, kMostRows>}, {8, tiles_of_rows<D, 8>}, {4, tiles_of_rows<D, 4>}, {2, tiles_of_rows<D, 2>}, {1, tiles_of_rows<D, 1>}};
+/// What the last `rest` of n rows are multiplied by next. A last tile reaches back where a smaller one would not do.
+inline const RowTiles& next_tiles(const RowTiles* tiles, int64_t rest, int64_t n) {
+  if (rest > tiles->rows && rest <= 2 * tiles[1].rows) ++tiles;
+  while (tiles->rows > rest && (tiles[1].rows >= rest || tiles->rows > n)) ++tiles;
+  return *tiles;
+}
 #endif
 
 #if SAHA_INTRINSICS == 1

@@ -6,7 +6,36 @@
 #include "kernels/split.hpp"
 
 namespace saha::kernels::SAHA_ISA {
+/// Sums of `count` rows of units times a panel, two vectors a row.
+using MultiplyRows = void (*)(const int32_t* rows, int64_t count, int64_t units, const int32_t* w, I (*sums)[2]);
+}  // namespace saha::kernels::SAHA_ISA
+#if SAHA_ISA_LEVEL == 3
+namespace saha::kernels::SAHA_ISA_BELOW {
+void filter(const plan::Call& call, SAHA_ISA::MultiplyRows multiply);
+}
+#endif
+
+namespace saha::kernels::SAHA_ISA {
 namespace {
+
+#if SAHA_ISA_LEVEL == 3
+using SAHA_ISA_BELOW::filter;   // whose transforms are as fast
+void multiply_rows(const int32_t* rows, int64_t count, int64_t units, const int32_t* w, I (*sums)[2]) {
+  const I zeros[kRescaleRows + 1] = {};
+  Ahead ahead(w + units * AddedPairs::kStep, 4 * units * AddedPairs::kStep, (count + kMostRows - 1) / kMostRows, units);
+  const RowPanel panel{w, reinterpret_cast<const int32_t*>(zeros), units, ahead};
+  for (int64_t i = 0; i < count;) {
+    const RowTiles& tile = next_tiles(kRowTiles<AddedPairs>, count - i, count);
+    const int64_t at = least(i, count - tile.rows);
+    tile.multiply(reinterpret_cast<const std::uint8_t*>(rows + at * units), 4 * units, panel, nullptr, sums + at, 1);
+    i = at + tile.rows;
+  }
+}
+#else
+void multiply_rows(const int32_t* rows, int64_t count, int64_t units, const int32_t* w, I (*sums)[2]) {
+  Ahead ahead(w + units * Pairs::kStep, 4 * units * Pairs::kStep, (count + kRows - 1) / kRows, requests(units));
+  for (int64_t i = 0; i < count; i += kRows) tile_of<Pairs>(least<int64_t>(kRows, count - i), rows + i * units, units, w, I{}, I{}, ahead, sums + i);
+}
 
 /// Values of the polynomial with coefficients d at 0, 1, -1, 2, -2 and infinity, up to factors: 4, -6, -6, 24, 24 and 1 times those that a convolution takes.
 inline void transform_input(const S (&d)[6], S (&t)[6]) {
@@ -77,7 +106,9 @@ void finish_tile(const int32_t* from, int64_t matrix, const int32_t* t, const Bo
   for (int64_t i = 0; i < rows; ++i) put_sums(y[i], columns, t, bounds, to + i * line, pixel, channels);
 }
 
-void run_winograd_i8(const plan::Call& call) {
+}  // namespace
+
+void filter(const plan::Call& call, MultiplyRows multiply) {
   const WinogradI8Params& p = *static_cast<const WinogradI8Params*>(call.params);
   const ConvShape& s = p.shape;
   const auto* x = static_cast<const std::uint8_t*>(call.operands[0]);
@@ -104,11 +135,7 @@ void run_winograd_i8(const plan::Call& call) {
     const int64_t pixel = s.out_channels * bytes, line = s.out_w * pixel;
     for (int64_t panel = p0; panel < p1; ++panel) {
       const int32_t *w = packed + panel * 36 * p.units * Pairs::kStep, *t = packed + p.tables + panel * 2 * kRescaleRows * W;
-      for (int64_t i = 0; i < 36; ++i, w += p.units * Pairs::kStep) {
-        Ahead ahead(w + p.units * Pairs::kStep, 4 * p.units * Pairs::kStep, (count + kRows - 1) / kRows, requests(p.units));
-        for (int64_t r = 0; r < count; r += kRows)
-          tile_of<Pairs>(least<int64_t>(kRows, count - r), in + i * matrix + r * p.units, p.units, w, I{}, I{}, ahead, reinterpret_cast<I(*)[2]>(out + i * sums_matrix + r * kBlock));
-      }
+      for (int64_t i = 0; i < 36; ++i, w += p.units * Pairs::kStep) multiply(in + i * matrix, count, p.units, w, reinterpret_cast<I(*)[2]>(out + i * sums_matrix));
       for (int64_t i = 0; i < count; ++i) {
         const int64_t oy = (t0 + i) / p.tiles_w * 4, ox = (t0 + i) % p.tiles_w * 4;
         finish_tile(out + i * kBlock, sums_matrix, t, bounds, put_sums, y + of.outer * s.out_h * line + oy * line + ox * pixel + panel * kBlock * bytes, line, pixel, least<int64_t>(4, s.out_h - oy),
@@ -117,6 +144,11 @@ void run_winograd_i8(const plan::Call& call) {
     }
   });
 }
+
+namespace {
+#endif
+
+void run_winograd_i8(const plan::Call& call) { filter(call, multiply_rows); }
 
 constexpr Kernel kRowsOfTable[] = {{"winograd_i8", run_winograd_i8}};
 
