@@ -169,9 +169,20 @@ std::vector<std::int32_t> begins(const ConvI8Params& c, const ConvI8Constants& k
   }
   return begin;
 }
-void pack_rescaling(Isa isa, const ConvI8Params& c, const ConvI8Constants& k, const Panel& panel, std::span<const std::int32_t> begin, std::span<std::int32_t> out) {
-  const auto requant = k.requant.size() > 1 ? k.requant.subspan(static_cast<std::size_t>(panel.channel), static_cast<std::size_t>(panel.columns)) : k.requant;
-  pack_rescale_block(isa, c.store, requant, begin, panel.columns, out.data() + c.tables + panel.number * rescale_block_size(isa));
+/// Where `half` is not 0, columns are there twice, the second time from `half` on.
+void pack_rescaling(Isa isa, const ConvI8Params& c, const ConvI8Constants& k, const Panel& panel, std::vector<std::int32_t> begin, int half, std::span<std::int32_t> out) {
+  const auto own = k.requant.size() > 1 ? k.requant.subspan(static_cast<std::size_t>(panel.channel), static_cast<std::size_t>(panel.columns)) : k.requant;
+  std::vector<Requant> requant(own.begin(), own.end());
+  if (half > 0) {
+    const auto twice = [half](auto& v) {
+      const auto n = static_cast<std::size_t>(half);
+      v.resize(2 * n, v.back());
+      std::copy_n(v.begin(), n, v.begin() + half);
+    };
+    twice(begin);
+    if (requant.size() > 1) twice(requant);
+  }
+  pack_rescale_block(isa, c.store, requant, begin, static_cast<int>(begin.size()), out.data() + c.tables + panel.number * rescale_block_size(isa));
 }
 
 int column_of(const Panel& panel, int j) { return panel.columns == kHalfPanel ? j % kHalfPanel : j; }
@@ -211,11 +222,7 @@ void pack_twos(Isa isa, const ConvI8Params& c, const ConvI8Constants& k, std::sp
         }
         if (block_column(v, l) == j) begin[static_cast<std::size_t>(j)] = wrapped(begin[static_cast<std::size_t>(j)] + more);
       }
-    if (panel.columns != kHalfPanel) return pack_rescaling(isa, c, k, panel, begin, out);
-    std::vector<Requant> requant(k.requant.begin(), k.requant.end());
-    if (requant.size() > 1) requant.assign(k.requant.begin() + panel.channel, k.requant.begin() + panel.channel + kHalfPanel), requant.insert(requant.end(), requant.begin(), requant.begin() + kHalfPanel);
-    begin.insert(begin.end(), begin.begin(), begin.begin() + kHalfPanel);
-    pack_rescale_block(isa, c.store, requant, begin, 2 * kHalfPanel, out.data() + c.tables + panel.number * rescale_block_size(isa));
+    pack_rescaling(isa, c, k, panel, begin, panel.columns == kHalfPanel ? kHalfPanel : 0, out);
   });
 }
 
@@ -319,20 +326,21 @@ void pack_conv_i8(Isa isa, const ConvI8Params& c, const ConvI8Constants& k, std:
   each_panel(c, block, k.weights, [&](const Panel& panel) {
     std::int32_t* to = out.data() + panel.number * panel_size(c, block);
     std::fill_n(to, panel_size(c, block), 0);
+    const int half = c.dot == Dot::quads && panel.columns <= kHalfOfQuads ? kHalfOfQuads : 0;
     for (int v = 0; v < 2; ++v)
       for (int l = 0; l < w; ++l) {
-        const int j = block_column(v, l);
+        const int column = block_column(v, l), j = half > 0 ? column % half : column;
         if (j >= panel.columns) continue;
         for (std::int64_t u = 0; u < c.units; ++u) {
           const std::int16_t* from = panel.column(j).data() + u * per_unit;
           for (int h = 0; h < per_unit; ++h) {
-            const std::int64_t place = c.dot == Dot::octs ? u / 2 * 8 * block + 8 * j + u % 2 * 4 + h : u * per_unit * block + (per_unit == 4 ? 4 * (v * w + l) + h : pair_place(isa, v, l, h));
+            const std::int64_t place = c.dot == Dot::octs ? u / 2 * 8 * block + 8 * column + u % 2 * 4 + h : u * per_unit * block + (per_unit == 4 ? 4 * (v * w + l) + h : pair_place(isa, v, l, h));
             if (c.dot == Dot::pairs) reinterpret_cast<std::int16_t*>(to)[place] = from[h];
             else reinterpret_cast<std::int8_t*>(to)[place] = static_cast<std::int8_t>(from[h]);
           }
         }
       }
-    pack_rescaling(isa, c, k, panel, begins(c, k, panel), out);
+    pack_rescaling(isa, c, k, panel, begins(c, k, panel), half, out);
   });
 }
 

@@ -65,6 +65,8 @@ inline constexpr int kTwosKinds = 4;
 
 /// With Dot::twos a panel of 8 columns has them twice: column j, and where a whole panel has column j + 8. So two rows can be multiplied at once.
 inline constexpr int kHalfPanel = 8;
+/// The same with Dot::quads, of up to so many columns: column j again as column j + 16.
+inline constexpr int kHalfOfQuads = 16;
 
 struct ConvI8Constants {
   std::span<const std::int16_t> weights;       ///< dense [M, C / groups, KH, KW], zero points removed

@@ -149,15 +149,22 @@ void convolve_by_quads(const plan::Call& call) {
       std::uint8_t* y = b.y + (b.m0 * s.out_channels + p * kBlock) * bytes;
       Ahead ahead(w + units * Quads::kStep, 4 * units * Quads::kStep, (n + kMostRows - 1) / kMostRows, units);
       const RowPanel of{w, t, units, ahead};
-      for (int64_t i = 0; i < n;) {
+      const auto near = [&](int64_t i) { return NearRows{y + i * s.out_channels * bytes, s.out_channels, columns, bounds}; };
+      int64_t i = 0;
+      if (near_rule && columns <= kHalfOfQuads && n >= kHalfRows) {
+        tiles_of_halves(rows, stride, of, near(0), n / kHalfRows);
+        if (n % kHalfRows > 0) tiles_of_halves(rows + (n - kHalfRows) * stride, stride, of, near(n - kHalfRows), 1);
+        i = n;
+      }
+      while (i < n) {
         const RowTiles& tile = next_tiles(kRowTiles<Quads>, n - i, n);
         const int64_t at = least(i, n - tile.rows);
-        const Near near{y + at * s.out_channels * bytes, s.out_channels, bounds};
-        const bool stores = near_rule && columns == kBlock && tile.rows == kMostRows;
+        const NearRows to = near(at);
+        const bool stores = near_rule && tile.rows == kMostRows;
         const int64_t tiles = stores ? most<int64_t>(1, (n - i) / tile.rows) : 1;
         I sums[kMostRows][2];
-        tile.multiply(rows + at * stride, stride, of, stores ? &near : nullptr, sums, tiles);
-        if (!stores) put_sums(sums, tile.rows, t, bounds, near.to, s.out_channels * bytes, columns);
+        tile.multiply(rows + at * stride, stride, of, stores ? &to : nullptr, sums, tiles);
+        if (!stores) put_sums(sums, tile.rows, t, bounds, to.to, s.out_channels * bytes, columns);
         i = at + tiles * tile.rows;
       }
     }

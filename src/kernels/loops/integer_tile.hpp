@@ -182,58 +182,109 @@ struct AddedPairs : Pairs {
 #endif
   }
 };
+/// Lanes of a lower half and of an upper one.
+inline I splat_halves(int32_t low, int32_t high) {
+#if SAHA_INTRINSICS >= 3
+  return reinterpret_cast<I>(_mm512_mask_broadcastd_epi32(reinterpret_cast<__m512i>(splat(low)), 0xff00, _mm_cvtsi32_si128(high)));
+#else
+  return __builtin_shufflevector(splat(low), splat(high), 0, 1, 2, 3, 4, 5, 6, 7, 16, 17, 18, 19, 20, 21, 22, 23);
+#endif
+}
+/// The first n bytes of each half.
+inline void store_halves(std::uint8_t* low, std::uint8_t* high, B v, int64_t n) {
+#if SAHA_INTRINSICS >= 3
+  const auto first = static_cast<__mmask16>(first_bytes(n));
+  _mm_mask_storeu_epi8(low, first, _mm256_castsi256_si128(reinterpret_cast<__m256i>(v))), _mm_mask_storeu_epi8(high, first, _mm256_extracti128_si256(reinterpret_cast<__m256i>(v), 1));
+#else
+  std::uint8_t bytes[kBlock];
+  memcpy(bytes, &v, sizeof v);
+  memcpy(low, bytes, static_cast<size_t>(n)), memcpy(high, bytes + kBlock / 2, static_cast<size_t>(n));
+#endif
+}
 /// A panel and its constants of rescaling.
 struct RowPanel {
   const int32_t *weights, *table;
   int64_t units;
   Ahead& ahead;
 };
-/// `tiles` times R rows, `stride` bytes apart, times a panel: the sums of one tile, or of quads and kMostRows what is stored as unsigned bytes, 0 to 255.
-template <class D, int R>
-void tiles_of_rows(const std::uint8_t* x, int64_t stride, const RowPanel& p, const Near* near, I (*sums)[2], int64_t tiles) {
-  constexpr int kBases = (R + 2) / 3;   // a row is reached from every third by the stride or twice that
-  for (std::uint8_t* to = near ? near->to : nullptr;; x += R * stride, to += R * near->stride) {
-    const int32_t *w = p.weights, *t = p.table;
-    I acc[R][2];
-    const I first = load(t), second = load(t + kRescaleRows * W);
+/// Where the first columns of rows go, as unsigned bytes, 0 to 255, by the rule real_near.
+struct NearRows {
+  std::uint8_t* to;
+  int64_t stride, columns;
+  const Bounds& bounds;
+};
+/// Sums of a tile, which fill the registers: what follows neither begins nor holds its constants before.
+template <int R>
+inline void keep_places(I (&acc)[R][2]) {
 #pragma GCC unroll 14
-    for (int r = 0; r < R; ++r) acc[r][0] = first, acc[r][1] = second;
-    const std::uint8_t* base[kBases];
-#pragma GCC unroll 5
-    for (int i = 0; i < kBases; ++i) base[i] = x + 3 * i * stride;
-    Ahead::Part next = p.ahead.part();
-    for (int64_t u = p.units; u > 0; --u, w += D::kStep) {
-      next.ask();
-      const I w0 = load(w), w1 = load(w + W);
-#pragma GCC unroll 14
-      for (int r = 0; r < R; ++r) {
-        int32_t unit;
-        memcpy(&unit, base[r / 3] + r % 3 * stride, sizeof unit);
-        D::template add<0>(acc[r], splat(unit), w0, w1);
-      }
-#pragma GCC unroll 5
-      for (int i = 0; i < kBases; ++i) {
-        const std::uint8_t* on = base[i] + sizeof(int32_t);
-        keep_address(on), base[i] = on;
-      }
-    }
-    // What follows neither begins nor holds its constants before: the sums fill the registers.
-#pragma GCC unroll 14
-    for (int r = 0; r < R; ++r)
+  for (int r = 0; r < R; ++r)
 #pragma GCC unroll 2
-      for (int v = 0; v < 2; ++v) {
-        I sum = acc[r][v];
-        keep_place(sum), acc[r][v] = sum;
-      }
+    for (int v = 0; v < 2; ++v) {
+      I sum = acc[r][v];
+      keep_place(sum), acc[r][v] = sum;
+    }
+}
+/// R rows, `stride` bytes apart, times a panel: their sums. By Halves 2 R rows times a panel of half as many columns, which it has twice: each vector has a row and the next one.
+template <class D, int R, bool Halves>
+inline void multiply_rows(const std::uint8_t* x, int64_t stride, const RowPanel& p, I (&acc)[R][2]) {
+  constexpr int kBases = (R * (1 + Halves) + 2) / 3;   // a row is reached from every third by the stride or twice that
+  const int32_t* w = p.weights;
+  const I first = load(p.table), second = load(p.table + kRescaleRows * W);
+#pragma GCC unroll 14
+  for (int r = 0; r < R; ++r) acc[r][0] = first, acc[r][1] = second;
+  const std::uint8_t* base[kBases];
+#pragma GCC unroll 6
+  for (int i = 0; i < kBases; ++i) base[i] = x + 3 * i * stride;
+  Ahead::Part next = p.ahead.part();
+  for (int64_t u = p.units; u > 0; --u, w += D::kStep) {
+    next.ask();
+    const I w0 = load(w), w1 = load(w + W);
+    const auto unit = [&](int r) {
+      int32_t v;
+      memcpy(&v, base[r / 3] + r % 3 * stride, sizeof v);
+      return v;
+    };
+#pragma GCC unroll 14
+    for (int r = 0; r < R; ++r) {
+      if constexpr (Halves) D::template add<0>(acc[r], splat_halves(unit(2 * r), unit(2 * r + 1)), w0, w1);
+      else D::template add<0>(acc[r], splat(unit(r)), w0, w1);
+    }
+#pragma GCC unroll 6
+    for (int i = 0; i < kBases; ++i) {
+      const std::uint8_t* on = base[i] + sizeof(int32_t);
+      keep_address(on), base[i] = on;
+    }
+  }
+  keep_places(acc);
+}
+/// `tiles` times R rows, `stride` bytes apart, times a panel: the sums of one tile, or of quads and kMostRows what is stored.
+template <class D, int R>
+void tiles_of_rows(const std::uint8_t* x, int64_t stride, const RowPanel& p, const NearRows* near, I (*sums)[2], int64_t tiles) {
+  for (std::uint8_t* to = near ? near->to : nullptr;; x += R * stride, to += R * near->stride) {
+    I acc[R][2];
+    multiply_rows<D, R, false>(x, stride, p, acc);
     if (R < kMostRows || D::kDot != Dot::quads || !near) {
 #pragma GCC unroll 14
       for (int r = 0; r < R; ++r) sums[r][0] = acc[r][0], sums[r][1] = acc[r][1];
       return;
     }
-    const Bounds* bounds = &near->bounds;
-    keep_address(bounds), keep_address(t);
-    put_near<R, true>(acc, t, *bounds, to, near->stride);
+    const NearRows* rows = near;
+    const int32_t* t = p.table;
+    keep_address(rows), keep_address(t);
+    const int64_t step = rows->stride, columns = rows->columns;   // in registers: bytes that are stored might be those
+    std::uint8_t* row = to;
+    each_near<R, true>(acc, t, rows->bounds, [&](int, B block) { store_less(row, block, columns), row += step; });
     if (--tiles == 0) return;
+  }
+}
+inline constexpr int kHalfRows = 16;
+/// `tiles` times kHalfRows rows, `stride` bytes apart, times a panel of up to kHalfOfQuads columns: what is stored.
+inline void tiles_of_halves(const std::uint8_t* x, int64_t stride, const RowPanel& p, const NearRows& near, int64_t tiles) {
+  const int64_t step = near.stride, columns = near.columns;
+  for (std::uint8_t* to = near.to; tiles > 0; --tiles, x += kHalfRows * stride) {
+    I acc[kHalfRows / 2][2];
+    multiply_rows<Quads, kHalfRows / 2, true>(x, stride, p, acc);
+    each_near<kHalfRows / 2, true>(acc, p.table, near.bounds, [&](int, B block) { store_halves(to, to + step, block, columns), to += 2 * step; });
   }
 }
 struct RowTiles {

@@ -346,9 +346,9 @@ inline void put(I a, I b, const int32_t* t, const Bounds& s, void* to, int64_t n
   }
 }
 
-/// R rows of whole blocks by the usual rule, real_near, to rows `stride` bytes apart.
-template <int R, bool AllUnsigned = false>
-inline void put_near(const I (&sums)[R][2], const int32_t* t, const Bounds& s, std::uint8_t* to, int64_t stride) {
+/// put(r, block) for R rows by the usual rule, real_near.
+template <int R, bool AllUnsigned = false, class Put>
+inline void each_near(const I (&sums)[R][2], const int32_t* t, const Bounds& s, Put put) {
 #if SAHA_INTRINSICS >= 1
   if (AllUnsigned || s.all_unsigned) {   // narrowing by saturation bounds them; two rows at once
     const auto numbers = [&](int r) {
@@ -356,17 +356,22 @@ inline void put_near(const I (&sums)[R][2], const int32_t* t, const Bounds& s, s
       return plus_saturated(narrowed(a, b), s.narrow_zero);
     };
 #pragma GCC unroll 14
-    for (int r = 0; r < R; r += 2, to += 2 * stride) {
+    for (int r = 0; r < R; r += 2) {
       B low, high;
       narrowed_to_bytes(numbers(r), numbers(least(r + 1, R - 1)), low, high);
-      store(to, low);
-      if (r + 1 < R) store(to + stride, high);
+      put(r, low);
+      if (r + 1 < R) put(r + 1, high);
     }
     return;
   }
 #endif
 #pragma GCC unroll 14
-  for (int r = 0; r < R; ++r, to += stride) store(to, stored<Rescaling::real_near>(sums[r][0], sums[r][1], t, s));
+  for (int r = 0; r < R; ++r) put(r, stored<Rescaling::real_near>(sums[r][0], sums[r][1], t, s));
+}
+/// Whole blocks to rows `stride` bytes apart.
+template <int R>
+inline void put_near(const I (&sums)[R][2], const int32_t* t, const Bounds& s, std::uint8_t* to, int64_t stride) {
+  each_near<R>(sums, t, s, [&](int, B row) { store(to, row), to += stride; });
 }
 
 #if SAHA_INTRINSICS == 1
