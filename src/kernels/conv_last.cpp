@@ -12,7 +12,8 @@
 namespace saha::kernels {
 namespace {
 
-constexpr std::int64_t kDepth = 288;               // a panel of two vectors and this depth fills half of a first-level cache of 32 KiB
+/// A panel of two vectors of 8 lanes and this depth fills half of a first-level cache of 32 KiB; of 16, see depth_of() in gemm.cpp.
+constexpr std::int64_t depth_of(int lanes) { return lanes == 16 ? 576 : 288; }
 constexpr std::int64_t kPointBytes = 256 << 10;    // of X for a block of points and of depths: half of a second-level cache of 512 KiB
 constexpr std::int64_t kStripBytes = 1 << 20;
 constexpr double kPieceProducts = 6e5;             // some 12 us of work
@@ -30,7 +31,7 @@ std::int64_t strip_rows(const ConvShape& s, std::int64_t points) {
 ConvLastParams prepare_conv_last(Isa isa, const ConvShape& shape, const Epilogue& epilogue, std::uint32_t blocks) {
   const ConvShape& s = shape;
   const Blocks b = kBlocks[blocks];
-  const std::int64_t depth = scaled(kDepth, b.depth), most_pieces = scaled(kMaxPieces, b.pieces);
+  const std::int64_t depth = scaled(depth_of(lanes(isa)), b.depth), most_pieces = scaled(kMaxPieces, b.pieces);
   SAHA_ASSERT(s.groups > 0 && s.in_channels % s.groups == 0 && s.out_channels % s.groups == 0);
   ConvLastParams c;
   c.shape = shape;

@@ -12,7 +12,8 @@
 namespace saha::kernels {
 namespace {
 
-constexpr std::int64_t kDepth = 256;            // a panel of three vectors and this depth fills most of a 32 KiB cache
+/// A panel of three vectors of 8 lanes and this depth fills most of a 32 KiB cache. With 16 it is read from the second-level cache in any case, as fast as it is multiplied, and what counts is how often sums are stored.
+constexpr std::int64_t depth_of(int lanes) { return lanes == 16 ? 768 : 256; }
 constexpr std::int64_t kPanelBytes = 192 << 10; // packed panels of a block: well within a second-level cache of 512 KiB
 constexpr double kPieceProducts = 1.5e6;        // some 50 us of work: small against a run, large against handing out a piece
 constexpr std::int64_t kMaxPanels = 48, kMaxPieces = 64;
@@ -48,7 +49,7 @@ void pack_gemm_b(Isa isa, const float* b, std::int64_t row, std::int64_t col, st
 GemmParams prepare_gemm(Isa isa, const GemmShape& shape, const Epilogue& epilogue, bool a_packed, bool b_packed, std::uint32_t blocks) {
   SAHA_ASSERT(!(a_packed && b_packed));
   const Blocks b = kBlocks[blocks];
-  const std::int64_t depth = scaled(kDepth, b.depth);
+  const std::int64_t depth = scaled(depth_of(lanes(isa)), b.depth);
   GemmParams g;
   g.shape = shape;
   g.epilogue = epilogue;

@@ -40,8 +40,8 @@ Net net(Val& y) {
   Val x = n.input({1, 20, 18, 18});
   const auto conv = [&](Val v, std::int64_t m, std::int64_t c) { return n.b.op("Conv", {v, n.weight({m, c, 3, 3}), n.weight({m})}, {{"pads", Ints{1, 1, 1, 1}}}); };
   x = n.b.op("Relu", {conv(n.b.op("Relu", {conv(x, 40, 20)}), 24, 40)});
-  x = n.b.op("Reshape", {x, n.b.constant(Tensor::of(DType::i64, {2}, {24, 18 * 18}))});
-  y = n.b.op("MatMul", {x, n.weight({18 * 18, 50})});
+  x = n.b.op("Reshape", {x, n.b.constant(Tensor::of(DType::i64, {2}, {8, 3 * 18 * 18}))});
+  y = n.b.op("MatMul", {x, n.weight({3 * 18 * 18, 50}, -0.5f, 0.5f)});
   return n;
 }
 

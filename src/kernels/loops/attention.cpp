@@ -7,7 +7,6 @@
 namespace saha::kernels::SAHA_ISA {
 namespace {
 
-inline V max_nan(V a, V b) { return select(a != a, a, max(a, b)); }
 constexpr float kLowest = -__builtin_inff();
 
 /// B[p][j] at b[p * row + j * column], one of which is 1, as panels over the depth.
@@ -34,10 +33,7 @@ void add_mask(float* s, const float* mask, int64_t column, int64_t n) {
 
 /// e^(s - the row's largest) in place of n scores; `columns`, a multiple of W, is what the row has room for. Returns one over their sum.
 float exponentials(float* s, int64_t n, int64_t columns) {
-  for (int64_t j = n / W * W; j < columns; j += W) {
-    const I there = inside(j, n);
-    store(s + j, select(there, load(s + j), splat(kLowest)));
-  }
+  for (int64_t j = n / W * W; j < columns; j += W) store(s + j, select(first_lanes(static_cast<int>(n - j)), load(s + j), splat(kLowest)));
   const int64_t whole = round_up(n, W);
   V m[2] = {splat(kLowest), splat(kLowest)};
   int64_t j = 0;

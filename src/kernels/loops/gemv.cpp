@@ -36,7 +36,7 @@ template <int R, int N>
 inline void finish(V (&sums)[R][N], const plan::Call& call, int64_t column) {
   const GemvParams& g = *static_cast<const GemvParams*>(call.params);
   const Epilogue& e = g.epilogue;
-  const int64_t left = g.shape.n - column - (N - 1) * W;   // columns of the last vector
+  const int64_t left = least<int64_t>(W, g.shape.n - column - (N - 1) * W);   // columns of the last vector
   const bool plain = e.alpha == 1 && !call.operands[3] && e.bias != Bias::per_row && e.activation <= Activation::clip;
   if (plain) {
     if (e.bias == Bias::per_column) {
@@ -57,7 +57,7 @@ inline void finish(V (&sums)[R][N], const plan::Call& call, int64_t column) {
     for (int j = 0; j < N - 1; ++j) store(c + j * W, sums[i][j]);
     store_up_to(c + (N - 1) * W, sums[i][N - 1], left);
   }
-  if (!plain) finish_any(call, column, least<int64_t>(N * W, g.shape.n - column));
+  if (!plain) finish_any(call, column, (N - 1) * W + left);
 }
 
 /// The interleaved sums into the first of them, in pairs.
@@ -116,11 +116,33 @@ template <int R>
 [[gnu::noinline]] void one_vector(const plan::Call& call, int64_t column, const float* b, int64_t b_step) { multiply<R, 1>(call, column, b, b_step); }
 template <int R, int N>
 void panel(const plan::Call& call, int64_t column) {
-  const GemvShape& s = static_cast<const GemvParams*>(call.params)->shape;
+  const GemvParams& g = *static_cast<const GemvParams*>(call.params);
+  const GemvShape& s = g.shape;
   const float* b = operand(call, 1) + column * s.k;
-  const int64_t b_step = least<int64_t>(N * W, s.n - column);
+  const int64_t b_step = least<int64_t>(N * W, s.n - g.apart - column);
   if constexpr (!kCompact) return multiply<R, N>(call, column, b, b_step);
   for (int j = 0; j < N; ++j) one_vector<R>(call, column + j * W, b + j * W, b_step);
+}
+
+/// The columns that stand apart of R rows: lanes lie along the depth.
+template <int R>
+void columns_apart(const plan::Call& call) {
+  const GemvParams& g = *static_cast<const GemvParams*>(call.params);
+  const GemvShape& s = g.shape;
+  const int64_t column = s.n - g.apart, step = gemv_column(s.k, W);
+  const float* b = operand(call, 1) + column * s.k;
+  V sums[R][1] = {};
+  for (int j = 0; j < static_cast<int>(g.apart); ++j, b += step) {
+    const I here = first_lanes(j + 1) & ~first_lanes(j);
+#pragma GCC unroll 4
+    for (int i = 0; i < R; ++i) {
+      const float* a = operand(call, 0) + i * s.a_row;
+      V acc{};
+      for (int64_t p = 0; p < s.k; p += W) acc = fma(load_up_to(a + p, s.k - p), load(b + p), acc);
+      sums[i][0] = select(here, splat(sum(acc)), sums[i][0]);
+    }
+  }
+  finish(sums, call, column);
 }
 
 using Panel = void (*)(const plan::Call&, int64_t column);
@@ -138,6 +160,11 @@ constexpr const Panel* kPanels[kGemvRows] = {PanelsOf<1>::kBy, PanelsOf<2>::kBy,
 
 void run_gemv(const plan::Call& call) {
   const GemvParams& g = *static_cast<const GemvParams*>(call.params);
+  if (g.apart > 0 && call.end == g.pieces) {
+    constexpr void (*kApart[kGemvRows])(const plan::Call&) = {columns_apart<1>, columns_apart<2>, columns_apart<3>, columns_apart<4>};
+    kApart[g.shape.m - 1](call);
+    if (g.panels == 0) return;
+  }
   const Panel* by = kPanels[g.shape.m - 1] + (g.vectors - 1);
   if (g.panels == 1) return (*by)(call, 0);
   const auto first_panel = [&](std::uint32_t piece) { return std::uint64_t{g.panels} * piece / g.pieces; };

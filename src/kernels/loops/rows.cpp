@@ -8,8 +8,6 @@
 namespace saha::kernels::SAHA_ISA {
 namespace {
 
-inline V max_nan(V a, V b) { return select(a != a, a, max(a, b)); }
-
 /// Folds a contiguous row by four independent vectors; lanes beyond the end hold `neutral`.
 template <class Map, class Join>
 inline V fold(const float* x, int64_t n, float neutral, const Map& map, const Join& join) {
@@ -19,12 +17,7 @@ inline V fold(const float* x, int64_t n, float neutral, const Map& map, const Jo
 #pragma GCC unroll 4
     for (int j = 0; j < 4; ++j) a[j] = join(a[j], map(load(x + i + j * W)));
   for (; i + W <= n; i += W) a[0] = join(a[0], map(load(x + i)));
-  if (i < n) {
-    float s[W];
-    for (int j = 0; j < W; ++j) s[j] = neutral;
-    store_n(s, map(load_n(x + i, static_cast<int>(n - i))), static_cast<int>(n - i));
-    a[1] = join(a[1], load(s));
-  }
+  if (const auto rest = static_cast<int>(n - i); rest > 0) a[1] = join(a[1], select(first_lanes(rest), map(load_n(x + i, rest)), splat(neutral)));
   return join(join(a[0], a[1]), join(a[2], a[3]));
 }
 
@@ -40,7 +33,7 @@ void softmax_row(const float* x, float* y, int64_t n, bool log_form) {
   for (int64_t i = 0; i < n; i += W) {
     const V e = exp(load_up_to(x + i, n - i) - m);
     if (!log_form) store_up_to(y + i, e, n - i);
-    total = total + (n - i >= W ? e : from_bits(bits(e) & inside(i, n)));
+    total = total + (n - i >= W ? e : from_bits(bits(e) & first_lanes(static_cast<int>(n - i))));
   }
   if (log_form) {
     const V shift = log(splat(sum(total)));
@@ -184,7 +177,7 @@ void run_norm(const plan::Call& call) {
     float* to = y + r * p.n;
     const V mean = splat(p.rms ? 0 : row_sum(from, p.n) / count);
     const float square = sum(fold(from, p.n, 0, [&](V v) { const V d = v - mean; return d * d; }, plus));
-    const V inverse = 1.f / sqrt(splat(square / count + p.epsilon));
+    const V inverse = splat(1.f / __builtin_sqrtf(square / count + p.epsilon));
     const int64_t first = r % p.row_period * p.row_step;
     for (int64_t i = 0; i < p.n;) {
       if (p.run == 1) {

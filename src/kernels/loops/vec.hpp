@@ -204,6 +204,11 @@ struct MakeLanes<0, K...> { using type = Lanes<K...>; };
 using AllLanes = MakeLanes<W>::type;
 
 template <int... K>
+inline I lanes_below(int n, Lanes<K...>) { return I{K...} < n; }
+/// The first n lanes.
+inline I first_lanes(int n) { return lanes_below(n, AllLanes{}); }
+
+template <int... K>
 inline V every_second(V a, V b, Lanes<K...>, int /*phase 0*/) { return __builtin_shufflevector(a, b, (2 * K)...); }
 template <int... K>
 inline V every_second(V a, V b, Lanes<K...>, long /*phase 1*/) { return __builtin_shufflevector(a, b, (2 * K + 1)...); }
@@ -241,20 +246,20 @@ inline void exchange(V* r) {
 }
 inline void transpose(V (&r)[W]) { exchange<1>(r); }
 
+/// join(lane, lane S behind it) for S = W / 2, .. 1: what is in lane 0 has seen every lane.
+template <int S, int... K>
+inline V behind(V v, Lanes<K...>) { return __builtin_shufflevector(v, v, ((K + S) % W)...); }
+template <int S = W / 2, class Join>
+[[gnu::always_inline]] inline float across(V v, const Join& join) {
+  if constexpr (S == 0) return v[0];
+  else return across<S / 2>(join(v, behind<S>(v, AllLanes{})), join);
+}
 inline float sum(V v) {
-  float s[W];
-  store(s, v);
-  for (int half = W / 2; half > 0; half /= 2)
-    for (int i = 0; i < half; ++i) s[i] += s[i + half];
-  return s[0];
+  return across(v, [](V a, V b) { return a + b; });
 }
+/// The second operand where either is NaN, but the first where that is.
+inline V max_nan(V a, V b) { return select(a != a, a, max(a, b)); }
 /// NaN if any lane is NaN.
-inline float largest(V v) {
-  float s[W];
-  store(s, v);
-  float m = s[0];
-  for (int i = 1; i < W; ++i) m = s[i] > m || s[i] != s[i] ? s[i] : m;
-  return m;
-}
+inline float largest(V v) { return across(v, max_nan); }
 
 }  // namespace saha::kernels::SAHA_ISA
