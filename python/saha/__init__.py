@@ -74,8 +74,8 @@ class Model:
     def session(self, threads=1, precision="f32"):
         """The model made ready to run often, with little time spent in a call: an object with .inputs, .outputs and .run({name: array}) -> {name: array}.
         Dense arrays of the input's type are read in place; others are converted as run() does. It has `threads` threads of its own. `precision`: "f32" is
-        strict float32; "bf16" and "f16" compute convolutions and products by constants in bfloat16 or float16, on processors with instructions for them only (AVX512-BF16, AMX; on
-        AArch64 BF16, FP16); "auto" leaves the choice to the engine, which is "f32" today."""
+        strict float32; "bf16" and "f16" compute convolutions and products by constants in bfloat16 or float16, "bf16" on x86 also those of LSTM and GRU,
+        on processors with instructions for them only (AVX512-BF16, AMX; on AArch64 BF16, FP16); "auto" leaves the choice to the engine, which is "f32" today."""
         return self._native.session(threads, precision, self.inputs, self.outputs)
 
     def simplify(self, without=(), only=(), fuse=False, fold_limit=1 << 20):

@@ -25,6 +25,8 @@ constexpr std::pair<std::string_view, std::string_view> kWords[] = {
     {"attention_f32", "scores of some queries at a time, never stored"},
     {"lstm_f32", "all steps in one call, packed weights by blocks of units"},
     {"gru_f32", "all steps in one call, packed weights by blocks of units"},
+    {"lstm_bf16", "all steps in one call, products in bfloat16 summed in float32, packed weights by blocks of units"},
+    {"gru_bf16", "all steps in one call, products in bfloat16 summed in float32, packed weights by blocks of units"},
     {"lstm_i8", "all steps in one call, exact integer"},
     {"norm_f32", "a row at a time"},
     {"softmax_f32", "a row at a time"},

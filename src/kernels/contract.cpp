@@ -474,13 +474,13 @@ bool contract(const Site& site, const AttentionParams& p, Needs& n) {
   return true;
 }
 bool contract(const Site& site, const RecurrentParams& p, Needs& n) {
-  const bool lstm = site.kernel == "lstm_f32";
-  if (p.gates != (lstm ? 4 : 3) || !few(p.steps, p.batch, p.input, p.hidden) || !within(1, 2, p.directions) || !within(0, 1, p.reversed[0], p.reversed[1], p.reset_after) || !within(0, lstm ? 3 : 2, p.outputs)) return false;
+  const bool lstm = site.kernel.starts_with("lstm");
+  if (p.gates != (lstm ? 4 : 3) || !few(p.steps, p.batch, p.input, p.hidden) || !within(1, 2, p.directions) || !within(0, 1, p.reversed[0], p.reversed[1], p.reset_after) || !within(0, lstm ? 3 : 2, p.outputs) || !within(0, has_recurrent_bf16(site.isa), p.bfloats) || kernel(p) != site.kernel) return false;
   const Count state = Count(p.directions) * p.batch * p.hidden * 4;
   if (!holds(Count(p.input) * p.hidden * 16) || !holds(Count(p.hidden) * p.hidden * 16) || !holds(Count(std::max<std::int64_t>(p.steps, 1)) * p.batch * p.hidden * 32) || !few(p.gates * p.hidden)) return false;
   const bool reversed[2] = {p.reversed[0] != 0, p.reversed[1] != 0};
   const std::span<const bool> directions(reversed, static_cast<std::size_t>(p.directions));
-  RecurrentParams again = lstm ? prepare_lstm(site.isa, p.steps, p.batch, p.input, p.hidden, directions, p.outputs) : prepare_gru(site.isa, p.steps, p.batch, p.input, p.hidden, directions, p.reset_after != 0, p.outputs);
+  RecurrentParams again = lstm ? prepare_lstm(site.isa, p.steps, p.batch, p.input, p.hidden, directions, p.outputs, p.bfloats != 0) : prepare_gru(site.isa, p.steps, p.batch, p.input, p.hidden, directions, p.reset_after != 0, p.outputs, p.bfloats != 0);
   again.cell_bound = p.cell_bound;   // any number is one
   if (!same(p, again)) return false;
   n.reads = {required(Count(p.steps) * p.batch * p.input * 4), required(Count(packed_recurrent_size(p)) * 4), optional(state)};
@@ -528,7 +528,7 @@ constexpr Row kRowsOfTable[] = {
     {"quantize_i8", of<QuantizeParams>}, {"pool_f32", of<PoolParams>},     {"pool_i8", of<PoolI8Params>},     {"sum_i8", of<SumI8Params>},        {"mean_i8", of<MeanI8Params>},        {"softmax_i8", of<SoftmaxI8Params>},
     {"softmax_f32", of<SoftmaxParams>}, {"reduce_f32", of<ReduceParams>},  {"norm_f32", of<NormParams>},      {"transpose", of<MoveParams>},      {"copy", of<MoveParams>},
     {"concat", of<ConcatParams>},       {"split", of<ConcatParams>},       {"gather", of<GatherParams>},      {"resize_f32", of<ResizeParams>},   {"lstm_f32", of<RecurrentParams>},
-    {"attention_f32", of<AttentionParams>}, {"gru_f32", of<RecurrentParams>},   {"resize_i8", of<ResizeI8Params>}, {"argmax_i8", of<ArgMaxI8Params>}, {"dynamic_i8", of<DynamicParams>},
+    {"attention_f32", of<AttentionParams>}, {"gru_f32", of<RecurrentParams>}, {"lstm_bf16", of<RecurrentParams>}, {"gru_bf16", of<RecurrentParams>},   {"resize_i8", of<ResizeI8Params>}, {"argmax_i8", of<ArgMaxI8Params>}, {"dynamic_i8", of<DynamicParams>},
     {"elements", of<ElementsParams>},   {"lstm_i8", of<RecurrentI8Params>}, {"pad", of<PadParams>},
     {"quantize_rgb_i8", of<QuantizeRgbParams>}, {"quantize_i16", of<QuantizeParams>}, {"dequantize_i16", of<DequantizeParams>},
 };

@@ -53,11 +53,6 @@ std::int64_t place(HalfProduct p, std::int64_t columns, std::int64_t u, std::int
   if (p == HalfProduct::matrices) return (u / 2 * columns + j) * 4 + u % 2 * 2 + h;
   return p == HalfProduct::lanes ? (2 * u + h) * columns + j : (u * columns + j) * 2 + h;
 }
-/// The nearest bfloat16, of two the even one.
-std::uint16_t rounded(float v) {
-  const auto u = std::bit_cast<std::uint32_t>(v);
-  return static_cast<std::uint16_t>(std::isnan(v) ? u >> 16 | 0x40 : (u + 0x7fff + (u >> 16 & 1)) >> 16);
-}
 /// Of the power of two that makes the largest finite number of a column lie in [1/2, 1), as far as it and its inverse are normal.
 int exponent(const float* column, std::int64_t n) {
   float most = 0;
@@ -105,6 +100,10 @@ ConvHalfParams prepare_conv_half(Isa isa, Half half, const ConvShape& shape, con
   return c;
 }
 
+std::uint16_t nearest_bfloat(float v) {
+  const auto u = std::bit_cast<std::uint32_t>(v);
+  return static_cast<std::uint16_t>(std::isnan(v) ? u >> 16 | 0x40 : (u + 0x7fff + (u >> 16 & 1)) >> 16);
+}
 std::string_view kernel(const ConvHalfParams& params) { return params.product == HalfProduct::lanes ? "conv_f16" : "conv_bf16"; }
 std::uint64_t scratch_of(const ConvHalfParams& c) { return static_cast<std::uint64_t>(up(4 * std::int64_t{c.m_block} * c.units, 64) + kBehindRows); }
 std::uint64_t scratch_bytes(const ConvHalfParams& params) { return params.scratch; }
@@ -129,7 +128,7 @@ void pack_conv_half(Isa isa, const ConvHalfParams& c, const float* weights, std:
           for (std::int64_t h = 0; h < 2; ++h) {
             const std::int64_t k = 2 * u + h;
             const float v = j < m && k < depth ? column[k % group_c * taps + k / group_c] : 0.f;
-            numbers[place(c.product, here, u, i, h)] = lanes ? static_cast<std::uint16_t>(encode(DType::f16, std::ldexp(double(v), -power))) : rounded(v);
+            numbers[place(c.product, here, u, i, h)] = lanes ? static_cast<std::uint16_t>(encode(DType::f16, std::ldexp(double(v), -power))) : nearest_bfloat(v);
           }
         if (lanes) panel[c.units * columns + i] = std::ldexp(1.f, power);
       }

@@ -55,6 +55,8 @@ constexpr Isa without_halves(Isa isa) {
 /// Whether the level has such products, and they are less work than float32's.
 bool suits_conv_half(Isa isa, Half half, const ConvShape& shape);
 ConvHalfParams prepare_conv_half(Isa isa, Half half, const ConvShape& shape, const Epilogue& epilogue);
+/// The nearest, of two the even one; a NaN stays one.
+std::uint16_t nearest_bfloat(float v);
 /// "conv_bf16" or "conv_f16".
 std::string_view kernel(const ConvHalfParams& params);
 std::uint64_t scratch_bytes(const ConvHalfParams& params);

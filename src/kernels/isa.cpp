@@ -23,28 +23,28 @@ SAHA_KERNEL_TABLES(avx2)
 SAHA_KERNEL_TABLES(avx512)
 #endif
 #if SAHA_HAS_avx512vnni
-SAHA_KERNEL_TABLES_OVER(avx512vnni, avx512vnni, avx512vnni, without, avx512)
+SAHA_KERNEL_TABLES_OVER(avx512vnni, avx512vnni, avx512vnni, without, without, avx512)
 #endif
 #if SAHA_HAS_avx512bf16
-SAHA_KERNEL_TABLES_OVER(avx512bf16, avx512vnni, avx512vnni, avx512bf16, avx512)
+SAHA_KERNEL_TABLES_OVER(avx512bf16, avx512vnni, avx512vnni, avx512bf16, avx512bf16, avx512)
 #endif
 #if SAHA_HAS_avx512amx
-SAHA_KERNEL_TABLES_OVER(avx512amx, avx512amx, avx512vnni, avx512amx, avx512)
+SAHA_KERNEL_TABLES_OVER(avx512amx, avx512amx, avx512vnni, avx512amx, avx512bf16, avx512)
 #endif
 #if SAHA_HAS_neon
 SAHA_KERNEL_TABLES(neon)
 #endif
 #if SAHA_HAS_neon_dot
-SAHA_KERNEL_TABLES_OVER(neon_dot, neon_dot, neon, without, neon)
+SAHA_KERNEL_TABLES_OVER(neon_dot, neon_dot, neon, without, without, neon)
 #endif
 #if SAHA_HAS_neon_fp16
-SAHA_KERNEL_TABLES_OVER(neon_fp16, neon_dot, neon, neon_fp16, neon)
+SAHA_KERNEL_TABLES_OVER(neon_fp16, neon_dot, neon, neon_fp16, without, neon)
 #endif
 #if SAHA_HAS_neon_i8mm
-SAHA_KERNEL_TABLES_OVER(neon_i8mm, neon_i8mm, neon, neon_fp16, neon)
+SAHA_KERNEL_TABLES_OVER(neon_i8mm, neon_i8mm, neon, neon_fp16, without, neon)
 #endif
 #if SAHA_HAS_neon_bf16
-SAHA_KERNEL_TABLES_OVER(neon_bf16, neon_i8mm, neon, neon_bf16, neon)
+SAHA_KERNEL_TABLES_OVER(neon_bf16, neon_i8mm, neon, neon_bf16, without, neon)
 #endif
 
 namespace saha::kernels {

@@ -19,9 +19,9 @@
 
 #if defined(__x86_64__)
 SAHA_KERNEL_TABLES(avx512_by_avx2)
-SAHA_KERNEL_TABLES_OVER(avx512vnni_by_avx2, avx512vnni_by_avx2, avx512vnni_by_avx2, without, avx512_by_avx2)
-SAHA_KERNEL_TABLES_OVER(avx512bf16_by_avx2, avx512vnni_by_avx2, avx512vnni_by_avx2, avx512bf16_by_avx2, avx512_by_avx2)
-SAHA_KERNEL_TABLES_OVER(avx512amx_by_avx2, avx512amx_by_avx2, avx512vnni_by_avx2, avx512amx_by_avx2, avx512_by_avx2)
+SAHA_KERNEL_TABLES_OVER(avx512vnni_by_avx2, avx512vnni_by_avx2, avx512vnni_by_avx2, without, without, avx512_by_avx2)
+SAHA_KERNEL_TABLES_OVER(avx512bf16_by_avx2, avx512vnni_by_avx2, avx512vnni_by_avx2, avx512bf16_by_avx2, avx512bf16_by_avx2, avx512_by_avx2)
+SAHA_KERNEL_TABLES_OVER(avx512amx_by_avx2, avx512amx_by_avx2, avx512vnni_by_avx2, avx512amx_by_avx2, avx512bf16_by_avx2, avx512_by_avx2)
 #endif
 
 namespace saha::kernels::test {
@@ -113,13 +113,16 @@ void run_pieces(std::string_view kernel, Isa isa, const Params& params, std::vec
 
 /// Phase after phase, in each piece by piece, the last one first.
 template <class Params>
-void run_phases(std::string_view kernel, Isa isa, const Params& params, std::vector<const void*> operands, std::uint32_t grid, std::uint32_t phases) {
+void run_phases(std::string_view kernel, Isa isa, const Params& params, std::vector<const void*> operands, std::uint32_t grid, std::uint32_t phases, std::uint64_t scratch = 0) {
   plan::Run run = find(kernel, tables(isa));
   ASSERT_NE(run, nullptr) << kernel << " " << name(isa);
   std::vector<void*> o;
   for (const void* p : operands) o.push_back(const_cast<void*>(p));
   for (std::uint32_t phase = 0; phase < phases; ++phase)
-    for (std::uint32_t i = grid; i-- > 0;) run({o.data(), nullptr, &params, i, i + 1, nullptr, phase, phase + 1});
+    for (std::uint32_t i = grid; i-- > 0;) {
+      Aligned<std::byte> s(scratch);
+      run({o.data(), nullptr, &params, i, i + 1, s.data(), phase, phase + 1});
+    }
 }
 
 /// a and b have the same bits.

@@ -12,9 +12,9 @@
 #include "kernels/tables.hpp"
 
 SAHA_KERNEL_TABLES(avx512_by_avx2)
-SAHA_KERNEL_TABLES_OVER(avx512vnni_by_avx2, avx512vnni_by_avx2, avx512vnni_by_avx2, without, avx512_by_avx2)
-SAHA_KERNEL_TABLES_OVER(avx512bf16_by_avx2, avx512vnni_by_avx2, avx512vnni_by_avx2, avx512bf16_by_avx2, avx512_by_avx2)
-SAHA_KERNEL_TABLES_OVER(avx512amx_by_avx2, avx512amx_by_avx2, avx512vnni_by_avx2, avx512amx_by_avx2, avx512_by_avx2)
+SAHA_KERNEL_TABLES_OVER(avx512vnni_by_avx2, avx512vnni_by_avx2, avx512vnni_by_avx2, without, without, avx512_by_avx2)
+SAHA_KERNEL_TABLES_OVER(avx512bf16_by_avx2, avx512vnni_by_avx2, avx512vnni_by_avx2, avx512bf16_by_avx2, avx512bf16_by_avx2, avx512_by_avx2)
+SAHA_KERNEL_TABLES_OVER(avx512amx_by_avx2, avx512amx_by_avx2, avx512vnni_by_avx2, avx512amx_by_avx2, avx512bf16_by_avx2, avx512_by_avx2)
 
 namespace saha::native {
 namespace {
@@ -88,6 +88,28 @@ TEST(Emulated, bfloat16_is_taken_where_it_is_asked_for) {
     const double off = distance(ran.got[0].tensor, ran.want[0].tensor);
     EXPECT_LT(off, 0.02);
     EXPECT_GT(off, 1e-5);   // it is not float32
+  }
+}
+TEST(Emulated, recurrent_layers_are_computed_in_bfloat16_where_it_is_asked_for) {
+  if (!emulates()) GTEST_SKIP() << "these kernels are emulated by AVX2, which this CPU lacks";
+  const auto layers = [](Net& n) {
+    Val x = n.b.ops("LSTM", {n.input({6, 2, 20}), n.weight({2, 160, 20}, -0.3f, 0.3f), n.weight({2, 160, 40}, -0.3f, 0.3f), n.weight({2, 320})}, {{"hidden_size", std::int64_t{40}}, {"direction", std::string("bidirectional")}}, 1)[0];
+    x = n.b.op("Reshape", {n.b.op("Transpose", {x}, {{"perm", ir::Ints{0, 2, 1, 3}}}), n.b.ints({6, 2, 80})});
+    return n.b.ops("GRU", {x, n.weight({1, 99, 80}, -0.3f, 0.3f), n.weight({1, 99, 33}, -0.3f, 0.3f), n.weight({1, 198})}, {{"hidden_size", std::int64_t{33}}, {"linear_before_reset", std::int64_t{1}}}, 1)[0];
+  };
+  for (Isa level : {Isa::avx512bf16, Isa::avx512amx}) {
+    for (Precision precision : {Precision::bfloat16, Precision::float32}) {
+      const bool half = precision == Precision::bfloat16;
+      Net n;
+      Ran ran;
+      ASSERT_NO_FATAL_FAILURE(run(n, layers(n), level, precision, ran));
+      for (const char* layer : {"lstm", "gru"})
+        for (const char* numbers : {"_bf16", "_f32"}) EXPECT_EQ(std::ranges::count(ran.kernels, layer + std::string(numbers)), half == (numbers == std::string("_bf16"))) << kernels::name(level);
+      ASSERT_EQ(ran.got[0].tensor.dims, ran.want[0].tensor.dims);
+      const double off = distance(ran.got[0].tensor, ran.want[0].tensor);
+      EXPECT_LT(off, half ? 0.02 : 1e-5);
+      if (half) { EXPECT_GT(off, 1e-5); }   // it is not float32
+    }
   }
 }
 TEST(Emulated, float32_stays_float32) {

@@ -1,4 +1,4 @@
-// LSTM and GRU with constant weights, default activations and full sequences on the float32 kernels; LSTM on stored integers.
+// LSTM and GRU with constant weights, default activations and full sequences on the float32 kernels, or with products in bfloat16; LSTM on stored integers.
 #include <algorithm>
 #include <cctype>
 #include <cmath>
@@ -35,14 +35,15 @@ template <bool Lstm> std::optional<Prepared> recurrent(const NodeSite& s) {
   const std::int64_t n = std::int64_t(directions.size()), h = r[2], rows = (Lstm ? 4 : 3) * h;
   if (r != Dims{n, rows, h} || s.dims(1) != Dims{n, rows, x[2]} || (s.has(3) && s.dims(3) != Dims{n, 2 * rows})) return {};
   for (std::size_t i : {5, 6}) if (s.has(i) && s.dims(i) != Dims{n, x[1], h}) return {};
-  auto p = Lstm ? kernels::prepare_lstm(s.isa, x[0], x[1], x[2], r[2], directions, int(s.out.size()))
-                : kernels::prepare_gru(s.isa, x[0], x[1], x[2], r[2], directions, s.i("linear_before_reset") != 0, int(s.out.size()));
+  const bool bfloats = s.precision == Precision::bfloat16 && kernels::has_recurrent_bf16(s.isa);
+  auto p = Lstm ? kernels::prepare_lstm(s.isa, x[0], x[1], x[2], r[2], directions, int(s.out.size()), bfloats)
+                : kernels::prepare_gru(s.isa, x[0], x[1], x[2], r[2], directions, s.i("linear_before_reset") != 0, int(s.out.size()), bfloats);
   if (Lstm && s.has_attr("cell_clip") && s.f("cell_clip") > 0) p.cell_bound = s.f("cell_clip");
   auto packed = packed_buffer(kernels::packed_recurrent_size(p));
   if (!packed) return {};
   kernels::pack_recurrent(s.isa, p, s.constant[1]->as<float>(), s.constant[2]->as<float>(), s.has(3) ? s.constant[3]->as<float>() : nullptr,
                           {packed->as<float>(), std::size_t(packed->size())});
-  Prepared q = call(Lstm ? "lstm_f32" : "gru_f32", p, {Operand::node(0), Operand::packed(0), s.has(5) ? Operand::node(5) : Operand::none()});
+  Prepared q = call(kernels::kernel(p), p, {Operand::node(0), Operand::packed(0), s.has(5) ? Operand::node(5) : Operand::none()});
   if (Lstm) q.operands.push_back(s.has(6) ? Operand::node(6) : Operand::none());
   q.packed.push_back(std::move(*packed));
   return q;

@@ -1,5 +1,7 @@
 #pragma once
 // AVX-512 BF16 (Intel 64 and IA-32 Architectures Software Developer's Manual, volume 2; MXCSR counts for none of it). With SAHA_ISA_EMULATED the same by float32's multiply-adds.
+#include <string.h>
+
 #include "kernels/loops/vec.hpp"
 
 namespace saha::kernels::SAHA_ISA {
@@ -22,6 +24,12 @@ inline V fma_without_denormals(V a, V b, V c) {
   return no_denormals(select((abs(r) == splat(0x1p-126f)) & (abs(exact) < splat(0x1p-62f)), with_sign(V{}, r), r));
 }
 #endif
+/// Two bfloat16, as a lane of a product has them.
+inline int32_t unit(const std::uint16_t* x) {
+  int32_t u;
+  memcpy(&u, x, 4);
+  return u;
+}
 /// vdpbf16ps: acc + x.upper * w.upper, then + x.lower * w.lower, of the bfloat16 in the halves of each lane; each rounded once to the nearest. Denormal numbers and results are 0.
 inline V plus_dots(V acc, I x, I w) {
 #if SAHA_INTRINSICS >= 4

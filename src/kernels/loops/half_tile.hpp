@@ -16,11 +16,6 @@ namespace saha::kernels::SAHA_ISA {
 inline constexpr int kTileRows = 8;
 
 #if SAHA_NEON == 0
-inline int32_t unit(const std::uint16_t* x) {
-  int32_t u;
-  memcpy(&u, x, 4);
-  return u;
-}
 /// Tiles of R points by N vectors of columns, one after the other. `start`: what sums begin with.
 template <int R, int N>
 void dot_tiles(const std::uint16_t* x, int64_t tiles, int64_t units, const int32_t* panel, const float* start, const Out& o, int64_t row, int64_t column, int columns, Ahead& ahead) {
