@@ -65,7 +65,7 @@ typedef struct saha_session_options {
   int threads;       /* that one run uses; 0: 1 */
   int no_simplify;   /* not 0: the graph is run as it stands; says nothing of a bundle */
   int pin;           /* not 0: each thread that the session makes stays on a core of its own; callers are left where they are */
-  const char* precision;  /* "float32" is strict; "bfloat16": products in bfloat16, sums in float32, with AMX only; NULL: "float32" */
+  const char* precision;  /* "float32" is strict; "bfloat16": products in bfloat16, sums in float32, on processors with AVX512-BF16 or AMX (x86) or BF16 (AArch64) only; NULL: "float32" */
   const char* level;      /* of the kernels: "generic", "avx2", "avx512", "avx512vnni", "avx512amx", "neon", "neon_dot", "neon_i8mm"; NULL: the highest that this processor runs */
 } saha_session_options;
 

@@ -40,7 +40,7 @@ struct SessionOptions {
   int threads = 1;        ///< that one run uses, the caller's own counted; they are shared by the contexts of a session
   bool simplify = true;   ///< the graph is simplified before it is planned; results differ by rounding only. Says nothing of a bundle
   bool pin = false;       ///< each thread that the session makes stays on a core of its own, the second of those allowed and on; callers are left where they are
-  std::string precision = "";   ///< "" and "float32": strict; "bfloat16": convolutions and products by constants, with sums of float32, on processors with AMX only
+  std::string precision = "";   ///< "" and "float32": strict; "bfloat16": convolutions, products by constants, recurrent layers and attention, with sums of float32, on processors with AVX512-BF16 or AMX only (x86)
   std::string level = "";       ///< of the kernels: "avx2", ..; "": the highest that this processor runs
 };
 

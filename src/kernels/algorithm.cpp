@@ -23,6 +23,7 @@ constexpr std::pair<std::string_view, std::string_view> kWords[] = {
     {"gemm_f32", "product by packed panels, blocked over the depth"},
     {"gemv_f32", "product of few rows, weights read once"},
     {"attention_f32", "scores of some queries at a time, never stored"},
+    {"attention_bf16", "scores of some queries at a time, never stored, products in bfloat16"},
     {"lstm_f32", "all steps in one call, packed weights by blocks of units"},
     {"gru_f32", "all steps in one call, packed weights by blocks of units"},
     {"lstm_bf16", "all steps in one call, products in bfloat16 summed in float32, packed weights by blocks of units"},

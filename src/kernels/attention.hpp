@@ -1,9 +1,10 @@
 #pragma once
 // Attention of heads in one pass  Y[b, h, i] = sum over j of p[j] V[b, h / group, j],  p = softmax over j of (scale * Q[b, h, i] . K[b, h / group, j] + mask[b, h, i, j]),  float32, any strides.
-// Kernel "attention_f32": operands Q, K, V, mask or null, Y.
+// Kernels "attention_f32", "attention_bf16": operands Q, K, V, mask or null, Y. In the second one scale * Q, K, p before it is divided by the sum of all, and V are rounded to bfloat16, and products summed in float32 as
+// HalfProduct::dots says (kernels/conv_half.hpp); all else is float32.
 //
 // A piece is a part of the queries of one head, whose scores never leave the thread's scratch. A key whose mask is -inf has no part, whatever its score; a query all of whose scores
-// are -inf becomes sums of 0 V. NaN in a score makes its row NaN. Probabilities below 2^-126 of the largest are 0. Sums over E and over j are cut every 256 terms; bits depend on the
+// are -inf becomes sums of 0 V. NaN in a score makes its row NaN. Probabilities below 2^-126 of the largest are 0. Sums over E and over j are cut every 256 terms, not so in bfloat16; bits depend on the
 // params and the level only. Y overlaps no operand.
 #include <cstdint>
 
@@ -32,6 +33,8 @@ struct AttentionParams {
 };
 
 AttentionParams prepare_attention(Isa isa, const AttentionShape& shape, float scale, bool masked);
+/// Whether the level has attention_bf16.
+constexpr bool has_attention_half(Isa isa) { return isa == Isa::avx512bf16 || isa == Isa::avx512amx; }
 std::uint32_t grid(const AttentionParams& params);
 std::uint64_t scratch_bytes(const AttentionParams& params);
 

@@ -528,7 +528,7 @@ constexpr Row kRowsOfTable[] = {
     {"quantize_i8", of<QuantizeParams>}, {"pool_f32", of<PoolParams>},     {"pool_i8", of<PoolI8Params>},     {"sum_i8", of<SumI8Params>},        {"mean_i8", of<MeanI8Params>},        {"softmax_i8", of<SoftmaxI8Params>},
     {"softmax_f32", of<SoftmaxParams>}, {"reduce_f32", of<ReduceParams>},  {"norm_f32", of<NormParams>},      {"transpose", of<MoveParams>},      {"copy", of<MoveParams>},
     {"concat", of<ConcatParams>},       {"split", of<ConcatParams>},       {"gather", of<GatherParams>},      {"resize_f32", of<ResizeParams>},   {"lstm_f32", of<RecurrentParams>},
-    {"attention_f32", of<AttentionParams>}, {"gru_f32", of<RecurrentParams>}, {"lstm_bf16", of<RecurrentParams>}, {"gru_bf16", of<RecurrentParams>},   {"resize_i8", of<ResizeI8Params>}, {"argmax_i8", of<ArgMaxI8Params>}, {"dynamic_i8", of<DynamicParams>},
+    {"attention_f32", of<AttentionParams>}, {"attention_bf16", of<AttentionParams>}, {"gru_f32", of<RecurrentParams>}, {"lstm_bf16", of<RecurrentParams>}, {"gru_bf16", of<RecurrentParams>},   {"resize_i8", of<ResizeI8Params>}, {"argmax_i8", of<ArgMaxI8Params>}, {"dynamic_i8", of<DynamicParams>},
     {"elements", of<ElementsParams>},   {"lstm_i8", of<RecurrentI8Params>}, {"pad", of<PadParams>},
     {"quantize_rgb_i8", of<QuantizeRgbParams>}, {"quantize_i16", of<QuantizeParams>}, {"dequantize_i16", of<DequantizeParams>},
 };

@@ -8,13 +8,13 @@
 namespace saha::kernels {
 extern const std::span<const Kernel> kSoftmaxI8;  // without vectors: compiled once, in every level's list
 namespace without {
-inline constexpr std::span<const Kernel> kConvHalf, kRecurrentHalf, kRowFilter, kWinogradI8;
+inline constexpr std::span<const Kernel> kAttentionHalf, kConvHalf, kRecurrentHalf, kRowFilter, kWinogradI8;
 }
 }  // namespace saha::kernels
 
 #define SAHA_KERNEL_LIST(integers, windows, filtered, halves, dots, filters, base)                                                              \
   inline std::span<const std::span<const Kernel>> tables() {                                                                              \
-    static const std::span<const Kernel> all[] = {kSoftmaxI8, integers::kConvI8, halves::kConvHalf, dots::kRecurrentHalf, windows::kDepthwiseI8, base::kElementwiseI8, base::kReduceI8, base::kResizeI8, base::kGemm, base::kGemv, base::kStencil, filters::kRowFilter,\
+    static const std::span<const Kernel> all[] = {kSoftmaxI8, integers::kConvI8, halves::kConvHalf, dots::kRecurrentHalf, dots::kAttentionHalf, windows::kDepthwiseI8, base::kElementwiseI8, base::kReduceI8, base::kResizeI8, base::kGemm, base::kGemv, base::kStencil, filters::kRowFilter,\
                                                   base::kConv, base::kConvLast, base::kWinograd, filtered::kWinogradI8, base::kDepthwise, base::kElementwise, base::kElements, base::kRows, base::kPool, base::kMovement,\
                                                   base::kAttention, base::kResize, base::kRecurrent, base::kRecurrentI8, base::kDepthwiseLast, base::kPoolLast, base::kRowBands};\
     return all;                                                                                                                           \
@@ -29,6 +29,6 @@ inline constexpr std::span<const Kernel> kConvHalf, kRecurrentHalf, kRowFilter, 
   }
 #define SAHA_KERNEL_TABLES_OVER(isa, integers, windows, halves, dots, base)                                                                     \
   namespace saha::kernels::isa {                                                                                                          \
-  extern const std::span<const Kernel> kConvI8, kDepthwiseI8, kWinogradI8, kConvHalf, kRecurrentHalf;                                                   \
+  extern const std::span<const Kernel> kConvI8, kDepthwiseI8, kWinogradI8, kConvHalf, kAttentionHalf, kRecurrentHalf;                                                 \
   SAHA_KERNEL_LIST(integers, windows, windows, halves, dots, base, base)                                                                        \
   }

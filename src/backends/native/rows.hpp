@@ -55,7 +55,7 @@ std::string layer_text(const kernels::Epilogue& e);
 
 /// A convolution, alone or with what follows it, of images so small that they are done best as they are: kernels/stencil.hpp.
 bool convolves_small_planes(const ir::Graph& g, const ir::Node& n, kernels::Isa isa);
-/// Large images, more than once: values between convolutions have channels last. What one convolution gains is less than its operand's and its result's change of layout.
+/// Large images, more than once or cut into patches: values between convolutions have channels last. What one convolution gains is less than its operand's and its result's change of layout.
 bool convolves_channels_last(const ir::Graph& g, kernels::Isa isa);
 /// The MaxPool takes what the convolution gives by windows that its kernel takes at once (kernels/row_filter.hpp); both are nodes of g, and the convolution takes planes.
 bool pools_small_planes(const ir::Graph& g, const ir::Node& conv, const ir::Node& pool, kernels::Isa isa);

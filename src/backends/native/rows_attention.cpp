@@ -25,10 +25,16 @@ std::optional<Heads> heads_of(const Strided& x, std::int64_t heads) {
   return Heads{d[0], heads, d[1], columns, {x.first, s[0], columns * s[2], s[1], s[2]}};
 }
 
+/// Products in bfloat16 where they are asked for; of few queries they would take less than rounding keys and values does.
+std::string_view kernel_of(const NodeSite& s, const kernels::AttentionParams& p) {
+  constexpr std::int64_t kFewQueries = 8;
+  return half_of(s.precision) == kernels::Half::bfloat16 && kernels::has_attention_half(s.isa) && p.shape.queries >= kFewQueries ? "attention_bf16" : "attention_f32";
+}
+
 std::optional<Prepared> attention(const NodeSite& s) {
   const auto p = attention_params(s);
   if (!p) return {};
-  return call("attention_f32", *p, {Operand::node(0), Operand::node(1), Operand::node(2), p->masked ? Operand::node(3) : Operand::none()});
+  return call(kernel_of(s, *p), *p, {Operand::node(0), Operand::node(1), Operand::node(2), p->masked ? Operand::node(3) : Operand::none()});
 }
 
 std::optional<Prepared> fused(const NodeSite& s) {
@@ -53,7 +59,7 @@ std::optional<Prepared> fused(const NodeSite& s) {
   if (!p) return {};
   if (!p->masked) operands.push_back(Operand::none());
   else if (!operand(g.operand(*at, 3))) return {};
-  return call("attention_f32", *p, std::move(operands));
+  return call(kernel_of(s, *p), *p, std::move(operands));
 }
 
 constexpr KernelDef kRows[] = {{"Attention", attention}, {"Fused", fused}};

@@ -408,6 +408,11 @@ std::optional<kernels::ConvShape> static_conv_shape(const ir::Graph& g, const ir
   for (const ir::TypeRef& t : {in[0], in[1], out[0]}) if (!ir::is_static(*t)) return {};
   return conv_shape({{*conv->attrs}, conv->op.str(), in, out, {}, isa}, 1);
 }
+/// Each pixel is read once, into a long row of products: what follows is rows of channels, and the image's reorder costs little beside it.
+bool embeds_patches(const ir::Graph& g, const ir::Node& n, kernels::Isa isa) {
+  const auto s = static_conv_shape(g, n, isa);
+  return s && s->groups == 1 && s->kernel_h * s->kernel_w >= 16 && s->kernel_h == s->stride_h && s->kernel_w == s->stride_w;
+}
 }  // namespace
 
 bool convolves_small_planes(const ir::Graph& g, const ir::Node& n, kernels::Isa isa) {
@@ -416,7 +421,10 @@ bool convolves_small_planes(const ir::Graph& g, const ir::Node& n, kernels::Isa 
 }
 bool convolves_channels_last(const ir::Graph& g, kernels::Isa isa) {
   const auto held = [&](ir::ValueId v) { return v == ir::ValueId::none || fits_slot(g.type(v)); };
-  return std::ranges::count_if(g.nodes(), [&](const ir::Node& n) { return prefers_channels_last(g, n) && held(g.result(n)) && std::ranges::all_of(g.operands(n), held) && !convolves_small_planes(g, n, isa); }) > 1;
+  int several = 0;
+  for (const ir::Node& n : g.nodes())
+    if (prefers_channels_last(g, n) && held(g.result(n)) && std::ranges::all_of(g.operands(n), held) && !convolves_small_planes(g, n, isa)) several += embeds_patches(g, n, isa) ? 2 : 1;
+  return several > 1;
 }
 bool pools_small_planes(const ir::Graph& g, const ir::Node& conv, const ir::Node& pool, kernels::Isa isa) {
   if (pool.op != "MaxPool" || pool.num_results != 1 || !ir::is_static(g.type(g.result(pool)))) return false;

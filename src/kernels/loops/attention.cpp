@@ -2,6 +2,7 @@
 // Contract in kernels/attention.hpp.
 #include "kernels/attention.hpp"
 
+#include "kernels/loops/attention_products.hpp"
 #include "kernels/loops/packed_product.hpp"
 
 namespace saha::kernels::SAHA_ISA {
@@ -18,6 +19,8 @@ void pack_panels_of(const float* b, int64_t row, int64_t column, int64_t depth, 
     j += vectors * W;
   }
 }
+
+void product_of(float* a, int64_t a_row, int64_t m, const float* b, int64_t k, int64_t n, float* c) { packed_product(a, a_row, m, b, k, n, nullptr, c); }
 
 /// Adds a row of a mask to the scores; minus infinity stays, whatever it is added to.
 void add_mask(float* s, const float* mask, int64_t column, int64_t n) {
@@ -56,7 +59,9 @@ float exponentials(float* s, int64_t n, int64_t columns) {
   return 1.f / sum(total[0] + total[1]);
 }
 
-void run_attention(const plan::Call& call) {
+}  // namespace
+
+void run_attention(const plan::Call& call, const AttentionProducts& products) {
   const AttentionParams& p = *static_cast<const AttentionParams*>(call.params);
   const AttentionShape& s = p.shape;
   const auto operand = [&](int i) { return static_cast<const float*>(call.operands[i]); };
@@ -71,8 +76,8 @@ void run_attention(const plan::Call& call) {
     const auto of = [&](const HeadStrides& t, int64_t h) { return t.first + batch * t.batch + h * t.head; };
     if (const int64_t kv = batch * s.heads + head / s.group; kv != packed) {
       packed = kv;
-      pack_panels_of(operand(1) + of(s.k, head / s.group), s.k.column, s.k.row, s.depth, s.keys, keys);
-      pack_panels_of(operand(2) + of(s.v, head / s.group), s.v.row, s.v.column, s.keys, s.values, values);
+      products.pack(operand(1) + of(s.k, head / s.group), s.k.column, s.k.row, s.depth, s.keys, keys);
+      products.pack(operand(2) + of(s.v, head / s.group), s.v.row, s.v.column, s.keys, s.values, values);
     }
     const int64_t last = s.queries * (cut + 1) / p.cuts;
     for (int64_t i0 = s.queries * cut / p.cuts; i0 < last; i0 += p.rows) {
@@ -83,14 +88,14 @@ void run_attention(const plan::Call& call) {
           for (int64_t e = 0; e < s.depth; e += W) store_up_to(queries + i * s.depth + e, load_up_to(q + e, s.depth - e) * scale, s.depth - e);
         else
           for (int64_t e = 0; e < s.depth; ++e) queries[i * s.depth + e] = q[e * s.q.column] * p.scale;
-      packed_product(queries, s.depth, rows, keys, s.depth, at.key_columns, nullptr, scores);
+      products.multiply(queries, s.depth, rows, keys, s.depth, at.key_columns, scores);
       float inverse[64];
       for (int64_t i = 0; i < rows; ++i) {
         float* row = scores + i * at.key_columns;
         if (p.masked) add_mask(row, operand(3) + of(s.mask, head) + (i0 + i) * s.mask.row, s.mask.column, s.keys);
         inverse[i] = exponentials(row, s.keys, at.key_columns);
       }
-      packed_product(scores, at.key_columns, rows, values, s.keys, at.value_columns, nullptr, sums);
+      products.multiply(scores, at.key_columns, rows, values, s.keys, at.value_columns, sums);
       float* to = y + of(s.y, head) + i0 * s.y.row;
       for (int64_t i = 0; i < rows; ++i, to += s.y.row)
         for (int64_t f = 0; f < s.values; f += W) store_up_to(to + f, load(sums + i * at.value_columns + f) * splat(inverse[i]), s.values - f);
@@ -98,7 +103,11 @@ void run_attention(const plan::Call& call) {
   }
 }
 
-constexpr Kernel kRowsOfTable[] = {{"attention_f32", run_attention}};
+namespace {
+
+void run(const plan::Call& call) { run_attention(call, {pack_panels_of, product_of}); }
+
+constexpr Kernel kRowsOfTable[] = {{"attention_f32", run}};
 
 }  // namespace
 

@@ -122,6 +122,8 @@ void band(const Part& p, int64_t oy0, int64_t oy1) {
   }
 }
 
+constexpr int kWide = 7, kNarrow = 4;   // outputs of a tile: as many as there are registers for, beside the taps of a row; and what fits other widths better, but for windows of 7x7, which few networks have
+
 using Band = void (*)(const Part&, int64_t oy0, int64_t oy1);
 /// Null where a window is not unrolled, or leaves the image further than a tile's edge can.
 template <int T>
@@ -134,7 +136,8 @@ Band unrolled(const ConvShape& s) {
     if (k == 3 && s.stride_w == 2) return band<3, 2, T>;
     if (k == 5 && s.stride_w == 1) return band<5, 1, T>;
     if (k == 5 && s.stride_w == 2) return band<5, 2, T>;
-    if (k == 7 && s.stride_w == 1) return band<7, 1, T>;
+    if constexpr (T == kWide)
+      if (k == 7 && s.stride_w == 1) return band<7, 1, T>;
   }
   return nullptr;
 }
@@ -208,10 +211,8 @@ void any_band(const Part& p, int64_t oy0, int64_t oy1) {
   }
 }
 
-constexpr int kWide = 7, kNarrow = 4;   // outputs of a tile: as many as there are registers for, beside the taps of a row; and what fits other widths better
-
 Band band_of(const ConvShape& s) {
-  const bool wide = s.out_w >= kWide && 7 * round_up(s.out_w, kWide) <= 8 * round_up(s.out_w, kNarrow);
+  const bool wide = s.out_w >= kWide && (s.kernel_w == 7 || 7 * round_up(s.out_w, kWide) <= 8 * round_up(s.out_w, kNarrow));
   const Band fast = wide ? unrolled<kWide>(s) : s.out_w >= kNarrow ? unrolled<kNarrow>(s) : nullptr;
   return fast ? fast : wide ? any_band<kWide> : any_band<kNarrow>;
 }
