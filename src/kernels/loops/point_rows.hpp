@@ -10,6 +10,25 @@ void fill(T* to, int64_t n, T value) {
   for (int64_t i = 0; i < n; ++i) to[i] = value;
 }
 
+/// Of n points side by side, `step` elements apart in the image: `height` runs of `whole` elements, `line` apart.
+template <class X>
+struct Windows {
+  const X* from;
+  int64_t n, step, height, line, whole, width;
+};
+/// Their rows. A function of its own: its numbers are in registers.
+template <int kBlocks, class X, class T, class Copy>
+[[gnu::noinline]] void copy_windows(const Windows<X>& of, T* rows, const Copy& copy) {
+  const Windows<X> w = of;
+  const Copy by = copy;
+  const X* from = w.from;
+  for (int64_t i = 0; i < w.n; ++i, from += w.step, rows += w.width) {
+    const X* tap = from;
+    T* to = rows;
+    for (int64_t ky = 0; ky < w.height; ++ky, tap += w.line, to += w.whole) by.template blocks<kBlocks>(tap, to);
+  }
+}
+
 /// Rows of the points [m0, m1) of an image, `width` numbers each: what copy(from, n, to) makes of X, `beyond` outside of the image, zeros behind the last tap. A copy that has blocks<n>() copies n blocks,
 /// of two of which it may read kShort elements where fewer are wanted: within the image, and what is written beyond a row is written over, or is multiplied by 0.
 template <class X, class T, class Copy>
@@ -33,16 +52,9 @@ void fill_point_rows(const ConvShape& s, int64_t width, const X* x, int64_t grou
         const int64_t at = top * s.in_w * channels, room = s.in_h * s.in_w * channels - at - (s.kernel_h - 1) * line - Copy::kShort;
         const int64_t last = room < 0 ? -1 : least(s.in_w - s.kernel_w, room / channels);
         if (const int64_t n = last < left ? 0 : least(least((last - left) / s.stride_w + 1, (end_left - left) / s.stride_w), m1 - m); n > 0) {
-          const auto windows = [&]<int kBlocks>() {
-            const X* from = x + at + left * channels;
-            for (int64_t i = 0; i < n; ++i, from += s.stride_w * channels, rows += width) {
-              const X* tap = from;
-              to = rows;
-              for (int64_t ky = 0; ky < s.kernel_h; ++ky, tap += line, to += whole) copy.template blocks<kBlocks>(tap, to);
-            }
-          };
-          whole <= Copy::kShort / 2 ? windows.template operator()<1>() : windows.template operator()<2>();
-          m += n - 1, rows -= width, pass(n - 1);
+          const Windows<X> windows{x + at + left * channels, n, s.stride_w * channels, s.kernel_h, line, whole, width};
+          whole <= Copy::kShort / 2 ? copy_windows<1>(windows, rows, copy) : copy_windows<2>(windows, rows, copy);
+          m += n - 1, rows += (n - 1) * width, pass(n - 1);
           continue;
         }
       }
