@@ -119,7 +119,10 @@ inline void add_units(I (&acc)[R][2], const I (&x)[R], const int32_t* w, Lanes<K
 }
 /// R rows times one panel of two vectors of columns, whose sums begin with `first` and `second`.
 template <class D, int R>
-[[gnu::noinline]] void tile(const int32_t* x, int64_t units, const int32_t* w, I first, I second, Ahead::Part ahead, I (*sums)[2]) {
+#if SAHA_ISA_LEVEL >= 2
+[[gnu::noinline]]   // once for all loops: with VNNI few of them are run
+#endif
+void tile(const int32_t* x, int64_t units, const int32_t* w, I first, I second, Ahead::Part ahead, I (*sums)[2]) {
   I acc[R][2];
 #pragma GCC unroll 12
   for (int r = 0; r < R; ++r) acc[r][0] = first, acc[r][1] = second;

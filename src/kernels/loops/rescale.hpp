@@ -346,9 +346,9 @@ inline void put(I a, I b, const int32_t* t, const Bounds& s, void* to, int64_t n
   }
 }
 
-/// put(r, block) for R rows by the usual rule, real_near.
+/// put(r, block) for R rows by the usual rule, real_near. Inlined wherever it is used: the sums are in registers.
 template <int R, bool AllUnsigned = false, class Put>
-inline void each_near(const I (&sums)[R][2], const int32_t* t, const Bounds& s, Put put) {
+[[gnu::always_inline]] inline void each_near(const I (&sums)[R][2], const int32_t* t, const Bounds& s, Put put) {
 #if SAHA_INTRINSICS >= 1
   if (AllUnsigned || s.all_unsigned) {   // narrowing by saturation bounds them; two rows at once
     const auto numbers = [&](int r) {
@@ -370,7 +370,7 @@ inline void each_near(const I (&sums)[R][2], const int32_t* t, const Bounds& s, 
 }
 /// Whole blocks to rows `stride` bytes apart.
 template <int R>
-inline void put_near(const I (&sums)[R][2], const int32_t* t, const Bounds& s, std::uint8_t* to, int64_t stride) {
+[[gnu::always_inline]] inline void put_near(const I (&sums)[R][2], const int32_t* t, const Bounds& s, std::uint8_t* to, int64_t stride) {
   each_near<R>(sums, t, s, [&](int, B row) { store(to, row), to += stride; });
 }
 
