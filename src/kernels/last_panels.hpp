@@ -13,7 +13,7 @@ namespace saha::kernels {
 [[maybe_unused]] static constexpr std::int64_t last_panel_columns(std::int64_t n, int w) { return (n + w - 1) / w * w; }
 /// Channels of each of `blocks` equal parts of n: whole panels, and none of one vector at the end, since no panel has one beside others.
 [[maybe_unused]] static constexpr std::int64_t last_block(std::int64_t n, std::int64_t blocks, int w) {
-  const std::int64_t panel = last_vectors(w) * w;
+  const std::int64_t panel = (n > 4 * w ? last_vectors(w) : 2) * w;
   std::int64_t block = ((n + blocks - 1) / blocks + panel - 1) / panel * panel;
   while (block < n && (n - 1) % block + 1 <= w) block += panel;
   return block;
