@@ -16,7 +16,7 @@ std::int64_t tiles_of(const ConvShape& s) { return (s.out_w + kResults - 1) / kR
 }  // namespace
 
 bool suits_row_filter(Isa isa, const ConvShape& s, bool pool) {
-  if (isa == Isa::generic || !suits_stencil(isa, s) || (s.kernel_w != 3 && s.kernel_w != 5) || s.dilation_w != 1 || s.out_channels / s.groups < kRowFilterOutputs) return false;
+  if (isa == Isa::generic || !is_small_image(s) || (s.kernel_w != 3 && s.kernel_w != 5) || s.dilation_w != 1 || s.out_channels / s.groups < kRowFilterOutputs) return false;
   if (pool && (s.kernel_h != s.kernel_w || s.dilation_h != 1)) return false;
   const std::int64_t points = s.kernel_w + 3, depth = s.in_channels / s.groups * s.kernel_h, tiles = tiles_of(s), at_once = (pool ? s.out_h / 2 : s.out_h) * tiles;
   return at_once > 0 && s.out_w > (pool ? 1 : 0) && 10 * points * (depth + kTileSteps) <= 9 * kResults * s.kernel_w * depth && 3 * kResults * tiles <= 4 * s.out_w && 3 * up(at_once, lanes(isa)) <= 4 * at_once;

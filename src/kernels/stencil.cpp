@@ -14,12 +14,16 @@ std::int64_t width_of(const ConvShape& s) { return s.out_w + (s.kernel_w - 1) * 
 std::int64_t rows_of(const ConvShape& s) { return s.out_h + (s.kernel_h - 1) * s.dilation_h; }
 }  // namespace
 
-bool suits_stencil(Isa isa, const ConvShape& s) {
-  const std::int64_t w = lanes(isa), channels = s.in_channels / s.groups, vectors = (s.out_w + w - 1) / w;
+bool is_small_image(const ConvShape& s) {
+  const std::int64_t channels = s.in_channels / s.groups;
   const bool depthwise = s.in_channels == s.groups && s.groups > 1;
   const double products = double(s.out_channels / s.groups) * double(s.out_h * s.out_w) * double(channels * s.kernel_h * s.kernel_w);
   return s.stride_h == 1 && s.stride_w == 1 && s.kernel_h * s.kernel_w > 1 && !depthwise && s.batch * s.out_channels * s.out_h * s.out_w > 0 && channels > 0 &&
-         3 * vectors * w <= 4 * s.out_w && products <= kMostProducts && double(width_of(s)) * double(rows_of(s)) * double(channels) * 4 <= kImageBytes;
+         products <= kMostProducts && double(width_of(s)) * double(rows_of(s)) * double(channels) * 4 <= kImageBytes;
+}
+bool suits_stencil(Isa isa, const ConvShape& s) {
+  const std::int64_t w = lanes(isa), vectors = (s.out_w + w - 1) / w;
+  return is_small_image(s) && 3 * vectors * w <= 4 * s.out_w;
 }
 
 StencilParams prepare_stencil(Isa isa, const ConvShape& s, const Epilogue& epilogue) {

@@ -18,6 +18,8 @@ struct StencilParams {
   std::uint64_t scratch = 0;
 };
 
+/// Few products, of an image that stays in a first-level cache.
+bool is_small_image(const ConvShape& shape);
 /// Whether it is the kernel for that shape: the image fits the first-level cache, vectors are mostly full, and there is no more work than one piece has.
 bool suits_stencil(Isa isa, const ConvShape& shape);
 /// Of a shape that suits.

@@ -417,7 +417,7 @@ bool embeds_patches(const ir::Graph& g, const ir::Node& n, kernels::Isa isa) {
 
 bool convolves_small_planes(const ir::Graph& g, const ir::Node& n, kernels::Isa isa) {
   const auto shape = static_conv_shape(g, n, isa);
-  return shape && kernels::suits_stencil(isa, *shape);
+  return shape && (kernels::suits_stencil(isa, *shape) || kernels::suits_row_filter(isa, *shape, false));
 }
 bool convolves_channels_last(const ir::Graph& g, kernels::Isa isa) {
   const auto held = [&](ir::ValueId v) { return v == ir::ValueId::none || fits_slot(g.type(v)); };
