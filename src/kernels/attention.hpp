@@ -33,8 +33,6 @@ struct AttentionParams {
 };
 
 AttentionParams prepare_attention(Isa isa, const AttentionShape& shape, float scale, bool masked);
-/// Whether the level has attention_bf16.
-constexpr bool has_attention_half(Isa isa) { return isa == Isa::avx512bf16 || isa == Isa::avx512amx; }
 std::uint32_t grid(const AttentionParams& params);
 std::uint64_t scratch_bytes(const AttentionParams& params);
 

@@ -475,7 +475,7 @@ bool contract(const Site& site, const AttentionParams& p, Needs& n) {
 }
 bool contract(const Site& site, const RecurrentParams& p, Needs& n) {
   const bool lstm = site.kernel.starts_with("lstm");
-  if (p.gates != (lstm ? 4 : 3) || !few(p.steps, p.batch, p.input, p.hidden) || !within(1, 2, p.directions) || !within(0, 1, p.reversed[0], p.reversed[1], p.reset_after) || !within(0, lstm ? 3 : 2, p.outputs) || !within(0, has_recurrent_bf16(site.isa), p.bfloats) || kernel(p) != site.kernel) return false;
+  if (p.gates != (lstm ? 4 : 3) || !few(p.steps, p.batch, p.input, p.hidden) || !within(1, 2, p.directions) || !within(0, 1, p.reversed[0], p.reversed[1], p.reset_after) || !within(0, lstm ? 3 : 2, p.outputs) || !within(0, has_bfloat_dots(site.isa), p.bfloats) || kernel(p) != site.kernel) return false;
   const Count state = Count(p.directions) * p.batch * p.hidden * 4;
   if (!holds(Count(p.input) * p.hidden * 16) || !holds(Count(p.hidden) * p.hidden * 16) || !holds(Count(std::max<std::int64_t>(p.steps, 1)) * p.batch * p.hidden * 32) || !few(p.gates * p.hidden)) return false;
   const bool reversed[2] = {p.reversed[0] != 0, p.reversed[1] != 0};

@@ -46,6 +46,8 @@ Isa detect_isa();
 constexpr bool is_neon(Isa isa) { return isa >= Isa::neon; }
 /// Lanes of float32 in a vector: what packed buffers are laid out by.
 constexpr int lanes(Isa isa) { return is_neon(isa) || isa == Isa::generic ? 4 : isa == Isa::avx2 ? 8 : 16; }
+/// Whether the level has vdpbf16ps.
+constexpr bool has_bfloat_dots(Isa isa) { return isa == Isa::avx512bf16 || isa == Isa::avx512amx; }
 /// Whether a CPU whose highest level is `cpu` runs kernels of level `isa`.
 constexpr bool runs(Isa cpu, Isa isa) { return isa == Isa::generic || (isa <= cpu && is_neon(isa) == is_neon(cpu)); }
 

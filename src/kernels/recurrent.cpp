@@ -17,7 +17,7 @@ constexpr std::int64_t kMostBlocks = 16;
 constexpr std::int64_t kRoundedPairs = 16 << 10, kTileRows = 24;   // of X at once, in whole tiles of 6 and of 8 rows
 
 RecurrentParams prepare(Isa isa, int gates, std::int64_t steps, std::int64_t batch, std::int64_t input, std::int64_t hidden, std::span<const bool> reversed, bool reset_after, int outputs, bool bfloats) {
-  SAHA_ASSERT((reversed.size() == 1 || reversed.size() == 2) && (!bfloats || has_recurrent_bf16(isa)));
+  SAHA_ASSERT((reversed.size() == 1 || reversed.size() == 2) && (!bfloats || has_bfloat_dots(isa)));
   RecurrentParams p;
   p.steps = steps, p.batch = batch, p.input = input, p.hidden = hidden, p.gates = gates, p.reset_after = reset_after, p.outputs = outputs;
   p.directions = static_cast<std::int32_t>(reversed.size());

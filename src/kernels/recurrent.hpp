@@ -30,8 +30,6 @@ struct RecurrentParams {
   std::int64_t chunk = 1;                       ///< steps whose input products are made at once
   std::int64_t units = 0;                       ///< hidden units in whole vectors
 };
-/// Whether the level has "lstm_bf16" and "gru_bf16".
-constexpr bool has_recurrent_bf16(Isa isa) { return isa == Isa::avx512bf16 || isa == Isa::avx512amx; }
 RecurrentParams prepare_lstm(Isa isa, std::int64_t steps, std::int64_t batch, std::int64_t input, std::int64_t hidden, std::span<const bool> reversed, int outputs, bool bfloats = false);
 RecurrentParams prepare_gru(Isa isa, std::int64_t steps, std::int64_t batch, std::int64_t input, std::int64_t hidden, std::span<const bool> reversed, bool reset_after, int outputs, bool bfloats = false);
 std::string_view kernel(const RecurrentParams& params);

@@ -55,7 +55,7 @@ void check_by(const Case& c, std::string_view kernel) {
   for (std::size_t i = 0; i < mask.size(); i += 3) mask[i] = -INFINITY;
   for (std::int64_t j = 0; j < c.keys; ++j) mask[static_cast<std::size_t>(j)] = -INFINITY;   // the first query attends nothing
   for (Isa isa : levels()) {
-    if (half && !has_attention_half(isa)) continue;
+    if (half && !has_bfloat_dots(isa)) continue;
     const AttentionParams p = prepare_attention(isa, s, scale, c.masked);
     const std::size_t size = extent(s.y, c.batch, c.heads, c.queries, c.values);
     Aligned<float> y(size), again(size);

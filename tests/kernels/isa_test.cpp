@@ -143,9 +143,9 @@ TEST(Isa, every_level_has_every_kernel_and_no_name_twice) {
         EXPECT_NE(algorithm(k.name), "") << k.name << " is missing in kernels/algorithm.cpp";
       }
     for (const Half half : {Half::bfloat16, Half::float16}) EXPECT_EQ(names.erase(half == Half::bfloat16 ? "conv_bf16" : "conv_f16"), product_of(isa, half) ? 1u : 0u) << name(isa);
-    EXPECT_EQ(names.erase("attention_bf16"), has_attention_half(isa) ? 1u : 0u) << name(isa);
+    EXPECT_EQ(names.erase("attention_bf16"), has_bfloat_dots(isa) ? 1u : 0u) << name(isa);
     EXPECT_EQ(names.erase("row_bands_bf16"), product_of(isa, Half::bfloat16) ? 1u : 0u) << name(isa);
-    for (std::string_view recurrent : {"lstm_bf16", "gru_bf16"}) EXPECT_EQ(names.erase(recurrent), has_recurrent_bf16(isa) ? 1u : 0u) << name(isa) << " " << recurrent;
+    for (std::string_view recurrent : {"lstm_bf16", "gru_bf16"}) EXPECT_EQ(names.erase(recurrent), has_bfloat_dots(isa) ? 1u : 0u) << name(isa) << " " << recurrent;
     for (std::string_view left_out : {"row_filter_f32", "winograd_i8"}) EXPECT_EQ(names.erase(left_out), isa == Isa::generic ? 0u : 1u) << name(isa) << " " << left_out;
     if (first.empty()) first = names;
     EXPECT_EQ(names, first) << name(isa);

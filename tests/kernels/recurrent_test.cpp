@@ -130,7 +130,7 @@ void check_bfloats(int gates, std::int64_t T, std::int64_t B, std::int64_t I, st
   bool reversed[2] = {backwards[0], backwards.size() > 1 && backwards[1]};
   std::vector<float> first;
   for (Isa isa : levels()) {
-    if (!has_recurrent_bf16(isa)) continue;
+    if (!has_bfloat_dots(isa)) continue;
     const std::span<const bool> directions(reversed, backwards.size());
     const RecurrentParams p = gates == 4 ? prepare_lstm(isa, T, B, I, H, directions, 3, true) : prepare_gru(isa, T, B, I, H, directions, reset_after, 2, true);
     Aligned<float> packed(at(packed_recurrent_size(p))), out(at(T * D * B * H)), last(at(D * B * H)), cell(at(D * B * H));
@@ -228,7 +228,7 @@ TEST(Recurrent, bfloat16_has_a_contract_at_its_levels_alone) {
   EXPECT_LT(packed_recurrent_size(half), packed_recurrent_size(whole) * 6 / 10);
   EXPECT_EQ(scratch_bytes(whole), 0u);
   for (Isa isa : kLevels) {
-    EXPECT_EQ(needs_of("lstm_bf16", isa, half).has_value(), has_recurrent_bf16(isa)) << name(isa);
+    EXPECT_EQ(needs_of("lstm_bf16", isa, half).has_value(), has_bfloat_dots(isa)) << name(isa);
     EXPECT_FALSE(needs_of("lstm_bf16", isa, whole) || needs_of("lstm_f32", isa, half) || needs_of("gru_bf16", isa, half)) << name(isa);
   }
   RecurrentParams damaged = half;

@@ -28,7 +28,7 @@ std::optional<Heads> heads_of(const Strided& x, std::int64_t heads) {
 /// Products in bfloat16 where they are asked for; of few queries they would take less than rounding keys and values does.
 std::string_view kernel_of(const NodeSite& s, const kernels::AttentionParams& p) {
   constexpr std::int64_t kFewQueries = 8;
-  return half_of(s.precision) == kernels::Half::bfloat16 && kernels::has_attention_half(s.isa) && p.shape.queries >= kFewQueries ? "attention_bf16" : "attention_f32";
+  return half_of(s.precision) == kernels::Half::bfloat16 && kernels::has_bfloat_dots(s.isa) && p.shape.queries >= kFewQueries ? "attention_bf16" : "attention_f32";
 }
 
 std::optional<Prepared> attention(const NodeSite& s) {

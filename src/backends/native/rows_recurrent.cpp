@@ -35,7 +35,7 @@ template <bool Lstm> std::optional<Prepared> recurrent(const NodeSite& s) {
   const std::int64_t n = std::int64_t(directions.size()), h = r[2], rows = (Lstm ? 4 : 3) * h;
   if (r != Dims{n, rows, h} || s.dims(1) != Dims{n, rows, x[2]} || (s.has(3) && s.dims(3) != Dims{n, 2 * rows})) return {};
   for (std::size_t i : {5, 6}) if (s.has(i) && s.dims(i) != Dims{n, x[1], h}) return {};
-  const bool bfloats = s.precision == Precision::bfloat16 && kernels::has_recurrent_bf16(s.isa);
+  const bool bfloats = s.precision == Precision::bfloat16 && kernels::has_bfloat_dots(s.isa);
   auto p = Lstm ? kernels::prepare_lstm(s.isa, x[0], x[1], x[2], r[2], directions, int(s.out.size()), bfloats)
                 : kernels::prepare_gru(s.isa, x[0], x[1], x[2], r[2], directions, s.i("linear_before_reset") != 0, int(s.out.size()), bfloats);
   if (Lstm && s.has_attr("cell_clip") && s.f("cell_clip") > 0) p.cell_bound = s.f("cell_clip");

@@ -61,11 +61,9 @@ void map_vectors(const float* x, float* y, int64_t step, int64_t rows, int64_t n
 }
 
 // activate.cpp has these, once for all loops: of this level, or of the one whose loops on float32 it takes.
-#if defined(SAHA_ISA_FLOATS)
 }  // namespace saha::kernels::SAHA_ISA
 namespace saha::kernels::SAHA_ISA_FLOATS {
 using SAHA_ISA::Map, SAHA_ISA::V;
-#endif
 /// activate() where it is one of many branches.
 V activate_any(V x, Activation activation, float p0, float p1);
 /// f over rows of any n.
@@ -73,10 +71,8 @@ void map_rows(Map map, const float* x, float* y, int64_t step, int64_t rows, int
 Map map_of(Activation activation);
 /// The activation of rows of n numbers, `step` apart: chosen once, and with the registers for itself.
 void activate_rows(float* y, int64_t step, int64_t rows, int64_t n, const Epilogue& e);
-#if defined(SAHA_ISA_FLOATS)
 }  // namespace saha::kernels::SAHA_ISA_FLOATS
 namespace saha::kernels::SAHA_ISA {
 using SAHA_ISA_FLOATS::activate_any, SAHA_ISA_FLOATS::activate_rows;
-#endif
 
 }  // namespace saha::kernels::SAHA_ISA

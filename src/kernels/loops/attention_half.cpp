@@ -7,25 +7,11 @@
 namespace saha::kernels::SAHA_ISA {
 namespace {
 
-int panel_vectors_of(int64_t left) { return left > W ? 2 : 1; }
-typedef std::uint16_t UnalignedHalves __attribute__((vector_size(W * 2), aligned(2), may_alias));
-
-/// To `to`, which may be where `from` is; an odd last number gets a zero beside it.
-void round_row(const float* from, int64_t n, std::uint16_t* to) {
-  int64_t i = 0;
-  for (; i + W <= n; i += W) *reinterpret_cast<UnalignedHalves*>(to + i) = to_bfloats(load(from + i));
-  if (i < n) {
-    const Halves rest = to_bfloats(load_n(from + i, static_cast<int>(n - i)));
-    memcpy(to + i, &rest, static_cast<size_t>(2 * (n - i)));
-  }
-  if (n % 2 != 0) to[n] = 0;
-}
-
 /// Panels of two vectors, a last one of one where no more columns are left; of each a unit, two numbers of the depth, after the other.
 void pack(const float* b, int64_t row, int64_t column, int64_t depth, int64_t n, float* out) {
   const int64_t units = (depth + 1) / 2;
   for (int64_t j = 0; j < n;) {
-    const int vectors = panel_vectors_of(n - j);
+    const int vectors = panel_vectors(HalfProduct::dots, n - j);
     const int columns = static_cast<int>(least<int64_t>(vectors * W, n - j));
     if (column == 1) {
       auto* to = reinterpret_cast<UnalignedI*>(out);
@@ -41,7 +27,7 @@ void pack(const float* b, int64_t row, int64_t column, int64_t depth, int64_t n,
       alignas(64) float rows[2 * W * kUnits];
       for (int64_t u = 0; u < units; u += kUnits) {
         const int64_t some = least(kUnits, units - u);
-        for (int i = 0; i < columns; ++i) round_row(b + (j + i) * column + 2 * u, least(depth - 2 * u, 2 * some), reinterpret_cast<std::uint16_t*>(rows + i * kUnits));
+        for (int i = 0; i < columns; ++i) round_pairs(b + (j + i) * column + 2 * u, least(depth - 2 * u, 2 * some), reinterpret_cast<std::uint16_t*>(rows + i * kUnits));
         pack_columns(rows, kUnits, some, vectors, columns, out + u * vectors * W);
       }
     }
@@ -49,27 +35,17 @@ void pack(const float* b, int64_t row, int64_t column, int64_t depth, int64_t n,
   }
 }
 
-template <int R>
-void tiles_of(int rows, int vectors, const std::uint16_t* x, int64_t tiles, int64_t units, const int32_t* panel, const float* start, const Out& o, int64_t row, int64_t column, Ahead& ahead) {
-  if constexpr (R > 0) {
-    if (rows != R) return tiles_of<R - 1>(rows, vectors, x, tiles, units, panel, start, o, row, column, ahead);
-    (vectors == 2 ? dot_tiles<R, 2> : dot_tiles<R, 1>)(x, tiles, units, panel, start, o, row, column, vectors * W, ahead);
-  }
-}
-
 void multiply(float* a, int64_t a_row, int64_t m, const float* b, int64_t k, int64_t n, float* c) {
   const int64_t units = (k + 1) / 2;
   auto* rows = reinterpret_cast<std::uint16_t*>(a);   // no row ends behind where it began, so that none is written over before it is read
-  for (int64_t i = 0; i < m; ++i) round_row(a + i * a_row, k, rows + i * 2 * units);
+  for (int64_t i = 0; i < m; ++i) round_pairs(a + i * a_row, k, rows + i * 2 * units);
   const Epilogue none;
   const Out out = make_out(c, n, nullptr, nullptr, none);
   for (int64_t j = 0; j < n;) {
-    const int vectors = panel_vectors_of(n - j);
+    const int vectors = panel_vectors(HalfProduct::dots, n - j);
     const auto* panel = reinterpret_cast<const int32_t*>(b) + j * units;
     Ahead ahead(panel, 0, 1, units);
-    each_even_tiles(m, kTileRows, vectors, out, 0, j, vectors * W, [&](int of, int64_t from, int64_t tiles, const float* start, const Out& o) {
-      tiles_of<kTileRows>(of, vectors, rows + from * 2 * units, tiles, units, panel, start, o, from, j, ahead);
-    });
+    multiply_dots(rows, m, units, panel, out, 0, j, vectors * W, ahead);
     j += vectors * W;
   }
 }

@@ -15,10 +15,6 @@ struct AttentionProducts {
 
 }  // namespace saha::kernels
 
-#if defined(SAHA_ISA_FLOATS)
 namespace saha::kernels::SAHA_ISA_FLOATS {
-#else
-namespace saha::kernels::SAHA_ISA {
-#endif
 void run_attention(const plan::Call& call, const AttentionProducts& products);
 }

@@ -73,10 +73,6 @@ struct Block {
   int64_t column;
   int columns;
 };
-template <int R = kTileRows, class F>
-void with_rows(int64_t n, F f) {
-  if constexpr (R > 0) n == R ? f.template operator()<R>() : with_rows<R - 1>(n, f);
-}
 #if SAHA_NEON > 0
 template <class F>
 void each_tile(const Block& b, F tile) {
@@ -105,15 +101,9 @@ struct ByDots {
   static constexpr Half kHalf = Half::bfloat16;
   explicit ByDots(const ConvHalfParams&) {}
   void operator()(const Block& b) {
-    const int vectors = panel_vectors(HalfProduct::dots, b.columns);
-    const int64_t units = b.c.units, size = units * vectors * W, count = b.m1 - b.m0;
+    const int64_t units = b.c.units, size = units * panel_vectors(HalfProduct::dots, b.columns) * W, count = b.m1 - b.m0;
     Ahead ahead(b.panel + size, 4 * size, (count + kTileRows - 1) / kTileRows, units);
-    each_even_tiles(count, kTileRows, vectors, b.out, b.m0, b.column, b.columns, [&](int rows, int64_t from, int64_t tiles, const float* start, const Out& o) {
-      with_rows(rows, [&]<int R>() {
-        const auto of = vectors == 2 ? dot_tiles<R, 2> : dot_tiles<R, 1>;
-        of(b.rows + (b.m0 + from - b.from) * 2 * units, tiles, units, reinterpret_cast<const int32_t*>(b.panel), start, o, b.m0 + from, b.column, b.columns, ahead);
-      });
-    });
+    multiply_dots(b.rows + (b.m0 - b.from) * 2 * units, count, units, reinterpret_cast<const int32_t*>(b.panel), b.out, b.m0, b.column, b.columns, ahead);
   }
 };
 using Products = ByDots;

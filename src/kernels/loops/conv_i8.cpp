@@ -98,6 +98,25 @@ void each_block(const plan::Call& call, int64_t element_bytes, F f) {
   });
 }
 
+#if SAHA_INTRINSICS == 1 || SAHA_ISA_LEVEL == 3 || SAHA_ISA_LEVEL >= 5
+/// The points of a block from `from` on, `stride` bytes apart: where they are, if each is one pixel that fills its units and is read as it is, else in scratch.
+template <class D>
+struct PointRows {
+  const plan::Call& call;
+  const ConvI8Params& c;
+  int64_t channels = c.shape.in_channels / c.shape.groups;
+  bool in_place = is_pointwise(c.shape) && 4 * int64_t{c.units} == channels && (D::kDot == Dot::tiles || !c.x_signed);
+  int64_t stride = in_place ? c.shape.in_channels : 4 * int64_t{c.units};
+
+  const std::uint8_t* of(const Block& b, int64_t from) const {
+    if (in_place) return b.x + b.group * channels + from * stride;
+    auto* rows = reinterpret_cast<std::uint8_t*>(call.scratch);
+    fill_rows<D>(c, b.x, b.group, from, b.m1, rows);
+    return rows;
+  }
+};
+#endif
+
 template <class D>
 void convolve(const plan::Call& call) {
   const ConvI8Params& c = *static_cast<const ConvI8Params*>(call.params);
@@ -133,15 +152,11 @@ void convolve_by_quads(const plan::Call& call) {
   const int bytes = stored_bytes(c.store.rule);
   const PutRows put_sums = put_rows_of(c.store.rule);
   const Bounds bounds(c.store);
-  const int64_t m = s.out_channels / s.groups, channels = s.in_channels / s.groups, units = c.units;
-  const bool in_place = is_pointwise(s) && 4 * units == channels && !c.x_signed, near_rule = c.store.rule == Rescaling::real_near && bounds.all_unsigned;
-  const int64_t stride = in_place ? s.in_channels : 4 * units;
+  const PointRows<Quads> points_of{call, c};
+  const int64_t m = s.out_channels / s.groups, units = c.units, stride = points_of.stride;
+  const bool near_rule = c.store.rule == Rescaling::real_near && bounds.all_unsigned;
   each_block(call, bytes, [&](const Block& b) {
-    const std::uint8_t* rows = b.x + b.group * channels + b.m0 * stride;
-    if (!in_place) {
-      fill_rows<Quads>(c, b.x, b.group, b.m0, b.m1, reinterpret_cast<std::uint8_t*>(call.scratch));
-      rows = reinterpret_cast<const std::uint8_t*>(call.scratch);
-    }
+    const std::uint8_t* rows = points_of.of(b, b.m0);
     const int64_t n = b.m1 - b.m0;
     for (int64_t p = b.p0; p < b.p1; ++p) {
       const int64_t panel = b.group * c.panels + p, columns = least<int64_t>(kBlock, m - p * kBlock);
@@ -181,15 +196,11 @@ void convolve_by_twos(const plan::Call& call) {
   const int bytes = stored_bytes(c.store.rule);
   const PutRows put_sums = put_rows_of(c.store.rule);
   const Bounds bounds(c.store);
-  const int64_t m = s.out_channels / s.groups, channels = s.in_channels / s.groups, units = c.units;
-  const bool in_place = is_pointwise(s) && 4 * units == channels && !c.x_signed, near_rule = c.store.rule == Rescaling::real_near;
-  const int64_t stride = in_place ? s.in_channels : 4 * units;
+  const PointRows<Twos> points_of{call, c};
+  const int64_t m = s.out_channels / s.groups, units = c.units, stride = points_of.stride;
+  const bool near_rule = c.store.rule == Rescaling::real_near;
   each_block(call, bytes, [&](const Block& b) {
-    const std::uint8_t* rows = b.x + b.group * channels + b.m0 * stride;
-    if (!in_place) {
-      fill_rows<Twos>(c, b.x, b.group, b.m0, b.m1, reinterpret_cast<std::uint8_t*>(call.scratch));
-      rows = reinterpret_cast<const std::uint8_t*>(call.scratch);
-    }
+    const std::uint8_t* rows = points_of.of(b, b.m0);
     for (int64_t p = b.p0; p < b.p1; ++p) {
       const int64_t panel = b.group * c.panels + p, columns = least<int64_t>(kBlock, m - p * kBlock);
       const int32_t *t = packed + c.tables + panel * 2 * kRescaleRows * W, *table = packed + twos_tables(c) + panel * twos_table_size(c);
@@ -229,18 +240,13 @@ void convolve_by_tiles(const plan::Call& call) {
   const int bytes = stored_bytes(c.store.rule);
   const PutRows put_sums = put_rows_of(c.store.rule);
   const Bounds bounds(c.store);
-  const int64_t points = s.out_h * s.out_w, m = s.out_channels / s.groups, channels = s.in_channels / s.groups, tile = c.tile_points;
-  const bool in_place = is_pointwise(s) && 4 * int64_t{c.units} == channels;
-  const int64_t stride = in_place ? s.in_channels : 4 * int64_t{c.units};
+  const PointRows<TileRows> points_of{call, c};
+  const int64_t points = s.out_h * s.out_w, m = s.out_channels / s.groups, tile = c.tile_points, stride = points_of.stride;
   alignas(64) int32_t sums[32 * 2 * W];
   Tiles tiles(tile_shapes(c.tile_points, c.tile_units));
   each_block(call, bytes, [&](const Block& b) {
     const int64_t from = least(b.m0, points - tile);
-    const std::uint8_t* rows = b.x + b.group * channels + from * stride;
-    if (!in_place) {
-      fill_rows<TileRows>(c, b.x, b.group, from, b.m1, reinterpret_cast<std::uint8_t*>(call.scratch));
-      rows = reinterpret_cast<const std::uint8_t*>(call.scratch);
-    }
+    const std::uint8_t* rows = points_of.of(b, from);
     for (int64_t p = b.p0; p < b.p1; ++p) {
       const int64_t panel = b.group * c.panels + p, columns = least<int64_t>(kBlock, m - p * kBlock);
       const int32_t *w = packed + panel * c.units * TileRows::kStep, *t = packed + c.tables + panel * 2 * kRescaleRows * W;

@@ -51,4 +51,13 @@ inline Halves to_bfloats(V v) {
 #endif
 }
 
+/// Rounds n numbers, and puts a zero beside an odd last one. `to` may begin where `from` does.
+inline void round_pairs(const float* from, int64_t n, std::uint16_t* to) {
+  typedef std::uint16_t Unaligned __attribute__((vector_size(W * 2), aligned(2), may_alias));
+  for (; n >= W; n -= W, from += W, to += W) *reinterpret_cast<Unaligned*>(to) = to_bfloats(load(from));
+  if (n == 0) return;
+  const Halves rest = to_bfloats(load_n(from, static_cast<int>(n)));
+  memcpy(to, &rest, static_cast<size_t>(2 * round_up(n, 2)));
+}
+
 }  // namespace saha::kernels::SAHA_ISA

@@ -14,6 +14,10 @@
 namespace saha::kernels::SAHA_ISA {
 
 inline constexpr int kTileRows = 8;
+template <int R = kTileRows, class F>
+void with_rows(int64_t n, F f) {
+  if constexpr (R > 0) n == R ? f.template operator()<R>() : with_rows<R - 1>(n, f);
+}
 
 #if SAHA_NEON == 0
 /// Tiles of R points by N vectors of columns, one after the other. `start`: what sums begin with.
@@ -41,6 +45,13 @@ void dot_tiles(const std::uint16_t* x, int64_t tiles, int64_t units, const int32
     }
     finish<R, N, false>(acc, o, row, column, columns);
   }
+}
+/// Rows [0, count), which stand from row `row` on, times one panel.
+inline void multiply_dots(const std::uint16_t* x, int64_t count, int64_t units, const int32_t* panel, const Out& out, int64_t row, int64_t column, int columns, Ahead& ahead) {
+  const int vectors = panel_vectors(HalfProduct::dots, columns);
+  each_even_tiles(count, kTileRows, vectors, out, row, column, columns, [&](int rows, int64_t from, int64_t tiles, const float* start, const Out& o) {
+    with_rows(rows, [&]<int R>() { (vectors == 2 ? dot_tiles<R, 2> : dot_tiles<R, 1>)(x + from * 2 * units, tiles, units, panel, start, o, row + from, column, columns, ahead); });
+  });
 }
 #endif
 

@@ -1,19 +1,10 @@
 // lstm_bf16, gru_bf16: products of few rows of bfloat16 with up to four vectors of columns. Contract in kernels/recurrent.hpp.
-#include <string.h>
-
 #include "kernels/isa.hpp"
 #include "kernels/loops/dots.hpp"
 #include "kernels/loops/recurrent_products.hpp"
 
 namespace saha::kernels::SAHA_ISA {
 namespace {
-
-void round_row(const float* from, int64_t n, std::uint16_t* to) {
-  for (; n > 0; n -= W, from += W, to += W) {
-    const Halves v = to_bfloats(load_up_to(from, n));
-    memcpy(to, &v, static_cast<size_t>(2 * least<int64_t>(W, round_up(n, 2))));
-  }
-}
 
 /// Rows of a tile, whose sums leave registers for a row of the panel. One or two vectors are of the rarer kind of GRU.
 template <int N>
@@ -58,7 +49,7 @@ template <int N, int R = tile_rows_of<N>()>
   return R;
 }
 
-constexpr RecurrentProducts kProducts = {round_row, {multiply<1>, multiply<2>, multiply<3>, multiply<4>}};
+constexpr RecurrentProducts kProducts = {round_pairs, {multiply<1>, multiply<2>, multiply<3>, multiply<4>}};
 void run(const plan::Call& call) { SAHA_ISA_FLOATS::run_recurrent(call, &kProducts); }
 
 constexpr Kernel kRowsOfTable[] = {{"lstm_bf16", run}, {"gru_bf16", run}};

@@ -16,10 +16,6 @@ constexpr int kMostRecurrentRows = 8;   // that are taken at once
 
 }  // namespace saha::kernels
 
-#if defined(SAHA_ISA_FLOATS)
 namespace saha::kernels::SAHA_ISA_FLOATS {
-#else
-namespace saha::kernels::SAHA_ISA {
-#endif
 void run_recurrent(const plan::Call& call, const RecurrentProducts* products);   ///< null: of float32
 }
