@@ -21,6 +21,9 @@ ConvShape shape_of(const Case& t) {
   return s;
 }
 
+/// Levels with vectors that run here: generic rows are never transformed.
+int vector_levels() { return static_cast<int>(levels().size()) - 1; }
+
 /// Levels at which it suits. Transforms enlarge roundings: beside the bound of a plain sum, some units in the last place of the sum of magnitudes of the whole tile's products.
 int check(const Case& t) {
   const ConvShape s = shape_of(t);
@@ -74,7 +77,7 @@ TEST(RowFilter, equals_the_double_loop) {
         for (std::int64_t m : {8, 9, 11, 13, 16, 19})
           for (bool pool : {false, true})
             suited += check({1, m % 3 + 2, 8 + m % 2, w, m, kernel, kernel, pad, 1, 1, {.activation = m % 2 ? Activation::relu : Activation::none, .bias = m % 4 < 2 ? Bias::per_row : Bias::none}, pool});
-  EXPECT_GT(suited, 500);
+  EXPECT_GE(suited, 250 * vector_levels());
 }
 
 TEST(RowFilter, does_groups_batches_dilated_rows_uneven_windows_and_every_kind_of_epilogue) {
@@ -90,7 +93,7 @@ TEST(RowFilter, does_groups_batches_dilated_rows_uneven_windows_and_every_kind_o
       suited += check({1, 3, 9, w, 9, 3, 5, 2, 1, 1, {.activation = Activation::relu, .bias = Bias::per_row, .alpha = 0.5f}, false, true});
       suited += check({3, 8, 1, 4 * w, 8, 1, 5, 0, 1, 1, {.bias = Bias::per_row}});
     }
-  EXPECT_GE(suited, 80);
+  EXPECT_GE(suited, 30 * vector_levels());
   for (bool pool : {false, true}) {
     EXPECT_GE(check({1, 1, 28, 28, 8, 5, 5, 0, 1, 1, {.activation = Activation::relu, .bias = Bias::per_row}, pool}), 1);   // LeNet
     EXPECT_GE(check({1, 8, 12, 12, 16, 5, 5, 0, 1, 1, {.activation = Activation::relu, .bias = Bias::per_row}, pool}), 1);
