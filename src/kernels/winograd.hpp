@@ -3,7 +3,7 @@
 // 16 results. Kernel "winograd_f32": operands X, transformed weights, bias [M] or null, residual like Y or null, Y. Y overlaps no operand.
 //
 // The polynomials are evaluated at 0, 3/4, -3/4, 5/4, -5/4 and infinity, whose transforms hardly enlarge roundings: on random data the error is half as large again as that of
-// the plain sum, with the usual 0, 1, -1, 2, -2 it is five times as large.
+// the plain sum, with the usual 0, 1, -1, 2, -2 it is five times as large. A last row or column of tiles with one or two results is F(2, 3) along that axis, at 0, 3/4, -3/4 and infinity, with the same weights.
 #include <cstdint>
 #include <span>
 

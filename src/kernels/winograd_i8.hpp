@@ -2,7 +2,7 @@
 // Convolutions of 3x3 taps with stride 1 on 8-bit integers by minimal filtering F(4x4, 3x3) (Winograd 1980), exact as those of conv_i8.hpp, whose operands the kernel "winograd_i8" has:
 // X, packed constants, Y.
 //
-// The polynomials are evaluated at 0, 1, -1, 2, -2 and infinity. Transformed numbers of X, at most 100 * 255, and of W, at most 49 * 255 without the fractions of the usual
+// The polynomials are evaluated at 0, 1, -1, 2, -2 and infinity, or where one or two results are left along an axis at 0, 1, -1 and infinity, F(2, 3). Transformed numbers of X, at most 100 * 255, and of W, at most 49 * 255 without the fractions of the usual
 // transform, fit int16, so pairs are multiplied as in conv_i8, four times fewer of them. Sums are kept modulo 2^32; the transform of the result gives 576 / p of the convolution, p a power of two up to
 // 16. As 9 has an inverse modulo 2^32 and what is left is a power of two, the convolution comes out exactly wherever it lies within 2^25.
 #include <cstdint>
