@@ -44,8 +44,7 @@ WinogradParams prepare_winograd(Isa isa, const ConvShape& shape, const Epilogue&
   const std::int64_t m = s.out_channels, c = up(s.in_channels, w);
   WinogradParams p;
   p.shape = shape, p.epilogue = epilogue, p.blocks = blocks;
-  p.tiles_h = static_cast<std::int32_t>(filter_tiles(s.out_h)), p.tiles_w = static_cast<std::int32_t>(filter_tiles(s.out_w));
-  const std::int64_t count = std::int64_t{p.tiles_h} * p.tiles_w;
+  const std::int64_t count = filter_tiles(s.out_h) * filter_tiles(s.out_w);
   const double products = 36. * double(count) * double(s.in_channels) * double(m);
   const std::int64_t wanted = std::clamp<std::int64_t>(static_cast<std::int64_t>(std::ldexp(products / kPieceProducts, b.pieces)), 1, scaled(kMaxPieces, b.pieces));
   const std::int64_t most = std::max(kManyTiles, scaled(kTileBytes, b.depth) / (36 * 4 * c)), fewest = (count + most - 1) / most;

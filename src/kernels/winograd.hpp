@@ -14,8 +14,7 @@ namespace saha::kernels {
 struct WinogradParams {
   ConvShape shape;
   Epilogue epilogue;
-  std::int32_t tiles_h = 0, tiles_w = 0;    ///< of 4x4 results
-  std::int32_t t_block = 0, m_block = 0;    ///< tiles and channels of a piece
+  std::int32_t t_block = 0, m_block = 0;    ///< tiles of 4x4 results and channels of a piece
   std::uint32_t t_blocks = 0, m_blocks = 0;
   std::uint32_t pieces = 0, blocks = 0;     ///< blocks: by which entry of kernels/blocks.hpp
   std::uint64_t scratch = 0;

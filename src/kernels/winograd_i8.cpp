@@ -50,10 +50,9 @@ WinogradI8Params prepare_winograd_i8(Isa isa, const ConvShape& shape, const Stor
   const std::int64_t block = block_columns(isa), c = up(s.in_channels, block);
   WinogradI8Params p;
   p.shape = shape, p.store = store, p.x_signed = x_signed, p.x_zero = x_zero, p.blocks = blocks;
-  p.tiles_h = static_cast<std::int32_t>(filter_tiles(s.out_h)), p.tiles_w = static_cast<std::int32_t>(filter_tiles(s.out_w));
   p.units = static_cast<std::int32_t>(c / 2);
   p.panels = static_cast<std::int32_t>((s.out_channels + block - 1) / block);
-  const std::int64_t count = std::int64_t{p.tiles_h} * p.tiles_w;
+  const std::int64_t count = filter_tiles(s.out_h) * filter_tiles(s.out_w);
   const double products = 36. * double(count) * double(s.in_channels) * double(s.out_channels);
   const std::int64_t wanted = std::clamp<std::int64_t>(static_cast<std::int64_t>(std::ldexp(products / kPieceProducts, b.pieces)), 1, scaled(kMaxPieces, b.pieces));
   const std::int64_t most = std::max(kManyTiles, scaled(tile_bytes(isa), b.depth) / (36 * 2 * (c + 2 * block))), fewest = (count + most - 1) / most;

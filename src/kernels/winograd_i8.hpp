@@ -2,9 +2,9 @@
 // Convolutions of 3x3 taps with stride 1 on 8-bit integers by minimal filtering F(4x4, 3x3) (Winograd 1980), exact as those of conv_i8.hpp, whose operands the kernel "winograd_i8" has:
 // X, packed constants, Y.
 //
-// The polynomials are evaluated at 0, 1, -1, 2, -2 and infinity, or where one or two results are left along an axis at 0, 1, -1 and infinity, F(2, 3). Transformed numbers of X, at most 100 * 255, and of W, at most 49 * 255 without the fractions of the usual
-// transform, fit int16, so pairs are multiplied as in conv_i8, four times fewer of them. Sums are kept modulo 2^32; the transform of the result gives 576 / p of the convolution, p a power of two up to
-// 16. As 9 has an inverse modulo 2^32 and what is left is a power of two, the convolution comes out exactly wherever it lies within 2^25.
+// The polynomials are evaluated at 0, 1, -1, 2, -2 and infinity, or where one or two results are left along an axis at 0, 1, -1 and infinity, F(2, 3). Transformed numbers of X, at most 100 * 255, and of W,
+// at most 49 * 255 without the fractions of the usual transform, fit int16, so pairs are multiplied as in conv_i8, four times fewer of them. Sums are kept modulo 2^32; the transform of the result gives
+// 576 / p of the convolution, p a power of two up to 16. As 9 has an inverse modulo 2^32 and what is left is a power of two, the convolution comes out exactly wherever it lies within 2^25.
 #include <cstdint>
 #include <span>
 
@@ -16,10 +16,9 @@ struct WinogradI8Params {
   ConvShape shape;
   Store store;
   std::int32_t x_signed = 0, x_zero = 0;
-  std::int32_t tiles_h = 0, tiles_w = 0;    ///< of 4x4 results
   std::int32_t units = 0;                   ///< pairs of channels, with the zeros that fill vectors of a transformed tile
   std::int32_t panels = 0;                  ///< blocks of columns
-  std::int32_t t_block = 0, n_block = 0;    ///< tiles and panels of a piece
+  std::int32_t t_block = 0, n_block = 0;    ///< tiles of 4x4 results and panels of a piece
   std::uint32_t t_blocks = 0, n_blocks = 0;
   std::uint32_t t_at_once = 0, filler = 0;  ///< blocks of tiles that are done together where a thread has them all: no more than a cache holds
   std::uint32_t pieces = 0;
